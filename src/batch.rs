@@ -1,0 +1,311 @@
+//! Input, state and output on the host: the one place where their shapes are checked.
+
+use ndarray::{Array, Array3, ArrayView, ArrayView3, ArrayViewD, Axis, Dimension, Ix3};
+
+use crate::{Config, Error};
+
+/// The input of a forward pass: `[N, T, I]`, or `[T, I]` without a batch, and the rows' lengths.
+///
+/// The number of dimensions may be part of the type (`Ix3`, `Ix2`) or not (`IxDyn`); the state and the output then
+/// have the same type. Any strides will do. Values may be NaN or infinite: the CPU backends propagate them as PyTorch does, while on the
+/// GPU the result is not specified (WGSL lets an implementation assume that they do not occur);
+/// [`Input::check_finite`] refuses them.
+#[derive(Clone, Debug)]
+pub struct Input<'a, D: Dimension = Ix3> {
+    values: ArrayView<'a, f32, D>,
+    lengths: Option<&'a [usize]>,
+}
+
+impl<'a, D: Dimension> Input<'a, D> {
+    /// Every row has as many steps as the array.
+    pub fn new(values: ArrayView<'a, f32, D>) -> Self {
+        Input { values, lengths: None }
+    }
+
+    /// Gives each row its own number of steps, 0 to T, in any order: PyTorch's packed sequence.
+    ///
+    /// Past a row's length the output is zero; its final state is the one at its length, and the reverse direction
+    /// starts at its last valid step. A row of length 0 keeps its initial state.
+    pub fn lengths(mut self, lengths: &'a [usize]) -> Self {
+        self.lengths = Some(lengths);
+        self
+    }
+
+    /// Refuses NaN and infinity.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NonFinite`] names the first such element.
+    pub fn check_finite(&self) -> Result<(), Error> {
+        check_finite("input", self.values.view().into_dyn())
+    }
+}
+
+impl<'a, D: Dimension> From<ArrayView<'a, f32, D>> for Input<'a, D> {
+    fn from(values: ArrayView<'a, f32, D>) -> Self {
+        Input::new(values)
+    }
+}
+
+/// The state that a forward pass starts from: `h_0 [L*D, N, H_out]` and, for an LSTM, `c_0 [L*D, N, H]`; without N for
+/// an unbatched input. What is not given is zero. Any strides will do.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct State<'a, D: Dimension = Ix3> {
+    /// The initial hidden state.
+    pub h_0: Option<ArrayView<'a, f32, D>>,
+    /// The initial cell state.
+    pub c_0: Option<ArrayView<'a, f32, D>>,
+}
+
+impl<'a, D: Dimension> State<'a, D> {
+    /// All zeros.
+    pub fn zero() -> Self {
+        State { h_0: None, c_0: None }
+    }
+
+    /// A hidden state; the cell state, if there is one, is zero.
+    pub fn hidden(h_0: ArrayView<'a, f32, D>) -> Self {
+        State { h_0: Some(h_0), c_0: None }
+    }
+
+    /// An LSTM's hidden and cell state.
+    pub fn hidden_and_cell(h_0: ArrayView<'a, f32, D>, c_0: ArrayView<'a, f32, D>) -> Self {
+        State { h_0: Some(h_0), c_0: Some(c_0) }
+    }
+
+    /// Refuses NaN and infinity.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NonFinite`] names the first such element.
+    pub fn check_finite(&self) -> Result<(), Error> {
+        for (name, values) in [("h_0", &self.h_0), ("c_0", &self.c_0)] {
+            if let Some(values) = values {
+                check_finite(name, values.view().into_dyn())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<D: Dimension> Default for State<'_, D> {
+    fn default() -> Self {
+        State::zero()
+    }
+}
+
+/// The result of a forward pass. `A` is `f64` from [`reference::forward`](crate::reference::forward), else `f32`.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Output<D: Dimension = Ix3, A = f32> {
+    /// The last layer's hidden state at every step: `[N, T, D*H_out]`, or `[T, D*H_out]` unbatched.
+    pub output: Array<A, D>,
+    /// Each layer's and direction's final hidden state: `[L*D, N, H_out]`, or `[L*D, H_out]` unbatched.
+    pub h_n: Array<A, D>,
+    /// An LSTM's final cell state: `[L*D, N, H]`, or `[L*D, H]` unbatched.
+    pub c_n: Option<Array<A, D>>,
+}
+
+impl<D: Dimension> Output<D> {
+    /// The final state as the initial state of the next call.
+    pub fn state(&self) -> State<'_, D> {
+        State { h_0: Some(self.h_n.view()), c_0: self.c_n.as_ref().map(|c_n| c_n.view()) }
+    }
+}
+
+impl<A> Output<Ix3, A> {
+    pub(crate) fn map<B>(&self, f: impl Fn(&A) -> B) -> Output<Ix3, B> {
+        Output {
+            output: self.output.map(&f),
+            h_n: self.h_n.map(&f),
+            c_n: self.c_n.as_ref().map(|c| c.map(&f)),
+        }
+    }
+}
+
+/// An input and a state that fit each other and a configuration, with a batch axis in any case.
+#[derive(Clone, Debug)]
+pub(crate) struct Batch<'a> {
+    /// `[N, T, I]`.
+    pub(crate) input: ArrayView3<'a, f32>,
+    lengths: Option<&'a [usize]>,
+    /// `[L*D, N, H_out]`.
+    pub(crate) h_0: Option<ArrayView3<'a, f32>>,
+    /// `[L*D, N, H]`.
+    pub(crate) c_0: Option<ArrayView3<'a, f32>>,
+    unbatched: bool,
+}
+
+impl<'a> Batch<'a> {
+    /// Checks an input and a state against a configuration.
+    pub(crate) fn new<D: Dimension>(
+        config: &Config,
+        input: &'a Input<'_, D>,
+        state: &'a State<'_, D>,
+    ) -> Result<Self, Error> {
+        let rank = input.values.ndim();
+        if !(2..=3).contains(&rank) {
+            return Err(Error::InputRank { cell: config.cell, found: rank });
+        }
+        let unbatched = rank == 2;
+        let values = with_batch_axis(input.values.view(), Axis(0))
+            .ok_or(Error::InputRank { cell: config.cell, found: rank })?;
+        let (n, t, features) = values.dim();
+        if features != config.input_size {
+            return Err(Error::InputSize { expected: config.input_size, found: features });
+        }
+        if t == 0 {
+            return Err(Error::NoSteps);
+        }
+        check_lengths(input.lengths, n, t)?;
+        let rows = config.num_layers * config.directions();
+        if let (Some(c_0), false) = (&state.c_0, config.cell.has_cell_state()) {
+            return Err(Error::UnexpectedCellState { cell: config.cell, found: c_0.shape().to_vec() });
+        }
+        let check = |name, values: &'a Option<ArrayView<'_, f32, D>>, size| match values {
+            None => Ok(None),
+            Some(values) => check_state(name, values.view(), rank, [rows, n, size]).map(Some),
+        };
+        Ok(Batch {
+            input: values,
+            lengths: input.lengths,
+            h_0: check("h_0", &state.h_0, config.hidden_output_size())?,
+            c_0: check("c_0", &state.c_0, config.hidden_size)?,
+            unbatched,
+        })
+    }
+
+    /// N.
+    pub(crate) fn rows(&self) -> usize {
+        self.input.dim().0
+    }
+
+    /// T.
+    pub(crate) fn steps(&self) -> usize {
+        self.input.dim().1
+    }
+
+    /// The number of valid steps of a row.
+    pub(crate) fn length(&self, row: usize) -> usize {
+        self.lengths.and_then(|lengths| lengths.get(row)).copied().unwrap_or(self.steps())
+    }
+
+    /// A copy that another thread may keep. It has a batch axis in any case.
+    pub(crate) fn to_owned(&self) -> OwnedBatch {
+        OwnedBatch {
+            input: self.input.to_owned(),
+            lengths: self.lengths.map(<[usize]>::to_vec),
+            h_0: self.h_0.as_ref().map(|h_0| h_0.to_owned()),
+            c_0: self.c_0.as_ref().map(|c_0| c_0.to_owned()),
+        }
+    }
+
+    /// Gives a result the rank that the input had.
+    pub(crate) fn restore<A: Clone, D: Dimension>(
+        &self,
+        output: Output<Ix3, A>,
+    ) -> Result<Output<D, A>, Error> {
+        let same_rank = |array: Array3<A>, axis| {
+            let array = array.into_dyn();
+            let array = if self.unbatched { array.index_axis_move(axis, 0) } else { array };
+            let found = array.ndim();
+            array.into_dimensionality::<D>().map_err(|_| Error::StateRank {
+                name: "output",
+                input_rank: D::NDIM.unwrap_or(found),
+                found,
+            })
+        };
+        Ok(Output {
+            output: same_rank(output.output, Axis(0))?,
+            h_n: same_rank(output.h_n, Axis(1))?,
+            c_n: output.c_n.map(|c_n| same_rank(c_n, Axis(1))).transpose()?,
+        })
+    }
+}
+
+fn check_lengths(lengths: Option<&[usize]>, n: usize, t: usize) -> Result<(), Error> {
+    let Some(lengths) = lengths else { return Ok(()) };
+    if lengths.len() != n {
+        return Err(Error::LengthsCount { expected: n, found: lengths.len() });
+    }
+    match lengths.iter().position(|&length| length > t) {
+        Some(row) => {
+            Err(Error::Length { row, steps: t, found: i64::try_from(lengths[row]).unwrap_or(i64::MAX) })
+        }
+        None => Ok(()),
+    }
+}
+
+fn check_state<'a, D: Dimension>(
+    name: &'static str,
+    values: ArrayView<'a, f32, D>,
+    input_rank: usize,
+    expected: [usize; 3],
+) -> Result<ArrayView3<'a, f32>, Error> {
+    let found = values.shape().to_vec();
+    if found.len() != input_rank {
+        return Err(Error::StateRank { name, input_rank, found: found.len() });
+    }
+    match with_batch_axis(values, Axis(1)) {
+        Some(values) if values.shape() == expected => Ok(values),
+        _ => {
+            let [rows, n, size] = expected;
+            let expected = if input_rank == 2 { vec![rows, size] } else { vec![rows, n, size] };
+            Err(Error::StateShape { name, expected, found })
+        }
+    }
+}
+
+/// The view with three dimensions, the batch axis put in where there are two.
+fn with_batch_axis<D: Dimension>(values: ArrayView<'_, f32, D>, axis: Axis) -> Option<ArrayView3<'_, f32>> {
+    let values = values.into_dyn();
+    let values = if values.ndim() == 2 { values.insert_axis(axis) } else { values };
+    values.into_dimensionality().ok()
+}
+
+/// Refuses NaN and infinity.
+pub(crate) fn check_finite(name: &str, values: ArrayViewD<'_, f32>) -> Result<(), Error> {
+    // The sum of products with zero is NaN if any value is not finite; the slow search only runs then.
+    if values.fold(0.0, |sum, value| sum + value * 0.0) == 0.0 {
+        return Ok(());
+    }
+    match values.indexed_iter().find(|(_, value)| !value.is_finite()) {
+        Some((index, &value)) => {
+            let index = ndarray::Dimension::slice(&index).to_vec();
+            Err(Error::NonFinite { name: name.to_owned(), index, found: f64::from(value) })
+        }
+        None => Ok(()),
+    }
+}
+
+/// Zeros, or an error where memory for them cannot be had.
+pub(crate) fn zeros<A: Clone + Default>(what: &str, shape: [usize; 3]) -> Result<Array3<A>, Error> {
+    let out_of_memory = || Error::OutOfMemory { found: format!("{what} of shape {shape:?}") };
+    let count =
+        shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size)).ok_or_else(out_of_memory)?;
+    let mut values = Vec::new();
+    values.try_reserve_exact(count).map_err(|_| out_of_memory())?;
+    values.resize(count, A::default());
+    Array3::from_shape_vec(shape, values).map_err(|_| out_of_memory())
+}
+
+/// A batch that owns its arrays, for another thread.
+pub(crate) struct OwnedBatch {
+    input: Array3<f32>,
+    lengths: Option<Vec<usize>>,
+    h_0: Option<Array3<f32>>,
+    c_0: Option<Array3<f32>>,
+}
+
+impl OwnedBatch {
+    pub(crate) fn batch(&self) -> Batch<'_> {
+        Batch {
+            input: self.input.view(),
+            lengths: self.lengths.as_deref(),
+            h_0: self.h_0.as_ref().map(|h_0| h_0.view()),
+            c_0: self.c_0.as_ref().map(|c_0| c_0.view()),
+            unbatched: false,
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! What a layer is: its cell, its sizes and its options, with PyTorch's names.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::Error;
+
+/// The kind of recurrent unit.
+///
+/// The formulas are those of PyTorch's
+/// [`RNN`](https://docs.pytorch.org/docs/stable/generated/torch.nn.RNN.html),
+/// [`LSTM`](https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTM.html) and
+/// [`GRU`](https://docs.pytorch.org/docs/stable/generated/torch.nn.GRU.html).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cell {
+    /// Elman RNN: `h' = act(W_ih x + b_ih + W_hh h + b_hh)`.
+    Rnn(Nonlinearity),
+    /// LSTM, gates in the order i f g o:
+    /// `c' = σ(f) c + σ(i) tanh(g)`, `h' = σ(o) tanh(c')`, projected by `W_hr` if the layer has a projection.
+    Lstm,
+    /// GRU, gates in the order r z n:
+    /// `n = tanh(W_in x + b_in + r (W_hn h + b_hn))`, `h' = (1 - z) n + z h`.
+    Gru,
+}
+
+/// The activation of an Elman RNN.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Nonlinearity {
+    /// Hyperbolic tangent, PyTorch's default.
+    #[default]
+    Tanh,
+    /// `max(x, 0)`.
+    Relu,
+}
+
+impl Cell {
+    /// G, the number of gates: 1 for the RNN, 4 for the LSTM (i f g o), 3 for the GRU (r z n).
+    pub fn gates(self) -> usize {
+        match self {
+            Cell::Rnn(_) => 1,
+            Cell::Lstm => 4,
+            Cell::Gru => 3,
+        }
+    }
+
+    /// Whether the cell keeps a cell state `c` beside the hidden state.
+    pub fn has_cell_state(self) -> bool {
+        matches!(self, Cell::Lstm)
+    }
+
+    /// `rnn`, `lstm` or `gru`: the name on the command line and in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Cell::Rnn(_) => "rnn",
+            Cell::Lstm => "lstm",
+            Cell::Gru => "gru",
+        }
+    }
+}
+
+/// PyTorch's class name: `RNN`, `LSTM` or `GRU`.
+impl fmt::Display for Cell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Cell::Rnn(_) => "RNN",
+            Cell::Lstm => "LSTM",
+            Cell::Gru => "GRU",
+        })
+    }
+}
+
+/// `tanh` or `relu`.
+impl fmt::Display for Nonlinearity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Nonlinearity::Tanh => "tanh",
+            Nonlinearity::Relu => "relu",
+        })
+    }
+}
+
+impl FromStr for Nonlinearity {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        match text {
+            "tanh" => Ok(Nonlinearity::Tanh),
+            "relu" => Ok(Nonlinearity::Relu),
+            _ => Err(Error::Config {
+                rule: "unknown nonlinearity: select from 'tanh' or 'relu'".into(),
+                found: format!("'{text}'"),
+            }),
+        }
+    }
+}
+
+/// What a recurrent layer is.
+///
+/// ```
+/// use wgpu_rnn::Config;
+///
+/// let config = Config::lstm(80, 256).num_layers(2).bidirectional(true);
+/// assert_eq!(config.output_size(), 512);
+/// config.validate()?;
+/// # Ok::<(), wgpu_rnn::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Config {
+    /// The kind of recurrent unit.
+    pub cell: Cell,
+    /// I: features of one input vector.
+    pub input_size: usize,
+    /// H: hidden units.
+    pub hidden_size: usize,
+    /// L: stacked layers, 1 by default.
+    pub num_layers: usize,
+    /// Whether the layer has `bias_ih` and `bias_hh`; true by default.
+    pub bias: bool,
+    /// Whether a reverse direction runs beside the forward one; false by default.
+    pub bidirectional: bool,
+    /// P: size of an LSTM's projected hidden state; 0, the default, for none.
+    pub proj_size: usize,
+}
+
+impl Config {
+    fn new(cell: Cell, input_size: usize, hidden_size: usize) -> Self {
+        Config {
+            cell,
+            input_size,
+            hidden_size,
+            num_layers: 1,
+            bias: true,
+            bidirectional: false,
+            proj_size: 0,
+        }
+    }
+
+    /// One Elman RNN layer with tanh, one direction, with biases: `torch.nn.RNN(input_size, hidden_size)`.
+    pub fn rnn(input_size: usize, hidden_size: usize) -> Self {
+        Config::new(Cell::Rnn(Nonlinearity::Tanh), input_size, hidden_size)
+    }
+
+    /// One Elman RNN layer with ReLU: `torch.nn.RNN(input_size, hidden_size, nonlinearity='relu')`.
+    pub fn rnn_relu(input_size: usize, hidden_size: usize) -> Self {
+        Config::new(Cell::Rnn(Nonlinearity::Relu), input_size, hidden_size)
+    }
+
+    /// One LSTM layer, one direction, with biases: `torch.nn.LSTM(input_size, hidden_size)`.
+    pub fn lstm(input_size: usize, hidden_size: usize) -> Self {
+        Config::new(Cell::Lstm, input_size, hidden_size)
+    }
+
+    /// One GRU layer, one direction, with biases: `torch.nn.GRU(input_size, hidden_size)`.
+    pub fn gru(input_size: usize, hidden_size: usize) -> Self {
+        Config::new(Cell::Gru, input_size, hidden_size)
+    }
+
+    /// Sets L, the number of stacked layers.
+    pub fn num_layers(mut self, num_layers: usize) -> Self {
+        self.num_layers = num_layers;
+        self
+    }
+
+    /// Sets whether the layer has biases.
+    pub fn bias(mut self, bias: bool) -> Self {
+        self.bias = bias;
+        self
+    }
+
+    /// Sets whether a reverse direction runs beside the forward one.
+    pub fn bidirectional(mut self, bidirectional: bool) -> Self {
+        self.bidirectional = bidirectional;
+        self
+    }
+
+    /// Sets P, the size of an LSTM's projected hidden state; 0 for none.
+    pub fn proj_size(mut self, proj_size: usize) -> Self {
+        self.proj_size = proj_size;
+        self
+    }
+
+    /// D: 2 if bidirectional, else 1.
+    pub fn directions(&self) -> usize {
+        if self.bidirectional { 2 } else { 1 }
+    }
+
+    /// H_out: the size of one direction's hidden state, P if there is a projection, else H.
+    pub fn hidden_output_size(&self) -> usize {
+        if self.proj_size > 0 { self.proj_size } else { self.hidden_size }
+    }
+
+    /// D*H_out: features of one output vector.
+    pub fn output_size(&self) -> usize {
+        self.directions() * self.hidden_output_size()
+    }
+
+    /// Features of one input vector of layer `layer`: I for the first, D*H_out above it.
+    pub fn layer_input_size(&self, layer: usize) -> usize {
+        if layer == 0 { self.input_size } else { self.output_size() }
+    }
+
+    /// Checks what PyTorch's constructors check, and that every size is at least 1.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] names the option and the rule it breaks.
+    pub fn validate(&self) -> Result<(), Error> {
+        let error =
+            |rule: &str, found: usize| Err(Error::Config { rule: rule.to_owned(), found: found.to_string() });
+        if self.input_size == 0 {
+            return error("input_size must be greater than zero", 0);
+        }
+        if self.hidden_size == 0 {
+            return error("hidden_size must be greater than zero", 0);
+        }
+        if self.num_layers == 0 {
+            return error("num_layers must be greater than zero", 0);
+        }
+        if self.proj_size > 0 && self.cell != Cell::Lstm {
+            let rule = format!(
+                "proj_size argument is only supported for LSTM, not RNN or GRU; it must be 0 for {}",
+                self.cell
+            );
+            return error(&rule, self.proj_size);
+        }
+        if self.proj_size >= self.hidden_size {
+            let rule = format!("proj_size has to be smaller than hidden_size ({})", self.hidden_size);
+            return error(&rule, self.proj_size);
+        }
+        self.check_counts()
+    }
+
+    /// Refuses sizes whose parameters could not be counted in a `usize` of bytes.
+    fn check_counts(&self) -> Result<(), Error> {
+        let widest = self.input_size.max(self.hidden_size);
+        let bytes = widest
+            .checked_mul(4)
+            .and_then(|inputs| inputs.checked_add(2))
+            .and_then(|inputs| inputs.checked_mul(8 * self.cell.gates()))
+            .and_then(|one| one.checked_mul(self.hidden_size))
+            .and_then(|one| one.checked_mul(self.num_layers))
+            .filter(|&bytes| bytes <= isize::MAX as usize);
+        match bytes {
+            Some(_) => Ok(()),
+            None => Err(Error::Config {
+                rule: "the parameters must be countable in memory".into(),
+                found: format!(
+                    "input_size {}, hidden_size {}, num_layers {}",
+                    self.input_size, self.hidden_size, self.num_layers
+                ),
+            }),
+        }
+    }
+}
+
+/// PyTorch's way to write the layer, with the options that differ from its defaults.
+impl fmt::Display for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}({}, {}", self.cell, self.input_size, self.hidden_size)?;
+        if self.num_layers != 1 {
+            write!(f, ", num_layers={}", self.num_layers)?;
+        }
+        if let Cell::Rnn(Nonlinearity::Relu) = self.cell {
+            f.write_str(", nonlinearity='relu'")?;
+        }
+        if !self.bias {
+            f.write_str(", bias=False")?;
+        }
+        if self.bidirectional {
+            f.write_str(", bidirectional=True")?;
+        }
+        if self.proj_size > 0 {
+            write!(f, ", proj_size={}", self.proj_size)?;
+        }
+        f.write_str(")")
+    }
+}

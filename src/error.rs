@@ -1,0 +1,245 @@
+//! The one error of the library.
+
+use crate::Cell;
+
+/// What went wrong: what was looked at, what was expected and what was found.
+///
+/// Where PyTorch has a message for the same mistake, the wording follows it. A call that returns an error has
+/// changed nothing: the layer can be used again.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A [`Config`](crate::Config) breaks a rule of PyTorch's constructors.
+    #[error("{rule}, found {found}")]
+    Config {
+        /// The option and its rule.
+        rule: String,
+        /// The value that was given.
+        found: String,
+    },
+
+    /// A parameter that the configuration has is not among the tensors.
+    #[error("{name}: missing; expected a tensor of shape {expected}")]
+    MissingParameter {
+        /// The parameter's full name, with its prefix.
+        name: String,
+        /// Its shape, in numbers or, where the other tensors do not tell them, in letters.
+        expected: String,
+    },
+
+    /// A tensor is named like a recurrent parameter, and the configuration has no such parameter.
+    #[error("{name}: unexpected parameter; {reason}")]
+    UnexpectedParameter {
+        /// The tensor's full name, with its prefix.
+        name: String,
+        /// Why the layer cannot have it.
+        reason: String,
+    },
+
+    /// An array has another shape than the configuration gives it.
+    #[error("{name}: expected shape {expected:?}, found {found:?}")]
+    Shape {
+        /// The parameter or array.
+        name: String,
+        /// The shape that the configuration gives it.
+        expected: Vec<usize>,
+        /// The shape that it has.
+        found: Vec<usize>,
+    },
+
+    /// The shape of a parameter fits no cell, so no configuration can be inferred.
+    #[error("{name}: shape {found:?}; expected {expected}")]
+    UnknownShape {
+        /// The parameter's full name, with its prefix.
+        name: String,
+        /// The shapes that would do.
+        expected: String,
+        /// The shape that it has.
+        found: Vec<usize>,
+    },
+
+    /// The prefix of the layer's parameters is not there, or not the only one.
+    #[error("{found}; expected {expected}")]
+    Prefix {
+        /// What would settle it.
+        expected: String,
+        /// The prefixes found.
+        found: String,
+    },
+
+    /// A value is NaN or infinite where only finite ones are accepted.
+    #[error("{name}{index:?}: expected a finite value, found {found}")]
+    NonFinite {
+        /// The parameter or array.
+        name: String,
+        /// Where in it.
+        index: Vec<usize>,
+        /// The value.
+        found: f64,
+    },
+
+    /// The elements of a tensor have a type that cannot be used for it.
+    #[error("{name}: expected dtype {expected}, found {found}")]
+    Dtype {
+        /// The tensor or array.
+        name: String,
+        /// The types that would do.
+        expected: &'static str,
+        /// The type that it has.
+        found: String,
+    },
+
+    /// The input is neither `[N, T, I]` nor `[T, I]`.
+    #[error("{cell}: Expected input to be 2D or 3D, got {found}D instead")]
+    InputRank {
+        /// The layer's cell.
+        cell: Cell,
+        /// Dimensions of the input.
+        found: usize,
+    },
+
+    /// The input vectors have another size than the layer's.
+    #[error("input.size(-1) must be equal to input_size. Expected {expected}, got {found}")]
+    InputSize {
+        /// The layer's `input_size`.
+        expected: usize,
+        /// Size of the input's last dimension.
+        found: usize,
+    },
+
+    /// The input has no time steps.
+    #[error("input: Expected sequence length to be larger than 0 in RNN, found 0")]
+    NoSteps,
+
+    /// The state has another number of dimensions than the input.
+    #[error(
+        "{name}: For {input_rank}-D input, {name} should also be {input_rank}-D but got {found}-D tensor"
+    )]
+    StateRank {
+        /// `h_0` or `c_0`.
+        name: &'static str,
+        /// Dimensions of the input.
+        input_rank: usize,
+        /// Dimensions of the state.
+        found: usize,
+    },
+
+    /// The initial state has the wrong shape.
+    #[error("{name}: Expected hidden size {expected:?}, got {found:?}")]
+    StateShape {
+        /// `h_0` or `c_0`.
+        name: &'static str,
+        /// `[L*D, N, H_out]` for `h_0`, `[L*D, N, H]` for `c_0`, without N for unbatched input.
+        expected: Vec<usize>,
+        /// The shape that was given.
+        found: Vec<usize>,
+    },
+
+    /// A cell state was given to a cell that has none.
+    #[error("c_0: expected none, since {cell} has no cell state, found shape {found:?}")]
+    UnexpectedCellState {
+        /// The layer's cell.
+        cell: Cell,
+        /// Shape of the `c_0` that was given.
+        found: Vec<usize>,
+    },
+
+    /// There is not one length for each row of the batch.
+    #[error("lengths: Expected `len(lengths)` to be equal to batch_size {expected}, but got {found}")]
+    LengthsCount {
+        /// N.
+        expected: usize,
+        /// Number of lengths given.
+        found: usize,
+    },
+
+    /// A row's length is not within 0 and T.
+    #[error("lengths[{row}]: expected 0 to {steps} (the input's steps), found {found}")]
+    Length {
+        /// The row.
+        row: usize,
+        /// T.
+        steps: usize,
+        /// The length given.
+        found: i64,
+    },
+
+    /// A file's contents are not what its format says.
+    #[error("{what}: expected {expected}, found {found}")]
+    Format {
+        /// What was read.
+        what: String,
+        /// What the format asks for.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
+
+    /// No adapter can be had, or none of that name or index.
+    #[error("no GPU adapter: expected {wanted}, found {found}")]
+    NoAdapter {
+        /// What was asked for.
+        wanted: String,
+        /// The adapters that are there.
+        found: String,
+    },
+
+    /// The adapter or device lacks a limit or feature that the kernels need.
+    #[error("{what}: expected at least {needed}, found {found}")]
+    Unsupported {
+        /// The limit or feature.
+        what: &'static str,
+        /// What the kernels need.
+        needed: u64,
+        /// What the device has.
+        found: u64,
+    },
+
+    /// A buffer or grid would be larger than the device, or memory itself, allows.
+    #[error("{what}: expected at most {limit}, found {needed}")]
+    TooLarge {
+        /// The buffer or dimension.
+        what: String,
+        /// What this call needs.
+        needed: u64,
+        /// What there is.
+        limit: u64,
+    },
+
+    /// The device could not be opened.
+    #[error("{adapter}: expected a device, found: {found}")]
+    Device {
+        /// The adapter's name.
+        adapter: String,
+        /// The driver's reason.
+        found: String,
+    },
+
+    /// The device was lost or destroyed; layers on it are of no further use.
+    #[error("device lost: {found}")]
+    DeviceLost {
+        /// The driver's reason.
+        found: String,
+    },
+
+    /// The device or the host has no memory for what the call needs.
+    #[error("out of memory: {found}")]
+    OutOfMemory {
+        /// What could not be had.
+        found: String,
+    },
+
+    /// The device did not finish in time.
+    #[error("the device did not finish: expected an answer within {expected:?}")]
+    Timeout {
+        /// How long was waited.
+        expected: std::time::Duration,
+    },
+
+    /// wgpu refused a call: a defect of this crate or of the driver.
+    #[error("wgpu refused a call (a defect of wgpu-rnn or of the driver): {found}")]
+    Gpu {
+        /// wgpu's reason.
+        found: String,
+    },
+}

@@ -1,0 +1,77 @@
+//! What planning depends on, as plain data.
+
+use crate::Error;
+
+/// The limits of a device that decide how work is cut.
+///
+/// The default is what every WebGPU device has at least
+/// ([the specification's table](https://www.w3.org/TR/webgpu/#limits)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Capabilities {
+    /// Bytes of the largest buffer.
+    pub max_buffer_size: u64,
+    /// Bytes of the largest part of a buffer that a kernel can see.
+    pub max_storage_buffer_binding_size: u64,
+    /// Storage buffers that one kernel can see.
+    pub max_storage_buffers_per_shader_stage: u32,
+    /// Invocations in a workgroup.
+    pub max_compute_invocations_per_workgroup: u32,
+    /// Invocations along x in a workgroup.
+    pub max_compute_workgroup_size_x: u32,
+    /// Bytes of workgroup memory.
+    pub max_compute_workgroup_storage_size: u32,
+    /// Workgroups along one side of a dispatch.
+    pub max_compute_workgroups_per_dimension: u32,
+    /// Bytes that a dynamic offset into a uniform buffer is a multiple of.
+    pub min_uniform_buffer_offset_alignment: u32,
+}
+
+impl Capabilities {
+    /// The part of a device's limits that matters here.
+    pub fn of(limits: &wgpu::Limits) -> Self {
+        Capabilities {
+            max_buffer_size: limits.max_buffer_size,
+            max_storage_buffer_binding_size: limits.max_storage_buffer_binding_size,
+            max_storage_buffers_per_shader_stage: limits.max_storage_buffers_per_shader_stage,
+            max_compute_invocations_per_workgroup: limits.max_compute_invocations_per_workgroup,
+            max_compute_workgroup_size_x: limits.max_compute_workgroup_size_x,
+            max_compute_workgroup_storage_size: limits.max_compute_workgroup_storage_size,
+            max_compute_workgroups_per_dimension: limits.max_compute_workgroups_per_dimension,
+            min_uniform_buffer_offset_alignment: limits.min_uniform_buffer_offset_alignment,
+        }
+    }
+
+    /// Whether the kernels can run at all; some GL adapters have no compute shaders or too few storage buffers.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        let needs = [
+            (
+                "storage buffers per shader stage",
+                self.max_storage_buffers_per_shader_stage,
+                super::kernel::STORAGE_BUFFERS,
+            ),
+            (
+                "invocations per workgroup",
+                self.max_compute_invocations_per_workgroup.min(self.max_compute_workgroup_size_x),
+                super::plan::MAX_UNITS,
+            ),
+            (
+                "bytes of workgroup memory",
+                self.max_compute_workgroup_storage_size,
+                super::plan::WORKGROUP_BYTES,
+            ),
+        ];
+        match needs.into_iter().find(|&(_, found, needed)| found < needed) {
+            Some((what, found, needed)) => {
+                Err(Error::Unsupported { what, needed: u64::from(needed), found: u64::from(found) })
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl Default for Capabilities {
+    fn default() -> Self {
+        Capabilities::of(&wgpu::Limits::default())
+    }
+}

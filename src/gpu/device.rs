@@ -1,0 +1,240 @@
+//! The device: an adapter asked for, or the caller's own device and queue.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use wgpu::{Adapter, AdapterInfo, Backends, Device, DeviceType, Instance, Limits, Queue};
+
+use super::Capabilities;
+use crate::Error;
+
+/// Which adapter to take.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AdapterChoice {
+    /// The best GPU, never a software adapter.
+    Hardware,
+    /// The best there is: a GPU, or else a software adapter, which runs on the CPU and is slow.
+    #[default]
+    Best,
+    /// The adapter at that place in [`Gpu::adapters`].
+    Index(usize),
+    /// The first adapter in [`Gpu::adapters`] whose name contains this text, whatever the case.
+    Name(String),
+}
+
+/// The limits to open the device with.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub enum LimitsChoice {
+    /// All that the adapter has.
+    #[default]
+    Adapter,
+    /// What every WebGPU device has, and nothing more.
+    Baseline,
+    /// These; the device cannot be opened if the adapter has less.
+    Exactly(Box<Limits>),
+}
+
+/// A GPU that layers run on. Clones share the device.
+///
+/// ```no_run
+/// use wgpu_rnn::{AdapterChoice, Gpu};
+///
+/// let gpu = Gpu::new(&AdapterChoice::Best)?;
+/// println!("{gpu}");
+/// # Ok::<(), wgpu_rnn::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Gpu(Arc<Shared>);
+
+struct Shared {
+    device: Device,
+    queue: Queue,
+    info: AdapterInfo,
+    capabilities: Capabilities,
+    lost: Arc<Mutex<Option<String>>>,
+    pub(super) kernels: super::kernel::Kernels,
+    pub(super) poller: super::poll::Poller,
+}
+
+impl Gpu {
+    /// Opens an adapter with all its limits.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoAdapter`] lists what is there; [`Error::Device`] if the driver refuses;
+    /// [`Error::Unsupported`] if the adapter cannot run the kernels.
+    pub fn new(choice: &AdapterChoice) -> Result<Self, Error> {
+        pollster::block_on(Gpu::request(choice))
+    }
+
+    /// As [`Gpu::new`], without blocking.
+    ///
+    /// # Errors
+    ///
+    /// As [`Gpu::new`].
+    pub async fn request(choice: &AdapterChoice) -> Result<Self, Error> {
+        Gpu::request_with_limits(choice, &LimitsChoice::Adapter).await
+    }
+
+    /// As [`Gpu::request`], with a choice of limits.
+    ///
+    /// # Errors
+    ///
+    /// As [`Gpu::new`].
+    pub async fn request_with_limits(choice: &AdapterChoice, limits: &LimitsChoice) -> Result<Self, Error> {
+        let adapter = choose(available().await, choice)?;
+        let info = adapter.get_info();
+        let required_limits = match limits {
+            LimitsChoice::Adapter => adapter.limits(),
+            LimitsChoice::Baseline => Limits::default().or_worse_values_from(&adapter.limits()),
+            LimitsChoice::Exactly(limits) => (**limits).clone(),
+        };
+        let descriptor =
+            wgpu::DeviceDescriptor { label: Some("wgpu-rnn"), required_limits, ..Default::default() };
+        let (device, queue) = adapter
+            .request_device(&descriptor)
+            .await
+            .map_err(|error| Error::Device { adapter: info.name.clone(), found: error.to_string() })?;
+        let lost = Arc::new(Mutex::new(None));
+        let told = Arc::clone(&lost);
+        device.set_device_lost_callback(move |reason, message| {
+            if let Ok(mut lost) = told.lock() {
+                *lost = Some(format!("{reason:?}: {message}"));
+            }
+        });
+        log::info!("adapter: {} ({}), driver {} {}", info.name, info.backend, info.driver, info.driver_info);
+        Gpu::share(device, queue, lost)
+    }
+
+    /// Takes the caller's device and queue, with the limits and features that they have.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unsupported`] if the device cannot run the kernels.
+    pub fn from_device(device: Device, queue: Queue) -> Result<Self, Error> {
+        Gpu::share(device, queue, Arc::default())
+    }
+
+    fn share(device: Device, queue: Queue, lost: Arc<Mutex<Option<String>>>) -> Result<Self, Error> {
+        let capabilities = Capabilities::of(&device.limits());
+        capabilities.check()?;
+        let poller = super::poll::Poller::new(device.clone());
+        let info = device.adapter_info();
+        Ok(Gpu(Arc::new(Shared {
+            device,
+            queue,
+            info,
+            capabilities,
+            lost,
+            kernels: Default::default(),
+            poller,
+        })))
+    }
+
+    /// The adapters of this machine, hardware before software, in the order that [`AdapterChoice::Index`] counts.
+    pub fn adapters() -> Vec<AdapterInfo> {
+        pollster::block_on(available()).iter().map(Adapter::get_info).collect()
+    }
+
+    /// Name, type, backend and driver of the adapter.
+    pub fn info(&self) -> &AdapterInfo {
+        &self.0.info
+    }
+
+    /// Whether the adapter is a driver on the CPU.
+    pub fn is_software(&self) -> bool {
+        self.0.info.device_type == DeviceType::Cpu
+    }
+
+    /// The limits that work is cut by.
+    pub fn capabilities(&self) -> &Capabilities {
+        &self.0.capabilities
+    }
+
+    /// The device, to be shared with the caller's own work.
+    pub fn device(&self) -> &Device {
+        &self.0.device
+    }
+
+    /// The device's queue.
+    pub fn queue(&self) -> &Queue {
+        &self.0.queue
+    }
+
+    pub(super) fn kernels(&self) -> &super::kernel::Kernels {
+        &self.0.kernels
+    }
+
+    pub(super) fn poller(&self) -> &super::poll::Poller {
+        &self.0.poller
+    }
+
+    /// Why the device was lost, if it was.
+    pub(super) fn lost(&self) -> Option<String> {
+        self.0.lost.lock().ok()?.clone()
+    }
+}
+
+/// The adapter's name and backend, and whether it is software: `llvmpipe (LLVM 15.0.6, 256 bits) (vulkan, software)`.
+impl fmt::Display for Gpu {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let software = if self.is_software() { ", software" } else { "" };
+        write!(f, "{} ({}{software})", self.0.info.name, self.0.info.backend)
+    }
+}
+
+impl fmt::Debug for Gpu {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Gpu").field(&self.0.info).finish()
+    }
+}
+
+/// All adapters, best first.
+async fn available() -> Vec<Adapter> {
+    let descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
+    let mut adapters = Instance::new(descriptor).enumerate_adapters(Backends::all()).await;
+    adapters.sort_by_key(|adapter| preference(&adapter.get_info()));
+    adapters
+}
+
+/// Smaller is better. Among backends GL is last: its drivers translate once more.
+fn preference(info: &AdapterInfo) -> (u8, bool) {
+    let device_type = match info.device_type {
+        DeviceType::DiscreteGpu => 0,
+        DeviceType::IntegratedGpu => 1,
+        DeviceType::VirtualGpu => 2,
+        DeviceType::Other => 3,
+        DeviceType::Cpu => 4,
+    };
+    (device_type, info.backend == wgpu::Backend::Gl)
+}
+
+fn choose(adapters: Vec<Adapter>, choice: &AdapterChoice) -> Result<Adapter, Error> {
+    let infos: Vec<AdapterInfo> = adapters.iter().map(Adapter::get_info).collect();
+    let fits = |(index, info): (usize, &AdapterInfo)| match choice {
+        AdapterChoice::Hardware => info.device_type != DeviceType::Cpu,
+        AdapterChoice::Best => true,
+        AdapterChoice::Index(wanted) => index == *wanted,
+        AdapterChoice::Name(name) => info.name.to_lowercase().contains(&name.to_lowercase()),
+    };
+    let place = infos.iter().enumerate().position(fits);
+    place.and_then(|place| adapters.into_iter().nth(place)).ok_or_else(|| Error::NoAdapter {
+        wanted: match choice {
+            AdapterChoice::Hardware => "a hardware adapter".into(),
+            AdapterChoice::Best => "any adapter".into(),
+            AdapterChoice::Index(index) => format!("adapter {index}"),
+            AdapterChoice::Name(name) => format!("an adapter whose name contains {name:?}"),
+        },
+        found: match &infos[..] {
+            [] => "none (is a Vulkan, Metal, DX12 or GL driver installed?)".into(),
+            infos => {
+                let all = infos.iter().enumerate();
+                let all: Vec<_> =
+                    all.map(|(index, info)| format!("{index}: {} ({})", info.name, info.backend)).collect();
+                all.join(", ")
+            }
+        },
+    })
+}

@@ -1,0 +1,220 @@
+//! The front door: one layer, one `forward`, several backends.
+
+use std::sync::Arc;
+
+use futures_intrusive::channel::shared::oneshot_channel;
+use ndarray::{Dimension, Ix3};
+
+use crate::batch::{Batch, zeros};
+use crate::cpu::CpuLayer;
+use crate::gpu::{AdapterChoice, Gpu, GpuLayer, Strategy};
+use crate::{Config, Error, Input, Output, State, Weights, reference};
+
+/// What a layer runs on.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Backend {
+    /// Plain f64 loops, rounded to f32: the definition. Slow.
+    Reference,
+    /// f32 on the CPU's cores.
+    Cpu,
+    /// A GPU.
+    Gpu(Gpu),
+}
+
+impl Backend {
+    /// A hardware GPU if there is one, else the CPU. Never a software adapter, which is slower than the CPU backend.
+    ///
+    /// What was taken and why is logged at level `info`; [`Backend`]'s `Display` names it.
+    pub fn auto() -> Self {
+        pollster::block_on(Backend::auto_async())
+    }
+
+    /// As [`Backend::auto`], without blocking.
+    pub async fn auto_async() -> Self {
+        match Gpu::request(&AdapterChoice::Hardware).await {
+            Ok(gpu) => {
+                log::info!("backend: {gpu}, a hardware adapter");
+                Backend::Gpu(gpu)
+            }
+            Err(error) => {
+                log::info!("backend: the CPU, since {error}");
+                Backend::Cpu
+            }
+        }
+    }
+}
+
+/// `reference (f64)`, `cpu`, or `gpu: ` and the adapter's name and backend.
+impl std::fmt::Display for Backend {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Backend::Reference => f.write_str("reference (f64)"),
+            Backend::Cpu => f.write_str("cpu"),
+            Backend::Gpu(gpu) => write!(f, "gpu: {gpu}"),
+        }
+    }
+}
+
+/// What may be chosen about a layer beside its weights and its backend.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LayerOptions {
+    /// How the GPU backend cuts the work into dispatches; the other backends do not look at it.
+    pub strategy: Strategy,
+}
+
+impl LayerOptions {
+    /// Sets how the GPU backend cuts the work into dispatches.
+    pub fn strategy(mut self, strategy: Strategy) -> Self {
+        self.strategy = strategy;
+        self
+    }
+}
+
+/// A recurrent layer, ready to run: weights packed for its backend once.
+///
+/// ```
+/// use wgpu_rnn::{Backend, Config, Input, Layer, State, Weights, ndarray::Array3};
+///
+/// let weights = Weights::seeded(Config::lstm(20, 64).bidirectional(true), 0)?;
+/// let layer = Layer::new(&weights, Backend::Cpu)?;
+/// let input = Array3::ones((8, 100, 20));
+/// let result = layer.forward(&Input::new(input.view()), &State::zero())?;
+/// assert_eq!(result.output.shape(), [8, 100, 128]);
+/// // The next piece of the same sequences goes on from the final state.
+/// let next = layer.forward(&Input::new(input.view()), &result.state())?;
+/// assert_eq!(next.h_n.shape(), [2, 8, 64]);
+/// # Ok::<(), wgpu_rnn::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Layer {
+    config: Config,
+    backend: Backend,
+    implementation: Arc<Implementation>,
+}
+
+#[derive(Debug)]
+enum Implementation {
+    Reference(Weights),
+    Cpu(CpuLayer),
+    Gpu(GpuLayer),
+}
+
+impl Layer {
+    /// Prepares a layer on a backend: packs the weights, uploads them, compiles the kernels.
+    ///
+    /// # Errors
+    ///
+    /// On a GPU: [`Error::TooLarge`], [`Error::OutOfMemory`], [`Error::DeviceLost`], [`Error::Gpu`].
+    pub fn new(weights: &Weights, backend: Backend) -> Result<Self, Error> {
+        Layer::with_options(weights, backend, &LayerOptions::default())
+    }
+
+    /// As [`Layer::new`], with options.
+    ///
+    /// # Errors
+    ///
+    /// As [`Layer::new`].
+    pub fn with_options(weights: &Weights, backend: Backend, options: &LayerOptions) -> Result<Self, Error> {
+        let implementation = match &backend {
+            Backend::Reference => Implementation::Reference(weights.clone()),
+            Backend::Cpu => Implementation::Cpu(CpuLayer::new(weights)),
+            Backend::Gpu(gpu) => Implementation::Gpu(GpuLayer::new(gpu, weights, options.strategy)?),
+        };
+        Ok(Layer { config: *weights.config(), backend, implementation: Arc::new(implementation) })
+    }
+
+    /// What the layer is.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// What the layer runs on.
+    pub fn backend(&self) -> &Backend {
+        &self.backend
+    }
+
+    /// Runs the layer over a batch and waits for the result.
+    ///
+    /// Shapes: input `[N, T, I]` or `[T, I]`; the state and the output as [`State`] and [`Output`] say. N may be 0, T
+    /// may not.
+    ///
+    /// # Errors
+    ///
+    /// Those of PyTorch for a wrong shape: [`Error::InputRank`], [`Error::InputSize`], [`Error::NoSteps`],
+    /// [`Error::StateRank`], [`Error::StateShape`], [`Error::UnexpectedCellState`], [`Error::LengthsCount`],
+    /// [`Error::Length`]. From the machine: [`Error::OutOfMemory`], and on a GPU [`Error::TooLarge`],
+    /// [`Error::DeviceLost`], [`Error::Timeout`], [`Error::Gpu`].
+    pub fn forward<D: Dimension>(
+        &self,
+        input: &Input<'_, D>,
+        state: &State<'_, D>,
+    ) -> Result<Output<D>, Error> {
+        let batch = Batch::new(&self.config, input, state)?;
+        batch.restore(self.implementation.run(&self.config, &batch)?)
+    }
+
+    /// As [`Layer::forward`], without blocking the thread that polls: the GPU is waited for, or the CPU computes, on
+    /// threads of their own. No runtime is needed. Dropping the future leaves the layer usable.
+    ///
+    /// # Errors
+    ///
+    /// As [`Layer::forward`].
+    pub async fn forward_async<D: Dimension>(
+        &self,
+        input: &Input<'_, D>,
+        state: &State<'_, D>,
+    ) -> Result<Output<D>, Error> {
+        let batch = Batch::new(&self.config, input, state)?;
+        let output = match &*self.implementation {
+            Implementation::Gpu(layer) if batch.rows() > 0 => layer.submit(&batch)?.result().await?,
+            _ => self.run_elsewhere(&batch).await?,
+        };
+        batch.restore(output)
+    }
+
+    /// Runs a copy of the batch on the thread pool.
+    async fn run_elsewhere(&self, batch: &Batch<'_>) -> Result<Output, Error> {
+        let (config, implementation) = (self.config, Arc::clone(&self.implementation));
+        let owned = batch.to_owned();
+        let (sender, receiver) = oneshot_channel();
+        rayon::spawn(move || {
+            // A receiver that is gone means that nobody wants the result any more.
+            let _ = sender.send(implementation.run(&config, &owned.batch()));
+        });
+        receiver.receive().await.unwrap_or_else(|| {
+            Err(Error::OutOfMemory { found: "the thread that computed the layer is gone".into() })
+        })
+    }
+}
+
+impl Implementation {
+    fn run(&self, config: &Config, batch: &Batch<'_>) -> Result<Output, Error> {
+        if batch.rows() == 0 {
+            return empty(config, batch);
+        }
+        match self {
+            Implementation::Reference(weights) => round(&reference::run(weights, batch)?),
+            Implementation::Cpu(layer) => layer.run(batch),
+            Implementation::Gpu(layer) => layer.submit(batch)?.wait(),
+        }
+    }
+}
+
+/// The result for a batch without rows.
+fn empty(config: &Config, batch: &Batch<'_>) -> Result<Output, Error> {
+    let states = config.num_layers * config.directions();
+    let c_n = config.cell.has_cell_state().then(|| zeros("c_n", [states, 0, config.hidden_size]));
+    Ok(Output {
+        output: zeros("output", [0, batch.steps(), config.output_size()])?,
+        h_n: zeros("h_n", [states, 0, config.hidden_output_size()])?,
+        c_n: c_n.transpose()?,
+    })
+}
+
+/// The reference's result in the type of the other backends.
+fn round(output: &Output<Ix3, f64>) -> Result<Output, Error> {
+    #[allow(clippy::cast_possible_truncation, reason = "rounding to f32 is the point")]
+    Ok(output.map(|&value| value as f32))
+}

@@ -1,0 +1,172 @@
+//! The definition of the layer: plain loops over f64, the oracle of every test.
+//!
+//! The loops are written once over [`Number`], so that the tolerance of a comparison
+//! ([`tolerance`](crate::tolerance)) comes from the same definition as the values.
+
+use ndarray::{Array3, ArrayView1, ArrayView3, Dimension, Ix3, s};
+
+use crate::batch::{Batch, zeros};
+use crate::{Cell, Config, DirectionWeights, Error, Input, Nonlinearity, Output, State, Weights};
+
+/// The forward pass of the f32 parameters and inputs, computed in f64.
+///
+/// ```
+/// use wgpu_rnn::{Config, Input, State, Weights, ndarray::Array3, reference};
+///
+/// let weights = Weights::seeded(Config::gru(4, 8).bidirectional(true), 0)?;
+/// let input = Array3::ones((2, 10, 4));
+/// let result = reference::forward(&weights, &Input::new(input.view()), &State::zero())?;
+/// assert_eq!(result.output.shape(), [2, 10, 16]);
+/// assert_eq!(result.h_n.shape(), [2, 2, 8]);
+/// # Ok::<(), wgpu_rnn::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// The shapes of input and state are checked as in [`Layer::forward`](crate::Layer::forward).
+pub fn forward<D: Dimension>(
+    weights: &Weights,
+    input: &Input<'_, D>,
+    state: &State<'_, D>,
+) -> Result<Output<D, f64>, Error> {
+    let batch = Batch::new(weights.config(), input, state)?;
+    batch.restore(run(weights, &batch)?)
+}
+
+/// What the definition computes with.
+pub(crate) trait Number: Copy + Default {
+    /// A value that was given in f32.
+    fn exact(value: f32) -> Self;
+    /// `start + Σ weights·values`, in that order.
+    fn dot(start: f32, weights: ArrayView1<'_, f32>, values: &[Self]) -> Self;
+    fn add(self, other: Self) -> Self;
+    fn mul(self, other: Self) -> Self;
+    /// `(1 - self)·a + self·b`.
+    fn mix(self, a: Self, b: Self) -> Self;
+    fn tanh(self) -> Self;
+    /// `1 / (1 + exp(-self))`.
+    fn sigmoid(self) -> Self;
+    /// `max(self, 0)`; NaN stays NaN, as in PyTorch.
+    fn relu(self) -> Self;
+}
+
+impl Number for f64 {
+    fn exact(value: f32) -> Self {
+        f64::from(value)
+    }
+
+    fn dot(start: f32, weights: ArrayView1<'_, f32>, values: &[Self]) -> Self {
+        let products = weights.iter().zip(values).map(|(&weight, &value)| f64::from(weight) * value);
+        products.fold(f64::from(start), |sum, product| sum + product)
+    }
+
+    fn add(self, other: Self) -> Self {
+        self + other
+    }
+
+    fn mul(self, other: Self) -> Self {
+        self * other
+    }
+
+    fn mix(self, a: Self, b: Self) -> Self {
+        (1.0 - self) * a + self * b
+    }
+
+    fn tanh(self) -> Self {
+        f64::tanh(self)
+    }
+
+    fn sigmoid(self) -> Self {
+        1.0 / (1.0 + (-self).exp())
+    }
+
+    fn relu(self) -> Self {
+        if self < 0.0 { 0.0 } else { self }
+    }
+}
+
+/// The forward pass over any [`Number`].
+pub(crate) fn run<A: Number>(weights: &Weights, batch: &Batch<'_>) -> Result<Output<Ix3, A>, Error> {
+    let config = weights.config();
+    let (n, t) = (batch.rows(), batch.steps());
+    let (d, h_out) = (config.directions(), config.hidden_output_size());
+    let mut sequence: Array3<A> = zeros("input", [n, t, config.input_size])?;
+    sequence.zip_mut_with(&batch.input, |value, &given| *value = A::exact(given));
+    let mut h_n = initial(batch.h_0.as_ref(), "h_n", [config.num_layers * d, n, h_out])?;
+    let mut c_n = initial(batch.c_0.as_ref(), "c_n", [config.num_layers * d, n, config.hidden_size])?;
+
+    for layer in 0..config.num_layers {
+        let mut output: Array3<A> = zeros("output", [n, t, d * h_out])?;
+        for direction in 0..d {
+            let index = layer * d + direction;
+            for row in 0..n {
+                let length = batch.length(row);
+                let mut h = h_n.slice(s![index, row, ..]).to_vec();
+                let mut c = c_n.slice(s![index, row, ..]).to_vec();
+                for step in 0..length {
+                    let time = if direction == 1 { length - 1 - step } else { step };
+                    let x = sequence.slice(s![row, time, ..]).to_vec();
+                    h = one_step(config, &weights.directions()[index], &x, &h, &mut c);
+                    output
+                        .slice_mut(s![row, time, direction * h_out..(direction + 1) * h_out])
+                        .assign(&ArrayView1::from(&h));
+                }
+                h_n.slice_mut(s![index, row, ..]).assign(&ArrayView1::from(&h));
+                c_n.slice_mut(s![index, row, ..]).assign(&ArrayView1::from(&c));
+            }
+        }
+        sequence = output;
+    }
+    Ok(Output { output: sequence, h_n, c_n: config.cell.has_cell_state().then_some(c_n) })
+}
+
+/// The state given, or zeros.
+fn initial<A: Number>(
+    given: Option<&ArrayView3<'_, f32>>,
+    name: &str,
+    shape: [usize; 3],
+) -> Result<Array3<A>, Error> {
+    let mut state = zeros(name, shape)?;
+    if let Some(given) = given {
+        state.zip_mut_with(given, |value, &given| *value = A::exact(given));
+    }
+    Ok(state)
+}
+
+/// One time step of one row: the new hidden state; `c` becomes the new cell state.
+fn one_step<A: Number>(config: &Config, weights: &DirectionWeights, x: &[A], h: &[A], c: &mut [A]) -> Vec<A> {
+    let bias = |bias: &Option<ndarray::Array1<f32>>, row: usize| bias.as_ref().map_or(0.0, |bias| bias[row]);
+    let of_input = |row| A::dot(bias(&weights.bias_ih, row), weights.weight_ih.row(row), x);
+    let of_hidden = |row| A::dot(bias(&weights.bias_hh, row), weights.weight_hh.row(row), h);
+    let gate = |gate, unit| {
+        let row = gate * config.hidden_size + unit;
+        of_input(row).add(of_hidden(row))
+    };
+    let units = 0..config.hidden_size;
+    match config.cell {
+        Cell::Rnn(Nonlinearity::Tanh) => units.map(|unit| gate(0, unit).tanh()).collect(),
+        Cell::Rnn(Nonlinearity::Relu) => units.map(|unit| gate(0, unit).relu()).collect(),
+        Cell::Lstm => {
+            let unprojected: Vec<A> = units
+                .map(|unit| {
+                    let [i, f, o] = [0, 1, 3].map(|index| gate(index, unit).sigmoid());
+                    let g = gate(2, unit).tanh();
+                    c[unit] = f.mul(c[unit]).add(i.mul(g));
+                    o.mul(c[unit].tanh())
+                })
+                .collect();
+            match &weights.weight_hr {
+                Some(weight) => weight.outer_iter().map(|row| A::dot(0.0, row, &unprojected)).collect(),
+                None => unprojected,
+            }
+        }
+        Cell::Gru => units
+            .map(|unit| {
+                let [r, z] = [0, 1].map(|index| gate(index, unit).sigmoid());
+                let row = 2 * config.hidden_size + unit;
+                let n = of_input(row).add(r.mul(of_hidden(row))).tanh();
+                z.mix(n, h[unit])
+            })
+            .collect(),
+    }
+}

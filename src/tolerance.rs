@@ -1,0 +1,127 @@
+//! How far an f32 forward pass may be from the f64 reference.
+//!
+//! # The formula
+//!
+//! Every f32 operation rounds by at most `u = 2⁻²⁴` of its result. The roundings are taken as independent and of mean
+//! zero (the model of [Higham and Mary, 2019](https://doi.org/10.1137/18M1226312)), and their standard deviation `σ`
+//! is carried through the very steps of the reference, beside the value:
+//!
+//! - exact inputs and parameters: `σ = 0`;
+//! - a sum of K products `p_j = w_j x_j` with partial sums `s_j`:
+//!   `σ² = Σ_j (w_j σ(x_j))² + u² Σ_j (p_j² + s_j²)`, which for terms of one size grows like `u √K |s|`;
+//! - a product, a sum of two, and the GRU's `(1-z) n + z h`: the operands' σ, weighted with the partial derivatives and
+//!   added without squares (gates of one unit depend on the same state), plus `u` times each intermediate result;
+//! - tanh, sigmoid, ReLU: σ times the largest slope within `λσ` of the argument, plus the function's own error:
+//!   `2u |y|` for tanh, `(2 + |x|) u |y|` for the sigmoid, whose exponential loses `|x|` in relative accuracy.
+//!
+//! The tolerance of an element is `λσ` with `λ = 8`: by Hoeffding's inequality a sum of bounded independent errors
+//! leaves it with a probability below `2 exp(-λ²/2) ≈ 2.5·10⁻¹⁴`. Where σ is zero, as in the padding behind a row's
+//! length, the value must be exact. Below `2⁻¹²⁶` f32 devices may flush to zero, so that much is always allowed
+//! elsewhere. What the formula says of T follows from the weights: contracting layers forget old errors, others
+//! gather them.
+
+use ndarray::{ArrayView1, Dimension};
+
+use crate::batch::Batch;
+use crate::reference::{self, Number};
+use crate::{Error, Input, Output, State, Weights};
+
+mod compare;
+
+pub use compare::{Comparison, Worst};
+
+/// u, the unit roundoff of f32.
+const UNIT: f64 = 1.0 / (1u32 << 24) as f64;
+/// λ, how many standard deviations are tolerated.
+const LAMBDA: f64 = 8.0;
+/// Own error of tanh and sigmoid, in u relative to the result.
+const ACTIVATION: f64 = 2.0;
+
+/// The tolerance of each element of [`reference::forward`]'s result.
+///
+/// # Errors
+///
+/// As [`reference::forward`].
+pub fn forward<D: Dimension>(
+    weights: &Weights,
+    input: &Input<'_, D>,
+    state: &State<'_, D>,
+) -> Result<Output<D, f64>, Error> {
+    let batch = Batch::new(weights.config(), input, state)?;
+    batch.restore(reference::run::<Rounded>(weights, &batch)?.map(Rounded::tolerance))
+}
+
+/// A value, and the standard deviation of what f32 makes of it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Rounded {
+    value: f64,
+    sigma: f64,
+}
+
+impl Rounded {
+    fn tolerance(&self) -> f64 {
+        if self.sigma > 0.0 { LAMBDA * self.sigma + f64::from(f32::MIN_POSITIVE) } else { 0.0 }
+    }
+
+    /// The argument within λσ where tanh and sigmoid are steepest.
+    fn steepest(self) -> f64 {
+        (self.value.abs() - LAMBDA * self.sigma).max(0.0)
+    }
+}
+
+impl Number for Rounded {
+    fn exact(value: f32) -> Self {
+        Rounded { value: f64::from(value), sigma: 0.0 }
+    }
+
+    fn dot(start: f32, weights: ArrayView1<'_, f32>, values: &[Self]) -> Self {
+        let (mut sum, mut variance) = (f64::from(start), 0.0);
+        for (&weight, x) in weights.iter().zip(values) {
+            let weight = f64::from(weight);
+            let product = weight * x.value;
+            sum += product;
+            variance += (weight * x.sigma).powi(2) + UNIT * UNIT * (product * product + sum * sum);
+        }
+        Rounded { value: sum, sigma: variance.sqrt() }
+    }
+
+    fn add(self, other: Self) -> Self {
+        let value = self.value + other.value;
+        Rounded { value, sigma: self.sigma + other.sigma + UNIT * value.abs() }
+    }
+
+    fn mul(self, other: Self) -> Self {
+        let value = self.value * other.value;
+        let sigma = self.sigma * other.value.abs() + other.sigma * self.value.abs() + UNIT * value.abs();
+        Rounded { value, sigma }
+    }
+
+    fn mix(self, a: Self, b: Self) -> Self {
+        let rest = 1.0 - self.value;
+        let (from_a, from_b) = (rest * a.value, self.value * b.value);
+        let value = from_a + from_b;
+        let carried =
+            rest.abs() * a.sigma + self.value.abs() * b.sigma + (b.value - a.value).abs() * self.sigma;
+        // 1 - z, the two products and their sum round.
+        let own = UNIT * (2.0 * from_a.abs() + from_b.abs() + value.abs());
+        Rounded { value, sigma: carried + own }
+    }
+
+    fn tanh(self) -> Self {
+        let value = self.value.tanh();
+        let slope = 1.0 - self.steepest().tanh().powi(2);
+        Rounded { value, sigma: slope * self.sigma + ACTIVATION * UNIT * value.abs() }
+    }
+
+    fn sigmoid(self) -> Self {
+        let value = Number::sigmoid(self.value);
+        let steepest = Number::sigmoid(self.steepest());
+        let own = (ACTIVATION + self.value.abs()) * UNIT * value.abs();
+        Rounded { value, sigma: steepest * (1.0 - steepest) * self.sigma + own }
+    }
+
+    fn relu(self) -> Self {
+        let passes = self.value + LAMBDA * self.sigma > 0.0;
+        Rounded { value: Number::relu(self.value), sigma: if passes { self.sigma } else { 0.0 } }
+    }
+}

@@ -1,0 +1,185 @@
+//! A result beside what was expected of it.
+
+use ndarray::{Array, Dimension};
+
+use crate::{Error, Output};
+
+/// The worst elements of a comparison.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Comparison {
+    /// The largest `|found - expected|`; infinite if a value is NaN that should not be.
+    pub absolute: f64,
+    /// The largest `|found - expected| / |expected|` over elements that should not be zero.
+    pub relative: f64,
+    /// The element that used most of its tolerance; none if there are no elements.
+    pub worst: Option<Worst>,
+}
+
+/// The element of a comparison that used most of its tolerance.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Worst {
+    /// `output`, `h_n` or `c_n`.
+    pub name: &'static str,
+    /// Where in it.
+    pub index: Vec<usize>,
+    /// What was expected there.
+    pub expected: f64,
+    /// What was found.
+    pub found: f64,
+    /// How far they may differ.
+    pub tolerance: f64,
+    /// `|found - expected| / tolerance`; above 1 is a failure.
+    pub ratio: f64,
+}
+
+impl Comparison {
+    /// Compares a result with the expected one and a tolerance for each element.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`] if the three do not have the same shapes.
+    pub fn new<D: Dimension>(
+        found: &Output<D>,
+        expected: &Output<D, f64>,
+        tolerance: &Output<D, f64>,
+    ) -> Result<Self, Error> {
+        let mut all = Comparison { absolute: 0.0, relative: 0.0, worst: None };
+        all.add("output", &found.output, &expected.output, &tolerance.output)?;
+        all.add("h_n", &found.h_n, &expected.h_n, &tolerance.h_n)?;
+        match (&found.c_n, &expected.c_n, &tolerance.c_n) {
+            (None, None, None) => {}
+            (Some(found), Some(expected), Some(tolerance)) => {
+                all.add("c_n", found, expected, tolerance)?;
+            }
+            (found, expected, _) => {
+                let shape = |has: bool| vec![usize::from(has)];
+                return Err(Error::Shape {
+                    name: "c_n".into(),
+                    expected: expected.as_ref().map_or(shape(false), |c_n| c_n.shape().to_vec()),
+                    found: found.as_ref().map_or(shape(false), |c_n| c_n.shape().to_vec()),
+                });
+            }
+        }
+        Ok(all)
+    }
+
+    /// Whether every element is within its tolerance.
+    pub fn passes(&self) -> bool {
+        self.worst.as_ref().is_none_or(|worst| worst.ratio <= 1.0)
+    }
+
+    /// How much of its tolerance the worst element used: above 1 is a failure.
+    pub fn ratio(&self) -> f64 {
+        self.worst.as_ref().map_or(0.0, |worst| worst.ratio)
+    }
+
+    fn add<D: Dimension>(
+        &mut self,
+        name: &'static str,
+        found: &Array<f32, D>,
+        expected: &Array<f64, D>,
+        tolerance: &Array<f64, D>,
+    ) -> Result<(), Error> {
+        let shape = expected.shape();
+        for other in [found.shape(), tolerance.shape()] {
+            if other != shape {
+                return Err(Error::Shape {
+                    name: name.to_owned(),
+                    expected: shape.to_vec(),
+                    found: other.to_vec(),
+                });
+            }
+        }
+        for (position, ((&found, &expected), &tolerance)) in
+            found.iter().zip(expected).zip(tolerance).enumerate()
+        {
+            let found = f64::from(found);
+            let difference = distance(found, expected);
+            self.absolute = self.absolute.max(difference);
+            if expected != 0.0 {
+                self.relative = self.relative.max(difference / expected.abs());
+            }
+            // A tolerance that is not a number allows nothing: the reference itself overflowed.
+            let ratio = match difference {
+                0.0 => 0.0,
+                _ if tolerance > 0.0 => difference / tolerance,
+                _ => f64::INFINITY,
+            };
+            if self.worst.as_ref().is_none_or(|worst| ratio > worst.ratio) {
+                let index = index_of(position, shape);
+                self.worst = Some(Worst { name, index, expected, found, tolerance, ratio });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The index of the element at `position` in row-major order.
+fn index_of(mut position: usize, shape: &[usize]) -> Vec<usize> {
+    let mut index: Vec<usize> =
+        shape.iter().rev().map(|&size| (position % size, position /= size).0).collect();
+    index.reverse();
+    index
+}
+
+/// `|found - expected|`, where equal infinities and two NaN are no difference and one NaN is an infinite one.
+fn distance(found: f64, expected: f64) -> f64 {
+    if found == expected || (found.is_nan() && expected.is_nan()) {
+        return 0.0;
+    }
+    let difference = (found - expected).abs();
+    if difference.is_nan() { f64::INFINITY } else { difference }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array3, Ix3, array};
+
+    use super::*;
+
+    fn output<A: Clone>(value: A) -> Output<Ix3, A> {
+        let one = Array3::from_elem((1, 2, 3), value);
+        Output { output: one.clone(), h_n: one.clone(), c_n: Some(one) }
+    }
+
+    #[test]
+    fn a_wrong_element_in_any_array_fails() {
+        let (expected, tolerance) = (output(1.0), output(0.25));
+        assert!(Comparison::new(&output(1.25), &expected, &tolerance).unwrap().passes());
+        let spoil: [fn(&mut Output) -> &mut f32; 3] = [
+            |o| &mut o.output[[0, 1, 2]],
+            |o| &mut o.h_n[[0, 1, 2]],
+            |o| o.c_n.as_mut().map(|c| &mut c[[0, 1, 2]]).unwrap(),
+        ];
+        for (spoil, name) in spoil.into_iter().zip(["output", "h_n", "c_n"]) {
+            for wrong in [1.26, 0.74, f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -1.0] {
+                let mut found = output(1.0f32);
+                *spoil(&mut found) = wrong;
+                let comparison = Comparison::new(&found, &expected, &tolerance).unwrap();
+                assert!(!comparison.passes(), "{wrong} in {name}");
+                let worst = comparison.worst.unwrap();
+                assert_eq!((worst.name, &worst.index[..]), (name, &[0, 1, 2][..]));
+            }
+        }
+    }
+
+    #[test]
+    fn where_nothing_is_tolerated_only_equality_passes() {
+        let (expected, tolerance) = (output(0.0), output(0.0));
+        assert!(Comparison::new(&output(0.0), &expected, &tolerance).unwrap().passes());
+        assert!(!Comparison::new(&output(1e-40), &expected, &tolerance).unwrap().passes());
+        assert!(!Comparison::new(&output(1e-3), &expected, &output(f64::NAN)).unwrap().passes());
+    }
+
+    #[test]
+    fn shapes_must_agree() {
+        let mut found = output(1.0f32);
+        found.h_n = array![[[1.0]]];
+        assert!(Comparison::new(&found, &output(1.0), &output(1.0)).is_err());
+        let mut found = output(1.0f32);
+        found.c_n = None;
+        assert!(Comparison::new(&found, &output(1.0), &output(1.0)).is_err());
+    }
+}

@@ -1,0 +1,216 @@
+//! The parameters of a layer, checked against its [`Config`] once.
+
+mod infer;
+mod name;
+mod seed;
+
+use std::collections::BTreeMap;
+
+use ndarray::{Array, Array1, Array2, ArrayD, ArrayViewD, Dimension};
+
+pub use infer::{LoadOptions, infer};
+pub use name::{Parameter, ParameterKind};
+pub use seed::Generator;
+
+use crate::batch::check_finite;
+use crate::{Config, Error};
+
+/// The parameters of one direction of one layer, as PyTorch lays them out.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct DirectionWeights {
+    /// `weight_ih_l{k} [G*H, in]`.
+    pub weight_ih: Array2<f32>,
+    /// `weight_hh_l{k} [G*H, H_out]`.
+    pub weight_hh: Array2<f32>,
+    /// `bias_ih_l{k} [G*H]`, if the layer has biases.
+    pub bias_ih: Option<Array1<f32>>,
+    /// `bias_hh_l{k} [G*H]`, if the layer has biases.
+    pub bias_hh: Option<Array1<f32>>,
+    /// `weight_hr_l{k} [P, H]`, if the layer has a projection.
+    pub weight_hr: Option<Array2<f32>>,
+}
+
+/// The parameters of a layer: complete, of the right shapes and finite.
+///
+/// ```
+/// use wgpu_rnn::{Config, Weights};
+///
+/// // What torch.manual_seed(1); torch.nn.RNN(5, 2) gives.
+/// let weights = Weights::seeded(Config::rnn(5, 2), 1)?;
+/// assert_eq!(weights.directions()[0].weight_ih[[0, 0]], 0.3642633);
+/// # Ok::<(), wgpu_rnn::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Weights {
+    config: Config,
+    /// One for each layer and direction, at `layer * D + direction`.
+    directions: Vec<DirectionWeights>,
+}
+
+impl Weights {
+    /// Takes each parameter of `config`, in PyTorch's order, from `load`.
+    ///
+    /// # Errors
+    ///
+    /// What `load` returns; [`Error::Config`] for a bad configuration, [`Error::Shape`] and [`Error::NonFinite`] for
+    /// a bad parameter.
+    pub fn from_fn(
+        config: Config,
+        mut load: impl FnMut(&Parameter) -> Result<ArrayD<f32>, Error>,
+    ) -> Result<Self, Error> {
+        Weights::from_named(config, "", |parameter, _| load(parameter))
+    }
+
+    /// As [`Weights::from_fn`], for parameters whose names carry a prefix; `load` is also given the full name.
+    pub(crate) fn from_named(
+        config: Config,
+        prefix: &str,
+        mut load: impl FnMut(&Parameter, &str) -> Result<ArrayD<f32>, Error>,
+    ) -> Result<Self, Error> {
+        config.validate()?;
+        let mut directions = Vec::new();
+        for layer in 0..config.num_layers {
+            for reverse in [false, true].into_iter().take(config.directions()) {
+                let mut take = |kind| take(&config, prefix, Parameter { kind, layer, reverse }, &mut load);
+                directions.push(DirectionWeights {
+                    weight_ih: fixed(take(ParameterKind::WeightIh)?)?,
+                    weight_hh: fixed(take(ParameterKind::WeightHh)?)?,
+                    bias_ih: if config.bias { Some(fixed(take(ParameterKind::BiasIh)?)?) } else { None },
+                    bias_hh: if config.bias { Some(fixed(take(ParameterKind::BiasHh)?)?) } else { None },
+                    weight_hr: if config.proj_size > 0 {
+                        Some(fixed(take(ParameterKind::WeightHr)?)?)
+                    } else {
+                        None
+                    },
+                });
+            }
+        }
+        Ok(Weights { config, directions })
+    }
+
+    /// Infers the configuration from the names and shapes of a state dict's tensors and takes the parameters.
+    ///
+    /// Tensors of other modules are left alone; see [`infer`] for what must be there.
+    ///
+    /// ```
+    /// use wgpu_rnn::{LoadOptions, Weights, ndarray::ArrayD};
+    ///
+    /// let tensors = [
+    ///     ("encoder.weight_ih_l0", ArrayD::zeros(vec![6, 4])),
+    ///     ("encoder.weight_hh_l0", ArrayD::zeros(vec![6, 2])),
+    ///     ("head.weight", ArrayD::zeros(vec![9, 2])),
+    /// ];
+    /// let weights = Weights::from_state_dict(tensors, &LoadOptions::default())?;
+    /// assert_eq!(weights.config().to_string(), "GRU(4, 2, bias=False)");
+    /// # Ok::<(), wgpu_rnn::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`infer`] and [`Weights::from_fn`].
+    pub fn from_state_dict<S: Into<String>>(
+        tensors: impl IntoIterator<Item = (S, ArrayD<f32>)>,
+        options: &LoadOptions,
+    ) -> Result<Self, Error> {
+        let mut tensors: BTreeMap<String, ArrayD<f32>> =
+            tensors.into_iter().map(|(name, tensor)| (name.into(), tensor)).collect();
+        let shapes = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor.shape()));
+        let (prefix, config) = infer(shapes, options)?;
+        Weights::from_named(config, &prefix, |parameter, name| {
+            tensors.remove(name).ok_or_else(|| Error::MissingParameter {
+                name: name.to_owned(),
+                expected: format!("{:?}", parameter.shape(&config)),
+            })
+        })
+    }
+
+    /// The parameters that `torch.manual_seed(seed)` followed by PyTorch's constructor gives, bit for bit.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] for a bad configuration.
+    pub fn seeded(config: Config, seed: u64) -> Result<Self, Error> {
+        Weights::draw(config, &mut Generator::seeded(seed))
+    }
+
+    /// The parameters that PyTorch's constructor draws next from its generator.
+    ///
+    /// ```
+    /// use wgpu_rnn::{Config, Generator, Weights};
+    ///
+    /// let mut generator = Generator::seeded(1);
+    /// let rnn = Weights::draw(Config::rnn(5, 2), &mut generator)?;
+    /// let lstm = Weights::draw(Config::lstm(5, 2), &mut generator)?; // goes on where the first stopped
+    /// # Ok::<(), wgpu_rnn::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] for a bad configuration.
+    pub fn draw(config: Config, generator: &mut Generator) -> Result<Self, Error> {
+        Weights::from_fn(config, |parameter| {
+            Ok(generator.uniform(&parameter.shape(&config), config.hidden_size))
+        })
+    }
+
+    /// The configuration that the parameters belong to.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The parameters of each direction of each layer, at `layer * D + direction` (0 forward, 1 reverse).
+    pub fn directions(&self) -> &[DirectionWeights] {
+        &self.directions
+    }
+
+    /// All parameters with their names (without prefix), in PyTorch's order.
+    pub fn parameters(&self) -> impl Iterator<Item = (Parameter, ArrayViewD<'_, f32>)> {
+        Parameter::all(&self.config).filter_map(|parameter| {
+            let index = parameter.layer * self.config.directions() + usize::from(parameter.reverse);
+            Some((parameter, self.directions.get(index)?.get(parameter.kind)?))
+        })
+    }
+}
+
+impl DirectionWeights {
+    /// The parameter of that kind, if the configuration has it.
+    fn get(&self, kind: ParameterKind) -> Option<ArrayViewD<'_, f32>> {
+        match kind {
+            ParameterKind::WeightIh => Some(self.weight_ih.view().into_dyn()),
+            ParameterKind::WeightHh => Some(self.weight_hh.view().into_dyn()),
+            ParameterKind::BiasIh => self.bias_ih.as_ref().map(|bias| bias.view().into_dyn()),
+            ParameterKind::BiasHh => self.bias_hh.as_ref().map(|bias| bias.view().into_dyn()),
+            ParameterKind::WeightHr => self.weight_hr.as_ref().map(|weight| weight.view().into_dyn()),
+        }
+    }
+}
+
+/// Loads one parameter and checks it.
+fn take(
+    config: &Config,
+    prefix: &str,
+    parameter: Parameter,
+    load: &mut impl FnMut(&Parameter, &str) -> Result<ArrayD<f32>, Error>,
+) -> Result<ArrayD<f32>, Error> {
+    let name = format!("{prefix}{parameter}");
+    let tensor = load(&parameter, &name)?;
+    let expected = parameter.shape(config);
+    if tensor.shape() != expected {
+        return Err(Error::Shape { name, expected, found: tensor.shape().to_vec() });
+    }
+    check_finite(&name, tensor.view())?;
+    Ok(tensor)
+}
+
+/// An array of `D`'s rank, in row-major order.
+fn fixed<D: Dimension>(tensor: ArrayD<f32>) -> Result<Array<f32, D>, Error> {
+    let found = tensor.shape().to_vec();
+    match tensor.into_dimensionality::<D>() {
+        Ok(array) if array.is_standard_layout() => Ok(array),
+        Ok(array) => Ok(array.as_standard_layout().into_owned()),
+        Err(_) => {
+            Err(Error::Shape { name: "parameter".into(), expected: vec![0; D::NDIM.unwrap_or(0)], found })
+        }
+    }
+}
