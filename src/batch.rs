@@ -1,6 +1,6 @@
 //! Input, state and output on the host: the one place where their shapes are checked.
 
-use ndarray::{Array, Array3, ArrayView, ArrayView3, ArrayViewD, Axis, Dimension, Ix3};
+use ndarray::{Array, Array3, ArrayView, ArrayView3, ArrayViewD, Axis, Dimension, Ix3, Slice};
 
 use crate::{Config, Error};
 
@@ -37,7 +37,7 @@ impl<'a, D: Dimension> Input<'a, D> {
     ///
     /// [`Error::NonFinite`] names the first such element.
     pub fn check_finite(&self) -> Result<(), Error> {
-        check_finite("input", self.values.view().into_dyn())
+        check_finite("input", &self.values.view().into_dyn())
     }
 }
 
@@ -82,7 +82,7 @@ impl<'a, D: Dimension> State<'a, D> {
     pub fn check_finite(&self) -> Result<(), Error> {
         for (name, values) in [("h_0", &self.h_0), ("c_0", &self.c_0)] {
             if let Some(values) = values {
-                check_finite(name, values.view().into_dyn())?;
+                check_finite(name, &values.view().into_dyn())?;
             }
         }
         Ok(())
@@ -111,6 +111,29 @@ impl<D: Dimension> Output<D> {
     /// The final state as the initial state of the next call.
     pub fn state(&self) -> State<'_, D> {
         State { h_0: Some(self.h_n.view()), c_0: self.c_n.as_ref().map(|c_n| c_n.view()) }
+    }
+}
+
+impl Output {
+    /// The output of a batch whose rows are still to be computed.
+    pub(crate) fn zeros(config: &Config, batch: &Batch<'_>) -> Result<Self, Error> {
+        let (n, states) = (batch.rows(), config.num_layers * config.directions());
+        let c_n = config.cell.has_cell_state().then(|| zeros("c_n", [states, n, config.hidden_size]));
+        Ok(Output {
+            output: zeros("output", [n, batch.steps(), config.output_size()])?,
+            h_n: zeros("h_n", [states, n, config.hidden_output_size()])?,
+            c_n: c_n.transpose()?,
+        })
+    }
+
+    /// Puts the result of some rows in its place.
+    pub(crate) fn assign_rows(&mut self, first: usize, rows: &Output) {
+        let range = Slice::from(first..first + rows.output.len_of(Axis(0)));
+        self.output.slice_axis_mut(Axis(0), range).assign(&rows.output);
+        self.h_n.slice_axis_mut(Axis(1), range).assign(&rows.h_n);
+        if let (Some(c_n), Some(rows)) = (&mut self.c_n, &rows.c_n) {
+            c_n.slice_axis_mut(Axis(1), range).assign(rows);
+        }
     }
 }
 
@@ -191,6 +214,24 @@ impl<'a> Batch<'a> {
         self.lengths.and_then(|lengths| lengths.get(row)).copied().unwrap_or(self.steps())
     }
 
+    /// The batch in pieces of at most `rows` rows, each with the number of its first row.
+    pub(crate) fn pieces(&self, rows: usize) -> impl Iterator<Item = (usize, Batch<'_>)> {
+        (0..self.rows()).step_by(rows.max(1)).map(move |first| {
+            let range = first..self.rows().min(first + rows);
+            let slice = Slice::from(range.clone());
+            let state = |state: &'_ Option<ArrayView3<'a, f32>>| {
+                state.map(|mut state| {
+                    state.slice_axis_inplace(Axis(1), slice);
+                    state
+                })
+            };
+            let mut input = self.input;
+            input.slice_axis_inplace(Axis(0), slice);
+            let lengths = self.lengths.and_then(|lengths| lengths.get(range));
+            (first, Batch { input, lengths, h_0: state(&self.h_0), c_0: state(&self.c_0), unbatched: false })
+        })
+    }
+
     /// A copy that another thread may keep. It has a batch axis in any case.
     pub(crate) fn to_owned(&self) -> OwnedBatch {
         OwnedBatch {
@@ -265,7 +306,7 @@ fn with_batch_axis<D: Dimension>(values: ArrayView<'_, f32, D>, axis: Axis) -> O
 }
 
 /// Refuses NaN and infinity.
-pub(crate) fn check_finite(name: &str, values: ArrayViewD<'_, f32>) -> Result<(), Error> {
+pub(crate) fn check_finite(name: &str, values: &ArrayViewD<'_, f32>) -> Result<(), Error> {
     // The sum of products with zero is NaN if any value is not finite; the slow search only runs then.
     if values.fold(0.0, |sum, value| sum + value * 0.0) == 0.0 {
         return Ok(());

@@ -1,13 +1,21 @@
-//! The GPU backend.
+//! The GPU backend: a plan, kernels and buffers, in the order that DESIGN's way of the data goes through them.
 
+mod buffer;
 mod capabilities;
 mod device;
+mod faults;
 mod kernel;
 mod layer;
+mod pack;
 mod plan;
 mod poll;
+mod transfer;
+mod workspace;
 
 pub use capabilities::Capabilities;
 pub use device::{AdapterChoice, Gpu, LimitsChoice};
 pub(crate) use layer::GpuLayer;
 pub use plan::Strategy;
+
+#[cfg(test)]
+mod tests;

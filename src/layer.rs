@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_intrusive::channel::shared::oneshot_channel;
 use ndarray::{Dimension, Ix3};
 
-use crate::batch::{Batch, zeros};
+use crate::batch::Batch;
 use crate::cpu::CpuLayer;
 use crate::gpu::{AdapterChoice, Gpu, GpuLayer, Strategy};
 use crate::{Config, Error, Input, Output, State, Weights, reference};
@@ -168,7 +168,7 @@ impl Layer {
     ) -> Result<Output<D>, Error> {
         let batch = Batch::new(&self.config, input, state)?;
         let output = match &*self.implementation {
-            Implementation::Gpu(layer) if batch.rows() > 0 => layer.submit(&batch)?.result().await?,
+            Implementation::Gpu(layer) if batch.rows() > 0 => layer.run_async(&batch).await?,
             _ => self.run_elsewhere(&batch).await?,
         };
         batch.restore(output)
@@ -192,25 +192,14 @@ impl Layer {
 impl Implementation {
     fn run(&self, config: &Config, batch: &Batch<'_>) -> Result<Output, Error> {
         if batch.rows() == 0 {
-            return empty(config, batch);
+            return Output::zeros(config, batch);
         }
         match self {
             Implementation::Reference(weights) => round(&reference::run(weights, batch)?),
             Implementation::Cpu(layer) => layer.run(batch),
-            Implementation::Gpu(layer) => layer.submit(batch)?.wait(),
+            Implementation::Gpu(layer) => layer.run(batch),
         }
     }
-}
-
-/// The result for a batch without rows.
-fn empty(config: &Config, batch: &Batch<'_>) -> Result<Output, Error> {
-    let states = config.num_layers * config.directions();
-    let c_n = config.cell.has_cell_state().then(|| zeros("c_n", [states, 0, config.hidden_size]));
-    Ok(Output {
-        output: zeros("output", [0, batch.steps(), config.output_size()])?,
-        h_n: zeros("h_n", [states, 0, config.hidden_output_size()])?,
-        c_n: c_n.transpose()?,
-    })
 }
 
 /// The reference's result in the type of the other backends.

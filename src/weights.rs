@@ -199,7 +199,7 @@ fn take(
     if tensor.shape() != expected {
         return Err(Error::Shape { name, expected, found: tensor.shape().to_vec() });
     }
-    check_finite(&name, tensor.view())?;
+    check_finite(&name, &tensor.view())?;
     Ok(tensor)
 }
 

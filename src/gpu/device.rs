@@ -171,6 +171,17 @@ impl Gpu {
         &self.0.poller
     }
 
+    /// The same device with a piece of every kernel's text replaced.
+    #[cfg(test)]
+    pub(super) fn with_mutation(&self, mutation: (&'static str, &'static str)) -> Gpu {
+        let mut gpu =
+            Gpu::from_device(self.0.device.clone(), self.0.queue.clone()).unwrap_or_else(|_| self.clone());
+        if let Some(shared) = Arc::get_mut(&mut gpu.0) {
+            shared.kernels.mutation = Some(mutation);
+        }
+        gpu
+    }
+
     /// Why the device was lost, if it was.
     pub(super) fn lost(&self) -> Option<String> {
         self.0.lost.lock().ok()?.clone()

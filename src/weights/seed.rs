@@ -15,10 +15,10 @@ impl Generator {
     }
 
     /// `torch.nn.init.uniform_(tensor, -k, k)` with `k = 1/√hidden_size`, what `RNNBase.reset_parameters` does.
-    pub(super) fn uniform(&mut self, shape: &[usize], hidden_size: usize) -> ArrayD<f32> {
+    pub(crate) fn uniform(&mut self, shape: &[usize], hidden_size: usize) -> ArrayD<f32> {
         #[allow(clippy::cast_possible_truncation, reason = "PyTorch computes k in f64 and fills in f32")]
         let k = (1.0 / (hidden_size as f64).sqrt()) as f32;
-        ArrayD::from_shape_simple_fn(shape, || self.next_unit() * (k + k) - k)
+        ArrayD::from_shape_simple_fn(shape, || self.next_unit().mul_add(k + k, -k))
     }
 
     /// A multiple of 2⁻²⁴ in [0, 1), as PyTorch takes it from 32 random bits.

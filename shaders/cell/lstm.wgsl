@@ -1,0 +1,15 @@
+// LSTM: gates i f g o, c' = σ(f) c + σ(i) tanh(g), h' = σ(o) tanh(c').
+
+const GATES = 4u;
+const HAS_CELL_STATE = true;
+// The sum that the hidden product of the last gate goes to.
+const LAST_HIDDEN_SUM = 3u;
+
+fn cell(sums: vec4<f32>, previous: Unit) -> Unit {
+    let i = act_sigmoid(sums.x);
+    let f = act_sigmoid(sums.y);
+    let g = act_tanh(sums.z);
+    let o = act_sigmoid(sums.w);
+    let c = fma(f, previous.c, i * g);
+    return Unit(o * act_tanh(c), c);
+}

@@ -1,0 +1,83 @@
+//! wgpu's errors as the library's.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use wgpu::{Device, ErrorFilter, ErrorScopeGuard};
+
+use super::Gpu;
+use crate::Error;
+
+/// Catches what goes wrong on a device between its making and [`Scopes::close`].
+pub(super) struct Scopes {
+    /// Innermost last.
+    guards: [ErrorScopeGuard; 3],
+}
+
+/// What the scopes caught; ready at once outside a browser.
+pub(super) type Caught = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
+
+impl Scopes {
+    pub(super) fn open(device: &Device) -> Self {
+        let filters = [ErrorFilter::OutOfMemory, ErrorFilter::Internal, ErrorFilter::Validation];
+        Scopes { guards: filters.map(|filter| device.push_error_scope(filter)) }
+    }
+
+    /// Ends the scopes; the first error that was caught comes out of the future.
+    pub(super) fn close(self, gpu: &Gpu) -> Caught {
+        let (caught, gpu) = (self.end(), gpu.clone());
+        Box::pin(async move { caught.await.map_or(Ok(()), |error| Err(gpu.error(error))) })
+    }
+
+    /// Ends the scopes in the reverse order of their beginning.
+    fn end(self) -> impl Future<Output = Option<wgpu::Error>> + Send {
+        let [memory, internal, validation] = self.guards;
+        let validation = validation.pop();
+        let internal = internal.pop();
+        let memory = memory.pop();
+        async move { memory.await.or(internal.await).or(validation.await) }
+    }
+}
+
+impl Gpu {
+    /// Runs `make` with errors caught and waits for them.
+    pub(super) fn caught<T>(&self, make: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+        let scopes = Scopes::open(self.device());
+        let made = make();
+        pollster::block_on(scopes.close(self))?;
+        made
+    }
+
+    fn error(&self, error: wgpu::Error) -> Error {
+        match (self.why_lost(), error) {
+            (Some(found), _) => Error::DeviceLost { found },
+            (None, wgpu::Error::OutOfMemory { source }) => Error::OutOfMemory { found: source.to_string() },
+            (None, wgpu::Error::Validation { description: found, .. })
+            | (None, wgpu::Error::Internal { description: found, .. }) => Error::Gpu { found },
+        }
+    }
+
+    /// A buffer could not be mapped.
+    pub(super) fn unmapped(&self, reason: impl std::fmt::Display) -> Error {
+        match self.why_lost() {
+            Some(found) => Error::DeviceLost { found },
+            None => Error::Gpu { found: reason.to_string() },
+        }
+    }
+
+    /// The reason, if the device is lost. Only the device's owner hears of the loss itself; but a lost device makes
+    /// buffers that cannot be mapped, and says nothing of it to the error scopes.
+    fn why_lost(&self) -> Option<String> {
+        // Delivers what the callback has to say. Whether anything was done is of no interest.
+        let _ = self.device().poll(wgpu::PollType::Poll);
+        if let Some(told) = self.lost() {
+            return Some(told);
+        }
+        let scopes = Scopes::open(self.device());
+        let probe =
+            self.buffer("probe", 4, wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC, true);
+        let unmappable = probe.get_mapped_range_mut(..).is_err();
+        let silent = pollster::block_on(scopes.end()).is_none();
+        (unmappable && silent).then(|| "it makes no buffers any more".to_owned())
+    }
+}

@@ -1,0 +1,197 @@
+//! The kernels without a GPU: every variant is parsed, validated, specialised and translated, and held against the
+//! limits of the baseline.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use naga::back::{glsl, hlsl, msl, spv};
+use naga::proc::{BoundsCheckPolicies, Layouter};
+use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
+use naga::{AddressSpace, Module, ShaderStage, TypeInner};
+
+use super::*;
+use crate::gpu::plan::{MAX_ROWS, MAX_UNITS, WORKGROUP_BYTES, tiling};
+
+/// Every variant that the planner can choose.
+fn variants() -> Vec<Variant> {
+    let mut variants = Vec::new();
+    for units in [1, 9, 17, 33, 1000] {
+        for rows in [1, 2, 3, 5, 1000] {
+            let tiling = tiling(units, rows);
+            let cells = [Config::rnn(1, 2), Config::rnn_relu(1, 2), Config::lstm(1, 2), Config::gru(1, 2)];
+            variants.extend(cells.map(|config| Variant::step(&config, tiling)));
+            variants.push(Variant::step(&Config::lstm(1, 2).proj_size(1), tiling));
+            variants.push(Variant::projection(tiling));
+        }
+    }
+    variants.sort_by_key(|variant| format!("{variant:?}"));
+    variants.dedup();
+    variants
+}
+
+fn parse(variant: Variant) -> (Module, ModuleInfo) {
+    let module = naga::front::wgsl::parse_str(variant.source()).unwrap_or_else(|error| {
+        panic!("{variant:?}: {}", error.emit_to_string(variant.source()));
+    });
+    // No capability beyond the baseline's.
+    let info = Validator::new(ValidationFlags::all(), Capabilities::empty()).validate(&module);
+    let info = info.unwrap_or_else(|error| panic!("{variant:?}: {}", error.emit_to_string(variant.source())));
+    (module, info)
+}
+
+/// The module with the overrides' values in place, as a driver gets it.
+fn specialise(variant: Variant) -> (Module, ModuleInfo) {
+    let (module, info) = parse(variant);
+    let constants = variant.overrides().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let entry = Some((ShaderStage::Compute, variant.entry_point()));
+    let (module, info) = naga::back::pipeline_constants::process_overrides(&module, &info, entry, &constants)
+        .unwrap_or_else(|error| panic!("{variant:?}: {error}"));
+    (module.into_owned(), info.into_owned())
+}
+
+#[test]
+fn every_size_of_tile_is_a_variant() {
+    // 4 sizes of units, 4 of rows, 5 step kernels and the projection.
+    assert_eq!(variants().len(), 4 * 4 * 6);
+}
+
+#[test]
+fn every_variant_translates() {
+    for variant in variants() {
+        let (module, info) = specialise(variant);
+        let name = variant.entry_point().to_owned();
+        let fail = |language: &str, error: &dyn std::fmt::Display| -> ! {
+            panic!("{variant:?} to {language}: {error}")
+        };
+        let entry_point = Some((ShaderStage::Compute, name.clone()));
+
+        let options = spv::PipelineOptions { shader_stage: ShaderStage::Compute, entry_point: name.clone() };
+        let words = spv::write_vec(&module, &info, &spv::Options::default(), Some(&options))
+            .unwrap_or_else(|error| fail("SPIR-V", &error));
+        assert_eq!(words[0], 0x0723_0203, "SPIR-V's magic number");
+
+        let mut metal = msl::Writer::new(String::new());
+        let options = msl::PipelineOptions { entry_point: entry_point.clone(), ..Default::default() };
+        metal
+            .write(&module, &info, &msl::Options { lang_version: (2, 0), ..Default::default() }, &options)
+            .unwrap_or_else(|error| fail("MSL", &error));
+        assert!(metal.finish().contains("kernel void"));
+
+        let mut text = String::new();
+        let (options, of_pipeline) = (hlsl::Options::default(), hlsl::PipelineOptions { entry_point });
+        hlsl::Writer::new(&mut text, &options, &of_pipeline)
+            .write(&module, &info, None)
+            .unwrap_or_else(|error| fail("HLSL", &error));
+        assert!(text.contains("numthreads"));
+
+        let mut text = String::new();
+        let options = glsl::Options::default();
+        let of_pipeline =
+            glsl::PipelineOptions { shader_stage: ShaderStage::Compute, entry_point: name, multiview: None };
+        glsl::Writer::new(&mut text, &module, &info, &options, &of_pipeline, BoundsCheckPolicies::default())
+            .and_then(|mut writer| writer.write())
+            .unwrap_or_else(|error| fail("GLSL", &error));
+        assert!(text.contains("void main()"));
+    }
+}
+
+#[test]
+fn every_variant_fits_the_baseline() {
+    let baseline = crate::Capabilities::default();
+    for variant in variants() {
+        let (module, _) = specialise(variant);
+        let entry = &module.entry_points[0];
+        let invocations: u32 = entry.workgroup_size.iter().product();
+        assert!((MAX_ROWS..=MAX_UNITS).contains(&invocations), "{variant:?}: {invocations} invocations");
+        assert!(invocations <= baseline.max_compute_invocations_per_workgroup);
+
+        let mut layouter = Layouter::default();
+        layouter.update(module.to_ctx()).unwrap();
+        let in_space =
+            |space| module.global_variables.iter().filter(move |(_, variable)| variable.space == space);
+        let workgroup: u32 = in_space(AddressSpace::WorkGroup).map(|(_, v)| layouter[v.ty].size).sum();
+        assert!(
+            workgroup > 0 && workgroup <= WORKGROUP_BYTES,
+            "{variant:?}: {workgroup} bytes of workgroup memory"
+        );
+        assert!(WORKGROUP_BYTES <= baseline.max_compute_workgroup_storage_size);
+
+        let storage = module
+            .global_variables
+            .iter()
+            .filter(|(_, variable)| matches!(variable.space, AddressSpace::Storage { .. }))
+            .count();
+        assert!(storage <= STORAGE_BUFFERS as usize, "{variant:?}: {storage} storage buffers");
+        assert!(STORAGE_BUFFERS <= baseline.max_storage_buffers_per_shader_stage);
+    }
+}
+
+/// Offsets of the members of a WGSL struct.
+fn members(module: &Module, name: &str) -> Vec<(String, u32)> {
+    let found = module.types.iter().find(|(_, ty)| ty.name.as_deref() == Some(name));
+    match &found.unwrap_or_else(|| panic!("no struct {name}")).1.inner {
+        TypeInner::Struct { members, .. } => {
+            members.iter().map(|member| (member.name.clone().unwrap_or_default(), member.offset)).collect()
+        }
+        other => panic!("{name} is {other:?}"),
+    }
+}
+
+macro_rules! offsets {
+    ($name:ident { $($field:ident),* $(,)? }) => {{
+        // Names every field, so that one that is added must be added here.
+        let $name { $($field: _),* } = $name::default();
+        vec![$((stringify!($field).to_owned(), u32::try_from(std::mem::offset_of!($name, $field)).unwrap())),*]
+    }};
+}
+
+#[test]
+fn parameters_have_the_shaders_offsets() {
+    let (module, _) = parse(variants()[0]);
+    let shape = offsets!(Shape {
+        rows,
+        steps,
+        input_size,
+        hidden_size,
+        hidden_output_size,
+        directions,
+        layers,
+        first_in_weights,
+        first_layer_weights,
+        upper_layer_weights,
+    });
+    assert_eq!(members(&module, "Shape"), shape);
+    assert_eq!(members(&module, "Moment"), offsets!(Moment { first, step }));
+}
+
+#[test]
+fn the_shaders_constants_are_the_planners() {
+    let text = variants()[0].source();
+    assert!(text.contains(&format!("const MAX_ROWS = {MAX_ROWS}u;")));
+}
+
+/// Chrome's compiler checks more than naga does, uniformity of barriers among it. It is not installed everywhere.
+#[test]
+fn tint_accepts_every_source() {
+    if Command::new("tint").arg("--help").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err() {
+        println!("tint is not installed: nothing checked");
+        return;
+    }
+    let dir = std::env::temp_dir().join(format!("wgpu-rnn-tint-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    for variant in variants() {
+        let path = dir.join("kernel.wgsl");
+        let mut file = std::fs::File::create(&path).unwrap();
+        file.write_all(variant.source().as_bytes()).unwrap();
+        let overrides: Vec<String> =
+            variant.overrides().iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let output = Command::new("tint")
+            .args(["--format", "wgsl", "--overrides", &overrides.join(",")])
+            .arg(&path)
+            .output()
+            .unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success() && !errors.contains("error:"), "{variant:?}: {errors}");
+    }
+    std::fs::remove_dir_all(&dir).unwrap();
+}

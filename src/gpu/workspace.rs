@@ -1,0 +1,236 @@
+//! The buffers and bind groups of one shape, kept between calls.
+
+use std::collections::HashMap;
+
+use wgpu::{BindGroup, BindGroupEntry, BindingResource, Buffer, BufferBinding, BufferUsages, CommandEncoder};
+
+use super::Gpu;
+use super::kernel::{Moment, Shape};
+use super::plan::{Dispatch, Kind, Plan, Sequence};
+use crate::{Config, Error};
+
+/// What distinguishes the bind groups of a plan's dispatches.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Bindings {
+    kernel: Kind,
+    part: usize,
+    input: Sequence,
+    output: Sequence,
+    parity: usize,
+}
+
+impl Bindings {
+    fn of(dispatch: &Dispatch) -> Self {
+        let &Dispatch { kernel, part, input, output, parity, .. } = dispatch;
+        Bindings { kernel, part, input, output, parity }
+    }
+}
+
+/// The GPU objects of a plan. The upload buffer is mapped whenever the workspace lies unused.
+pub(super) struct Workspace {
+    pub(super) plan: Plan,
+    pub(super) upload: Buffer,
+    pub(super) download: Buffer,
+    buffers: Buffers,
+    groups: HashMap<Bindings, BindGroup>,
+    /// Bytes from one dispatch's `Moment` to the next one's.
+    moment_stride: u32,
+}
+
+struct Buffers {
+    input: Buffer,
+    between: [Buffer; 2],
+    output: Buffer,
+    hidden: [Buffer; 2],
+    cell: Buffer,
+    unprojected: Buffer,
+    lengths: Buffer,
+    moments: Buffer,
+    /// One for each part of the weights.
+    shapes: Vec<Buffer>,
+}
+
+impl Workspace {
+    /// Makes everything that the plan needs; to be called with errors caught.
+    pub(super) fn new(
+        gpu: &Gpu,
+        config: &Config,
+        weights: &[Buffer],
+        shapes: &[Shape],
+        plan: Plan,
+    ) -> Result<Self, Error> {
+        let device = gpu.device();
+        let moment_stride = gpu.capabilities().min_uniform_buffer_offset_alignment;
+        let buffers = Buffers::new(gpu, &plan, shapes, moment_stride)?;
+        let layout = gpu.kernels().layout(device);
+        let mut groups = HashMap::new();
+        for dispatch in &plan.dispatches {
+            groups.entry(Bindings::of(dispatch)).or_insert_with_key(|bindings| {
+                let resources = buffers.resources(bindings, &weights[bindings.part], config.proj_size > 0);
+                let entries: Vec<BindGroupEntry<'_>> = (0..)
+                    .zip(resources)
+                    .map(|(binding, resource)| BindGroupEntry { binding, resource })
+                    .collect();
+                device.create_bind_group(&wgpu::BindGroupDescriptor {
+                    label: Some("wgpu-rnn"),
+                    layout: &layout,
+                    entries: &entries,
+                })
+            });
+        }
+        let upload =
+            gpu.buffer("upload", plan.bytes.upload, BufferUsages::MAP_WRITE | BufferUsages::COPY_SRC, true);
+        let download = gpu.buffer(
+            "download",
+            plan.bytes.download,
+            BufferUsages::MAP_READ | BufferUsages::COPY_DST,
+            false,
+        );
+        Ok(Workspace { plan, upload, download, buffers, groups, moment_stride })
+    }
+
+    /// Records the whole forward pass: upload, dispatches, readback.
+    pub(super) fn record(&self, gpu: &Gpu, config: &Config) -> CommandEncoder {
+        let mut encoder = gpu
+            .device()
+            .create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("wgpu-rnn forward") });
+        self.copy_in(&mut encoder, config);
+        self.dispatch(gpu, &mut encoder);
+        self.copy_out(&mut encoder, config);
+        encoder
+    }
+
+    /// From the upload buffer: input, lengths, h_0 into both hidden buffers (each layer starts with the one that its
+    /// parity says), c_0.
+    fn copy_in(&self, encoder: &mut CommandEncoder, config: &Config) {
+        let (bytes, buffers) = (&self.plan.bytes, &self.buffers);
+        let [lengths, h_0, c_0] = bytes.upload_offsets();
+        encoder.copy_buffer_to_buffer(&self.upload, 0, &buffers.input, 0, bytes.input);
+        encoder.copy_buffer_to_buffer(&self.upload, lengths, &buffers.lengths, 0, bytes.lengths);
+        for hidden in &buffers.hidden {
+            encoder.copy_buffer_to_buffer(&self.upload, h_0, hidden, 0, bytes.hidden);
+        }
+        if config.cell.has_cell_state() {
+            encoder.copy_buffer_to_buffer(&self.upload, c_0, &buffers.cell, 0, bytes.cell);
+        }
+    }
+
+    fn dispatch(&self, gpu: &Gpu, encoder: &mut CommandEncoder) {
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+            label: Some("wgpu-rnn forward"),
+            timestamp_writes: None,
+        });
+        let pipeline = |variant| gpu.kernels().pipeline(gpu.device(), variant);
+        let step = pipeline(self.plan.step);
+        let projection = self.plan.projection.map(pipeline);
+        let mut offset = 0;
+        for dispatch in &self.plan.dispatches {
+            match (dispatch.kernel, &projection) {
+                (Kind::Projection, Some(projection)) => pass.set_pipeline(projection),
+                _ => pass.set_pipeline(&step),
+            }
+            pass.set_bind_group(0, self.groups.get(&Bindings::of(dispatch)), &[offset]);
+            let [x, y, z] = dispatch.grid;
+            pass.dispatch_workgroups(x, y, z);
+            offset += self.moment_stride;
+        }
+    }
+
+    /// Into the download buffer: output, h_n, c_n.
+    fn copy_out(&self, encoder: &mut CommandEncoder, config: &Config) {
+        let (bytes, buffers) = (&self.plan.bytes, &self.buffers);
+        let [h_n, c_n] = bytes.download_offsets();
+        encoder.copy_buffer_to_buffer(&buffers.output, 0, &self.download, 0, bytes.output);
+        // A layer's last step leaves its state in the buffer that its next step would read.
+        let layer_bytes = bytes.hidden / config.num_layers as u64;
+        for layer in 0..config.num_layers as u64 {
+            let parity = usize::from((layer + u64::from(self.plan.steps)) % 2 == 1);
+            let at = layer * layer_bytes;
+            encoder.copy_buffer_to_buffer(&buffers.hidden[parity], at, &self.download, h_n + at, layer_bytes);
+        }
+        if config.cell.has_cell_state() {
+            encoder.copy_buffer_to_buffer(&buffers.cell, 0, &self.download, c_n, bytes.cell);
+        }
+    }
+}
+
+impl Buffers {
+    fn new(gpu: &Gpu, plan: &Plan, shapes: &[Shape], moment_stride: u32) -> Result<Self, Error> {
+        let bytes = &plan.bytes;
+        // A binding holds at least one element.
+        let storage =
+            |label, size: u64, extra| gpu.buffer(label, size.max(4), BufferUsages::STORAGE | extra, false);
+        let uniform = |label, contents: &[u8]| gpu.buffer_with(label, contents, BufferUsages::UNIFORM);
+        let (to, from) = (BufferUsages::COPY_DST, BufferUsages::COPY_SRC);
+        let none = BufferUsages::empty();
+        Ok(Buffers {
+            input: storage("input", bytes.input, to),
+            between: bytes.sequences.map(|size| storage("between layers", size, none)),
+            output: storage("output", bytes.output, from),
+            hidden: [0, 1].map(|_| storage("hidden", bytes.hidden, to | from)),
+            cell: storage("cell state", bytes.cell, to | from),
+            unprojected: storage("unprojected", bytes.unprojected, none),
+            lengths: storage("lengths", bytes.lengths, to),
+            moments: uniform("moments", &moments(&plan.dispatches, moment_stride))?,
+            shapes: shapes
+                .iter()
+                .map(|&shape| {
+                    let shape = Shape { rows: plan.rows, steps: plan.steps, ..shape };
+                    uniform("shape", bytemuck::bytes_of(&shape))
+                })
+                .collect::<Result<_, _>>()?,
+        })
+    }
+
+    fn sequence(&self, sequence: Sequence) -> &Buffer {
+        match sequence {
+            Sequence::Input => &self.input,
+            Sequence::Between(which) => &self.between[which],
+            Sequence::Output => &self.output,
+        }
+    }
+
+    /// Bindings 0 to 8 of `bindings.wgsl`.
+    fn resources<'a>(
+        &'a self,
+        bindings: &Bindings,
+        weights: &'a Buffer,
+        projected: bool,
+    ) -> [BindingResource<'a>; 9] {
+        let input = match bindings.kernel {
+            Kind::Step => self.sequence(bindings.input),
+            Kind::Projection => &self.unprojected,
+        };
+        let next_hidden = match bindings.kernel {
+            Kind::Step if projected => &self.unprojected,
+            Kind::Step | Kind::Projection => &self.hidden[1 - bindings.parity],
+        };
+        let moment = BufferBinding {
+            buffer: &self.moments,
+            offset: 0,
+            size: std::num::NonZeroU64::new(size_of::<Moment>() as u64),
+        };
+        [
+            self.shapes[bindings.part].as_entire_binding(),
+            BindingResource::Buffer(moment),
+            weights.as_entire_binding(),
+            input.as_entire_binding(),
+            self.hidden[bindings.parity].as_entire_binding(),
+            next_hidden.as_entire_binding(),
+            self.cell.as_entire_binding(),
+            self.sequence(bindings.output).as_entire_binding(),
+            self.lengths.as_entire_binding(),
+        ]
+    }
+}
+
+/// Each dispatch's `Moment`, `stride` bytes from one to the next.
+fn moments(dispatches: &[Dispatch], stride: u32) -> Vec<u8> {
+    let stride = stride as usize;
+    let mut bytes = vec![0; dispatches.len() * stride];
+    for (dispatch, place) in dispatches.iter().zip(bytes.chunks_exact_mut(stride)) {
+        let moment = Moment { first: dispatch.first, step: dispatch.step };
+        place[..size_of::<Moment>()].copy_from_slice(bytemuck::bytes_of(&moment));
+    }
+    bytes
+}

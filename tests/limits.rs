@@ -1,0 +1,171 @@
+//! Devices with very little, and devices of the caller's.
+
+use wgpu_rnn::ndarray::{Array3, s};
+use wgpu_rnn::wgpu::Limits;
+use wgpu_rnn::{
+    AdapterChoice, Backend, Config, Error, Gpu, Input, Layer, LimitsChoice, State, Weights, reference,
+    tolerance,
+};
+
+use crate::harness::{assert_within, bits, gpus, random};
+
+/// The adapters that the suite tests, each once.
+fn tested() -> Vec<&'static Gpu> {
+    let mut tested: Vec<&Gpu> = Vec::new();
+    for implementation in gpus().unwrap_or_else(|missing| panic!("{missing}")) {
+        if let Backend::Gpu(gpu) = &implementation.backend {
+            if !tested.iter().any(|known| known.info() == gpu.info()) {
+                tested.push(gpu);
+            }
+        }
+    }
+    tested
+}
+
+/// The same adapter, opened with other limits.
+fn reopened(gpu: &Gpu, limits: Limits) -> Gpu {
+    let place =
+        Gpu::adapters().iter().position(|info| info == gpu.info()).expect("the adapter is still there");
+    let limits = LimitsChoice::Exactly(Box::new(limits));
+    pollster::block_on(Gpu::request_with_limits(&AdapterChoice::Index(place), &limits)).expect("a device")
+}
+
+fn tiny() -> Limits {
+    Limits {
+        max_storage_buffer_binding_size: 16 << 10,
+        max_buffer_size: 48 << 10,
+        max_compute_workgroups_per_dimension: 3,
+        max_compute_workgroup_storage_size: 16 << 10,
+        max_compute_invocations_per_workgroup: 64,
+        max_compute_workgroup_size_x: 64,
+        ..Limits::default()
+    }
+}
+
+#[test]
+fn tiny_limits_cut_the_batch_and_the_weights() {
+    for gpu in tested() {
+        let mut limits = tiny().or_worse_values_from(&gpu.device().limits());
+        limits.max_storage_buffers_per_shader_stage = 7;
+        let small = reopened(gpu, limits);
+        for config in [
+            Config::lstm(6, 20).num_layers(3),
+            Config::gru(6, 20).num_layers(2).bidirectional(true),
+            Config::lstm(6, 20).proj_size(7).num_layers(2).bidirectional(true),
+        ] {
+            let weights = Weights::seeded(config, 5).unwrap();
+            // The weights alone take more than one binding.
+            let floats: usize = weights.parameters().map(|(_, values)| values.len()).sum();
+            assert!(4 * floats > 16 << 10, "{config}");
+            let (n, t) = (70, 11);
+            let states = config.num_layers * config.directions();
+            let x = random((n, t, config.input_size), 1.0, 1);
+            let h_0 = random((states, n, config.hidden_output_size()), 1.0, 2);
+            let c_0 = random((states, n, config.hidden_size), 1.0, 3);
+            let lengths: Vec<usize> = (0..n).map(|row| (row * 5) % (t + 1)).collect();
+            let input = Input::new(x.view()).lengths(&lengths);
+            let mut state = State::hidden(h_0.view());
+            state.c_0 = config.cell.has_cell_state().then(|| c_0.view());
+
+            let layer = Layer::new(&weights, Backend::Gpu(small.clone())).unwrap();
+            let found = layer.forward(&input, &state).unwrap();
+            let expected = reference::forward(&weights, &input, &state).unwrap();
+            let allowed = tolerance::forward(&weights, &input, &state).unwrap();
+            assert_within(&format!("{config} on {small} with tiny limits"), &found, &expected, &allowed);
+            let waited = pollster::block_on(layer.forward_async(&input, &state)).unwrap();
+            assert_eq!(bits(&waited), bits(&found));
+            // The pieces give the bits that the whole gives.
+            let whole =
+                Layer::new(&weights, Backend::Gpu(gpu.clone())).unwrap().forward(&input, &state).unwrap();
+            assert_eq!(bits(&whole), bits(&found), "{config}");
+        }
+    }
+}
+
+#[test]
+fn what_does_not_fit_at_all_is_an_error() {
+    for gpu in tested() {
+        let small = reopened(gpu, tiny().or_worse_values_from(&gpu.device().limits()));
+        let weights = Weights::seeded(Config::rnn(2, 4), 0).unwrap();
+        let layer = Layer::new(&weights, Backend::Gpu(small.clone())).unwrap();
+        let long = Array3::ones((1, 5000, 2));
+        let error = layer.forward(&Input::new(long.view()), &State::zero()).unwrap_err();
+        assert!(matches!(error, Error::TooLarge { .. }), "{error}");
+        let short = layer.forward(&Input::new(long.slice(s![.., ..3, ..])), &State::zero());
+        assert!(short.is_ok(), "the layer still works");
+
+        let wide = Weights::seeded(Config::lstm(64, 64), 0).unwrap();
+        let error = Layer::new(&wide, Backend::Gpu(small)).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("bytes of weights of one direction of layer 0: expected at most 16384")
+        );
+    }
+}
+
+#[test]
+fn a_device_without_enough_storage_buffers_is_refused() {
+    for gpu in tested() {
+        let limits = Limits { max_storage_buffers_per_shader_stage: 4, ..tiny() };
+        let place =
+            Gpu::adapters().iter().position(|info| info == gpu.info()).expect("the adapter is still there");
+        let limits = LimitsChoice::Exactly(Box::new(limits.or_worse_values_from(&gpu.device().limits())));
+        let error =
+            pollster::block_on(Gpu::request_with_limits(&AdapterChoice::Index(place), &limits)).unwrap_err();
+        assert_eq!(error.to_string(), "storage buffers per shader stage: expected at least 7, found 4");
+    }
+}
+
+#[test]
+fn the_callers_own_device_serves() {
+    for gpu in tested() {
+        let own = Gpu::from_device(gpu.device().clone(), gpu.queue().clone()).unwrap();
+        let weights = Weights::seeded(Config::gru(3, 5), 0).unwrap();
+        let x = random((2, 4, 3), 1.0, 0);
+        let input = Input::new(x.view());
+        let run = |gpu: &Gpu| {
+            Layer::new(&weights, Backend::Gpu(gpu.clone())).unwrap().forward(&input, &State::zero()).unwrap()
+        };
+        assert_eq!(bits(&run(&own)), bits(&run(gpu)));
+    }
+}
+
+#[test]
+fn a_destroyed_device_is_an_error_and_not_a_panic() {
+    for gpu in tested() {
+        let gpu = reopened(gpu, gpu.device().limits());
+        let weights = Weights::seeded(Config::lstm(3, 5), 0).unwrap();
+        let layer = Layer::new(&weights, Backend::Gpu(gpu.clone())).unwrap();
+        let x = random((2, 4, 3), 1.0, 0);
+        layer.forward(&Input::new(x.view()), &State::zero()).unwrap();
+        gpu.device().destroy();
+        for _ in 0..2 {
+            let (input, state) = (Input::new(x.view()), State::zero());
+            let error = layer.forward(&input, &state).unwrap_err();
+            assert!(matches!(error, Error::DeviceLost { .. }), "{error}");
+            let error = pollster::block_on(layer.forward_async(&input, &state)).unwrap_err();
+            assert!(matches!(error, Error::DeviceLost { .. }), "{error}");
+        }
+        let error = Layer::new(&weights, Backend::Gpu(gpu)).unwrap_err();
+        assert!(matches!(error, Error::DeviceLost { .. }), "{error}");
+    }
+}
+
+#[test]
+fn a_dropped_future_leaves_the_layer_usable() {
+    for gpu in tested() {
+        let weights = Weights::seeded(Config::lstm(3, 5), 0).unwrap();
+        let layer = Layer::new(&weights, Backend::Gpu(gpu.clone())).unwrap();
+        let x = random((2, 4, 3), 1.0, 0);
+        let (input, state) = (Input::new(x.view()), State::zero());
+        let expected = layer.forward(&input, &state).unwrap();
+        for _ in 0..6 {
+            let mut future = Box::pin(layer.forward_async(&input, &state));
+            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+            let _ = future.as_mut().poll(&mut context);
+            drop(future);
+            assert_eq!(bits(&layer.forward(&input, &state).unwrap()), bits(&expected));
+        }
+    }
+}
