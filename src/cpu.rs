@@ -1,8 +1,9 @@
 //! The CPU backend: f32, packed weights, the machine's cores.
 //!
 //! A layer is cut in tasks, one for each direction and block of rows; a task computes the input's share of the gates
-//! for a chunk of time steps as one product, then walks the steps. Every sum has a fixed order, so that a row's bits
-//! depend neither on its neighbours in the batch, nor on how time is cut, nor on the number of threads.
+//! for a chunk of time steps as one product, then walks the steps. Every sum has an order that follows from the
+//! sizes I, H and T alone, so that a row's bits depend neither on its neighbours in the batch, nor on the chunks, nor on
+//! the number of threads.
 
 mod activation;
 mod cell;

@@ -6,17 +6,17 @@
 /// `1 / (1 + exp(-x))`.
 #[inline(always)]
 pub(super) fn sigmoid(x: f32) -> f32 {
-    // exp(-|x|) is at most 1, so neither branch overflows or cancels.
+    // The smaller of the two probabilities; its rounding errors count at most half in the larger one.
     let e = exp_of_negative(-x.abs());
-    let numerator = if x < 0.0 { e } else { 1.0 };
-    numerator / (1.0 + e)
+    let smaller = e / (1.0 + e);
+    if x < 0.0 { smaller } else { 1.0 - smaller }
 }
 
 /// Hyperbolic tangent.
 #[inline(always)]
 pub(super) fn tanh(x: f32) -> f32 {
     let a = x.abs();
-    // Near zero `1 - e` cancels; there an odd polynomial takes over.
+    // Near zero the difference below cancels; there an odd polynomial takes over.
     let square = a * a;
     let mut p = -0.005_717_042_4;
     for coefficient in [0.020_650_584, -0.053_743_497, 0.133_314_91, -0.333_332_84] {
@@ -24,7 +24,7 @@ pub(super) fn tanh(x: f32) -> f32 {
     }
     let near = p * square * a + a;
     let e = exp_of_negative(-2.0 * a);
-    let far = (1.0 - e) / (1.0 + e);
+    let far = 1.0 - 2.0 * e / (1.0 + e);
     (if a < 0.625 { near } else { far }).copysign(x)
 }
 

@@ -45,6 +45,11 @@ impl Matrix {
         self.columns
     }
 
+    /// The bias of each column.
+    pub(super) fn bias(&self) -> &[f32] {
+        &self.bias.as_flattened()[..self.columns]
+    }
+
     /// Each panel's bias and its weights, `terms` of them.
     pub(super) fn panels(&self) -> impl Iterator<Item = (&[f32; PANEL], &[[f32; PANEL]])> {
         self.bias.iter().zip(self.panels.chunks_exact(self.terms))
@@ -56,7 +61,10 @@ impl Matrix {
 /// Both biases are added with the input product, all but GRU's `b_hn`, which belongs inside `r * (…)`.
 #[derive(Debug)]
 pub(super) struct Direction {
+    /// For few time steps; its bias is also that of `weight_ih`.
     pub(super) input: Matrix,
+    /// For many time steps: `[G*H, in]` as it is, since the matrix product packs it for itself.
+    pub(super) weight_ih: Array2<f32>,
     pub(super) hidden: Matrix,
     pub(super) projection: Option<Matrix>,
 }
@@ -74,6 +82,7 @@ impl Direction {
         let projection = |weight: &Array2<f32>| Matrix::new(weight.view(), &Array1::zeros(weight.nrows()));
         Direction {
             input: Matrix::new(weights.weight_ih.view(), &of_input),
+            weight_ih: weights.weight_ih.clone(),
             hidden: Matrix::new(weights.weight_hh.view(), &of_hidden),
             projection: weights.weight_hr.as_ref().map(projection),
         }

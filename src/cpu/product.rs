@@ -1,4 +1,7 @@
-//! `X·Wᵀ + b` with a summation order that depends on nothing but the number of terms.
+//! `X·Wᵀ + b` in two ways, each with a summation order that depends on nothing but the number of terms.
+
+use ndarray::linalg::general_mat_mul;
+use ndarray::{ArrayView2, ArrayViewMut2, Axis};
 
 use super::pack::{Matrix, PANEL};
 
@@ -7,7 +10,10 @@ const ROWS: usize = 2;
 
 /// Terms that are summed before they join the total: rounding then grows with the square root of two short sums
 /// instead of one long one.
-const BLOCK: usize = 32;
+const BLOCK: usize = 8;
+
+/// As [`BLOCK`], for the matrix product of many rows, where each block costs a pass over the result.
+const MANY_BLOCK: usize = 64;
 
 /// `out [rows, columns] = x [rows, terms] · Wᵀ + b`.
 ///
@@ -26,6 +32,25 @@ pub(super) fn multiply(matrix: &Matrix, x: &[f32], out: &mut [f32]) {
                 out[first..first + width].copy_from_slice(&sums[..width]);
             }
         }
+    }
+}
+
+/// As [`multiply`], for many rows, of a `weight` `[columns, terms]` that is not packed.
+///
+/// The matrix product packs the weights itself, which pays from some rows on, and then runs with the widest
+/// instructions that the machine has. It gives other bits than [`multiply`], so the choice between the two must not
+/// depend on the number of rows. Its own bits do not: a test holds it to that.
+pub(super) fn multiply_many(weight: ArrayView2<'_, f32>, matrix: &Matrix, x: &[f32], out: &mut [f32]) {
+    let rows = out.len() / matrix.columns();
+    let x_view = ArrayView2::from_shape((rows, matrix.terms()), x);
+    let out_view = ArrayViewMut2::from_shape((rows, matrix.columns()), &mut *out);
+    let (Ok(x_view), Ok(mut out_view)) = (x_view, out_view) else { return multiply(matrix, x, out) };
+    for mut row in out_view.outer_iter_mut() {
+        row.iter_mut().zip(matrix.bias()).for_each(|(out, bias)| *out = *bias);
+    }
+    let blocks = x_view.axis_chunks_iter(Axis(1), MANY_BLOCK);
+    for (x, weight) in blocks.zip(weight.axis_chunks_iter(Axis(1), MANY_BLOCK)) {
+        general_mat_mul(1.0, &x, &weight.t(), 1.0, &mut out_view);
     }
 }
 

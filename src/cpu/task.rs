@@ -3,9 +3,12 @@
 use ndarray::{ArrayView3, ArrayViewMut2, ArrayViewMut3, s};
 
 use super::pack::Direction;
-use super::product::multiply;
+use super::product::{multiply, multiply_many};
 use super::{buffer, cell};
 use crate::{Config, Error};
+
+/// T from which on the input's share is computed by the matrix product, which for fewer rows is no faster.
+pub(super) const MANY_STEPS: usize = 8;
 
 /// What a thread reads and what it writes; tasks share nothing that is written.
 pub(super) struct Task<'a> {
@@ -122,7 +125,13 @@ impl Task<'_> {
                 copy(self.input.slice(s![rows.order[row], time, ..]), x);
             }
         }
-        multiply(&self.weights.input, x, &mut workspace.of_input[..count * columns]);
+        let of_input = &mut workspace.of_input[..count * columns];
+        // T alone decides: neither the batch nor the chunks may change a row's bits.
+        if self.input.dim().1 < MANY_STEPS {
+            multiply(&self.weights.input, x, of_input);
+        } else {
+            multiply_many(self.weights.weight_ih.view(), &self.weights.input, x, of_input);
+        }
     }
 
     /// One time step of the first `live` rows, whose input shares begin at row `first` of the chunk.

@@ -128,6 +128,17 @@ fn sizes_around_the_edges_of_panels_and_blocks() {
 }
 
 #[test]
+fn many_steps_and_sizes_around_the_edges_of_the_matrix_product() {
+    for (input_size, hidden_size) in [(1, 1), (7, 9), (63, 16), (64, 17), (65, 33), (129, 5), (300, 3)] {
+        for config in configs(input_size, hidden_size) {
+            for steps in [task::MANY_STEPS - 1, task::MANY_STEPS, 33] {
+                Case::new(config, 3, steps).ragged().check();
+            }
+        }
+    }
+}
+
+#[test]
 fn layers_directions_and_lengths_together() {
     for config in configs(5, 19) {
         for n in [1, 2, 3, 9] {
@@ -170,10 +181,12 @@ fn a_row_of_length_zero_keeps_its_state() {
 
 #[test]
 fn a_row_has_the_same_bits_in_any_batch() {
-    for config in configs(33, 40) {
+    for config in configs(70, 40) {
         let config = config.num_layers(2).bidirectional(true);
-        for n in [1, 2, 3, 5, 8, 17, 64] {
-            let case = Case::new(config, n, 5).ragged();
+        for (n, steps) in
+            [1, 2, 3, 5, 8, 17, 64].into_iter().flat_map(|n| [(n, 5), (n, task::MANY_STEPS + 1)])
+        {
+            let case = Case::new(config, n, steps).ragged();
             let whole = case.run();
             for row in [0, n / 2, n - 1] {
                 let alone = case.row(row).run();
@@ -190,8 +203,8 @@ fn a_row_has_the_same_bits_in_any_batch() {
 
 #[test]
 fn bits_do_not_depend_on_the_cut() {
-    for config in configs(6, 20) {
-        let case = Case::new(config.num_layers(2).bidirectional(true), 9, 11).ragged();
+    for (config, steps) in configs(6, 20).into_iter().flat_map(|config| [(config, 6), (config, 11)]) {
+        let case = Case::new(config.num_layers(2).bidirectional(true), 9, steps).ragged();
         let expected = case.run_cut(Cut { budget: usize::MAX, threads: 1 });
         assert!(case.compare(&expected).passes());
         let row = step_bytes(&Direction::new(&config, &case.weights.directions()[0]));
@@ -219,6 +232,21 @@ fn steps_one_by_one_are_the_whole_sequence() {
             (h_0, c_0) = (Some(one.h_n), one.c_n);
         }
         assert_eq!((h_0, c_0), (Some(whole.h_n), whole.c_n));
+    }
+}
+
+#[test]
+fn pieces_are_the_whole_sequence() {
+    for config in configs(6, 20) {
+        let whole = Case::new(config.num_layers(2), 3, 2 * task::MANY_STEPS);
+        let expected = whole.run();
+        let half = |steps: std::ops::Range<usize>, h_0, c_0| {
+            let input = whole.input.slice(s![.., steps, ..]).to_owned();
+            Case { weights: whole.weights.clone(), input, h_0, c_0, lengths: None }.run()
+        };
+        let first = half(0..task::MANY_STEPS, whole.h_0.clone(), whole.c_0.clone());
+        let second = half(task::MANY_STEPS..2 * task::MANY_STEPS, Some(first.h_n), first.c_n);
+        assert_eq!((second.h_n, second.c_n), (expected.h_n, expected.c_n));
     }
 }
 
