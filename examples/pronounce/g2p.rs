@@ -11,7 +11,7 @@ const MODEL: &[u8] = include_bytes!("g2p.safetensors");
 const MOST_PHONEMES: usize = 20;
 
 /// The model, ready to run.
-pub struct G2p {
+pub(crate) struct G2p {
     graphemes: Vocabulary,
     phonemes: Vocabulary,
     /// `[graphemes, 256]` and `[phonemes, 256]`.
@@ -26,7 +26,7 @@ pub struct G2p {
 
 impl G2p {
     /// Loads the bundled model onto a backend.
-    pub fn new(backend: Backend) -> Result<Self, Error> {
+    pub(crate) fn new(backend: Backend) -> Result<Self, Error> {
         let tensors = Tensors::parse(MODEL)?;
         Ok(G2p {
             graphemes: tensors.vocabulary("graphemes")?,
@@ -41,7 +41,7 @@ impl G2p {
     }
 
     /// The phonemes of each word, all words as one batch.
-    pub fn pronounce(&self, words: &[impl AsRef<str>]) -> Result<Vec<Vec<&str>>, Error> {
+    pub(crate) fn pronounce(&self, words: &[impl AsRef<str>]) -> Result<Vec<Vec<&str>>, Error> {
         if words.is_empty() {
             return Ok(Vec::new());
         }
@@ -80,7 +80,7 @@ impl G2p {
             let input = self.phoneme_embedding.select(Axis(0), &last).insert_axis(Axis(1));
             h = self.decoder.forward(&Input::new(input.view()), &State::hidden(h.view()))?.h_n;
             let logits = h.index_axis(Axis(0), 0).dot(&self.output_weight.t()) + &self.output_bias;
-            last = logits.outer_iter().map(argmax).collect();
+            last = logits.outer_iter().map(|logits| argmax(&logits)).collect();
             for ((&phoneme, spoken), ended) in last.iter().zip(&mut spoken).zip(&mut ended) {
                 *ended |= phoneme == end;
                 if !*ended {
@@ -96,7 +96,7 @@ impl G2p {
 }
 
 /// The index of the largest value; the first of them where there are several.
-fn argmax(values: ArrayView1<'_, f32>) -> usize {
+fn argmax(values: &ArrayView1<'_, f32>) -> usize {
     let best = values.iter().enumerate().reduce(|best, next| if next.1 > best.1 { next } else { best });
     best.map_or(0, |(index, _)| index)
 }
@@ -173,16 +173,17 @@ fn format_error(what: &str, found: &str) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// 300 words with the phonemes that the published package gives.
-    fn expected() -> impl Iterator<Item = (&'static str, Vec<&'static str>)> {
+    pub(crate) fn expected() -> impl Iterator<Item = (&'static str, Vec<&'static str>)> {
         let lines = include_str!("expected.tsv").lines().filter_map(|line| line.split_once('\t'));
         lines.map(|(word, phonemes)| (word, phonemes.split(' ').collect()))
     }
 
-    fn check(backend: Backend) {
+    /// All of them, as one batch.
+    pub(crate) fn check(backend: Backend) {
         let g2p = G2p::new(backend).unwrap();
         let (words, expected): (Vec<_>, Vec<_>) = expected().unzip();
         assert_eq!(words.len(), 300);
@@ -207,7 +208,7 @@ mod tests {
     fn a_word_is_pronounced_the_same_in_any_company() {
         let g2p = G2p::new(Backend::Cpu).unwrap();
         let hello = vec!["HH", "EH1", "L", "OW0"];
-        assert_eq!(g2p.pronounce(&["hello"]).unwrap(), [hello.clone()]);
+        assert_eq!(g2p.pronounce(&["hello"]).unwrap()[0], hello);
         let several =
             g2p.pronounce(&["hello", "Hello", "incomprehensibility", "HELLO", "", "hello"]).unwrap();
         for index in [0, 1, 3, 5] {

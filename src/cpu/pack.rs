@@ -1,6 +1,6 @@
 //! Weights laid out for the loops that read them, once for a layer.
 
-use ndarray::{Array1, Array2, ArrayView2};
+use ndarray::{Array1, Array2};
 
 use crate::{Cell, Config, DirectionWeights};
 
@@ -20,7 +20,7 @@ pub(super) struct Matrix {
 }
 
 impl Matrix {
-    fn new(weight: ArrayView2<'_, f32>, bias: &Array1<f32>) -> Self {
+    fn new(weight: &Array2<f32>, bias: &Array1<f32>) -> Self {
         let (columns, terms) = weight.dim();
         let count = columns.div_ceil(PANEL);
         let mut panels = vec![[0.0; PANEL]; count * terms];
@@ -79,11 +79,11 @@ impl Direction {
         for (input, hidden) in of_input.iter_mut().zip(&mut of_hidden).take(folded) {
             *input += std::mem::take(hidden);
         }
-        let projection = |weight: &Array2<f32>| Matrix::new(weight.view(), &Array1::zeros(weight.nrows()));
+        let projection = |weight: &Array2<f32>| Matrix::new(weight, &Array1::zeros(weight.nrows()));
         Direction {
-            input: Matrix::new(weights.weight_ih.view(), &of_input),
+            input: Matrix::new(&weights.weight_ih, &of_input),
             weight_ih: weights.weight_ih.clone(),
-            hidden: Matrix::new(weights.weight_hh.view(), &of_hidden),
+            hidden: Matrix::new(&weights.weight_hh, &of_hidden),
             projection: weights.weight_hr.as_ref().map(projection),
         }
     }

@@ -1,11 +1,12 @@
 //! `X·Wᵀ + b` in two ways, each with a summation order that depends on nothing but the number of terms.
 
 use ndarray::linalg::general_mat_mul;
-use ndarray::{ArrayView2, ArrayViewMut2, Axis};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
 
 use super::pack::{Matrix, PANEL};
 
-/// Rows of X that share a pass over a panel.
+/// Rows of X that share a pass over a panel: with two, the sums take half of the sixteen 128-bit registers that every
+/// x86-64 has; with three or a wider panel they spill.
 const ROWS: usize = 2;
 
 /// Terms that are summed before they join the total: rounding then grows with the square root of two short sums
@@ -40,7 +41,7 @@ pub(super) fn multiply(matrix: &Matrix, x: &[f32], out: &mut [f32]) {
 /// The matrix product packs the weights itself, which pays from some rows on, and then runs with the widest
 /// instructions that the machine has. It gives other bits than [`multiply`], so the choice between the two must not
 /// depend on the number of rows. Its own bits do not: a test holds it to that.
-pub(super) fn multiply_many(weight: ArrayView2<'_, f32>, matrix: &Matrix, x: &[f32], out: &mut [f32]) {
+pub(super) fn multiply_many(weight: &Array2<f32>, matrix: &Matrix, x: &[f32], out: &mut [f32]) {
     let rows = out.len() / matrix.columns();
     let x_view = ArrayView2::from_shape((rows, matrix.terms()), x);
     let out_view = ArrayViewMut2::from_shape((rows, matrix.columns()), &mut *out);

@@ -122,7 +122,7 @@ impl Task<'_> {
         for (step, x) in steps.zip(x.chunks_exact_mut(live * terms)) {
             for (row, x) in x.chunks_exact_mut(terms).enumerate().take(rows.live(step)) {
                 let time = rows.time(row, step, self.reverse);
-                copy(self.input.slice(s![rows.order[row], time, ..]), x);
+                copy(&self.input.slice(s![rows.order[row], time, ..]), x);
             }
         }
         let of_input = &mut workspace.of_input[..count * columns];
@@ -130,7 +130,7 @@ impl Task<'_> {
         if self.input.dim().1 < MANY_STEPS {
             multiply(&self.weights.input, x, of_input);
         } else {
-            multiply_many(self.weights.weight_ih.view(), &self.weights.input, x, of_input);
+            multiply_many(&self.weights.weight_ih, &self.weights.input, x, of_input);
         }
     }
 
@@ -156,7 +156,7 @@ impl Task<'_> {
         for (views, buffer) in [(&self.h, &mut workspace.h), (&self.c, &mut workspace.c)] {
             let width = views.ncols().max(1);
             for (&row, buffer) in rows.order.iter().zip(buffer.chunks_exact_mut(width)) {
-                copy(views.row(row), buffer);
+                copy(&views.row(row), buffer);
             }
         }
     }
@@ -178,7 +178,7 @@ impl Task<'_> {
     }
 }
 
-fn copy(from: ndarray::ArrayView1<'_, f32>, to: &mut [f32]) {
+fn copy(from: &ndarray::ArrayView1<'_, f32>, to: &mut [f32]) {
     match from.as_slice() {
         Some(from) => to.copy_from_slice(from),
         None => to.iter_mut().zip(from).for_each(|(to, &from)| *to = from),

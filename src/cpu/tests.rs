@@ -287,11 +287,12 @@ fn same_nans(case: &Case) {
 
 #[test]
 fn nan_spreads_as_in_the_reference() {
-    for config in configs(5, 17) {
-        let mut case = Case::new(config, 3, 6);
+    let steps = [6, task::MANY_STEPS + 3];
+    for (config, steps) in configs(5, 17).into_iter().flat_map(|config| steps.map(|steps| (config, steps))) {
+        let mut case = Case::new(config, 3, steps);
         case.input[[1, 2, 4]] = f32::NAN;
         same_nans(&case);
-        let mut case = Case::new(config.bidirectional(true), 3, 6);
+        let mut case = Case::new(config.bidirectional(true), 3, steps);
         if let Some(h_0) = &mut case.h_0 {
             h_0[[1, 2, 0]] = f32::NAN;
         }
