@@ -118,7 +118,8 @@ impl Number for Rounded {
 
     fn sigmoid(self) -> Self {
         let value = Number::sigmoid(self.value);
-        let steepest = Number::sigmoid(self.steepest());
+        // The smaller of σ(x) and σ(-x): with the larger one, 1 - σ would vanish from |x| = 37 on.
+        let steepest = Number::sigmoid(-self.steepest());
         let own = (ACTIVATION + self.value.abs()) * UNIT * value.abs();
         Rounded { value, sigma: steepest * (1.0 - steepest) * self.sigma + own }
     }
@@ -132,6 +133,16 @@ impl Number for Rounded {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_closed_gate_carries_the_error_of_its_argument() {
+        for argument in [-10.0, -30.0, -40.0, -60.0] {
+            let gate = Number::sigmoid(Rounded { value: argument, sigma: 1e-4 });
+            // There σ(x) = exp(x), so an error in x is a relative one in σ(x).
+            let relative = gate.sigma / gate.value;
+            assert!((1e-4..2e-4).contains(&relative), "{argument}: {relative}");
+        }
+    }
 
     #[test]
     fn a_value_too_small_for_f32_may_be_flushed_to_zero() {
