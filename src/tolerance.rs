@@ -60,7 +60,10 @@ struct Rounded {
 
 impl Rounded {
     fn tolerance(&self) -> f64 {
-        if self.sigma > 0.0 { LAMBDA * self.sigma + f64::from(f32::MIN_POSITIVE) } else { 0.0 }
+        let smallest = f64::from(f32::MIN_POSITIVE);
+        // σ itself underflows where the value is subnormal even in f64, as after a saturated sigmoid.
+        let underflows = self.value != 0.0 && self.value.abs() < smallest;
+        if self.sigma > 0.0 || underflows { LAMBDA * self.sigma + smallest } else { 0.0 }
     }
 
     /// The argument within λσ where tanh and sigmoid are steepest.
@@ -115,7 +118,8 @@ impl Number for Rounded {
 
     fn sigmoid(self) -> Self {
         let value = Number::sigmoid(self.value);
-        let steepest = Number::sigmoid(self.steepest());
+        // The smaller of σ(x) and σ(-x): with the larger one, 1 - σ would vanish from |x| = 37 on.
+        let steepest = Number::sigmoid(-self.steepest());
         let own = (ACTIVATION + self.value.abs()) * UNIT * value.abs();
         Rounded { value, sigma: steepest * (1.0 - steepest) * self.sigma + own }
     }
@@ -123,5 +127,30 @@ impl Number for Rounded {
     fn relu(self) -> Self {
         let passes = self.value + LAMBDA * self.sigma > 0.0;
         Rounded { value: Number::relu(self.value), sigma: if passes { self.sigma } else { 0.0 } }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_closed_gate_carries_the_error_of_its_argument() {
+        for argument in [-10.0, -30.0, -40.0, -60.0] {
+            let gate = Number::sigmoid(Rounded { value: argument, sigma: 1e-4 });
+            // There σ(x) = exp(x), so an error in x is a relative one in σ(x).
+            let relative = gate.sigma / gate.value;
+            assert!((1e-4..2e-4).contains(&relative), "{argument}: {relative}");
+        }
+    }
+
+    #[test]
+    fn a_value_too_small_for_f32_may_be_flushed_to_zero() {
+        let smallest = f64::from(f32::MIN_POSITIVE);
+        let product = Number::sigmoid(Rounded::exact(-700.0)).mul(Rounded::exact(-1e-19));
+        assert!(product.value < 0.0 && product.sigma == 0.0, "{product:?}");
+        assert_eq!(product.tolerance(), smallest);
+        assert_eq!(Rounded::exact(0.0).tolerance(), 0.0);
+        assert_eq!(Rounded::exact(1.0).tolerance(), 0.0);
     }
 }
