@@ -1,9 +1,7 @@
 //! PyTorch's initialisation, bit for bit, and the results that the project began with, to the printed digit.
 
 use approx::assert_abs_diff_eq;
-use wgpu_rnn::ndarray::{
-    Array, Array1, Array2, Array3, ArrayD, ArrayView1, ArrayView2, Dimension, Ix2, array, s, stack,
-};
+use wgpu_rnn::ndarray::{Array, Array1, Array2, Array3, ArrayD, ArrayView2, Dimension, Ix2, array, s, stack};
 use wgpu_rnn::{
     Config, Generator, Input, Output, Parameter, ParameterKind, State, Weights, reference, tolerance,
 };
@@ -62,7 +60,7 @@ fn seed_1_gives_the_parameters_of_rnn_5_2() {
 
 /// Asserts that values are those that PyTorch printed in full: its f32 result and ours are both within the tolerance
 /// of the exact value.
-fn assert_printed(found: ArrayView2<'_, f32>, printed: &Array2<f32>, tolerance: ArrayView2<'_, f64>) {
+fn assert_printed(found: &ArrayView2<'_, f32>, printed: &Array2<f32>, tolerance: &Array2<f64>) {
     assert_eq!((found.shape(), found.shape()), (printed.shape(), tolerance.shape()));
     for (&found, (&printed, &tolerance)) in found.iter().zip(printed.iter().zip(tolerance)) {
         assert_abs_diff_eq!(f64::from(found), f64::from(printed), epsilon = 2.0 * tolerance);
@@ -79,11 +77,11 @@ fn rnn_5_2_gives_the_printed_outputs() {
     on_each(|implementation| {
         let layer = implementation.layer(&weights);
         let unbatched = layer.forward(&Input::new(input.view()), &State::zero()).unwrap();
-        assert_printed(unbatched.output.view(), &printed, tolerance.output.view());
+        assert_printed(&unbatched.output.view(), &printed, &tolerance.output);
         assert_eq!(unbatched.h_n.row(0), unbatched.output.row(2));
         let batched = layer.forward(&Input::new(batch.view()), &State::zero()).unwrap();
         for (row, output) in batched.output.outer_iter().enumerate() {
-            assert_printed(output, &printed, tolerance.output.view());
+            assert_printed(&output, &printed, &tolerance.output);
             assert_eq!(batched.h_n.slice(s![0, row, ..]), output.row(2));
         }
     });
@@ -113,7 +111,7 @@ fn the_input_product_of_rnn_5_2_is_the_printed_one() {
     on_each(|implementation| {
         let run = |weights| implementation.layer(weights).forward(&input, &State::zero()).unwrap().output;
         let product = run(&positive) - run(&negative);
-        assert_printed(product.view(), &printed, tolerance.view());
+        assert_printed(&product.view(), &printed, &tolerance);
     });
 }
 
@@ -193,10 +191,10 @@ fn the_halves_of_a_bidirectional_output_end_at_their_own_ends() {
 
 /// `W_ih·x + W_hh·h + b` as one writes it with NumPy, in f64.
 fn plain_loop(
-    input: ArrayView2<'_, f64>,
-    weight_ih: ArrayView2<'_, f64>,
-    weight_hh: ArrayView2<'_, f64>,
-    bias: ArrayView1<'_, f64>,
+    input: &Array2<f64>,
+    weight_ih: &Array2<f64>,
+    weight_hh: &Array2<f64>,
+    bias: &Array1<f64>,
 ) -> Array2<f64> {
     let mut h = Array1::zeros(bias.len());
     let mut output = Array2::zeros((input.nrows(), bias.len()));
@@ -224,12 +222,9 @@ fn the_recurrence_is_that_of_a_plain_loop() {
             values.mapv(f64::from)
         };
         let matrix = |kind| of(kind).into_dimensionality::<Ix2>().unwrap();
-        let looped = plain_loop(
-            input.mapv(f64::from).view(),
-            matrix(ParameterKind::WeightIh).view(),
-            matrix(ParameterKind::WeightHh).view(),
-            of(ParameterKind::BiasIh).into_dimensionality().unwrap().view(),
-        );
+        let bias = of(ParameterKind::BiasIh).into_dimensionality().unwrap();
+        let (weight_ih, weight_hh) = (matrix(ParameterKind::WeightIh), matrix(ParameterKind::WeightHh));
+        let looped = plain_loop(&input.mapv(f64::from), &weight_ih, &weight_hh, &bias);
         let given = Input::new(input.view());
         let tolerance = tolerance::forward(&weights, &given, &State::zero()).unwrap();
         let mut expected = reference::forward(&weights, &given, &State::zero()).unwrap();
