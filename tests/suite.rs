@@ -1,1 +1,33 @@
-fn main() {}
+//! The one integration binary: every test that sees the crate as its users do.
+//!
+//! | module | asks |
+//! |---|---|
+//! | `golden` | does every implementation give what PyTorch gives? |
+//! | `checker` | would `golden` notice if it did not? |
+//! | `seeds` | PyTorch's initialisation, bit for bit, and the results that the project began with |
+//! | `property` | random configurations and sizes against the reference |
+//! | `invariants` | what must not change the result: neighbours, strides, a second run, the way of calling |
+//! | `errors`, `weights_errors` | does every misuse give its one message? |
+//! | `nan` | NaN and infinity on the CPU, as in PyTorch |
+//!
+//! [`harness`] says which implementations there are and which environment variables choose among them.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    reason = "a test fails by panicking, and its sizes are small"
+)]
+#![allow(unreachable_pub, missing_docs, reason = "nothing here is seen from outside")]
+
+mod case;
+mod checker;
+mod errors;
+mod golden;
+mod harness;
+mod invariants;
+mod nan;
+mod property;
+mod seeds;
+mod weights_errors;

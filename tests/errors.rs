@@ -1,0 +1,304 @@
+//! Every misuse gives its one message, on every implementation, and the layer works on.
+
+use wgpu_rnn::ndarray::{Array, Array3, ArrayD, Dimension, array};
+use wgpu_rnn::{
+    AdapterChoice, Config, Error, Gpu, Input, Layer, LimitsChoice, Nonlinearity, State, Strategy, Weights,
+};
+
+use crate::harness::{self, bits, on_each, random};
+
+/// A forward pass over arrays of these shapes.
+#[derive(Clone, Copy)]
+struct Call {
+    input: &'static [usize],
+    h_0: Option<&'static [usize]>,
+    c_0: Option<&'static [usize]>,
+    lengths: Option<&'static [usize]>,
+}
+
+/// A call without state and lengths.
+const fn call(input: &'static [usize]) -> Call {
+    Call { input, h_0: None, c_0: None, lengths: None }
+}
+
+impl Call {
+    const fn h_0(mut self, shape: &'static [usize]) -> Self {
+        self.h_0 = Some(shape);
+        self
+    }
+
+    const fn c_0(mut self, shape: &'static [usize]) -> Self {
+        self.c_0 = Some(shape);
+        self
+    }
+
+    const fn lengths(mut self, lengths: &'static [usize]) -> Self {
+        self.lengths = Some(lengths);
+        self
+    }
+
+    fn message(&self, layer: &Layer) -> String {
+        let zeros = |shape: &[usize]| ArrayD::<f32>::zeros(shape);
+        let (values, h_0, c_0) = (zeros(self.input), self.h_0.map(zeros), self.c_0.map(zeros));
+        let mut input = Input::new(values.view());
+        if let Some(lengths) = self.lengths {
+            input = input.lengths(lengths);
+        }
+        let mut state = State::zero();
+        state.h_0 = h_0.as_ref().map(|values| values.view());
+        state.c_0 = c_0.as_ref().map(|values| values.view());
+        let blocking = outcome(layer.forward(&input, &state));
+        let polled = outcome(pollster::block_on(layer.forward_async(&input, &state)));
+        assert_eq!(blocking, polled, "forward and forward_async say the same");
+        blocking
+    }
+}
+
+fn outcome<T>(result: Result<T, Error>) -> String {
+    match result {
+        Ok(_) => "no error".into(),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// What any cell refuses, in the order of the checks.
+const ANY: &[(Call, &str)] = &[
+    (call(&[]), "Expected input to be 2D or 3D, got 0D instead"),
+    (call(&[5]), "Expected input to be 2D or 3D, got 1D instead"),
+    (call(&[1, 2, 3, 5]), "Expected input to be 2D or 3D, got 4D instead"),
+];
+
+const RNN: &[(Call, &str)] = &[
+    (call(&[2, 3, 4]), "input.size(-1) must be equal to input_size. Expected 5, got 4"),
+    (call(&[3, 6]), "input.size(-1) must be equal to input_size. Expected 5, got 6"),
+    (call(&[2, 3, 0]), "input.size(-1) must be equal to input_size. Expected 5, got 0"),
+    (call(&[2, 0, 5]), "input: Expected sequence length to be larger than 0 in RNN, found 0"),
+    (call(&[0, 5]), "input: Expected sequence length to be larger than 0 in RNN, found 0"),
+    (call(&[0, 0, 5]), "input: Expected sequence length to be larger than 0 in RNN, found 0"),
+    (call(&[2, 3, 5]).h_0(&[1, 3, 2]), "h_0: Expected hidden size [1, 2, 2], got [1, 3, 2]"),
+    (call(&[2, 3, 5]).h_0(&[2, 2, 2]), "h_0: Expected hidden size [1, 2, 2], got [2, 2, 2]"),
+    (call(&[2, 3, 5]).h_0(&[1, 2, 5]), "h_0: Expected hidden size [1, 2, 2], got [1, 2, 5]"),
+    (call(&[2, 3, 5]).h_0(&[2, 1, 2]), "h_0: Expected hidden size [1, 2, 2], got [2, 1, 2]"),
+    (call(&[0, 3, 5]).h_0(&[1, 1, 2]), "h_0: Expected hidden size [1, 0, 2], got [1, 1, 2]"),
+    (call(&[3, 5]).h_0(&[2, 2]), "h_0: Expected hidden size [1, 2], got [2, 2]"),
+    (call(&[3, 5]).h_0(&[1, 1, 2]), "h_0: For 2-D input, h_0 should also be 2-D but got 3-D tensor"),
+    (call(&[2, 3, 5]).h_0(&[1, 2]), "h_0: For 3-D input, h_0 should also be 3-D but got 2-D tensor"),
+    (call(&[2, 3, 5]).h_0(&[]), "h_0: For 3-D input, h_0 should also be 3-D but got 0-D tensor"),
+    (
+        call(&[2, 3, 5]).lengths(&[3]),
+        "lengths: Expected `len(lengths)` to be equal to batch_size 2, but got 1",
+    ),
+    (
+        call(&[2, 3, 5]).lengths(&[1, 2, 3]),
+        "lengths: Expected `len(lengths)` to be equal to batch_size 2, but got 3",
+    ),
+    (
+        call(&[2, 3, 5]).lengths(&[]),
+        "lengths: Expected `len(lengths)` to be equal to batch_size 2, but got 0",
+    ),
+    (call(&[2, 3, 5]).lengths(&[1, 4]), "lengths[1]: expected 0 to 3 (the input's steps), found 4"),
+    (
+        call(&[2, 3, 5]).lengths(&[usize::MAX, 1]),
+        "lengths[0]: expected 0 to 3 (the input's steps), found 9223372036854775807",
+    ),
+    (
+        call(&[3, 5]).lengths(&[1, 1]),
+        "lengths: Expected `len(lengths)` to be equal to batch_size 1, but got 2",
+    ),
+];
+
+const NO_CELL_STATE: &[(Call, &str)] = &[
+    (
+        call(&[2, 3, 5]).c_0(&[1, 2, 2]),
+        "c_0: expected none, since GRU has no cell state, found shape [1, 2, 2]",
+    ),
+    (
+        call(&[3, 5]).h_0(&[1, 2]).c_0(&[1, 2]),
+        "c_0: expected none, since GRU has no cell state, found shape [1, 2]",
+    ),
+];
+
+/// An LSTM with 3 units that are projected to 2.
+const PROJECTED: &[(Call, &str)] = &[
+    (call(&[2, 3, 5]).h_0(&[1, 2, 3]).c_0(&[1, 2, 3]), "h_0: Expected hidden size [1, 2, 2], got [1, 2, 3]"),
+    (call(&[2, 3, 5]).h_0(&[1, 2, 2]).c_0(&[1, 2, 2]), "c_0: Expected hidden size [1, 2, 3], got [1, 2, 2]"),
+    (call(&[2, 3, 5]).c_0(&[1, 1, 3]), "c_0: Expected hidden size [1, 2, 3], got [1, 1, 3]"),
+    (
+        call(&[3, 5]).h_0(&[1, 2]).c_0(&[1, 1, 3]),
+        "c_0: For 2-D input, c_0 should also be 2-D but got 3-D tensor",
+    ),
+];
+
+const DEEP_BIDIRECTIONAL: &[(Call, &str)] = &[
+    (call(&[2, 3, 5]).h_0(&[1, 2, 2]), "h_0: Expected hidden size [4, 2, 2], got [1, 2, 2]"),
+    (call(&[2, 3, 5]).h_0(&[2, 2, 2]), "h_0: Expected hidden size [4, 2, 2], got [2, 2, 2]"),
+    (call(&[3, 5]).h_0(&[1, 2]), "h_0: Expected hidden size [4, 2], got [1, 2]"),
+    // PyTorch's h_n is never batch-first.
+    (call(&[2, 3, 5]).h_0(&[2, 4, 2]), "h_0: Expected hidden size [4, 2, 2], got [2, 4, 2]"),
+];
+
+fn table() -> Vec<(Config, Call, String)> {
+    let deep = |config: Config| config.num_layers(2).bidirectional(true);
+    let (rnn, lstm, gru) = (Config::rnn(5, 2), Config::lstm(5, 2), Config::gru(5, 2));
+    let mut table = Vec::new();
+    let mut add = |config, rows: &[(Call, &str)]| {
+        table.extend(rows.iter().map(|&(call, message)| (config, call, message.to_owned())));
+    };
+    [rnn, Config::rnn_relu(5, 2), lstm, gru].into_iter().for_each(|config| add(config, RNN));
+    add(gru, NO_CELL_STATE);
+    add(Config::lstm(5, 3).proj_size(2), PROJECTED);
+    [deep(rnn), deep(lstm), deep(gru)].into_iter().for_each(|config| add(config, DEEP_BIDIRECTIONAL));
+    for config in [rnn, lstm, gru] {
+        let named = |(call, message): &(Call, &str)| (config, *call, format!("{}: {message}", config.cell));
+        table.extend(ANY.iter().map(named));
+    }
+    table
+}
+
+#[test]
+fn every_misuse_of_forward_has_its_message_and_leaves_the_layer_working() {
+    let table = table();
+    on_each(|implementation| {
+        let mut failures = Vec::new();
+        for (config, call, message) in &table {
+            let layer = implementation.layer(&Weights::seeded(*config, 1).unwrap());
+            let before = good(&layer);
+            let found = call.message(&layer);
+            if found != *message {
+                failures.push(format!("{config} {:?}: {found:?} instead of {message:?}", call.input));
+            }
+            assert_eq!(good(&layer), before, "{config} after {message:?}");
+        }
+        assert!(failures.is_empty(), "{}", failures.join("\n"));
+    });
+}
+
+/// The bits of a forward pass that is as it should be.
+fn good(layer: &Layer) -> Vec<u32> {
+    let input = random((2, 3, layer.config().input_size), 1.0, 1);
+    let result = layer.forward(&Input::new(input.view()), &State::zero()).unwrap();
+    assert!(result.output.iter().any(|&value| value != 0.0));
+    bits(&result)
+}
+
+#[test]
+fn every_rule_of_the_constructors_has_its_message() {
+    let half = usize::MAX / 2;
+    let table = [
+        (Config::rnn(0, 5), "input_size must be greater than zero, found 0".to_owned()),
+        (Config::gru(5, 0), "hidden_size must be greater than zero, found 0".into()),
+        (Config::lstm(5, 2).num_layers(0), "num_layers must be greater than zero, found 0".into()),
+        (
+            Config::rnn(5, 2).proj_size(1),
+            "proj_size argument is only supported for LSTM, not RNN or GRU; it must be 0 for RNN, found 1"
+                .into(),
+        ),
+        (
+            Config::gru(5, 2).proj_size(3),
+            "proj_size argument is only supported for LSTM, not RNN or GRU; it must be 0 for GRU, found 3"
+                .into(),
+        ),
+        (Config::lstm(5, 2).proj_size(2), "proj_size has to be smaller than hidden_size (2), found 2".into()),
+        (Config::lstm(5, 2).proj_size(9), "proj_size has to be smaller than hidden_size (2), found 9".into()),
+        (
+            Config::lstm(half, half),
+            format!(
+                "the parameters must be countable in memory, found input_size {half}, hidden_size {half}, num_layers 1"
+            ),
+        ),
+        (
+            Config::rnn(1, 1).num_layers(usize::MAX),
+            format!(
+                "the parameters must be countable in memory, found input_size 1, hidden_size 1, num_layers {}",
+                usize::MAX
+            ),
+        ),
+    ];
+    for (config, message) in table {
+        assert_eq!(outcome(config.validate()), message);
+        assert_eq!(outcome(Weights::seeded(config, 0)), message);
+        assert_eq!(outcome(Weights::from_fn(config, |_| unreachable!("nothing is loaded"))), message);
+    }
+    assert_eq!(outcome(Config::lstm(5, 2).proj_size(1).validate()), "no error");
+}
+
+#[test]
+fn unknown_names_have_their_message() {
+    let nonlinearity = "unknown nonlinearity: select from 'tanh' or 'relu', found 'foo'";
+    assert_eq!(outcome("foo".parse::<Nonlinearity>()), nonlinearity);
+    let strategies: Vec<String> = Strategy::ALL.iter().map(Strategy::to_string).collect();
+    let strategy = format!("strategy must be one of auto, {}, found 'fast'", strategies.join(", "));
+    assert_eq!(outcome("fast".parse::<Strategy>()), strategy);
+}
+
+#[test]
+fn the_finite_check_names_the_first_bad_element() {
+    let spoil = |index: [usize; 3], value| {
+        let mut values = Array3::<f32>::ones((2, 3, 4));
+        values[index] = value;
+        values
+    };
+    let nan = spoil([1, 2, 3], f32::NAN);
+    let infinite = spoil([0, 2, 1], f32::NEG_INFINITY);
+    let input = |values: &Array3<f32>| outcome(Input::new(values.view()).check_finite());
+    assert_eq!(input(&nan), "input[1, 2, 3]: expected a finite value, found NaN");
+    assert_eq!(input(&infinite), "input[0, 2, 1]: expected a finite value, found -inf");
+    // The largest finite values do not add up to a false alarm.
+    assert_eq!(input(&Array3::from_elem((2, 3, 4), f32::MAX)), "no error");
+    let states = outcome(State::hidden_and_cell(nan.view(), infinite.view()).check_finite());
+    assert_eq!(states, "h_0[1, 2, 3]: expected a finite value, found NaN");
+    let fine = spoil([0, 0, 0], 2.0);
+    let states = outcome(State::hidden_and_cell(fine.view(), infinite.view()).check_finite());
+    assert_eq!(states, "c_0[0, 2, 1]: expected a finite value, found -inf");
+}
+
+/// The rank may be part of the type; one that cannot be an input is refused all the same.
+#[test]
+fn a_rank_in_the_type_is_checked_too() {
+    fn message<D: Dimension>(layer: &Layer, values: &Array<f32, D>) -> String {
+        outcome(layer.forward(&Input::new(values.view()), &State::zero()))
+    }
+    on_each(|implementation| {
+        let layer = implementation.layer(&Weights::seeded(Config::lstm(1, 1), 0).unwrap());
+        let line = array![1.0f32];
+        assert_eq!(message(&layer, &line), "LSTM: Expected input to be 2D or 3D, got 1D instead");
+        assert_eq!(
+            message(&layer, &array![[[[1.0f32]]]]),
+            "LSTM: Expected input to be 2D or 3D, got 4D instead"
+        );
+        assert_eq!(message(&layer, &array![[1.0f32]]), "no error");
+    });
+}
+
+#[test]
+fn an_adapter_that_is_not_there_is_told_with_those_that_are() {
+    let adapters = Gpu::adapters();
+    let listed: Vec<String> = adapters
+        .iter()
+        .enumerate()
+        .map(|(index, info)| format!("{index}: {} ({})", info.name, info.backend))
+        .collect();
+    let found = match listed.is_empty() {
+        true => "none (is a Vulkan, Metal, DX12 or GL driver installed?)".into(),
+        false => listed.join(", "),
+    };
+    let choices = [
+        (AdapterChoice::Name("no such adapter".into()), "an adapter whose name contains \"no such adapter\""),
+        (AdapterChoice::Index(999), "adapter 999"),
+    ];
+    for (choice, wanted) in choices {
+        assert_eq!(outcome(Gpu::new(&choice)), format!("no GPU adapter: expected {wanted}, found {found}"));
+    }
+}
+
+#[test]
+fn a_device_with_too_few_storage_buffers_is_refused() {
+    if harness::gpus().unwrap_or_else(|missing| panic!("{missing}")).is_empty() {
+        return;
+    }
+    let mut limits = wgpu_rnn::wgpu::Limits::downlevel_defaults();
+    limits.max_storage_buffers_per_shader_stage = 1;
+    let choice = LimitsChoice::Exactly(Box::new(limits));
+    let gpu = pollster::block_on(Gpu::request_with_limits(&AdapterChoice::Best, &choice));
+    assert!(matches!(gpu, Err(Error::Unsupported { found: 1, .. })), "{}", outcome(gpu));
+}

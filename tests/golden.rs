@@ -1,0 +1,145 @@
+//! Every golden case on every implementation, within the tolerance of its f64 result.
+//!
+//! `cargo test --test suite -- --nocapture golden::every` prints the errors beside PyTorch's own.
+
+use std::fmt::Write;
+
+use wgpu_rnn::reference;
+use wgpu_rnn::tolerance::Comparison;
+
+use crate::case::{self, Case};
+use crate::harness::{self, Implementation};
+
+#[test]
+fn all_cases_are_there() {
+    assert_eq!(case::all().len(), 37);
+}
+
+/// The tolerance is right only if the f32 arithmetic that everybody uses stays inside it.
+#[test]
+fn pytorchs_f32_is_within_the_tolerance() {
+    let failures: Vec<String> = case::all()
+        .iter()
+        .filter_map(|case| verdict("PyTorch f32", case, &compare_pytorch(case)).err())
+        .collect();
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// f64 rounds by 2⁻⁵³ where f32 rounds by 2⁻²⁴, and the tolerance is proportional to that unit: two f64
+/// implementations may differ by 2⁻²⁹ of it.
+#[test]
+fn the_reference_is_pytorchs_f64() {
+    let mut failures = Vec::new();
+    for case in case::all() {
+        let found = reference::forward(&case.weights, &case.input(), &case.state()).unwrap();
+        let (expected, tolerance) = (&case.expected, &case.tolerance);
+        let mut arrays = vec![
+            ("output", &found.output, &expected.output, &tolerance.output),
+            ("h_n", &found.h_n, &expected.h_n, &tolerance.h_n),
+        ];
+        if let (Some(found), Some(expected), Some(tolerance)) = (&found.c_n, &expected.c_n, &tolerance.c_n) {
+            arrays.push(("c_n", found, expected, tolerance));
+        }
+        assert_eq!(arrays.len() == 3, case.weights.config().cell.has_cell_state());
+        for (name, found, expected, tolerance) in arrays {
+            assert_eq!((found.shape(), expected.shape()), (expected.shape(), tolerance.shape()));
+            for ((index, &found), (&expected, &tolerance)) in
+                found.indexed_iter().zip(expected.iter().zip(tolerance))
+            {
+                let within = (found - expected).abs() <= tolerance * f64::powi(2.0, -29);
+                if !within {
+                    failures.push(format!("{} {name}{index:?}: {found} instead of {expected}", case.name));
+                }
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn every_case_passes_on_every_implementation() {
+    let mut failures = Vec::new();
+    let mut implementations: Vec<&Implementation> = harness::host().iter().collect();
+    match harness::gpus() {
+        Ok(gpus) => implementations.extend(gpus),
+        Err(missing) => failures.push(missing.to_owned()),
+    }
+    let mut table = Table::new(&implementations);
+    for case in case::all() {
+        let mut row = vec![compare_pytorch(case)];
+        for implementation in &implementations {
+            match compare(implementation, case) {
+                Ok(comparison) => row.push(comparison),
+                Err(failure) => failures.push(failure),
+            }
+        }
+        table.add(&case.name, &row);
+    }
+    println!("{}", table.finish());
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+fn compare(implementation: &Implementation, case: &Case) -> Result<Comparison, String> {
+    let name = &implementation.name;
+    let found = implementation
+        .layer(&case.weights)
+        .forward(&case.input(), &case.state())
+        .map_err(|error| format!("{} on {name}: {error}", case.name))?;
+    let comparison = Comparison::new(&found, &case.expected, &case.tolerance)
+        .map_err(|error| format!("{} on {name}: {error}", case.name))?;
+    verdict(name, case, &comparison)?;
+    Ok(comparison)
+}
+
+fn compare_pytorch(case: &Case) -> Comparison {
+    Comparison::new(&case.pytorch, &case.expected, &case.tolerance).unwrap()
+}
+
+fn verdict(name: &str, case: &Case, comparison: &Comparison) -> Result<(), String> {
+    if comparison.passes() {
+        return Ok(());
+    }
+    Err(format!("{} on {name}: {:?}", case.name, comparison.worst))
+}
+
+/// The largest absolute error and, in brackets, the largest part of a tolerance that was used.
+struct Table {
+    text: String,
+    worst: Vec<(f64, f64)>,
+}
+
+impl Table {
+    fn new(implementations: &[&Implementation]) -> Self {
+        let mut text = String::from("worst error against f64 (part of the tolerance)\n  0: PyTorch f32\n");
+        for (number, implementation) in implementations.iter().enumerate() {
+            let _ = writeln!(text, "  {}: {}", number + 1, implementation.name);
+        }
+        let columns = implementations.len() + 1;
+        let _ = write!(text, "{:<36}", "case");
+        (0..columns).for_each(|column| text.push_str(&format!("{column:>18}")));
+        text.push('\n');
+        Table { text, worst: vec![(0.0, 0.0); columns] }
+    }
+
+    fn add(&mut self, name: &str, row: &[Comparison]) {
+        let errors: Vec<_> = row.iter().map(|comparison| (comparison.absolute, comparison.ratio())).collect();
+        for (worst, error) in self.worst.iter_mut().zip(&errors) {
+            *worst = (worst.0.max(error.0), worst.1.max(error.1));
+        }
+        self.line(name, &errors);
+    }
+
+    fn line(&mut self, name: &str, errors: &[(f64, f64)]) {
+        let _ = write!(self.text, "{name:<36}");
+        for (absolute, ratio) in errors {
+            let _ = write!(self.text, "{:>18}", format!("{absolute:.2e} ({ratio:.3})"));
+        }
+        self.text.push('\n');
+    }
+
+    fn finish(mut self) -> String {
+        let worst = std::mem::take(&mut self.worst);
+        self.line("all", &worst);
+        self.text
+    }
+}

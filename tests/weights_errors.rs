@@ -1,0 +1,219 @@
+//! Every mistake in a state dict gives its one message, which names the tensor.
+
+use wgpu_rnn::ndarray::{ArrayD, IxDyn};
+use wgpu_rnn::{Config, LoadOptions, Nonlinearity, Weights};
+
+type Tensors = &'static [(&'static str, &'static [usize])];
+
+const GRU: Tensors =
+    &[("weight_ih_l0", &[6, 4]), ("weight_hh_l0", &[6, 2]), ("bias_ih_l0", &[6]), ("bias_hh_l0", &[6])];
+
+fn load(tensors: Tensors, options: &LoadOptions) -> String {
+    let tensors = tensors.iter().map(|&(name, shape)| (name, ArrayD::zeros(shape)));
+    outcome(Weights::from_state_dict(tensors, options))
+}
+
+fn outcome(result: Result<Weights, wgpu_rnn::Error>) -> String {
+    match result {
+        Ok(weights) => format!("no error, but {}", weights.config()),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// The mistakes that need no options.
+const TABLE: &[(Tensors, &str)] = &[
+    (&[], "no recurrent parameters; expected weight_ih_l0, weight_hh_l0 and so on, with any prefix"),
+    (
+        &[("head.weight", &[2, 2]), ("weight_ih", &[2, 2]), ("input", &[1, 2, 3])],
+        "no recurrent parameters; expected weight_ih_l0, weight_hh_l0 and so on, with any prefix",
+    ),
+    (
+        &[("encoder.weight_ih_l0", &[6, 4]), ("decoder.weight_ih_l0", &[6, 4])],
+        "recurrent parameters with prefix \"decoder.\", \"encoder.\"; \
+         expected a prefix that says which of the layers to take",
+    ),
+    // Missing.
+    (
+        &[("weight_ih_l0", &[6, 4])],
+        "weight_hh_l0: missing; expected a tensor of shape [G*H, in] or [G*H, H_out]",
+    ),
+    (
+        &[("rnn.weight_hh_l0", &[6, 2])],
+        "rnn.weight_ih_l0: missing; expected a tensor of shape [G*H, in] or [G*H, H_out]",
+    ),
+    (
+        &[("weight_ih_l0", &[6, 4]), ("weight_hh_l0", &[6, 2]), ("bias_ih_l0", &[6])],
+        "bias_hh_l0: missing; expected a tensor of shape [6]",
+    ),
+    (
+        &[("weight_ih_l0", &[6, 4]), ("weight_hh_l0", &[6, 2]), ("weight_ih_l0_reverse", &[6, 4])],
+        "weight_hh_l0_reverse: missing; expected a tensor of shape [6, 2]",
+    ),
+    (
+        &[("weight_ih_l0", &[6, 4]), ("weight_hh_l0", &[6, 2]), ("weight_ih_l1", &[6, 2])],
+        "weight_hh_l1: missing; expected a tensor of shape [6, 2]",
+    ),
+    (
+        &[("m.weight_ih_l0", &[6, 4]), ("m.weight_hh_l0", &[6, 2]), ("m.weight_hh_l2", &[6, 2])],
+        "m.weight_ih_l1: missing; expected a tensor of shape [6, 2]",
+    ),
+    (
+        &[("weight_ih_l0", &[6, 4]), ("weight_hh_l0", &[6, 2]), ("weight_ih_l1000000000000000000", &[6, 2])],
+        "weight_ih_l1: missing; expected a tensor of shape [6, 2]",
+    ),
+    (
+        &[
+            ("weight_ih_l0", &[12, 4]),
+            ("weight_hh_l0", &[12, 2]),
+            ("weight_hr_l0", &[2, 3]),
+            ("weight_ih_l1", &[12, 2]),
+            ("weight_hh_l1", &[12, 2]),
+        ],
+        "weight_hr_l1: missing; expected a tensor of shape [2, 3]",
+    ),
+    // Extra.
+    (
+        &[("weight_ih_l0", &[6, 4]), ("weight_hh_l0", &[6, 2]), ("weight_ch_l0", &[6, 2])],
+        "weight_ch_l0: unexpected parameter; expected weight_ih, weight_hh, bias_ih, bias_hh or weight_hr",
+    ),
+    (
+        &[("weight_ih_l0", &[6, 4]), ("weight_hh_l0", &[6, 2]), ("weight_hr_l0", &[1, 2])],
+        "proj_size argument is only supported for LSTM, not RNN or GRU; it must be 0 for GRU, found 1",
+    ),
+    // Misshaped.
+    (
+        &[("weight_ih_l0", &[6, 4]), ("weight_hh_l0", &[5, 2])],
+        "weight_hh_l0: shape [5, 2]; expected H = 2 and 1 (RNN), 3 (GRU) or 4 (LSTM) times H rows, H > 0",
+    ),
+    (
+        &[("weight_ih_l0", &[4, 4]), ("weight_hh_l0", &[4, 2])],
+        "weight_hh_l0: shape [4, 2]; expected H = 2 and 1 (RNN), 3 (GRU) or 4 (LSTM) times H rows, H > 0",
+    ),
+    (
+        &[("weight_ih_l0", &[6, 4]), ("weight_hh_l0", &[6])],
+        "weight_hh_l0: shape [6]; expected two dimensions, both greater than zero",
+    ),
+    (
+        &[("weight_ih_l0", &[6, 4]), ("weight_hh_l0", &[0, 0])],
+        "weight_hh_l0: shape [0, 0]; expected two dimensions, both greater than zero",
+    ),
+    (
+        &[("weight_ih_l0", &[6, 0]), ("weight_hh_l0", &[6, 2])],
+        "weight_ih_l0: shape [6, 0]; expected two dimensions, both greater than zero",
+    ),
+    (
+        &[("weight_ih_l0", &[1, 6, 4]), ("weight_hh_l0", &[6, 2])],
+        "weight_ih_l0: shape [1, 6, 4]; expected two dimensions, both greater than zero",
+    ),
+    (
+        &[("weight_ih_l0", &[4, 6]), ("weight_hh_l0", &[6, 2])],
+        "weight_ih_l0: expected shape [6, 6], found [4, 6]",
+    ),
+    (
+        &[
+            ("weight_ih_l0", &[6, 4]),
+            ("weight_hh_l0", &[6, 2]),
+            ("bias_ih_l0", &[6]),
+            ("bias_hh_l0", &[6, 1]),
+        ],
+        "bias_hh_l0: expected shape [6], found [6, 1]",
+    ),
+    (
+        &[
+            ("weight_ih_l0", &[6, 4]),
+            ("weight_hh_l0", &[6, 2]),
+            ("weight_ih_l1", &[6, 4]),
+            ("weight_hh_l1", &[6, 2]),
+        ],
+        "weight_ih_l1: expected shape [6, 2], found [6, 4]",
+    ),
+    (
+        &[
+            ("weight_ih_l0", &[6, 4]),
+            ("weight_hh_l0", &[6, 2]),
+            ("weight_ih_l1", &[6, 2]),
+            ("weight_hh_l1", &[6, 3]),
+        ],
+        "weight_hh_l1: expected shape [6, 2], found [6, 3]",
+    ),
+    (
+        &[("weight_ih_l0", &[12, 4]), ("weight_hh_l0", &[12, 2]), ("weight_hr_l0", &[1, 3])],
+        "weight_hh_l0: expected shape [12, 1], found [12, 2]",
+    ),
+    (
+        &[("weight_ih_l0", &[12, 4]), ("weight_hh_l0", &[12, 3]), ("weight_hr_l0", &[3, 3])],
+        "proj_size has to be smaller than hidden_size (3), found 3",
+    ),
+];
+
+#[test]
+fn every_mistake_in_a_state_dict_has_its_message() {
+    let failures: Vec<String> = TABLE
+        .iter()
+        .map(|&(tensors, message)| (tensors, load(tensors, &LoadOptions::default()), message))
+        .filter(|(_, found, message)| found != message)
+        .map(|(tensors, found, message)| format!("{tensors:?}:\n  {found:?} instead of\n  {message:?}"))
+        .collect();
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn a_prefix_is_taken_with_and_without_its_dot_or_refused() {
+    let two: Tensors = &[
+        ("encoder.weight_ih_l0", &[6, 4]),
+        ("encoder.weight_hh_l0", &[6, 2]),
+        ("decoder.weight_ih_l0", &[12, 4]),
+        ("decoder.weight_hh_l0", &[12, 3]),
+    ];
+    let with = |prefix: &str| load(two, &LoadOptions::default().prefix(prefix));
+    assert_eq!(with("encoder."), "no error, but GRU(4, 2, bias=False)");
+    assert_eq!(with("decoder"), "no error, but LSTM(4, 3, bias=False)");
+    let there = "recurrent parameters with prefix \"decoder.\", \"encoder.\"";
+    assert_eq!(with("rnn."), format!("{there}; expected prefix \"rnn.\""));
+    assert_eq!(with(""), format!("{there}; expected prefix \"\""));
+    let none = load(&[], &LoadOptions::default().prefix("rnn"));
+    assert_eq!(none, "no recurrent parameters; expected prefix \"rnn\"");
+}
+
+#[test]
+fn a_nonlinearity_is_for_the_rnn_only() {
+    let relu = LoadOptions::default().nonlinearity(Nonlinearity::Relu);
+    assert_eq!(load(GRU, &relu), "nonlinearity is only supported for RNN, not GRU, found relu");
+    let rnn: Tensors = &[("weight_ih_l0", &[2, 4]), ("weight_hh_l0", &[2, 2])];
+    assert_eq!(load(rnn, &relu), "no error, but RNN(4, 2, nonlinearity='relu', bias=False)");
+}
+
+#[test]
+fn a_parameter_that_is_not_finite_is_refused() {
+    for (value, text) in [(f32::NAN, "NaN"), (f32::INFINITY, "inf"), (f32::NEG_INFINITY, "-inf")] {
+        for (spoiled, index) in [("rnn.weight_hh_l0", &[4, 1][..]), ("rnn.bias_ih_l0", &[5])] {
+            let tensors = GRU.iter().map(|&(name, shape)| {
+                let name = format!("rnn.{name}");
+                let mut values = ArrayD::zeros(shape);
+                if name == spoiled {
+                    values[IxDyn(index)] = value;
+                }
+                (name, values)
+            });
+            let found = outcome(Weights::from_state_dict(tensors, &LoadOptions::default()));
+            assert_eq!(found, format!("{spoiled}{index:?}: expected a finite value, found {text}"));
+        }
+    }
+}
+
+#[test]
+fn parameters_from_a_function_are_checked_like_those_of_a_state_dict() {
+    let config = Config::lstm(3, 4).num_layers(2).bidirectional(true);
+    let wrong = |name: &str, values: ArrayD<f32>| {
+        outcome(Weights::from_fn(config, |parameter| {
+            let right = ArrayD::zeros(parameter.shape(&config));
+            Ok(if parameter.to_string() == name { values.clone() } else { right })
+        }))
+    };
+    let shape = wrong("weight_hh_l1_reverse", ArrayD::zeros(vec![16, 2]));
+    assert_eq!(shape, "weight_hh_l1_reverse: expected shape [16, 4], found [16, 2]");
+    let transposed = wrong("weight_ih_l1", ArrayD::zeros(vec![8, 16]));
+    assert_eq!(transposed, "weight_ih_l1: expected shape [16, 8], found [8, 16]");
+    let nan = wrong("bias_hh_l0", ArrayD::from_elem(vec![16], f32::NAN));
+    assert_eq!(nan, "bias_hh_l0[0]: expected a finite value, found NaN");
+}
