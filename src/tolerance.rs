@@ -12,13 +12,14 @@
 //! - a product, a sum of two, and the GRU's `(1-z) n + z h`: the operands' σ, weighted with the partial derivatives and
 //!   added without squares (gates of one unit depend on the same state), plus `u` times each intermediate result;
 //! - tanh, sigmoid, ReLU: σ times the largest slope within `λσ` of the argument, plus the function's own error:
-//!   `2u |y|` for tanh, `(2 + |x|) u |y|` for the sigmoid, whose exponential loses `|x|` in relative accuracy.
+//!   `2u |y|` for tanh, `(2 + |x|) u |y|` for the sigmoid, whose exponential loses `|x|` in relative accuracy;
+//! - products, tanh and sigmoid may also underflow: f32 devices flush what is below `2⁻¹²⁶` to zero, so each adds
+//!   `2⁻¹²⁶/λ` to σ.
 //!
 //! The tolerance of an element is `λσ` with `λ = 8`: by Hoeffding's inequality a sum of bounded independent errors
 //! leaves it with a probability below `2 exp(-λ²/2) ≈ 2.5·10⁻¹⁴`. Where σ is zero, as in the padding behind a row's
-//! length, the value must be exact. Below `2⁻¹²⁶` f32 devices may flush to zero, so that much is always allowed
-//! elsewhere. What the formula says of T follows from the weights: contracting layers forget old errors, others
-//! gather them.
+//! length, the value must be exact. What the formula says of T follows from the weights: contracting layers forget old
+//! errors, others gather them.
 
 use ndarray::{ArrayView1, Dimension};
 
@@ -36,6 +37,8 @@ const UNIT: f64 = 1.0 / (1u32 << 24) as f64;
 const LAMBDA: f64 = 8.0;
 /// Own error of tanh and sigmoid, in u relative to the result.
 const ACTIVATION: f64 = 2.0;
+/// What may be lost when a result underflows, as a deviation.
+const UNDERFLOW: f64 = f32::MIN_POSITIVE as f64 / LAMBDA;
 
 /// The tolerance of each element of [`reference::forward`]'s result.
 ///
@@ -60,10 +63,7 @@ struct Rounded {
 
 impl Rounded {
     fn tolerance(&self) -> f64 {
-        let smallest = f64::from(f32::MIN_POSITIVE);
-        // σ itself underflows where the value is subnormal even in f64, as after a saturated sigmoid.
-        let underflows = self.value != 0.0 && self.value.abs() < smallest;
-        if self.sigma > 0.0 || underflows { LAMBDA * self.sigma + smallest } else { 0.0 }
+        LAMBDA * self.sigma
     }
 
     /// The argument within λσ where tanh and sigmoid are steepest.
@@ -85,7 +85,7 @@ impl Number for Rounded {
             sum += product;
             variance += (weight * x.sigma).powi(2) + UNIT * UNIT * (product * product + sum * sum);
         }
-        Rounded { value: sum, sigma: variance.sqrt() }
+        Rounded { value: sum, sigma: variance.sqrt() + UNDERFLOW }
     }
 
     fn add(self, other: Self) -> Self {
@@ -95,8 +95,8 @@ impl Number for Rounded {
 
     fn mul(self, other: Self) -> Self {
         let value = self.value * other.value;
-        let sigma = self.sigma * other.value.abs() + other.sigma * self.value.abs() + UNIT * value.abs();
-        Rounded { value, sigma }
+        let carried = self.sigma * other.value.abs() + other.sigma * self.value.abs();
+        Rounded { value, sigma: carried + UNIT * value.abs() + UNDERFLOW }
     }
 
     fn mix(self, a: Self, b: Self) -> Self {
@@ -106,21 +106,21 @@ impl Number for Rounded {
         let carried =
             rest.abs() * a.sigma + self.value.abs() * b.sigma + (b.value - a.value).abs() * self.sigma;
         // 1 - z, the two products and their sum round.
-        let own = UNIT * (2.0 * from_a.abs() + from_b.abs() + value.abs());
+        let own = UNIT * (2.0 * from_a.abs() + from_b.abs() + value.abs()) + UNDERFLOW;
         Rounded { value, sigma: carried + own }
     }
 
     fn tanh(self) -> Self {
         let value = self.value.tanh();
         let slope = 1.0 - self.steepest().tanh().powi(2);
-        Rounded { value, sigma: slope * self.sigma + ACTIVATION * UNIT * value.abs() }
+        Rounded { value, sigma: slope * self.sigma + ACTIVATION * UNIT * value.abs() + UNDERFLOW }
     }
 
     fn sigmoid(self) -> Self {
         let value = Number::sigmoid(self.value);
         // The smaller of σ(x) and σ(-x): with the larger one, 1 - σ would vanish from |x| = 37 on.
         let steepest = Number::sigmoid(-self.steepest());
-        let own = (ACTIVATION + self.value.abs()) * UNIT * value.abs();
+        let own = (ACTIVATION + self.value.abs()) * UNIT * value.abs() + UNDERFLOW;
         Rounded { value, sigma: steepest * (1.0 - steepest) * self.sigma + own }
     }
 
@@ -147,10 +147,11 @@ mod tests {
     #[test]
     fn a_value_too_small_for_f32_may_be_flushed_to_zero() {
         let smallest = f64::from(f32::MIN_POSITIVE);
-        let product = Number::sigmoid(Rounded::exact(-700.0)).mul(Rounded::exact(-1e-19));
-        assert!(product.value < 0.0 && product.sigma == 0.0, "{product:?}");
-        assert_eq!(product.tolerance(), smallest);
-        assert_eq!(Rounded::exact(0.0).tolerance(), 0.0);
+        let gate = Number::sigmoid(Rounded::exact(-700.0));
+        assert!(gate.value < smallest && (smallest..1.01 * smallest).contains(&gate.tolerance()), "{gate:?}");
+        // A large cell state makes as much more of it.
+        let product = gate.mul(Rounded::exact(-1e3));
+        assert!((1e3 * smallest..1.1e3 * smallest).contains(&product.tolerance()), "{product:?}");
         assert_eq!(Rounded::exact(1.0).tolerance(), 0.0);
     }
 }

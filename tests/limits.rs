@@ -13,10 +13,10 @@ use crate::harness::{assert_within, bits, gpus, random};
 fn tested() -> Vec<&'static Gpu> {
     let mut tested: Vec<&Gpu> = Vec::new();
     for implementation in gpus().unwrap_or_else(|missing| panic!("{missing}")) {
-        if let Backend::Gpu(gpu) = &implementation.backend {
-            if !tested.iter().any(|known| known.info() == gpu.info()) {
-                tested.push(gpu);
-            }
+        if let Backend::Gpu(gpu) = &implementation.backend
+            && !tested.iter().any(|known| known.info() == gpu.info())
+        {
+            tested.push(gpu);
         }
     }
     tested

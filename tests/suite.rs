@@ -9,6 +9,9 @@
 //! | `invariants` | what must not change the result: neighbours, strides, a second run, the way of calling |
 //! | `errors`, `weights_errors` | does every misuse give its one message? |
 //! | `nan` | NaN and infinity on the CPU, as in PyTorch |
+//! | `pronounce` | does the example's trained model say its 300 words, everywhere? |
+//! | `activation` | are the shaders' tanh, sigmoid and ReLU accurate on each adapter? |
+//! | `limits` | devices with very little, devices of the caller's, devices that are lost |
 //!
 //! [`harness`] says which implementations there are and which environment variables choose among them.
 
@@ -21,13 +24,16 @@
 )]
 #![allow(unreachable_pub, missing_docs, reason = "nothing here is seen from outside")]
 
+mod activation;
 mod case;
 mod checker;
 mod errors;
 mod golden;
 mod harness;
 mod invariants;
+mod limits;
 mod nan;
+mod pronounce;
 mod property;
 mod seeds;
 mod weights_errors;

@@ -182,7 +182,7 @@ pub(crate) mod tests {
         lines.map(|(word, phonemes)| (word, phonemes.split(' ').collect()))
     }
 
-    /// All of them, as one batch.
+    /// All of them, as one batch; the test suite asks it of every backend.
     pub(crate) fn check(backend: Backend) {
         let g2p = G2p::new(backend).unwrap();
         let (words, expected): (Vec<_>, Vec<_>) = expected().unzip();
@@ -192,16 +192,6 @@ pub(crate) mod tests {
         for (word, (found, expected)) in words.iter().zip(found.iter().zip(&expected)) {
             assert_eq!(found, expected, "{word}");
         }
-    }
-
-    #[test]
-    fn three_hundred_words_on_the_cpu() {
-        check(Backend::Cpu);
-    }
-
-    #[test]
-    fn three_hundred_words_on_the_reference() {
-        check(Backend::Reference);
     }
 
     #[test]
