@@ -107,6 +107,13 @@ pub struct Output<D: Dimension = Ix3, A = f32> {
     pub c_n: Option<Array<A, D>>,
 }
 
+impl<D: Dimension, A> Output<D, A> {
+    /// A result from elsewhere, to be compared with one from here.
+    pub fn new(output: Array<A, D>, h_n: Array<A, D>, c_n: Option<Array<A, D>>) -> Self {
+        Output { output, h_n, c_n }
+    }
+}
+
 impl<D: Dimension> Output<D> {
     /// The final state as the initial state of the next call.
     pub fn state(&self) -> State<'_, D> {
