@@ -18,7 +18,8 @@ impl Generator {
     pub(super) fn uniform(&mut self, shape: &[usize], hidden_size: usize) -> ArrayD<f32> {
         #[allow(clippy::cast_possible_truncation, reason = "PyTorch computes k in f64 and fills in f32")]
         let k = (1.0 / (hidden_size as f64).sqrt()) as f32;
-        ArrayD::from_shape_simple_fn(shape, || self.next_unit() * (k + k) - k)
+        // PyTorch's compiler contracts u·2k - k into one rounding.
+        ArrayD::from_shape_simple_fn(shape, || self.next_unit().mul_add(k + k, -k))
     }
 
     /// A multiple of 2⁻²⁴ in [0, 1), as PyTorch takes it from 32 random bits.
