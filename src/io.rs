@@ -185,5 +185,6 @@ fn byte_count(shape: &[usize], element_bytes: usize) -> Option<usize> {
     count.checked_mul(element_bytes)
 }
 
-#[cfg(all(test, feature = "safetensors", feature = "npz"))]
+#[cfg(test)]
+#[cfg(all(feature = "safetensors", feature = "npz"))]
 mod tests;

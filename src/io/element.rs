@@ -96,6 +96,8 @@ fn decode<const BYTES: usize, T>(
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
     use super::*;
 
     #[test]

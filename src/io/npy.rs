@@ -179,6 +179,7 @@ fn one_line(error: &std::io::Error) -> String {
 /// # Errors
 ///
 /// [`Error::Format`] if the array cannot be written.
+#[allow(clippy::needless_pass_by_value, reason = "a view is a reference, passed as ndarray does")]
 pub fn to_npy(values: ArrayViewD<'_, f32>) -> Result<Vec<u8>, Error> {
     let mut file = Vec::new();
     write(&mut file, &values)

@@ -99,8 +99,8 @@ pub fn to_safetensors<'v>(
 /// Puts metadata in front of a file's header. The crate would write it in the random order of a hash map.
 ///
 /// Keys and values must need no escapes in JSON.
-pub(super) fn with_metadata(file: Vec<u8>, metadata: &[(&str, String)]) -> Result<Vec<u8>, Error> {
-    let (header, _) = SafeTensors::read_metadata(&file)
+pub(super) fn with_metadata(file: &[u8], metadata: &[(&str, String)]) -> Result<Vec<u8>, Error> {
+    let (header, _) = SafeTensors::read_metadata(file)
         .map_err(|error| format_error("safetensors", "a file just written", error))?;
     let mut text = String::from("{\"__metadata__\":{");
     for (index, (key, value)) in metadata.iter().enumerate() {

@@ -59,7 +59,7 @@ impl Weights {
     pub fn to_safetensors(&self) -> Result<Vec<u8>, Error> {
         let named: Vec<_> = self.parameters().map(|(name, values)| (name.to_string(), values)).collect();
         let tensors = named.iter().map(|(name, values)| (name.as_str(), values.view()));
-        super::safetensors::with_metadata(super::to_safetensors(tensors)?, &metadata(self.config()))
+        super::safetensors::with_metadata(&super::to_safetensors(tensors)?, &metadata(self.config()))
     }
 
     /// An npz file with PyTorch's names. It does not say whether an RNN's nonlinearity is ReLU.
