@@ -179,12 +179,6 @@ fn format_error(what: &str, expected: impl Display, found: impl Display) -> Erro
     Error::Format { what: what.to_owned(), expected: expected.to_string(), found: found.to_string() }
 }
 
-/// The number of bytes of so many elements, if it can be counted.
-fn byte_count(shape: &[usize], element_bytes: usize) -> Option<usize> {
-    let count = shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size))?;
-    count.checked_mul(element_bytes)
-}
-
 #[cfg(test)]
 #[cfg(all(feature = "safetensors", feature = "npz"))]
 mod tests;

@@ -6,7 +6,7 @@ use std::ops::Range;
 use ndarray::ArrayViewD;
 use npyz::{DType, Endianness, NpyHeader, Order, TypeChar, WriterBuilder};
 
-use super::{Data, Element, Entry, Tensors, byte_count, format_error};
+use super::{Data, Element, Entry, Tensors, format_error};
 use crate::Error;
 
 /// NumPy's headers take 128 bytes; it refuses those above 10000.
@@ -66,6 +66,12 @@ impl Header {
         let expected = format_args!("{expected} bytes of values for {dtype} of shape {shape:?}");
         format_error(name, expected.to_string(), found)
     }
+}
+
+/// The number of bytes of so many elements, if it can be counted.
+fn byte_count(shape: &[usize], element_bytes: usize) -> Option<usize> {
+    let count = shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size))?;
+    count.checked_mul(element_bytes)
 }
 
 /// Reads up to the first value; also says where that is.
