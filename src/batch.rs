@@ -31,6 +31,16 @@ impl<'a, D: Dimension> Input<'a, D> {
         self
     }
 
+    /// Whether the input and a state fit each other and a layer, as [`Layer::forward`](crate::Layer::forward) checks
+    /// it, before there is a layer.
+    ///
+    /// # Errors
+    ///
+    /// The errors of a wrong shape that are listed there.
+    pub fn check_fits(&self, config: &Config, state: &State<'_, D>) -> Result<(), Error> {
+        Batch::new(config, self, state).map(|_| ())
+    }
+
     /// Refuses NaN and infinity.
     ///
     /// # Errors

@@ -48,13 +48,13 @@ impl Format {
     /// The format, if it is one of `allowed`.
     pub(crate) fn check(found: Option<Format>, path: &Path, allowed: &[Format]) -> Result<Format> {
         found.filter(|format| allowed.contains(format)).ok_or_else(|| {
-            let names: Vec<String> =
-                allowed.iter().map(|format| format!(".{}", format.extension())).collect();
+            let names = allowed.iter().map(|format| format!(".{}", format.extension()));
+            let names = names.collect::<Vec<_>>().join(" or ");
             let found = match path.extension() {
                 Some(extension) => format!(".{}", extension.display()),
                 None => "no extension".into(),
             };
-            Failure::in_file(path, format_args!("expected one of {}, found {found}", names.join(", ")))
+            Failure::in_file(path, format_args!("expected a name that ends in {names}, found {found}"))
         })
     }
 }

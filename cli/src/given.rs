@@ -1,7 +1,7 @@
 //! The arrays that go into a layer.
 
 use wgpu_rnn::ndarray::{ArrayD, IxDyn};
-use wgpu_rnn::{Error, Input, Layer, Output, State};
+use wgpu_rnn::{Config, Error, Input, Layer, Output, State};
 
 /// Input, state and lengths.
 #[derive(Debug)]
@@ -28,7 +28,9 @@ impl Given {
         state
     }
 
-    pub(crate) fn check_finite(&self) -> Result<(), Error> {
+    /// Whether the arrays fit each other and the layer, and are finite.
+    pub(crate) fn check(&self, config: &Config) -> Result<(), Error> {
+        self.input().check_fits(config, &self.state())?;
         self.input().check_finite()?;
         self.state().check_finite()
     }

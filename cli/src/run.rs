@@ -18,6 +18,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<()> {
     let weights = weights(arguments)?;
     check_cell_state(arguments, weights.config())?;
     let given = given(arguments)?;
+    given.check(weights.config()).map_err(|error| blame(arguments, &error))?;
     outputs.open()?;
     let backend = arguments.device.open().map_err(Failure::new)?;
     let ran = description(weights.config(), &backend, arguments.strategy);
@@ -25,7 +26,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<()> {
     let spinner = report::spinner(ran.clone());
     let options = LayerOptions::default().strategy(arguments.strategy);
     let layer = Layer::with_options(&weights, backend, &options).map_err(Failure::new)?;
-    let result = given.forward(&layer).map_err(|error| blame(arguments, &error))?;
+    let result = given.forward(&layer).map_err(Failure::new)?;
     spinner.finish_and_clear();
 
     outputs.commit(|format, names| encode(format, names, &result))?;
@@ -70,14 +71,12 @@ fn check_cell_state(arguments: &RunArguments, config: &Config) -> Result<()> {
 fn given(arguments: &RunArguments) -> Result<Given> {
     let array =
         |path: &Path, name| File::read(path, Format::ARRAYS)?.one(name, |tensors, name| tensors.f32(name));
-    let given = Given {
+    Ok(Given {
         input: array(&arguments.input, "input")?,
         h_0: arguments.h0.as_deref().map(|path| array(path, "h_0")).transpose()?,
         c_0: arguments.c0.as_deref().map(|path| array(path, "c_0")).transpose()?,
         lengths: arguments.lengths.as_deref().map(lengths).transpose()?,
-    };
-    given.check_finite().map_err(|error| blame(arguments, &error))?;
-    Ok(given)
+    })
 }
 
 fn lengths(path: &Path) -> Result<Vec<usize>> {
