@@ -31,6 +31,16 @@ impl<'a, D: Dimension> Input<'a, D> {
         self
     }
 
+    /// Whether the input and a state fit each other and a layer, as [`Layer::forward`](crate::Layer::forward) checks
+    /// it, before there is a layer.
+    ///
+    /// # Errors
+    ///
+    /// The errors of a wrong shape that are listed there.
+    pub fn check_fits(&self, config: &Config, state: &State<'_, D>) -> Result<(), Error> {
+        Batch::new(config, self, state).map(|_| ())
+    }
+
     /// Refuses NaN and infinity.
     ///
     /// # Errors
@@ -105,6 +115,13 @@ pub struct Output<D: Dimension = Ix3, A = f32> {
     pub h_n: Array<A, D>,
     /// An LSTM's final cell state: `[L*D, N, H]`, or `[L*D, H]` unbatched.
     pub c_n: Option<Array<A, D>>,
+}
+
+impl<D: Dimension, A> Output<D, A> {
+    /// A result from elsewhere, to be compared with one from here.
+    pub fn new(output: Array<A, D>, h_n: Array<A, D>, c_n: Option<Array<A, D>>) -> Self {
+        Output { output, h_n, c_n }
+    }
 }
 
 impl<D: Dimension> Output<D> {

@@ -1,1 +1,184 @@
-//! Reading and writing weights and arrays: each format behind a feature of its name.
+//! Files: tensors from safetensors, npy and npz, and back.
+//!
+//! [`Tensors`] reads the three formats through one door: names and shapes first, values when they are asked for. The
+//! bytes are the whole file; no header is believed before it has been compared with them, so that a broken file is an
+//! [`Error`], never a panic or a large allocation.
+//!
+//! ```
+//! use wgpu_rnn::{Config, LoadOptions, Weights};
+//!
+//! # #[cfg(feature = "safetensors")] {
+//! let weights = Weights::seeded(Config::gru(4, 8), 0)?;
+//! let file = weights.to_safetensors()?;
+//! assert_eq!(Weights::from_safetensors(&file, &LoadOptions::default())?, weights);
+//! # }
+//! # Ok::<(), wgpu_rnn::Error>(())
+//! ```
+
+mod element;
+#[cfg(feature = "npz")]
+mod npy;
+#[cfg(feature = "npz")]
+mod npz;
+#[cfg(feature = "safetensors")]
+mod safetensors;
+mod weights;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::ops::Range;
+
+use ndarray::{ArrayD, IxDyn, ShapeBuilder};
+
+#[cfg(feature = "npz")]
+pub use npy::to_npy;
+#[cfg(feature = "npz")]
+pub use npz::to_npz;
+#[cfg(feature = "safetensors")]
+pub use safetensors::to_safetensors;
+
+use crate::Error;
+use element::Element;
+
+/// The named tensors of a file's bytes.
+#[derive(Debug)]
+pub struct Tensors<'a> {
+    bytes: &'a [u8],
+    entries: BTreeMap<String, Entry>,
+    metadata: BTreeMap<String, String>,
+    #[cfg(feature = "npz")]
+    archive: Option<npz::Archive<'a>>,
+}
+
+/// What a header says of one tensor; the values are known to be as long as the shape asks for.
+#[derive(Debug)]
+struct Entry {
+    shape: Vec<usize>,
+    /// The name of the element type; as the file has it where it is none that can be read.
+    dtype: String,
+    element: Option<Element>,
+    big_endian: bool,
+    /// Whether the first index moves fastest.
+    fortran: bool,
+    data: Data,
+}
+
+/// Where a tensor's values are.
+#[derive(Debug)]
+enum Data {
+    /// In the file's bytes.
+    Bytes(Range<usize>),
+    /// In that file of the archive.
+    #[cfg(feature = "npz")]
+    Member(String),
+}
+
+impl<'a> Tensors<'a> {
+    fn new(bytes: &'a [u8], entries: BTreeMap<String, Entry>) -> Self {
+        Tensors {
+            bytes,
+            entries,
+            metadata: BTreeMap::new(),
+            #[cfg(feature = "npz")]
+            archive: None,
+        }
+    }
+
+    /// The names of the tensors, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.entries.keys().map(String::as_str)
+    }
+
+    /// The names and shapes of the tensors, sorted by name.
+    pub fn shapes(&self) -> impl Iterator<Item = (&str, &[usize])> {
+        self.entries.iter().map(|(name, entry)| (name.as_str(), &entry.shape[..]))
+    }
+
+    /// The element type of a tensor: `f16`, `bf16`, `f32`, `f64`, `i8` to `i64`, `u8` to `u64`, or the file's own name
+    /// for a type that cannot be read.
+    pub fn dtype(&self, name: &str) -> Option<&str> {
+        Some(&self.entries.get(name)?.dtype)
+    }
+
+    /// The strings that a safetensors file carries beside its tensors; npy and npz have none.
+    pub fn metadata(&self) -> &BTreeMap<String, String> {
+        &self.metadata
+    }
+
+    /// A tensor of f16, bf16, f32 or f64 as f32. Values of f64 beyond f32's range become infinite.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Dtype`] for another element type, [`Error::Format`] if there is no tensor of that name or an archive
+    /// cannot be unpacked.
+    pub fn f32(&self, name: &str) -> Result<ArrayD<f32>, Error> {
+        self.array(name, "f16, bf16, f32 or f64", Element::to_f32)
+    }
+
+    /// A tensor of f16, bf16, f32 or f64 as f64.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tensors::f32`].
+    pub fn f64(&self, name: &str) -> Result<ArrayD<f64>, Error> {
+        self.array(name, "f16, bf16, f32 or f64", Element::to_f64)
+    }
+
+    /// A tensor of integers as i64. Values of u64 beyond i64's range become its largest.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tensors::f32`].
+    pub fn i64(&self, name: &str) -> Result<ArrayD<i64>, Error> {
+        self.array(name, "an integer type", Element::to_i64)
+    }
+
+    fn array<T>(
+        &self,
+        name: &str,
+        expected: &'static str,
+        convert: fn(Element, &[u8], bool) -> Option<Vec<T>>,
+    ) -> Result<ArrayD<T>, Error> {
+        let entry = self.entries.get(name).ok_or_else(|| self.missing(name))?;
+        let wrong_type = || Error::Dtype { name: name.to_owned(), expected, found: entry.dtype.clone() };
+        // The type is tried on nothing before an archive is unpacked for it.
+        let element = entry.element.filter(|&e| convert(e, &[], false).is_some()).ok_or_else(wrong_type)?;
+        let bytes = self.values(name, entry)?;
+        let values = convert(element, &bytes, entry.big_endian).ok_or_else(wrong_type)?;
+        let shape = IxDyn(&entry.shape).set_f(entry.fortran);
+        ArrayD::from_shape_vec(shape, values)
+            .map_err(|error| format_error(name, format_args!("shape {:?}", entry.shape), error))
+    }
+
+    fn values(&self, name: &str, entry: &Entry) -> Result<Cow<'a, [u8]>, Error> {
+        let truncated = || format_error(name, "its values", "nothing");
+        match &entry.data {
+            Data::Bytes(range) => Ok(Cow::Borrowed(self.bytes.get(range.clone()).ok_or_else(truncated)?)),
+            #[cfg(feature = "npz")]
+            Data::Member(member) => {
+                let archive = self.archive.as_ref().ok_or_else(truncated)?;
+                Ok(Cow::Owned(npz::values(archive, name, member)?))
+            }
+        }
+    }
+
+    fn missing(&self, name: &str) -> Error {
+        const LISTED: usize = 12;
+        let mut found: Vec<String> = self.names().take(LISTED).map(|name| format!("{name:?}")).collect();
+        match self.entries.len() {
+            0 => found.push("no tensors".into()),
+            count if count > LISTED => found.push(format!("{} more", count - LISTED)),
+            _ => {}
+        }
+        format_error(name, "a tensor of that name", found.join(", "))
+    }
+}
+
+fn format_error(what: &str, expected: impl Display, found: impl Display) -> Error {
+    Error::Format { what: what.to_owned(), expected: expected.to_string(), found: found.to_string() }
+}
+
+#[cfg(test)]
+#[cfg(all(feature = "safetensors", feature = "npz"))]
+mod tests;

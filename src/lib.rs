@@ -62,6 +62,7 @@ mod config;
 mod cpu;
 mod error;
 mod gpu;
+#[cfg(any(feature = "safetensors", feature = "npz"))]
 pub mod io;
 mod layer;
 pub mod reference;

@@ -129,7 +129,7 @@ impl Weights {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] for a bad configuration.
+    /// As [`Weights::draw`].
     pub fn seeded(config: Config, seed: u64) -> Result<Self, Error> {
         Weights::draw(config, &mut Generator::seeded(seed))
     }
@@ -147,10 +147,12 @@ impl Weights {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] for a bad configuration.
+    /// [`Error::Config`] for a bad configuration, [`Error::OutOfMemory`] if there is no room for a parameter.
     pub fn draw(config: Config, generator: &mut Generator) -> Result<Self, Error> {
         Weights::from_fn(config, |parameter| {
-            Ok(generator.uniform(&parameter.shape(&config), config.hidden_size))
+            let shape = parameter.shape(&config);
+            check_memory(parameter, &shape)?;
+            Ok(generator.uniform(&shape, config.hidden_size))
         })
     }
 
@@ -201,6 +203,14 @@ fn take(
     }
     check_finite(&name, &tensor.view())?;
     Ok(tensor)
+}
+
+/// Whether memory for a parameter can be had: an array that cannot be allocated would end the process.
+fn check_memory(parameter: &Parameter, shape: &[usize]) -> Result<(), Error> {
+    let mut values = Vec::<f32>::new();
+    values
+        .try_reserve_exact(shape.iter().product())
+        .map_err(|_| Error::OutOfMemory { found: format!("{parameter} of shape {shape:?}") })
 }
 
 /// An array of `D`'s rank, in row-major order.

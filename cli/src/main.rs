@@ -1,1 +1,38 @@
-fn main() {}
+//! The `wgpu-rnn` command line.
+//!
+//! Exit status: 0 done, 1 a check failed, 2 bad usage or bad input, with one line on standard error.
+
+mod args;
+mod check;
+mod device;
+mod failure;
+mod files;
+mod given;
+mod info;
+mod init;
+mod outputs;
+mod report;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Arguments, Command};
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Run(arguments) => run::run(&arguments).map(|()| true),
+        Command::Check(arguments) => check::check(&arguments),
+        Command::Init(arguments) => init::init(&arguments).map(|()| true),
+        Command::Info(arguments) => info::info(&arguments).map(|()| true),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(failure) => {
+            report::note(&failure.to_string());
+            ExitCode::from(2)
+        }
+    }
+}

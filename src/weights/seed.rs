@@ -18,6 +18,7 @@ impl Generator {
     pub(crate) fn uniform(&mut self, shape: &[usize], hidden_size: usize) -> ArrayD<f32> {
         #[allow(clippy::cast_possible_truncation, reason = "PyTorch computes k in f64 and fills in f32")]
         let k = (1.0 / (hidden_size as f64).sqrt()) as f32;
+        // PyTorch's compiler contracts u·2k - k into one rounding.
         ArrayD::from_shape_simple_fn(shape, || self.next_unit().mul_add(k + k, -k))
     }
 

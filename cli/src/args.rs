@@ -1,0 +1,197 @@
+//! The arguments of every command.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use wgpu_rnn::{Cell, Config, Error, Nonlinearity, Strategy};
+
+use crate::device::DeviceChoice;
+
+/// RNN, LSTM and GRU inference with PyTorch's semantics on any GPU that wgpu reaches, and on the CPU.
+///
+/// Exit status: 0 done, 1 a check failed, 2 bad usage or bad input, with one line on standard error.
+#[derive(Debug, Parser)]
+#[command(name = "wgpu-rnn", version, max_term_width = 100)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Run(RunArguments),
+    Check(CheckArguments),
+    Init(InitArguments),
+    Info(InfoArguments),
+}
+
+const DEVICE_HELP: &str = "\
+auto: a hardware GPU if there is one, else the CPU backend; gpu: the best adapter, be it software; cpu; reference: \
+plain f64 loops; an adapter's index in `wgpu-rnn info`; or a part of its name";
+
+/// Run a layer over an input.
+///
+/// The layer is inferred from the names and shapes of its weights. Files are told apart by their extension: .npy, .npz
+/// or .safetensors (weights: the latter two). In a file of several tensors the one named as below is taken. Arrays are
+/// batch-first: input [N, T, I] or [T, I] without a batch, output [N, T, D*H_out], h_0 and h_n [L*D, N, H_out], c_0 and
+/// c_n [L*D, N, H].
+#[derive(Debug, Args)]
+pub(crate) struct RunArguments {
+    /// The layer's parameters, with PyTorch's names: .safetensors or .npz.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) weights: PathBuf,
+    /// What stands before the parameters' names, such as "encoder."; needed if the file has several layers.
+    #[arg(long)]
+    pub(crate) prefix: Option<String>,
+    /// The input sequences (`input`).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) input: PathBuf,
+    /// The initial hidden state (`h_0`); zero unless given.
+    #[arg(long, value_name = "FILE", alias = "h-0")]
+    pub(crate) h0: Option<PathBuf>,
+    /// The initial cell state of an LSTM (`c_0`); zero unless given.
+    #[arg(long, value_name = "FILE", alias = "c-0")]
+    pub(crate) c0: Option<PathBuf>,
+    /// The steps of each sequence (`lengths`), integers from 0 to T; all T unless given.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) lengths: Option<PathBuf>,
+    /// The activation of an RNN; otherwise the one that the weights' metadata names, or tanh.
+    #[arg(long, value_name = "tanh|relu")]
+    pub(crate) nonlinearity: Option<Nonlinearity>,
+    #[arg(long, default_value = "auto", value_name = "auto|gpu|cpu|reference|INDEX|NAME", help = DEVICE_HELP)]
+    pub(crate) device: DeviceChoice,
+    #[arg(long, default_value = "auto", help = strategy_help(""))]
+    pub(crate) strategy: Strategy,
+    /// Where the output goes (`output`).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// Where the final hidden state goes (`h_n`).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) h_n: Option<PathBuf>,
+    /// Where the final cell state of an LSTM goes (`c_n`).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) c_n: Option<PathBuf>,
+}
+
+/// Compare devices with PyTorch's results in case files.
+///
+/// A case is a safetensors file of input, h_0, c_0, lengths, parameters, PyTorch's output, h_n and c_n in f32, and
+/// output_f64, h_n_f64 and c_n_f64, the same computed in f64. Each device's worst error against f64 is shown beside that
+/// of PyTorch's f32, and how much of its tolerance (from the layer's own rounding) the worst element used; above 100 %
+/// the check fails.
+///
+/// With --json: an array of objects with case, device, strategy (null where a device has none), pass, absolute and
+/// relative (worst errors), used (the part of the tolerance used), torch_absolute and torch_relative (PyTorch's worst
+/// errors), worst (name, index, expected, found, tolerance of the element that used most), error (why the device gave no
+/// result, else null). Numbers that are not finite are null.
+#[derive(Debug, Args)]
+pub(crate) struct CheckArguments {
+    /// Case files.
+    #[arg(required = true, value_name = "CASE")]
+    pub(crate) cases: Vec<PathBuf>,
+    #[arg(
+        long,
+        default_value = "auto",
+        value_name = "all|auto|gpu|cpu|reference|INDEX|NAME",
+        help = format!("all: reference, cpu and every adapter; {DEVICE_HELP}")
+    )]
+    pub(crate) device: String,
+    #[arg(long, default_value = "auto", help = strategy_help("; all: each but auto in turn"))]
+    pub(crate) strategy: Strategies,
+    /// Print JSON in place of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Write the parameters that torch.manual_seed(S) followed by PyTorch's constructor gives.
+#[derive(Debug, Args)]
+pub(crate) struct InitArguments {
+    #[arg(long, help = "The kind of recurrent unit")]
+    pub(crate) cell: CellName,
+    /// Features of one input vector.
+    #[arg(long, value_name = "I")]
+    pub(crate) input_size: usize,
+    /// Hidden units.
+    #[arg(long, value_name = "H")]
+    pub(crate) hidden_size: usize,
+    /// Stacked layers.
+    #[arg(long, value_name = "L", default_value_t = 1)]
+    pub(crate) num_layers: usize,
+    /// Add the reverse direction.
+    #[arg(long)]
+    pub(crate) bidirectional: bool,
+    /// Leave bias_ih and bias_hh out.
+    #[arg(long)]
+    pub(crate) no_bias: bool,
+    /// Size of an LSTM's projected hidden state; 0 for none.
+    #[arg(long, value_name = "P", default_value_t = 0)]
+    pub(crate) proj_size: usize,
+    /// The activation of an RNN.
+    #[arg(long, value_name = "tanh|relu")]
+    pub(crate) nonlinearity: Option<Nonlinearity>,
+    /// PyTorch's seed.
+    #[arg(long, value_name = "S")]
+    pub(crate) seed: u64,
+    /// Where the parameters go: .safetensors or .npz.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+}
+
+/// Show the version, the adapters and what `--device auto` takes.
+#[derive(Debug, Args)]
+pub(crate) struct InfoArguments {
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum CellName {
+    Rnn,
+    Lstm,
+    Gru,
+}
+
+impl CellName {
+    /// One layer of the cell with the default options.
+    pub(crate) fn config(self, input_size: usize, hidden_size: usize) -> Config {
+        match self {
+            CellName::Rnn => Config::rnn(input_size, hidden_size),
+            CellName::Lstm => Config::lstm(input_size, hidden_size),
+            CellName::Gru => Config::gru(input_size, hidden_size),
+        }
+    }
+}
+
+/// One strategy or all.
+#[derive(Clone, Debug)]
+pub(crate) struct Strategies(pub(crate) Vec<Strategy>);
+
+impl FromStr for Strategies {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Ok(Strategies(match text {
+            "all" => Strategy::ALL.to_vec(),
+            _ => vec![text.parse()?],
+        }))
+    }
+}
+
+fn strategy_help(all: &str) -> String {
+    let names = [Strategy::Auto].iter().chain(Strategy::ALL).map(Strategy::to_string);
+    let names: Vec<String> = names.collect();
+    format!("How a GPU cuts the work into dispatches: {}{all}", names.join(", "))
+}
+
+/// Sets the nonlinearity of an RNN; other cells have none to set.
+pub(crate) fn with_nonlinearity(mut config: Config, nonlinearity: Nonlinearity) -> Result<Config, String> {
+    match config.cell {
+        Cell::Rnn(_) => {
+            config.cell = Cell::Rnn(nonlinearity);
+            Ok(config)
+        }
+        cell => Err(format!("nonlinearity is only supported for RNN, not {cell}, found {nonlinearity}")),
+    }
+}

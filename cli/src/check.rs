@@ -1,0 +1,152 @@
+//! `wgpu-rnn check`: devices beside PyTorch.
+
+mod case;
+mod table;
+
+use serde::Serialize;
+use wgpu_rnn::tolerance::{Comparison, Worst};
+use wgpu_rnn::{Backend, Error, Layer, LayerOptions, Strategy};
+
+use crate::args::CheckArguments;
+use crate::device::DeviceChoice;
+use crate::failure::{Failure, Result};
+use crate::report;
+use case::Case;
+
+/// One case on one device with one strategy.
+#[derive(Debug, Serialize)]
+struct Row {
+    case: String,
+    device: String,
+    strategy: Option<String>,
+    pass: bool,
+    absolute: Option<f64>,
+    relative: Option<f64>,
+    used: Option<f64>,
+    torch_absolute: f64,
+    torch_relative: f64,
+    worst: Option<Element>,
+    error: Option<String>,
+}
+
+/// The element that used most of its tolerance.
+#[derive(Debug, Serialize)]
+struct Element {
+    name: &'static str,
+    index: Vec<usize>,
+    expected: f64,
+    found: f64,
+    tolerance: f64,
+}
+
+impl From<Worst> for Element {
+    fn from(worst: Worst) -> Self {
+        let Worst { name, index, expected, found, tolerance, .. } = worst;
+        Element { name, index, expected, found, tolerance }
+    }
+}
+
+/// Whether every check passed.
+pub(crate) fn check(arguments: &CheckArguments) -> Result<bool> {
+    let cases: Vec<Case> = arguments.cases.iter().map(|path| Case::read(path)).collect::<Result<_>>()?;
+    let devices = devices(&arguments.device)?;
+    let runs = runs(&devices, &arguments.strategy.0);
+    let bar = report::progress(cases.len() * runs.len());
+    let mut rows = Vec::new();
+    for case in &cases {
+        for (device, strategy) in &runs {
+            bar.set_message(case.name.clone());
+            rows.push(row(case, device, *strategy));
+            bar.inc(1);
+        }
+    }
+    bar.finish_and_clear();
+    report::print(&match arguments.json {
+        true => json(&rows)?,
+        false => table::table(&rows),
+    })?;
+    Ok(rows.iter().all(|row| row.pass))
+}
+
+fn json(rows: &[Row]) -> Result<String> {
+    let mut text = serde_json::to_string_pretty(rows).map_err(Failure::new)?;
+    text.push('\n');
+    Ok(text)
+}
+
+/// A device that cases are checked on; an adapter that cannot be opened fails them.
+#[derive(Debug)]
+struct Device {
+    name: String,
+    backend: std::result::Result<Backend, Error>,
+}
+
+fn devices(text: &str) -> Result<Vec<Device>> {
+    if text != "all" {
+        let Ok(choice) = text.parse::<DeviceChoice>();
+        let backend = choice.open().map_err(Failure::new)?;
+        return Ok(vec![Device { name: backend.to_string(), backend: Ok(backend) }]);
+    }
+    let mut devices = Vec::new();
+    for choice in DeviceChoice::all() {
+        match choice.open() {
+            Ok(backend) => devices.push(Device { name: backend.to_string(), backend: Ok(backend) }),
+            Err(error @ Error::Unsupported { .. }) => {
+                report::note(&format!("left out {choice}, which cannot run the kernels: {error}"));
+            }
+            Err(error) => devices.push(Device { name: choice.to_string(), backend: Err(error) }),
+        }
+    }
+    Ok(devices)
+}
+
+/// Each device, a GPU with each strategy.
+fn runs<'a>(devices: &'a [Device], strategies: &[Strategy]) -> Vec<(&'a Device, Option<Strategy>)> {
+    let runs = devices.iter().flat_map(|device| match &device.backend {
+        Ok(Backend::Gpu(_)) => strategies.iter().map(|&strategy| (device, Some(strategy))).collect(),
+        _ => vec![(device, None)],
+    });
+    runs.collect()
+}
+
+fn row(case: &Case, device: &Device, strategy: Option<Strategy>) -> Row {
+    let row = Row {
+        case: case.name.clone(),
+        device: device.name.clone(),
+        strategy: strategy.map(|strategy| strategy.to_string()),
+        pass: false,
+        absolute: None,
+        relative: None,
+        used: None,
+        torch_absolute: case.torch.absolute,
+        torch_relative: case.torch.relative,
+        worst: None,
+        error: None,
+    };
+    let found = match &device.backend {
+        Ok(backend) => compare(case, backend, strategy).map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    match found {
+        Ok(found) => Row {
+            pass: found.passes(),
+            absolute: Some(found.absolute),
+            relative: Some(found.relative),
+            used: Some(found.ratio()),
+            worst: found.worst.map(Element::from),
+            ..row
+        },
+        Err(error) => Row { error: Some(error), ..row },
+    }
+}
+
+fn compare(
+    case: &Case,
+    backend: &Backend,
+    strategy: Option<Strategy>,
+) -> std::result::Result<Comparison, Error> {
+    let options = LayerOptions::default().strategy(strategy.unwrap_or_default());
+    let layer = Layer::with_options(&case.weights, backend.clone(), &options)?;
+    let found = case.given.forward(&layer)?;
+    Comparison::new(&found, &case.expected, &case.tolerance)
+}

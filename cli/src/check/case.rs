@@ -1,0 +1,95 @@
+//! A case file: what goes into a layer, and what PyTorch makes of it.
+
+use std::path::Path;
+
+use wgpu_rnn::io::Tensors;
+use wgpu_rnn::ndarray::{ArrayD, IxDyn};
+use wgpu_rnn::tolerance::{self, Comparison};
+use wgpu_rnn::{Error, LoadOptions, Output, Weights};
+
+use crate::failure::Result;
+use crate::files::{File, Format};
+use crate::given::{Given, to_lengths};
+
+/// A case that is complete and whose shapes fit each other.
+#[derive(Debug)]
+pub(super) struct Case {
+    pub(super) name: String,
+    pub(super) weights: Weights,
+    pub(super) given: Given,
+    /// PyTorch's result in f64.
+    pub(super) expected: Output<IxDyn, f64>,
+    /// How far a result in f32 may be from that.
+    pub(super) tolerance: Output<IxDyn, f64>,
+    /// How far PyTorch's own result in f32 is from that.
+    pub(super) torch: Comparison,
+}
+
+impl Case {
+    pub(super) fn read(path: &Path) -> Result<Self> {
+        let file = File::read(path, &[Format::Safetensors])?;
+        let name = path.file_stem().unwrap_or(path.as_os_str()).display().to_string();
+        Case::from_tensors(name, &file.tensors("case")?).map_err(|error| file.failure(error))
+    }
+
+    fn from_tensors(name: String, tensors: &Tensors<'_>) -> std::result::Result<Self, Error> {
+        let weights = Weights::from_tensors(tensors, &LoadOptions::default())?;
+        let optional = |name| tensors.dtype(name).map(|_| f32s(tensors, name)).transpose();
+        let lengths = tensors.dtype("lengths").map(|_| to_lengths(&tensors.i64("lengths")?));
+        let given = Given {
+            input: f32s(tensors, "input")?,
+            h_0: optional("h_0")?,
+            c_0: optional("c_0")?,
+            lengths: lengths.transpose()?,
+        };
+        given.check(weights.config())?;
+        let tolerance = tolerance::forward(&weights, &given.input(), &given.state())?;
+        let torch = result(&tolerance, "", |name| f32s(tensors, name))?;
+        let expected = result(&tolerance, "_f64", |name| f64s(tensors, name))?;
+        let torch = Comparison::new(&torch, &expected, &tolerance)?;
+        Ok(Case { name, weights, given, expected, tolerance, torch })
+    }
+}
+
+/// The result of a forward pass as a file has it, with the shapes that the layer gives it.
+fn result<A>(
+    shapes: &Output<IxDyn, f64>,
+    suffix: &str,
+    read: impl Fn(&str) -> std::result::Result<ArrayD<A>, Error>,
+) -> std::result::Result<Output<IxDyn, A>, Error> {
+    let read = |name: &str, like: &ArrayD<f64>| {
+        let name = format!("{name}{suffix}");
+        of_shape(&name, read(&name)?, like.shape())
+    };
+    let c_n = shapes.c_n.as_ref().map(|like| read("c_n", like));
+    Ok(Output::new(read("output", &shapes.output)?, read("h_n", &shapes.h_n)?, c_n.transpose()?))
+}
+
+/// A tensor of f32 and nothing else: another type would hide what PyTorch's own error is.
+fn f32s(tensors: &Tensors<'_>, name: &str) -> std::result::Result<ArrayD<f32>, Error> {
+    check_dtype(tensors, name, "f32")?;
+    tensors.f32(name)
+}
+
+/// A tensor of f64 and nothing else.
+fn f64s(tensors: &Tensors<'_>, name: &str) -> std::result::Result<ArrayD<f64>, Error> {
+    check_dtype(tensors, name, "f64")?;
+    tensors.f64(name)
+}
+
+fn check_dtype(tensors: &Tensors<'_>, name: &str, expected: &'static str) -> std::result::Result<(), Error> {
+    match tensors.dtype(name) {
+        Some(found) if found != expected => {
+            Err(Error::Dtype { name: name.to_owned(), expected, found: found.to_owned() })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn of_shape<A>(name: &str, values: ArrayD<A>, expected: &[usize]) -> std::result::Result<ArrayD<A>, Error> {
+    if values.shape() == expected {
+        return Ok(values);
+    }
+    let found = values.shape().to_vec();
+    Err(Error::Shape { name: name.to_owned(), expected: expected.to_vec(), found })
+}

@@ -1,0 +1,63 @@
+//! The rows of a check for people.
+
+use super::Row;
+
+const HEADINGS: [&str; 9] =
+    ["case", "device", "strategy", "absolute", "PyTorch's", "relative", "PyTorch's", "tolerance used", ""];
+
+/// Aligned columns, and a line that sums up.
+pub(super) fn table(rows: &[Row]) -> String {
+    let mut lines = vec![HEADINGS.map(str::to_owned)];
+    lines.extend(rows.iter().map(cells));
+    let widths: Vec<usize> = (0..HEADINGS.len())
+        .map(|column| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0))
+        .collect();
+    let mut text = String::new();
+    for line in &lines {
+        let cells = line.iter().zip(&widths).enumerate().map(|(column, (cell, &width))| match column {
+            // Words to the left, numbers to the right.
+            0..=2 | 8 => format!("{cell:<width$}"),
+            _ => format!("{cell:>width$}"),
+        });
+        let line = cells.collect::<Vec<_>>().join("  ");
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text.push_str(&summary(rows));
+    text
+}
+
+fn cells(row: &Row) -> [String; 9] {
+    let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.1e}"));
+    [
+        row.case.clone(),
+        row.device.clone(),
+        row.strategy.clone().unwrap_or_else(|| "-".into()),
+        number(row.absolute),
+        number(Some(row.torch_absolute)),
+        number(row.relative),
+        number(Some(row.torch_relative)),
+        row.used.map_or_else(|| "-".to_owned(), |used| format!("{:.1} %", 100.0 * used)),
+        verdict(row),
+    ]
+}
+
+fn verdict(row: &Row) -> String {
+    match (row.pass, &row.error, &row.worst) {
+        (true, _, _) => "pass".into(),
+        (false, Some(error), _) => format!("FAIL: {}", crate::failure::one_line(error)),
+        (false, None, Some(worst)) => format!(
+            "FAIL: {}{:?}: expected {:?} within {:.1e}, found {:?}",
+            worst.name, worst.index, worst.expected, worst.tolerance, worst.found
+        ),
+        (false, None, None) => "FAIL".into(),
+    }
+}
+
+fn summary(rows: &[Row]) -> String {
+    let failed = rows.iter().filter(|row| !row.pass).count();
+    match failed {
+        0 => format!("{} checks, all passed\n", rows.len()),
+        _ => format!("{} checks, {failed} FAILED\n", rows.len()),
+    }
+}

@@ -1,0 +1,111 @@
+//! Input files: read whole, told apart by extension, and their tensors found by name.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use wgpu_rnn::io::Tensors;
+
+use crate::failure::{Failure, Result};
+
+/// The formats of files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    Npy,
+    Npz,
+    Safetensors,
+}
+
+impl Format {
+    /// Formats of one array or several.
+    pub(crate) const ARRAYS: &[Format] = &[Format::Npy, Format::Npz, Format::Safetensors];
+    /// Formats of weights.
+    pub(crate) const WEIGHTS: &[Format] = &[Format::Safetensors, Format::Npz];
+
+    fn extension(self) -> &'static str {
+        match self {
+            Format::Npy => "npy",
+            Format::Npz => "npz",
+            Format::Safetensors => "safetensors",
+        }
+    }
+
+    /// The format that a path's extension stands for.
+    pub(crate) fn of(path: &Path) -> Option<Format> {
+        let extension = path.extension().and_then(OsStr::to_str)?.to_lowercase();
+        Format::ARRAYS.iter().copied().find(|format| format.extension() == extension)
+    }
+
+    /// The format that a file's first bytes stand for.
+    fn sniff(bytes: &[u8]) -> Option<Format> {
+        match bytes {
+            [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Some(Format::Npy),
+            [b'P', b'K', 3 | 5, 4 | 6, ..] => Some(Format::Npz),
+            [_, _, _, _, _, _, _, _, b'{', ..] => Some(Format::Safetensors),
+            _ => None,
+        }
+    }
+
+    /// The format, if it is one of `allowed`.
+    pub(crate) fn check(found: Option<Format>, path: &Path, allowed: &[Format]) -> Result<Format> {
+        found.filter(|format| allowed.contains(format)).ok_or_else(|| {
+            let names = allowed.iter().map(|format| format!(".{}", format.extension()));
+            let names = names.collect::<Vec<_>>().join(" or ");
+            let found = match path.extension() {
+                Some(extension) => format!(".{}", extension.display()),
+                None => "no extension".into(),
+            };
+            Failure::in_file(path, format_args!("expected a name that ends in {names}, found {found}"))
+        })
+    }
+}
+
+/// A file's bytes.
+#[derive(Debug)]
+pub(crate) struct File {
+    path: PathBuf,
+    format: Format,
+    bytes: Vec<u8>,
+}
+
+impl File {
+    /// Reads a file of one of the allowed formats. Where the extension tells nothing, as of a pipe, the contents do.
+    pub(crate) fn read(path: &Path, allowed: &[Format]) -> Result<File> {
+        let format = Format::of(path);
+        if path.extension().is_some() {
+            Format::check(format, path, allowed)?;
+        }
+        let bytes = std::fs::read(path).map_err(|error| Failure::in_file(path, error))?;
+        let format = Format::check(format.or_else(|| Format::sniff(&bytes)), path, allowed)?;
+        Ok(File { path: path.to_owned(), format, bytes })
+    }
+
+    /// The tensors; the one of an npy file gets the name.
+    pub(crate) fn tensors(&self, name: &str) -> Result<Tensors<'_>> {
+        match self.format {
+            Format::Npy => Tensors::from_npy(&self.bytes, name),
+            Format::Npz => Tensors::from_npz(&self.bytes),
+            Format::Safetensors => Tensors::from_safetensors(&self.bytes),
+        }
+        .map_err(|error| self.failure(error))
+    }
+
+    /// What `read` makes of the tensor of that name, or else of the only one there is.
+    pub(crate) fn one<T>(
+        &self,
+        name: &str,
+        read: impl Fn(&Tensors<'_>, &str) -> std::result::Result<T, wgpu_rnn::Error>,
+    ) -> Result<T> {
+        let tensors = self.tensors(name)?;
+        let mut names = tensors.names();
+        let chosen = match (names.next(), names.next()) {
+            (Some(only), None) => only,
+            _ => name,
+        };
+        read(&tensors, chosen).map_err(|error| self.failure(error))
+    }
+
+    /// A failure in this file.
+    pub(crate) fn failure(&self, reason: impl std::fmt::Display) -> Failure {
+        Failure::in_file(&self.path, reason)
+    }
+}

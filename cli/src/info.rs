@@ -1,0 +1,144 @@
+//! `wgpu-rnn info`: what there is to run on.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use wgpu_rnn::wgpu::{self, AdapterInfo, Backends, DeviceType, Features, Instance};
+use wgpu_rnn::{Backend, Capabilities, Gpu};
+
+use crate::args::InfoArguments;
+use crate::device::hardware;
+use crate::failure::{Failure, Result};
+use crate::report;
+
+#[derive(Debug, Serialize)]
+struct Info {
+    version: &'static str,
+    adapters: Vec<Adapter>,
+    /// What `--device auto` takes.
+    auto: String,
+    auto_reason: String,
+    cpu_threads: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct Adapter {
+    index: usize,
+    name: String,
+    backend: String,
+    #[serde(rename = "type")]
+    device_type: String,
+    software: bool,
+    driver: String,
+    /// None if the adapter went away in between.
+    abilities: Option<Abilities>,
+}
+
+#[derive(Debug, Serialize)]
+struct Abilities {
+    f16: bool,
+    subgroups: bool,
+    max_buffer_size: u64,
+    max_storage_buffer_binding_size: u64,
+    max_storage_buffers_per_shader_stage: u32,
+    max_compute_invocations_per_workgroup: u32,
+    max_compute_workgroup_storage_size: u32,
+    max_compute_workgroups_per_dimension: u32,
+}
+
+pub(crate) fn info(arguments: &InfoArguments) -> Result<()> {
+    let info = gather();
+    report::print(&match arguments.json {
+        true => serde_json::to_string_pretty(&info).map_err(Failure::new)? + "\n",
+        false => text(&info),
+    })
+}
+
+fn gather() -> Info {
+    let (auto, auto_reason) = match hardware() {
+        Ok(gpu) => (Backend::Gpu(gpu).to_string(), "the best hardware adapter".to_owned()),
+        Err(error) => (Backend::Cpu.to_string(), error.to_string()),
+    };
+    let descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
+    let available = pollster::block_on(Instance::new(descriptor).enumerate_adapters(Backends::all()));
+    let adapters = Gpu::adapters().into_iter().enumerate().map(|(index, info)| {
+        let abilities = available.iter().find(|adapter| adapter.get_info() == info).map(abilities);
+        adapter(index, info, abilities)
+    });
+    Info {
+        version: env!("CARGO_PKG_VERSION"),
+        adapters: adapters.collect(),
+        auto,
+        auto_reason,
+        cpu_threads: rayon::current_num_threads(),
+    }
+}
+
+fn adapter(index: usize, info: AdapterInfo, abilities: Option<Abilities>) -> Adapter {
+    let device_type = match info.device_type {
+        DeviceType::DiscreteGpu => "discrete GPU",
+        DeviceType::IntegratedGpu => "integrated GPU",
+        DeviceType::VirtualGpu => "virtual GPU",
+        DeviceType::Cpu => "CPU",
+        DeviceType::Other => "other",
+    };
+    Adapter {
+        index,
+        backend: info.backend.to_string(),
+        device_type: device_type.to_owned(),
+        software: info.device_type == DeviceType::Cpu,
+        driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
+        name: info.name,
+        abilities,
+    }
+}
+
+fn abilities(adapter: &wgpu::Adapter) -> Abilities {
+    let features = adapter.features();
+    let limits = Capabilities::of(&adapter.limits());
+    Abilities {
+        f16: features.contains(Features::SHADER_F16),
+        subgroups: features.contains(Features::SUBGROUP),
+        max_buffer_size: limits.max_buffer_size,
+        max_storage_buffer_binding_size: limits.max_storage_buffer_binding_size,
+        max_storage_buffers_per_shader_stage: limits.max_storage_buffers_per_shader_stage,
+        max_compute_invocations_per_workgroup: limits.max_compute_invocations_per_workgroup,
+        max_compute_workgroup_storage_size: limits.max_compute_workgroup_storage_size,
+        max_compute_workgroups_per_dimension: limits.max_compute_workgroups_per_dimension,
+    }
+}
+
+fn text(info: &Info) -> String {
+    let mut text = format!("wgpu-rnn {}\n\nadapters\n", info.version);
+    if info.adapters.is_empty() {
+        text.push_str("  none (is a Vulkan, Metal, DX12 or GL driver installed?)\n");
+    }
+    for adapter in &info.adapters {
+        describe(&mut text, adapter);
+    }
+    let Info { auto, auto_reason, cpu_threads, .. } = info;
+    // Writing to a string cannot fail.
+    let _ = write!(text, "\ncpu backend    {cpu_threads} threads\n--device auto  {auto}: {auto_reason}\n");
+    text
+}
+
+fn describe(text: &mut String, adapter: &Adapter) {
+    let Adapter { index, name, backend, device_type, software, driver, abilities } = adapter;
+    let kind = if *software { "software" } else { "hardware" };
+    let _ = writeln!(text, "  {index}  {name}\n     {backend}, {device_type} ({kind}), driver {driver}");
+    let Some(abilities) = abilities else { return };
+    let yes = |has| if has { "yes" } else { "no" };
+    let _ = writeln!(
+        text,
+        "     f16 {}, subgroups {}; buffers to {} MiB, bindings to {} MiB, {} a stage\n     \
+         workgroups of {} invocations and {} KiB, {} along a side of a dispatch",
+        yes(abilities.f16),
+        yes(abilities.subgroups),
+        abilities.max_buffer_size >> 20,
+        abilities.max_storage_buffer_binding_size >> 20,
+        abilities.max_storage_buffers_per_shader_stage,
+        abilities.max_compute_invocations_per_workgroup,
+        abilities.max_compute_workgroup_storage_size >> 10,
+        abilities.max_compute_workgroups_per_dimension,
+    );
+}

@@ -1,0 +1,35 @@
+//! `wgpu-rnn init`: PyTorch's parameters for a seed.
+
+use wgpu_rnn::Weights;
+
+use crate::args::{InitArguments, with_nonlinearity};
+use crate::failure::{Failure, Result};
+use crate::files::Format;
+use crate::outputs::Outputs;
+use crate::report;
+
+pub(crate) fn init(arguments: &InitArguments) -> Result<()> {
+    let mut config = arguments
+        .cell
+        .config(arguments.input_size, arguments.hidden_size)
+        .num_layers(arguments.num_layers)
+        .bidirectional(arguments.bidirectional)
+        .bias(!arguments.no_bias)
+        .proj_size(arguments.proj_size);
+    if let Some(choice) = arguments.nonlinearity {
+        config = with_nonlinearity(config, choice).map_err(Failure::new)?;
+    }
+    config.validate().map_err(Failure::new)?;
+    let mut outputs = Outputs::default();
+    outputs.add("weights", &arguments.output, Format::WEIGHTS)?;
+    outputs.open()?;
+    let weights = Weights::seeded(config, arguments.seed).map_err(Failure::new)?;
+    outputs.commit(|format, _| match format {
+        Format::Npz => weights.to_npz(),
+        _ => weights.to_safetensors(),
+    })?;
+    let count: usize = weights.parameters().map(|(_, values)| values.len()).sum();
+    let path = arguments.output.display();
+    report::note(&format!("wrote {config} with seed {}, {count} parameters, to {path}", arguments.seed));
+    Ok(())
+}

@@ -1,0 +1,133 @@
+//! `wgpu-rnn run`: a layer over an input.
+
+use std::path::Path;
+
+use wgpu_rnn::io;
+use wgpu_rnn::ndarray::{ArrayViewD, IxDyn};
+use wgpu_rnn::{Backend, Config, Error, Layer, LayerOptions, LoadOptions, Output, Strategy, Weights};
+
+use crate::args::RunArguments;
+use crate::failure::{Failure, Result};
+use crate::files::{File, Format};
+use crate::given::{Given, to_lengths};
+use crate::outputs::Outputs;
+use crate::report;
+
+pub(crate) fn run(arguments: &RunArguments) -> Result<()> {
+    let mut outputs = outputs(arguments)?;
+    let weights = weights(arguments)?;
+    check_cell_state(arguments, weights.config())?;
+    let given = given(arguments)?;
+    given.check(weights.config()).map_err(|error| blame(arguments, &error))?;
+    outputs.open()?;
+    let backend = arguments.device.open().map_err(Failure::new)?;
+    let ran = description(weights.config(), &backend, arguments.strategy);
+
+    let spinner = report::spinner(ran.clone());
+    let options = LayerOptions::default().strategy(arguments.strategy);
+    let layer = Layer::with_options(&weights, backend, &options).map_err(Failure::new)?;
+    let result = given.forward(&layer).map_err(Failure::new)?;
+    spinner.finish_and_clear();
+
+    outputs.commit(|format, names| encode(format, names, &result))?;
+    report::note(&format!("ran {ran}"));
+    Ok(())
+}
+
+fn outputs(arguments: &RunArguments) -> Result<Outputs> {
+    let mut outputs = Outputs::default();
+    let paths = [
+        ("output", Some(&arguments.output)),
+        ("h_n", arguments.h_n.as_ref()),
+        ("c_n", arguments.c_n.as_ref()),
+    ];
+    for (name, path) in paths {
+        if let Some(path) = path {
+            outputs.add(name, path, Format::ARRAYS)?;
+        }
+    }
+    Ok(outputs)
+}
+
+fn weights(arguments: &RunArguments) -> Result<Weights> {
+    let file = File::read(&arguments.weights, Format::WEIGHTS)?;
+    let mut options = LoadOptions::default();
+    options.prefix = arguments.prefix.clone();
+    options.nonlinearity = arguments.nonlinearity;
+    Weights::from_tensors(&file.tensors("weights")?, &options).map_err(|error| file.failure(error))
+}
+
+/// A final cell state can only be had where there is one.
+fn check_cell_state(arguments: &RunArguments, config: &Config) -> Result<()> {
+    match &arguments.c_n {
+        Some(path) if !config.cell.has_cell_state() => {
+            let reason = format!("c_n: expected no --c-n, since {} has no cell state", config.cell);
+            Err(Failure::in_file(path, reason))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn given(arguments: &RunArguments) -> Result<Given> {
+    let array =
+        |path: &Path, name| File::read(path, Format::ARRAYS)?.one(name, |tensors, name| tensors.f32(name));
+    Ok(Given {
+        input: array(&arguments.input, "input")?,
+        h_0: arguments.h0.as_deref().map(|path| array(path, "h_0")).transpose()?,
+        c_0: arguments.c0.as_deref().map(|path| array(path, "c_0")).transpose()?,
+        lengths: arguments.lengths.as_deref().map(lengths).transpose()?,
+    })
+}
+
+fn lengths(path: &Path) -> Result<Vec<usize>> {
+    let file = File::read(path, Format::ARRAYS)?;
+    file.one("lengths", |tensors, name| to_lengths(&tensors.i64(name)?))
+}
+
+/// Names the file whose array the library does not accept.
+fn blame(arguments: &RunArguments, error: &Error) -> Failure {
+    let state = |name: &str| if name == "c_0" { arguments.c0.as_ref() } else { arguments.h0.as_ref() };
+    let file = match error {
+        Error::InputRank { .. } | Error::InputSize { .. } | Error::NoSteps => Some(&arguments.input),
+        Error::NonFinite { name, .. } if name == "input" => Some(&arguments.input),
+        Error::NonFinite { name, .. } => state(name),
+        Error::StateRank { name, .. } | Error::StateShape { name, .. } => state(name),
+        Error::UnexpectedCellState { .. } => arguments.c0.as_ref(),
+        Error::LengthsCount { .. } | Error::Length { .. } => arguments.lengths.as_ref(),
+        _ => None,
+    };
+    match file {
+        Some(path) => Failure::in_file(path, error),
+        None => Failure::new(error),
+    }
+}
+
+/// `LSTM(80, 256) on gpu: NAME (vulkan), strategy auto`.
+fn description(config: &Config, backend: &Backend, strategy: Strategy) -> String {
+    match backend {
+        Backend::Gpu(_) => format!("{config} on {backend}, strategy {strategy}"),
+        _ => format!("{config} on {backend}"),
+    }
+}
+
+/// A file of those arrays.
+fn encode(
+    format: Format,
+    names: &[&'static str],
+    result: &Output<IxDyn>,
+) -> std::result::Result<Vec<u8>, Error> {
+    let arrays = names.iter().filter_map(|&name| Some((name, array(name, result)?)));
+    match format {
+        Format::Npz => io::to_npz(arrays),
+        Format::Safetensors => io::to_safetensors(arrays),
+        Format::Npy => arrays.map(|(_, values)| io::to_npy(values)).next().unwrap_or(Ok(Vec::new())),
+    }
+}
+
+fn array<'a>(name: &str, result: &'a Output<IxDyn>) -> Option<ArrayViewD<'a, f32>> {
+    match name {
+        "output" => Some(result.output.view()),
+        "h_n" => Some(result.h_n.view()),
+        _ => result.c_n.as_ref().map(|values| values.view()),
+    }
+}

@@ -1,0 +1,126 @@
+//! npz: a zip archive of npy files.
+
+use std::collections::BTreeMap;
+use std::io::{Cursor, Read, Write};
+
+use ndarray::ArrayViewD;
+use npyz::zip::read::ZipFile;
+use npyz::zip::write::FileOptions;
+use npyz::zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
+
+use super::npy::{self, read_header};
+use super::{Data, Tensors, format_error};
+use crate::Error;
+
+pub(super) type Archive<'a> = ZipArchive<Cursor<&'a [u8]>>;
+
+/// Archives below this size need no zip64 record of their end.
+const ZIP64: usize = u32::MAX as usize;
+
+impl<'a> Tensors<'a> {
+    /// The arrays of an npz file. Values are unpacked when they are asked for.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Format`] if the bytes are no npz file, or one of its arrays is no npy file.
+    pub fn from_npz(bytes: &'a [u8]) -> Result<Self, Error> {
+        check_end(bytes)?;
+        let archive = ZipArchive::new(Cursor::new(bytes))
+            .map_err(|error| format_error("npz", "a complete zip archive", error))?;
+        let mut entries = BTreeMap::new();
+        for member in archive.file_names() {
+            if let Some(name) = npyz::npz::array_name_from_file_name(member) {
+                let mut archive = archive.clone();
+                let (header, _) = read_header(open(&mut archive, name, member)?, name)?;
+                header.data_size(name)?;
+                entries.insert(name.to_owned(), header.entry(Data::Member(member.to_owned())));
+            }
+        }
+        let mut tensors = Tensors::new(bytes, entries);
+        tensors.archive = Some(archive);
+        Ok(tensors)
+    }
+}
+
+/// The zip crate reserves memory for as many files as a zip64 record names, before it sees them.
+fn check_end(bytes: &[u8]) -> Result<(), Error> {
+    let tail = &bytes[bytes.len().saturating_sub(22 + usize::from(u16::MAX))..];
+    let end = tail.windows(4).rposition(|signature| signature == b"PK\x05\x06");
+    let locator = end.and_then(|end| tail.get(end.checked_sub(20)?..)).unwrap_or_default();
+    match locator.starts_with(b"PK\x06\x07") && bytes.len() < ZIP64 {
+        true => Err(format_error("npz", "no zip64 record in a file below 4 GiB", "one")),
+        false => Ok(()),
+    }
+}
+
+/// Opens a file of the archive that the zip crate can unpack without a panic.
+fn open<'z>(archive: &'z mut Archive<'_>, name: &str, member: &str) -> Result<ZipFile<'z>, Error> {
+    // Plain `by_name` panics on some encrypted files.
+    let file = archive
+        .by_name_decrypt(member, b"")
+        .map_err(|error| format_error(name, "a member of a zip archive", error))?
+        .map_err(|error| format_error(name, "no encryption", error))?;
+    match file.compression() {
+        CompressionMethod::Stored | CompressionMethod::Deflated => Ok(file),
+        other => Err(format_error(name, "a stored or deflated file", format_args!("method {other}"))),
+    }
+}
+
+/// Unpacks an array's values, never more than its header asks for.
+pub(super) fn values(archive: &Archive<'_>, name: &str, member: &str) -> Result<Vec<u8>, Error> {
+    let mut archive = archive.clone();
+    let mut file = open(&mut archive, name, member)?;
+    let promised = file.size();
+    let (header, start) = read_header(&mut file, name)?;
+    let size = header.data_size(name)?.unwrap_or(0);
+    let promised = usize::try_from(promised).unwrap_or(usize::MAX).saturating_sub(start);
+    if promised != size {
+        return Err(header.wrong_size(name, size, promised));
+    }
+    let mut values = Vec::new();
+    let limit = (size as u64).saturating_add(1);
+    file.take(limit)
+        .read_to_end(&mut values)
+        .map_err(|error| format_error(name, format_args!("{size} bytes of values"), error))?;
+    if values.len() != size {
+        return Err(header.wrong_size(name, size, values.len()));
+    }
+    Ok(values)
+}
+
+/// An npz file of f32 arrays, not compressed, as `numpy.savez` writes it.
+///
+/// ```
+/// use wgpu_rnn::{io, ndarray::array};
+///
+/// let values = array![1.0f32, 2.0].into_dyn();
+/// let file = io::to_npz([("output", values.view()), ("h_n", values.view())])?;
+/// let tensors = io::Tensors::from_npz(&file)?;
+/// assert_eq!(tensors.names().collect::<Vec<_>>(), ["h_n", "output"]);
+/// assert_eq!(tensors.f32("output")?, values);
+/// # Ok::<(), wgpu_rnn::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// [`Error::Format`] if the archive cannot be written, as when two arrays have one name.
+pub fn to_npz<'v>(
+    tensors: impl IntoIterator<Item = (&'v str, ArrayViewD<'v, f32>)>,
+) -> Result<Vec<u8>, Error> {
+    let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, values) in tensors {
+        let large = values.len() >= ZIP64 / size_of::<f32>();
+        // A fixed date: the same arrays give the same file.
+        let options = FileOptions::default()
+            .compression_method(CompressionMethod::Stored)
+            .last_modified_time(DateTime::default())
+            .large_file(large);
+        let error = |error: &dyn std::fmt::Display| format_error(name, "an array that npz can hold", error);
+        let member = npyz::npz::file_name_from_array_name(name);
+        writer.start_file(member, options).map_err(|e| error(&e))?;
+        npy::write(&mut writer, &values).map_err(|e| error(&e))?;
+        writer.flush().map_err(|e| error(&e))?;
+    }
+    let file = writer.finish().map_err(|error| format_error("npz", "arrays that npz can hold", error))?;
+    Ok(file.into_inner())
+}

@@ -1,0 +1,141 @@
+//! safetensors: a length, a JSON header, and the values, all little-endian.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use ndarray::ArrayViewD;
+use safetensors::tensor::{Dtype, SafeTensors, View, serialize};
+
+use super::{Data, Element, Entry, Tensors, format_error};
+use crate::Error;
+
+/// Bytes of the header's length, in front of the header.
+const PREFIX: usize = 8;
+
+impl<'a> Tensors<'a> {
+    /// The tensors of a safetensors file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Format`] if the bytes are no safetensors file, or not the whole of one.
+    pub fn from_safetensors(bytes: &'a [u8]) -> Result<Self, Error> {
+        let broken = |found: String| format_error("safetensors", "a complete safetensors file", found);
+        check_numbers(bytes)?;
+        let (header, metadata) =
+            SafeTensors::read_metadata(bytes).map_err(|error| broken(error.to_string()))?;
+        let start = PREFIX + header;
+        let entries = metadata.tensors().into_iter().map(|(name, info)| {
+            let element = element(info.dtype);
+            let dtype =
+                element.map_or_else(|| info.dtype.to_string().to_lowercase(), |e| e.name().to_owned());
+            let (from, to) = info.data_offsets;
+            let data = Data::Bytes(start + from..start + to);
+            let shape = info.shape.clone();
+            (name, Entry { shape, dtype, element, big_endian: false, fortran: false, data })
+        });
+        let mut tensors = Tensors::new(bytes, entries.collect());
+        tensors.metadata =
+            metadata.metadata().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
+        Ok(tensors)
+    }
+}
+
+fn element(dtype: Dtype) -> Option<Element> {
+    match dtype {
+        Dtype::F16 => Some(Element::F16),
+        Dtype::BF16 => Some(Element::Bf16),
+        Dtype::F32 => Some(Element::F32),
+        Dtype::F64 => Some(Element::F64),
+        Dtype::I8 => Some(Element::I8),
+        Dtype::I16 => Some(Element::I16),
+        Dtype::I32 => Some(Element::I32),
+        Dtype::I64 => Some(Element::I64),
+        Dtype::U8 => Some(Element::U8),
+        Dtype::U16 => Some(Element::U16),
+        Dtype::U32 => Some(Element::U32),
+        Dtype::U64 => Some(Element::U64),
+        _ => None,
+    }
+}
+
+/// Refuses numbers of 19 digits, whose sums overflow in `read_metadata`.
+fn check_numbers(bytes: &[u8]) -> Result<(), Error> {
+    let Some((length, rest)) = bytes.split_first_chunk::<PREFIX>() else { return Ok(()) };
+    let length = usize::try_from(u64::from_le_bytes(*length)).unwrap_or(usize::MAX);
+    let (mut in_string, mut escaped, mut digits) = (false, false, 0);
+    for &byte in rest.iter().take(length) {
+        digits = if !in_string && byte.is_ascii_digit() { digits + 1 } else { 0 };
+        if digits > 18 {
+            return Err(format_error("safetensors header", "sizes below 10^18", "a larger one"));
+        }
+        in_string ^= byte == b'"' && !escaped;
+        escaped = in_string && byte == b'\\' && !escaped;
+    }
+    Ok(())
+}
+
+/// A safetensors file of f32 tensors.
+///
+/// ```
+/// use wgpu_rnn::{io, ndarray::array};
+///
+/// let values = array![[1.0f32, 2.0], [3.0, 4.0]].into_dyn();
+/// let file = io::to_safetensors([("output", values.view())])?;
+/// let tensors = io::Tensors::from_safetensors(&file)?;
+/// assert_eq!(tensors.f32("output")?, values);
+/// # Ok::<(), wgpu_rnn::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// [`Error::Format`] if the header would be too long for the format (100 MB).
+pub fn to_safetensors<'v>(
+    tensors: impl IntoIterator<Item = (&'v str, ArrayViewD<'v, f32>)>,
+) -> Result<Vec<u8>, Error> {
+    serialize(tensors.into_iter().map(|(name, values)| (name, Values(values))), None)
+        .map_err(|error| format_error("safetensors", "tensors that the format can hold", error))
+}
+
+/// Puts metadata in front of a file's header. The crate would write it in the random order of a hash map.
+///
+/// Keys and values must need no escapes in JSON.
+pub(super) fn with_metadata(file: &[u8], metadata: &[(&str, String)]) -> Result<Vec<u8>, Error> {
+    let (header, _) = SafeTensors::read_metadata(file)
+        .map_err(|error| format_error("safetensors", "a file just written", error))?;
+    let mut text = String::from("{\"__metadata__\":{");
+    for (index, (key, value)) in metadata.iter().enumerate() {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{}\"{key}\":\"{value}\"", if index > 0 { "," } else { "" });
+    }
+    text.push_str("},");
+    let start = PREFIX + 1;
+    text.push_str(&String::from_utf8_lossy(&file[start..PREFIX + header]));
+    while !text.len().is_multiple_of(PREFIX) {
+        text.push(' ');
+    }
+    let mut whole = (text.len() as u64).to_le_bytes().to_vec();
+    whole.extend_from_slice(text.as_bytes());
+    whole.extend_from_slice(&file[PREFIX + header..]);
+    Ok(whole)
+}
+
+/// An array as the crate wants to see it.
+struct Values<'v>(ArrayViewD<'v, f32>);
+
+impl View for Values<'_> {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        self.0.shape()
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Owned(self.0.iter().flat_map(|value| value.to_le_bytes()).collect())
+    }
+
+    fn data_len(&self) -> usize {
+        self.0.len() * size_of::<f32>()
+    }
+}

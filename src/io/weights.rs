@@ -1,0 +1,109 @@
+//! Weights from named tensors, whatever the format.
+
+use std::collections::BTreeMap;
+
+use super::{Tensors, format_error};
+use crate::{Cell, Config, Error, LoadOptions, Nonlinearity, Weights, infer};
+
+impl Weights {
+    /// Infers the configuration from the tensors' names and shapes and takes the parameters; other tensors are not
+    /// read.
+    ///
+    /// The nonlinearity of an RNN, which shapes do not tell, is the one in `options`, else the one in the metadata
+    /// entry `nonlinearity`, else tanh. If there is a metadata entry `cell`, as [`Weights::to_safetensors`] writes it,
+    /// the metadata must agree with the shapes.
+    ///
+    /// # Errors
+    ///
+    /// As [`infer`] and [`Weights::from_fn`]; [`Error::Dtype`] if a parameter is not of floating point,
+    /// [`Error::Format`] if the metadata contradicts the shapes.
+    pub fn from_tensors(tensors: &Tensors<'_>, options: &LoadOptions) -> Result<Self, Error> {
+        let (prefix, mut config) = infer(tensors.shapes(), options)?;
+        check_metadata(tensors.metadata(), &config)?;
+        if let (Cell::Rnn(_), None) = (config.cell, options.nonlinearity)
+            && let Some(name) = tensors.metadata().get("nonlinearity")
+        {
+            config.cell = Cell::Rnn(name.parse()?);
+        }
+        Weights::from_named(config, &prefix, |_, name| tensors.f32(name))
+    }
+
+    /// The weights in a safetensors file's bytes: [`Tensors::from_safetensors`] and [`Weights::from_tensors`].
+    ///
+    /// # Errors
+    ///
+    /// As these.
+    #[cfg(feature = "safetensors")]
+    pub fn from_safetensors(bytes: &[u8], options: &LoadOptions) -> Result<Self, Error> {
+        Weights::from_tensors(&Tensors::from_safetensors(bytes)?, options)
+    }
+
+    /// The weights in an npz file's bytes: [`Tensors::from_npz`] and [`Weights::from_tensors`].
+    ///
+    /// # Errors
+    ///
+    /// As these.
+    #[cfg(feature = "npz")]
+    pub fn from_npz(bytes: &[u8], options: &LoadOptions) -> Result<Self, Error> {
+        Weights::from_tensors(&Tensors::from_npz(bytes)?, options)
+    }
+
+    /// A safetensors file with PyTorch's names, and the configuration as metadata: `cell` (`rnn`, `lstm`, `gru`),
+    /// `nonlinearity` (`tanh`, `relu`), `input_size`, `hidden_size`, `num_layers`, `bias`, `bidirectional`,
+    /// `proj_size`. The same weights give the same bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Format`] if the file's header would be too long for the format (100 MB).
+    #[cfg(feature = "safetensors")]
+    pub fn to_safetensors(&self) -> Result<Vec<u8>, Error> {
+        let named: Vec<_> = self.parameters().map(|(name, values)| (name.to_string(), values)).collect();
+        let tensors = named.iter().map(|(name, values)| (name.as_str(), values.view()));
+        super::safetensors::with_metadata(&super::to_safetensors(tensors)?, &metadata(self.config()))
+    }
+
+    /// An npz file with PyTorch's names. It does not say whether an RNN's nonlinearity is ReLU.
+    ///
+    /// # Errors
+    ///
+    /// As [`to_npz`](super::to_npz).
+    #[cfg(feature = "npz")]
+    pub fn to_npz(&self) -> Result<Vec<u8>, Error> {
+        let named: Vec<_> = self.parameters().map(|(name, values)| (name.to_string(), values)).collect();
+        super::to_npz(named.iter().map(|(name, values)| (name.as_str(), values.view())))
+    }
+}
+
+/// The configuration as strings, in the order of PyTorch's arguments.
+fn metadata(config: &Config) -> [(&'static str, String); 8] {
+    let nonlinearity = match config.cell {
+        Cell::Rnn(nonlinearity) => nonlinearity,
+        Cell::Lstm | Cell::Gru => Nonlinearity::Tanh,
+    };
+    [
+        ("cell", config.cell.name().to_owned()),
+        ("nonlinearity", nonlinearity.to_string()),
+        ("input_size", config.input_size.to_string()),
+        ("hidden_size", config.hidden_size.to_string()),
+        ("num_layers", config.num_layers.to_string()),
+        ("bias", config.bias.to_string()),
+        ("bidirectional", config.bidirectional.to_string()),
+        ("proj_size", config.proj_size.to_string()),
+    ]
+}
+
+/// Metadata that says what the layer is must say what the shapes say.
+fn check_metadata(found: &BTreeMap<String, String>, config: &Config) -> Result<(), Error> {
+    if !found.contains_key("cell") {
+        return Ok(());
+    }
+    let expected = metadata(config).into_iter().filter(|&(key, _)| key != "nonlinearity");
+    for (key, expected) in expected {
+        if let Some(found) = found.get(key).filter(|&found| *found != expected) {
+            let what = format!("metadata {key:?}");
+            let expected = format!("{expected:?}, as the parameters' shapes say");
+            return Err(format_error(&what, expected, format_args!("{found:?}")));
+        }
+    }
+    Ok(())
+}
