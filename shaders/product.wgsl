@@ -10,7 +10,7 @@ const FROM_HIDDEN = 1u;
 
 // vec4s of one row in workgroup memory, and in a block.
 const TILE = 64u;
-const BLOCK = 16u;
+const BLOCK = 4u;
 // No vector: the row counts as zeros.
 const NOWHERE = 0xffffffffu;
 

@@ -37,7 +37,7 @@
 //!
 //! # Numbers
 //!
-//! The GPU and the CPU compute in f32, and their error against [`reference`], the same layer in f64, is of the size of
+//! The GPU and the CPU compute in f32, and their error against [`mod@reference`], the same layer in f64, is of the size of
 //! PyTorch's own. [`tolerance`] says how far each element may be off, and why. The same input gives the same bits run
 //! after run, and a row's result does not depend on the other rows of its batch.
 //!

@@ -1,6 +1,6 @@
 //! The definition of the layer: plain loops over f64, the oracle of every test.
 //!
-//! The loops are written once over [`Number`], so that the tolerance of a comparison
+//! The loops are written once over a trait of numbers, so that the tolerance of a comparison
 //! ([`tolerance`](crate::tolerance)) comes from the same definition as the values.
 
 use ndarray::{Array3, ArrayView1, ArrayView3, Dimension, Ix3, s};

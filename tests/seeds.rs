@@ -58,12 +58,12 @@ fn seed_1_gives_the_parameters_of_rnn_5_2() {
     assert_four_digits(bias_hh, &array![0.1025, -0.0028]);
 }
 
-/// Asserts that values are those that PyTorch printed in full, to one unit in the last place of an f32: another order of
-/// summation rounds otherwise.
+/// Asserts that values are those that PyTorch printed in full, to two units in the last place of an f32: PyTorch's own
+/// -1.3074701 is that far from the exact value, -1.3074703.
 fn assert_all_digits(found: &ArrayView2<'_, f32>, printed: &Array2<f32>) {
     assert_eq!(found.shape(), printed.shape());
     for (&found, &printed) in found.iter().zip(printed) {
-        assert_ulps_eq!(found, printed, epsilon = 0.0, max_ulps = 1);
+        assert_ulps_eq!(found, printed, epsilon = 0.0, max_ulps = 2);
     }
 }
 

@@ -102,10 +102,10 @@ fn blame(arguments: &RunArguments, error: &Error) -> Failure {
     }
 }
 
-/// `LSTM(80, 256) on gpu: NAME (vulkan), strategy auto`.
+/// `LSTM(80, 256) on gpu: NAME (vulkan), strategy step`.
 fn description(config: &Config, backend: &Backend, strategy: Strategy) -> String {
     match backend {
-        Backend::Gpu(_) => format!("{config} on {backend}, strategy {strategy}"),
+        Backend::Gpu(_) => format!("{config} on {backend}, strategy {}", strategy.resolve()),
         _ => format!("{config} on {backend}"),
     }
 }
