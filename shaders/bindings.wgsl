@@ -1,16 +1,19 @@
-// What every kernel sees: the sizes, the moment and the buffers. Arrays are dense and row-major. An `index` is that of one
-// direction of one layer, layer * D + direction, as along the first axis of h_n.
+// What every kernel sees: the sizes, the moment and the buffers. Arrays are row-major. Vectors that kernels read are
+// padded with zeros to whole vec4s ("quads"). An `index` is that of one direction of one layer, layer * D + direction, as
+// along the first axis of h_n.
 
 // The same for all dispatches of a call.
 struct Shape {
-    // N, T, I, H, H_out, D and L.
+    // N, T, H, H_out, D and L.
     rows: u32,
     steps: u32,
-    input_size: u32,
     hidden_size: u32,
     hidden_output_size: u32,
     directions: u32,
     layers: u32,
+    // Quads of the first layer's input vectors, and of H_out.
+    input_quads: u32,
+    hidden_quads: u32,
     // The index that the weights buffer starts with.
     first_in_weights: u32,
     // vec4s in the weights of one direction of layer 0, and of a layer above it.
@@ -18,11 +21,18 @@ struct Shape {
     upper_layer_weights: u32,
 }
 
-// What one dispatch does: the indices from `first` on, in grid z; the first of them its step `step`, and a layer above it
-// one step less for each layer.
+// What one dispatch does: the indices from `first` on, in grid z; the first of them its steps from `step` on, `count` of
+// them where the kernel does more than one. On a diagonal a layer is one step behind the layer below it.
 struct Moment {
     first: u32,
     step: u32,
+    count: u32,
+    // The step that the gates buffer starts with.
+    chunk: u32,
+    // Floats of one direction's vector in `output`.
+    output_stride: u32,
+    // 1 if layers above the first read the hidden state of the layer below, which was at their step one dispatch ago.
+    diagonal: u32,
 }
 
 // A row's place in a direction's sequence at a step.
@@ -37,55 +47,67 @@ struct Place {
 @group(0) @binding(1) var<uniform> moment: Moment;
 // For each direction of each layer W_ih, W_hh, the folded biases and W_hr, packed as pack.rs says.
 @group(0) @binding(2) var<storage, read> weights: array<vec4<f32>>;
-// [N, T, features]: the layer's input sequence. For the projection: [L*D, N, H], what it projects.
-@group(0) @binding(3) var<storage, read> input: array<f32>;
-// [L*D, N, H_out]: the hidden state before the step, and after it; for a projected LSTM [L*D, N, H], before projection.
-@group(0) @binding(4) var<storage, read> hidden: array<f32>;
+// [N, T, D, quads]: the layer's input sequence. For the projection: [L*D, N, quads], what it projects.
+@group(0) @binding(3) var<storage, read> input: array<vec4<f32>>;
+// [L*D, N, quads of H_out]: the hidden state before the step.
+@group(0) @binding(4) var<storage, read> hidden: array<vec4<f32>>;
+// The same after it, as floats. For a projected LSTM's step: [L*D, N, quads of H], before projection. For the input
+// product: the gates, [chunk's steps, D, N, G*H].
 @group(0) @binding(5) var<storage, read_write> next_hidden: array<f32>;
 // [L*D, N, H]: the cell state; each invocation reads and writes its own.
 @group(0) @binding(6) var<storage, read_write> cell_state: array<f32>;
-// [N, T, D*H_out].
+// [N, T, D, output_stride].
 @group(0) @binding(7) var<storage, read_write> output: array<f32>;
 // [N]: each row's number of steps.
 @group(0) @binding(8) var<storage, read> lengths: array<u32>;
+// [chunk's steps, D, N, G*H]: the input products with their biases, where they were computed before.
+@group(0) @binding(9) var<storage, read> gates: array<f32>;
 
-// Invocations of a workgroup; each computes one unit of ROWS batch rows.
+// Invocations of a workgroup.
 override UNITS: u32 = 64u;
-// 1 to MAX_ROWS.
+// Rows that each invocation computes, 1 to MAX_ROWS.
 override ROWS: u32 = 8u;
 const MAX_ROWS = 8u;
 
-// Where a workgroup works: its first unit and row. Grid x and y hold all tiles of units and rows, folded, since one side
-// of a grid ends at 65535.
+// Where a workgroup works: its first column and row. Grid x and y hold all tiles, folded, since one side of a grid ends
+// at 65535.
 struct Tile {
     inside: bool,
-    unit: u32,
+    column: u32,
     row: u32,
 }
 
-fn tile_of(group: vec3<u32>, groups: vec3<u32>, units: u32) -> Tile {
-    let across = (units + UNITS - 1u) / UNITS;
-    let down = (shape.rows + ROWS - 1u) / ROWS;
+fn tile_of(group: vec3<u32>, groups: vec3<u32>, columns: u32, width: u32, rows: u32) -> Tile {
+    let across = (columns + width - 1u) / width;
+    let down = (rows + ROWS - 1u) / ROWS;
     let place = group.x + group.y * groups.x;
-    return Tile(place < across * down, (place % across) * UNITS, (place / across) * ROWS);
+    return Tile(place < across * down, (place % across) * width, (place / across) * ROWS);
 }
 
 fn layer_of(index: u32) -> u32 {
     return index / shape.directions;
 }
 
+fn direction_of(index: u32) -> u32 {
+    return index % shape.directions;
+}
+
 fn step_of(index: u32) -> u32 {
     return moment.step + layer_of(moment.first) - layer_of(index);
 }
 
-fn place_of(index: u32, row: u32) -> Place {
+fn place_of(index: u32, row: u32, step: u32) -> Place {
     if row >= shape.rows {
         return Place(false, 0u);
     }
-    let step = step_of(index);
     let length = lengths[row];
-    let reverse = index % shape.directions == 1u;
+    let reverse = direction_of(index) == 1u;
     return Place(step < length, select(step, length - 1u - step, reverse && step < length));
+}
+
+// Quads of a layer's input vectors.
+fn input_quads(index: u32) -> u32 {
+    return select(shape.input_quads, shape.directions * shape.hidden_quads, index >= shape.directions);
 }
 
 // Where the weights of a direction of a layer start.
@@ -96,29 +118,21 @@ fn weights_of(index: u32) -> u32 {
     return lower * shape.first_layer_weights + upper * shape.upper_layer_weights;
 }
 
-// Whether the layer's hidden state is part of a sequence that is written: that of the last layer, or of any bidirectional
-// one, since the layer above starts at both ends of it.
-fn writes_output(index: u32) -> bool {
-    return shape.directions == 2u || layer_of(index) == shape.layers - 1u;
+// Where a row's hidden state starts, in quads.
+fn hidden_of(index: u32, row: u32) -> u32 {
+    return (index * shape.rows + row) * shape.hidden_quads;
 }
 
-fn write_hidden(index: u32, row: u32, unit: u32, time: u32, value: f32) {
-    let size = shape.hidden_output_size;
-    next_hidden[(index * shape.rows + row) * size + unit] = value;
-    write_output(index, row, unit, time, value);
-}
-
-// The row has ended: its state stays, and the sequence behind its length is zero.
-fn carry_hidden(index: u32, row: u32, unit: u32) {
-    let at = (index * shape.rows + row) * shape.hidden_output_size + unit;
-    next_hidden[at] = hidden[at];
-    write_output(index, row, unit, step_of(index), 0.0);
+// Where a row's gates of a step start.
+fn gates_of(index: u32, row: u32, step: u32) -> u32 {
+    let at = ((step - moment.chunk) * shape.directions + direction_of(index)) * shape.rows + row;
+    return at * GATES * shape.hidden_size;
 }
 
 fn write_output(index: u32, row: u32, unit: u32, time: u32, value: f32) {
-    if writes_output(index) {
-        let size = shape.hidden_output_size;
-        let vector = (row * shape.steps + time) * shape.directions + index % shape.directions;
-        output[vector * size + unit] = value;
+    // On a diagonal only the last layer's hidden state goes into a sequence.
+    if moment.diagonal == 0u || layer_of(index) == shape.layers - 1u {
+        let vector = (row * shape.steps + time) * shape.directions + direction_of(index);
+        output[vector * moment.output_stride + unit] = value;
     }
 }

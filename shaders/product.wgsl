@@ -1,47 +1,41 @@
-// The matrix product of every kernel: a workgroup's rows of vectors times its units' packed weights.
+// The matrix product of every kernel: rows of vectors times packed weights, [quad][column] of vec4. An invocation has
+// four columns, or the three gates of one unit, for each of ROWS rows.
 //
-// The vectors go through workgroup memory, TILE elements of each row at a time. The summation order is the same whatever
-// UNITS and ROWS are: ascending, in blocks of BLOCK elements that are summed apart, which keeps the rounding error of long
-// sums small.
+// The vectors of several rows go through workgroup memory, TILE quads of each row at a time; a single row is read where it
+// is, at an address that is the same for the whole workgroup. The summation order is the same in either case: ascending,
+// in blocks of BLOCK quads that are summed apart, which keeps the rounding error of long sums small.
 
 // The inputs of a product.
 const FROM_INPUT = 0u;
 const FROM_HIDDEN = 1u;
 
-// vec4s of one row in workgroup memory, and in a block.
+// Quads of one row in workgroup memory, and in a block.
 const TILE = 64u;
 const BLOCK = 4u;
 // No vector: the row counts as zeros.
 const NOWHERE = 0xffffffffu;
 
+alias Sums = array<vec4<f32>, MAX_ROWS>;
+
 var<workgroup> vectors: array<vec4<f32>, ROWS * TILE>;
 // Where each row's vector starts in its source.
 var<workgroup> starts: array<u32, ROWS>;
 
-fn element(source: u32, start: u32, k: u32, size: u32) -> f32 {
-    if k >= size {
-        return 0.0;
-    }
+fn quad_of(source: u32, at: u32) -> vec4<f32> {
     if source == FROM_INPUT {
-        return input[start + k];
+        return input[at];
     }
-    return hidden[start + k];
+    return hidden[at];
 }
 
-fn load_vectors(source: u32, size: u32, first: u32, count: u32, local: u32) {
+fn load_vectors(source: u32, first: u32, count: u32, local: u32) {
     for (var i = local; i < ROWS * count; i += UNITS) {
         let row = i / count;
         let quad = i % count;
         let start = starts[row];
-        let k = 4u * (first + quad);
         var value = vec4<f32>();
         if start != NOWHERE {
-            value = vec4<f32>(
-                element(source, start, k, size),
-                element(source, start, k + 1u, size),
-                element(source, start, k + 2u, size),
-                element(source, start, k + 3u, size),
-            );
+            value = quad_of(source, start + first + quad);
         }
         vectors[row * TILE + quad] = value;
     }
@@ -51,67 +45,119 @@ fn dot_add(a: vec4<f32>, b: vec4<f32>, sum: f32) -> f32 {
     return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
 }
 
-// Adds to each row's sums the products of its vector of `size` elements with one unit's packed weights, [quad][gate][unit]
-// from `at` on, `units` to a gate. The last gate's product goes to sum `last`. All invocations of a workgroup call it
-// together; those without a unit only load.
+// Adds one vector's quad to a row's sums.
+fn dots(w: mat4x4<f32>, x: vec4<f32>, sums: vec4<f32>) -> vec4<f32> {
+    var next = sums;
+    next.x = dot_add(w[0], x, next.x);
+    next.y = dot_add(w[1], x, next.y);
+    next.z = dot_add(w[2], x, next.z);
+    if COLUMNS > 3u {
+        next.w = dot_add(w[3], x, next.w);
+    }
+    return next;
+}
+
+// One quad of the weights of the invocation's columns.
+fn weights_at(at: u32, offsets: vec4<u32>) -> mat4x4<f32> {
+    var last = vec4<f32>();
+    if COLUMNS > 3u {
+        last = weights[at + offsets.w];
+    }
+    return mat4x4<f32>(weights[at + offsets.x], weights[at + offsets.y], weights[at + offsets.z], last);
+}
+
+// Where the invocation's columns are in a row of `columns` weights: four that lie UNITS apart, the last column standing
+// in for those beyond it.
+fn spread(column: u32, columns: u32) -> vec4<u32> {
+    return min(vec4<u32>(column) + UNITS * vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(columns - 1u));
+}
+
+// Adds to each row's sums the products of its vector of `quads` quads with the weights from `at` on, for several rows,
+// whose vectors start at `starts`. All invocations of a workgroup call it together; those that are not `busy` only load.
 fn add_product(
-    sums: ptr<function, array<vec4<f32>, MAX_ROWS>>,
+    sums: ptr<function, Sums>,
     source: u32,
-    size: u32,
+    quads: u32,
     at: u32,
-    units: u32,
-    unit: u32,
-    last: u32,
+    columns: u32,
+    offsets: vec4<u32>,
+    busy: bool,
     local: u32,
 ) {
-    let quads = (size + 3u) / 4u;
     for (var first = 0u; first < quads; first += TILE) {
         let count = min(TILE, quads - first);
         workgroupBarrier();
-        load_vectors(source, size, first, count, local);
+        load_vectors(source, first, count, local);
         workgroupBarrier();
-        if unit < units {
+        if busy {
             for (var block = 0u; block < count; block += BLOCK) {
-                let end = min(block + BLOCK, count);
-                add_block(sums, block, end, at + (first + block) * GATES * units + unit, units, last);
+                add_block(sums, block, min(block + BLOCK, count), at + (first + block) * columns, columns, offsets);
             }
         }
     }
 }
 
-fn add_block(sums: ptr<function, array<vec4<f32>, MAX_ROWS>>, start: u32, end: u32, at: u32, units: u32, last: u32) {
-    var partial: array<vec4<f32>, MAX_ROWS>;
+// The same for the only row, whose vector starts at `start`. `source` is a constant where it is called.
+fn add_single(
+    sums: ptr<function, Sums>,
+    source: u32,
+    start: u32,
+    quads: u32,
+    at: u32,
+    columns: u32,
+    offsets: vec4<u32>,
+) {
+    if start == NOWHERE {
+        return;
+    }
+    for (var first = 0u; first < quads; first += BLOCK) {
+        let end = min(first + BLOCK, quads);
+        var partial = vec4<f32>();
+        var next = at + first * columns;
+        for (var quad = first; quad < end; quad++) {
+            partial = dots(weights_at(next, offsets), quad_of(source, start + quad), partial);
+            next += columns;
+        }
+        (*sums)[0] += partial;
+    }
+}
+
+// One row's sums, without an array that is indexed at run time.
+fn row_of(sums: ptr<function, Sums>, row: u32) -> vec4<f32> {
+    var own = (*sums)[0];
+    if ROWS > 1u {
+        own = select(own, (*sums)[1], row == 1u);
+    }
+    if ROWS > 2u {
+        own = select(own, (*sums)[2], row == 2u);
+        own = select(own, (*sums)[3], row == 3u);
+    }
+    if ROWS > 4u {
+        own = select(own, (*sums)[4], row == 4u);
+        own = select(own, (*sums)[5], row == 5u);
+        own = select(own, (*sums)[6], row == 6u);
+        own = select(own, (*sums)[7], row == 7u);
+    }
+    return own;
+}
+
+// One of four sums, likewise.
+fn column_of(sums: vec4<f32>, each: u32) -> f32 {
+    let low = select(sums.x, sums.y, each == 1u);
+    return select(low, select(sums.z, sums.w, each == 3u), each > 1u);
+}
+
+fn add_block(sums: ptr<function, Sums>, start: u32, end: u32, at: u32, columns: u32, offsets: vec4<u32>) {
+    var partial: Sums;
     var next = at;
     for (var quad = start; quad < end; quad++) {
-        let w0 = weights[next];
-        var w1 = vec4<f32>();
-        var w2 = vec4<f32>();
-        var w3 = vec4<f32>();
-        if GATES > 1u {
-            w1 = weights[next + units];
-            w2 = weights[next + 2u * units];
-        }
-        if GATES > 3u {
-            w3 = weights[next + 3u * units];
-        }
-        next += GATES * units;
+        let w = weights_at(next, offsets);
+        next += columns;
         for (var row = 0u; row < ROWS; row++) {
-            let x = vectors[row * TILE + quad];
-            partial[row].x = dot_add(w0, x, partial[row].x);
-            if GATES > 1u {
-                partial[row].y = dot_add(w1, x, partial[row].y);
-                partial[row].z = dot_add(w2, x, partial[row].z);
-            }
-            if GATES > 3u {
-                partial[row].w = dot_add(w3, x, partial[row].w);
-            }
+            partial[row] = dots(w, vectors[row * TILE + quad], partial[row]);
         }
     }
     for (var row = 0u; row < ROWS; row++) {
-        var sum = partial[row];
-        if GATES == 3u && last == 3u {
-            sum = vec4<f32>(sum.xy, 0.0, sum.z);
-        }
-        (*sums)[row] += sum;
+        (*sums)[row] += partial[row];
     }
 }

@@ -1,6 +1,7 @@
 // The hidden state of a projected LSTM at one time step: W_hr times what the step kernel left.
 
 const GATES = 1u;
+const COLUMNS = 4u;
 
 @compute @workgroup_size(UNITS)
 fn projection(
@@ -8,40 +9,58 @@ fn projection(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let units = shape.hidden_output_size;
-    let tile = tile_of(group, groups, units);
+    let columns = shape.hidden_output_size;
+    let tile = tile_of(group, groups, columns, 4u * UNITS, shape.rows);
     if !tile.inside {
         return;
     }
     let index = moment.first + group.z;
-    let unit = tile.unit + local;
-
-    var sums: array<vec4<f32>, MAX_ROWS>;
-    if local < ROWS {
-        let row = tile.row + local;
-        let valid = place_of(index, row).valid;
-        starts[local] = select(NOWHERE, (index * shape.rows + row) * shape.hidden_size, valid);
-    }
+    let column = tile.column + local;
+    let quads = (shape.hidden_size + 3u) / 4u;
     // W_hr ends the weights of its direction.
-    let end = weights_of(index) + select(shape.first_layer_weights, shape.upper_layer_weights, layer_of(index) > 0u);
-    let weight_hr = end - units * ((shape.hidden_size + 3u) / 4u);
-    add_product(&sums, FROM_INPUT, shape.hidden_size, weight_hr, units, unit, 0u, local);
+    let layer = select(shape.first_layer_weights, shape.upper_layer_weights, index >= shape.directions);
+    let weight_hr = weights_of(index) + layer - columns * quads;
 
-    if unit < units {
-        for (var row = 0u; row < ROWS; row++) {
-            finish(index, tile.row + row, unit, sums[row].x);
+    var sums: Sums;
+    let busy = column < columns;
+    let offsets = spread(column, columns);
+    if ROWS == 1u {
+        if busy {
+            add_single(&sums, FROM_INPUT, unprojected_start(index, tile.row, quads), quads, weight_hr, columns, offsets);
+        }
+    } else {
+        if local < ROWS {
+            starts[local] = unprojected_start(index, tile.row + local, quads);
+        }
+        add_product(&sums, FROM_INPUT, quads, weight_hr, columns, offsets, busy, local);
+    }
+    if busy {
+        let rows = min(ROWS, shape.rows - tile.row);
+        for (var row = 0u; row < rows; row++) {
+            let own = row_of(&sums, row);
+            for (var each = 0u; column + each * UNITS < columns && each < 4u; each++) {
+                finish(index, tile.row + row, column + each * UNITS, column_of(own, each));
+            }
         }
     }
 }
 
-fn finish(index: u32, row: u32, unit: u32, value: f32) {
-    if row >= shape.rows {
-        return;
+fn unprojected_start(index: u32, row: u32, quads: u32) -> u32 {
+    if !place_of(index, row, step_of(index)).valid {
+        return NOWHERE;
     }
-    let place = place_of(index, row);
+    return (index * shape.rows + row) * quads;
+}
+
+fn finish(index: u32, row: u32, unit: u32, value: f32) {
+    let step = step_of(index);
+    let place = place_of(index, row, step);
+    let at = 4u * hidden_of(index, row) + unit;
     if place.valid {
-        write_hidden(index, row, unit, place.time, value);
+        next_hidden[at] = value;
+        write_output(index, row, unit, place.time, value);
     } else {
-        carry_hidden(index, row, unit);
+        next_hidden[at] = hidden[at / 4u][at % 4u];
+        write_output(index, row, unit, step, 0.0);
     }
 }

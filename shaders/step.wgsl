@@ -1,13 +1,5 @@
-// One time step of the directions of one or more layers (grid z): both matrix products, the biases and the activation.
-
-// The hidden state goes through a projection next: it is written before projection, and not to the output.
-override PROJECTED: bool = false;
-
-// A unit's part of the state.
-struct Unit {
-    h: f32,
-    c: f32,
-}
+// One time step of the directions of one or more layers (grid z): both matrix products, the biases and the activation; or
+// only the product with the hidden state, if the input's was computed before.
 
 @compute @workgroup_size(UNITS)
 fn step(
@@ -15,77 +7,107 @@ fn step(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let tile = tile_of(group, groups, shape.hidden_size);
+    let units = shape.hidden_size;
+    let tile = tile_of(group, groups, units, UNITS * UNITS_EACH, shape.rows);
     if !tile.inside {
         return;
     }
     let index = moment.first + group.z;
-    let unit = tile.unit + local;
-    let layer = layer_of(index);
-
-    // A layer of one direction reads the hidden state of the layer below, which was at this step one dispatch ago.
-    let from_below = layer > 0u && shape.directions == 1u;
-    let features = select(shape.input_size, shape.directions * shape.hidden_output_size, layer > 0u);
-    let units = shape.hidden_size;
+    let unit = tile.column + local;
+    let busy = unit < units;
+    let offsets = columns_of(unit);
+    let columns = GATES * units;
     let weight_ih = weights_of(index);
-    let weight_hh = weight_ih + GATES * units * ((features + 3u) / 4u);
-    let bias = weight_hh + GATES * units * ((shape.hidden_output_size + 3u) / 4u);
+    let weight_hh = weight_ih + columns * input_quads(index);
+    let bias = weight_hh + columns * shape.hidden_quads;
 
-    var sums: array<vec4<f32>, MAX_ROWS>;
-    if unit < units {
+    var sums: Sums;
+    if busy {
+        let start = first_sums(bias, unit);
         for (var row = 0u; row < ROWS; row++) {
-            sums[row] = weights[bias + unit];
+            sums[row] = start;
         }
     }
-    if local < ROWS {
-        let row = tile.row + local;
-        let place = place_of(index, row);
-        let in_input = (row * shape.steps + place.time) * features;
-        let in_hidden = ((index - 1u) * shape.rows + row) * features;
-        starts[local] = select(NOWHERE, select(in_input, in_hidden, from_below), place.valid);
+    // On a diagonal the hidden state of the layer below is the input.
+    let below = moment.diagonal == 1u && layer_of(index) > 0u;
+    // The input's product, unless it was computed before, and the hidden state's.
+    for (var of_hidden = select(0u, 1u, HOISTED); of_hidden < 2u; of_hidden++) {
+        let is_hidden = of_hidden == 1u;
+        let quads = select(input_quads(index), shape.hidden_quads, is_hidden);
+        let at = select(weight_ih, weight_hh, is_hidden);
+        if ROWS == 1u {
+            let start = start_of(index, tile.row, is_hidden, below);
+            if busy && (is_hidden || below) {
+                add_single(&sums, FROM_HIDDEN, start, quads, at, columns, offsets);
+            } else if busy {
+                add_single(&sums, FROM_INPUT, start, quads, at, columns, offsets);
+            }
+        } else {
+            // The product's last barrier came after the last look at `starts`.
+            if local < ROWS {
+                starts[local] = start_of(index, tile.row + local, is_hidden, below);
+            }
+            let source = select(FROM_INPUT, FROM_HIDDEN, is_hidden || below);
+            add_product(&sums, source, quads, at, columns, offsets, busy, local);
+        }
+        if GATES == 3u && busy && !is_hidden {
+            // What the input gives to n stays apart, in the sum that the GRU does not need.
+            let b_hn = weights[bias + unit].w;
+            for (var row = 0u; row < ROWS; row++) {
+                sums[row] = vec4<f32>(sums[row].xy, b_hn, sums[row].z);
+            }
+        }
     }
-    add_product(&sums, select(FROM_INPUT, FROM_HIDDEN, from_below), features, weight_ih, units, unit, GATES - 1u, local);
-    // The product's last barrier came after the last look at `starts`.
-    if local < ROWS {
-        let row = tile.row + local;
-        let valid = place_of(index, row).valid;
-        starts[local] = select(NOWHERE, (index * shape.rows + row) * shape.hidden_output_size, valid);
-    }
-    add_product(&sums, FROM_HIDDEN, shape.hidden_output_size, weight_hh, units, unit, LAST_HIDDEN_SUM, local);
-
-    if unit < units {
-        for (var row = 0u; row < ROWS; row++) {
-            finish(index, tile.row + row, unit, sums[row]);
+    if busy {
+        let rows = min(ROWS, shape.rows - tile.row);
+        for (var row = 0u; row < rows; row++) {
+            let own = row_of(&sums, row);
+            if UNITS_EACH == 1u {
+                finish(index, tile.row + row, unit, own);
+            } else {
+                for (var each = 0u; unit + each * UNITS < units && each < UNITS_EACH; each++) {
+                    finish(index, tile.row + row, unit + each * UNITS, vec4<f32>(column_of(own, each)));
+                }
+            }
         }
     }
 }
 
-fn finish(index: u32, row: u32, unit: u32, sums: vec4<f32>) {
-    if row >= shape.rows {
-        return;
-    }
-    let place = place_of(index, row);
+// Where a row's input or hidden state starts; nowhere past its end.
+fn start_of(index: u32, row: u32, is_hidden: bool, below: bool) -> u32 {
+    let place = place_of(index, row, step_of(index));
     if !place.valid {
-        if !PROJECTED {
-            carry_hidden(index, row, unit);
+        return NOWHERE;
+    }
+    if is_hidden {
+        return hidden_of(index, row);
+    }
+    if below {
+        return hidden_of(index - 1u, row);
+    }
+    return (row * shape.steps + place.time) * input_quads(index);
+}
+
+fn finish(index: u32, row: u32, unit: u32, sums: vec4<f32>) {
+    let step = step_of(index);
+    let place = place_of(index, row, step);
+    let at = 4u * hidden_of(index, row) + unit;
+    if PROJECTED {
+        if place.valid {
+            let quads = (shape.hidden_size + 3u) / 4u;
+            let next = next_of(index, row, unit, step, sums, 0.0);
+            next_hidden[4u * (index * shape.rows + row) * quads + unit] = next;
         }
         return;
     }
-    let at = (index * shape.rows + row) * shape.hidden_size + unit;
-    var previous = Unit(0.0, 0.0);
-    if !PROJECTED {
-        previous.h = hidden[at];
-    }
-    if HAS_CELL_STATE {
-        previous.c = cell_state[at];
-    }
-    let next = cell(sums, previous);
-    if HAS_CELL_STATE {
-        cell_state[at] = next.c;
-    }
-    if PROJECTED {
-        next_hidden[at] = next.h;
+    let h = hidden[at / 4u][at % 4u];
+    if place.valid {
+        let next = next_of(index, row, unit, step, sums, h);
+        next_hidden[at] = next;
+        write_output(index, row, unit, place.time, next);
     } else {
-        write_hidden(index, row, unit, place.time, next.h);
+        // The row has ended: its state stays, and the sequence behind its length is zero.
+        next_hidden[at] = h;
+        write_output(index, row, unit, step, 0.0);
     }
 }

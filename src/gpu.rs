@@ -15,7 +15,8 @@ mod workspace;
 pub use capabilities::Capabilities;
 pub use device::{AdapterChoice, Gpu, LimitsChoice};
 pub(crate) use layer::GpuLayer;
-pub use plan::Strategy;
+pub(crate) use plan::BUDGET;
+pub use plan::{DispatchReport, PlanReport, Strategy};
 
 #[cfg(test)]
 mod tests;

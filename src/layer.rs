@@ -7,7 +7,7 @@ use ndarray::{Dimension, Ix3};
 
 use crate::batch::Batch;
 use crate::cpu::CpuLayer;
-use crate::gpu::{AdapterChoice, Gpu, GpuLayer, Strategy};
+use crate::gpu::{AdapterChoice, BUDGET, Gpu, GpuLayer, Strategy};
 use crate::{Config, Error, Input, Output, State, Weights, reference};
 
 /// What a layer runs on.
@@ -57,17 +57,40 @@ impl std::fmt::Display for Backend {
 }
 
 /// What may be chosen about a layer beside its weights and its backend.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LayerOptions {
     /// How the GPU backend cuts the work into dispatches; the other backends do not look at it.
     pub strategy: Strategy,
+    /// Bytes that the GPU backend may take for a call beyond weights, input, output and state: 64 MiB unless set. Less
+    /// means more and smaller dispatches, or pieces of the batch.
+    pub budget: u64,
+    /// Whether wgpu puts bounds checks into the GPU backend's kernels. They do not need them: off unless set.
+    pub bounds_checks: bool,
+}
+
+impl Default for LayerOptions {
+    fn default() -> Self {
+        LayerOptions { strategy: Strategy::Auto, budget: BUDGET, bounds_checks: false }
+    }
 }
 
 impl LayerOptions {
     /// Sets how the GPU backend cuts the work into dispatches.
     pub fn strategy(mut self, strategy: Strategy) -> Self {
         self.strategy = strategy;
+        self
+    }
+
+    /// Sets whether wgpu puts bounds checks into the GPU backend's kernels.
+    pub fn bounds_checks(mut self, bounds_checks: bool) -> Self {
+        self.bounds_checks = bounds_checks;
+        self
+    }
+
+    /// Sets the bytes that the GPU backend may take for a call beyond weights, input, output and state.
+    pub fn budget(mut self, budget: u64) -> Self {
+        self.budget = budget;
         self
     }
 }
@@ -120,7 +143,7 @@ impl Layer {
         let implementation = match &backend {
             Backend::Reference => Implementation::Reference(weights.clone()),
             Backend::Cpu => Implementation::Cpu(CpuLayer::new(weights)),
-            Backend::Gpu(gpu) => Implementation::Gpu(GpuLayer::new(gpu, weights, options.strategy)?),
+            Backend::Gpu(gpu) => Implementation::Gpu(GpuLayer::new(gpu, weights, options)?),
         };
         Ok(Layer { config: *weights.config(), backend, implementation: Arc::new(implementation) })
     }

@@ -102,10 +102,10 @@ fn blame(arguments: &RunArguments, error: &Error) -> Failure {
     }
 }
 
-/// `LSTM(80, 256) on gpu: NAME (vulkan), strategy step`.
+/// `LSTM(80, 256) on gpu: NAME (vulkan), strategy auto`.
 fn description(config: &Config, backend: &Backend, strategy: Strategy) -> String {
     match backend {
-        Backend::Gpu(_) => format!("{config} on {backend}, strategy {}", strategy.resolve()),
+        Backend::Gpu(_) => format!("{config} on {backend}, strategy {strategy}"),
         _ => format!("{config} on {backend}"),
     }
 }

@@ -1,9 +1,9 @@
 // LSTM: gates i f g o, c' = σ(f) c + σ(i) tanh(g), h' = σ(o) tanh(c').
 
 const GATES = 4u;
+const COLUMNS = 4u;
+const UNITS_EACH = 1u;
 const HAS_CELL_STATE = true;
-// The sum that the hidden product of the last gate goes to.
-const LAST_HIDDEN_SUM = 3u;
 
 fn cell(sums: vec4<f32>, previous: Unit) -> Unit {
     let i = act_sigmoid(sums.x);

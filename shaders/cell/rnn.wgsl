@@ -1,9 +1,9 @@
-// Elman RNN: one gate, h' = act(W_ih x + b_ih + W_hh h + b_hh).
+// Elman RNN: one gate, h' = act(W_ih x + b_ih + W_hh h + b_hh). The four sums are those of four units.
 
 const GATES = 1u;
+const COLUMNS = 4u;
+const UNITS_EACH = 4u;
 const HAS_CELL_STATE = false;
-// The sum that the hidden product of the last gate goes to.
-const LAST_HIDDEN_SUM = 0u;
 // ReLU instead of tanh.
 override RELU: bool = false;
 

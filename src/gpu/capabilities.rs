@@ -2,7 +2,7 @@
 
 use crate::Error;
 
-/// The limits of a device that decide how work is cut.
+/// What decides how work is cut: a device's limits, and whether it is hardware.
 ///
 /// The default is what every WebGPU device has at least
 /// ([the specification's table](https://www.w3.org/TR/webgpu/#limits)).
@@ -25,10 +25,14 @@ pub struct Capabilities {
     pub max_compute_workgroups_per_dimension: u32,
     /// Bytes that a dynamic offset into a uniform buffer is a multiple of.
     pub min_uniform_buffer_offset_alignment: u32,
+    /// Whether the adapter is a driver on the CPU.
+    pub software: bool,
+    /// Cores that such a driver has; of no meaning on hardware, which does not tell.
+    pub cores: u32,
 }
 
 impl Capabilities {
-    /// The part of a device's limits that matters here.
+    /// The part of a device's limits that matters here, of an adapter taken to be hardware.
     pub fn of(limits: &wgpu::Limits) -> Self {
         Capabilities {
             max_buffer_size: limits.max_buffer_size,
@@ -39,6 +43,18 @@ impl Capabilities {
             max_compute_workgroup_storage_size: limits.max_compute_workgroup_storage_size,
             max_compute_workgroups_per_dimension: limits.max_compute_workgroups_per_dimension,
             min_uniform_buffer_offset_alignment: limits.min_uniform_buffer_offset_alignment,
+            software: false,
+            cores: 1,
+        }
+    }
+
+    /// What a device of that adapter has.
+    pub(super) fn of_device(limits: &wgpu::Limits, info: &wgpu::AdapterInfo) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Capabilities {
+            software: info.device_type == wgpu::DeviceType::Cpu,
+            cores: u32::try_from(cores).unwrap_or(1),
+            ..Capabilities::of(limits)
         }
     }
 
@@ -58,7 +74,7 @@ impl Capabilities {
             (
                 "bytes of workgroup memory",
                 self.max_compute_workgroup_storage_size,
-                super::plan::WORKGROUP_BYTES,
+                super::plan::MIN_WORKGROUP_BYTES,
             ),
         ];
         match needs.into_iter().find(|&(_, found, needed)| found < needed) {

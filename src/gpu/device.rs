@@ -118,10 +118,10 @@ impl Gpu {
     }
 
     fn share(device: Device, queue: Queue, lost: Arc<Mutex<Option<String>>>) -> Result<Self, Error> {
-        let capabilities = Capabilities::of(&device.limits());
+        let info = device.adapter_info();
+        let capabilities = Capabilities::of_device(&device.limits(), &info);
         capabilities.check()?;
         let poller = super::poll::Poller::new(device.clone());
-        let info = device.adapter_info();
         Ok(Gpu(Arc::new(Shared {
             device,
             queue,

@@ -11,11 +11,11 @@ use wgpu::{
     ShaderStages,
 };
 
-use super::plan::Kind;
+use super::plan::{Kind, Strategy, Tiling, scan_floats};
 use crate::{Cell, Config, Nonlinearity};
 
 /// Storage buffers that a kernel sees.
-pub(super) const STORAGE_BUFFERS: u32 = 7;
+pub(super) const STORAGE_BUFFERS: u32 = 8;
 
 /// `Shape` of `bindings.wgsl`, where the fields are described.
 #[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
@@ -23,33 +23,42 @@ pub(super) const STORAGE_BUFFERS: u32 = 7;
 pub(super) struct Shape {
     pub(super) rows: u32,
     pub(super) steps: u32,
-    pub(super) input_size: u32,
     pub(super) hidden_size: u32,
     pub(super) hidden_output_size: u32,
     pub(super) directions: u32,
     pub(super) layers: u32,
+    pub(super) input_quads: u32,
+    pub(super) hidden_quads: u32,
     pub(super) first_in_weights: u32,
     pub(super) first_layer_weights: u32,
     pub(super) upper_layer_weights: u32,
 }
 
 /// `Moment` of `bindings.wgsl`, where the fields are described.
-#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub(super) struct Moment {
     pub(super) first: u32,
     pub(super) step: u32,
+    pub(super) count: u32,
+    pub(super) chunk: u32,
+    pub(super) output_stride: u32,
+    pub(super) diagonal: u32,
 }
 
 /// A kernel with its overrides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Variant {
-    kernel: Kind,
-    /// The cell of a step; none for a projection.
-    cell: Option<Cell>,
+    kind: Kind,
+    cell: Cell,
+    hoisted: bool,
     projected: bool,
-    units: u32,
-    rows: u32,
+    tiling: Tiling,
+    /// Floats of workgroup memory that `scan` keeps states in.
+    state: u32,
+    wide_state: u32,
+    /// Whether wgpu puts bounds checks into the kernel.
+    checked: bool,
 }
 
 /// Concatenates shader files.
@@ -58,42 +67,97 @@ macro_rules! shader {
 }
 
 impl Variant {
-    /// The step kernel of a configuration, with the units and rows of a workgroup.
-    pub(super) fn step(config: &Config, (units, rows): (u32, u32)) -> Self {
-        Variant { kernel: Kind::Step, cell: Some(config.cell), projected: config.proj_size > 0, units, rows }
-    }
-
-    /// The kernel that projects what the step kernel left.
-    pub(super) fn projection((units, rows): (u32, u32)) -> Self {
-        Variant { kernel: Kind::Projection, cell: None, projected: true, units, rows }
+    /// The kernel of that kind for a configuration. What does not change the kernel is left out of it, so that layers
+    /// share pipelines.
+    pub(super) fn new(
+        kind: Kind,
+        config: &Config,
+        strategy: Strategy,
+        tiling: Tiling,
+        checked: bool,
+    ) -> Self {
+        let recurrent = matches!(kind, Kind::Step | Kind::Scan);
+        let (state, wide_state) = if kind == Kind::Scan { scan_floats(config, tiling.rows) } else { (0, 0) };
+        let small = |floats: u64| u32::try_from(floats).unwrap_or(u32::MAX);
+        Variant {
+            kind,
+            cell: if kind == Kind::Projection { Cell::Lstm } else { config.cell },
+            hoisted: recurrent && strategy.is_hoisted(),
+            projected: recurrent && config.proj_size > 0,
+            tiling,
+            state: small(state),
+            wide_state: small(wide_state),
+            checked,
+        }
     }
 
     /// WGSL does not care for the order, but naga 30 loses track of overrides that come after an array whose size depends
-    /// on one: `product.wgsl`, which has such arrays, comes last.
+    /// on one: the files with such arrays, `scan.wgsl` and `product.wgsl`, come last.
     pub(super) fn source(&self) -> &'static str {
-        match self.cell {
-            Some(Cell::Rnn(_)) => shader!("bindings", "activation", "cell/rnn", "step", "product"),
-            Some(Cell::Lstm) => shader!("bindings", "activation", "cell/lstm", "step", "product"),
-            Some(Cell::Gru) => shader!("bindings", "activation", "cell/gru", "step", "product"),
-            None => shader!("bindings", "projection", "product"),
+        match (self.kind, self.cell) {
+            (Kind::Project, _) => shader!("bindings", "project", "product"),
+            (Kind::Projection, _) => shader!("bindings", "projection", "product"),
+            (Kind::Step, Cell::Rnn(_)) => {
+                shader!("bindings", "activation", "cell/rnn", "unit", "step", "product")
+            }
+            (Kind::Step, Cell::Lstm) => {
+                shader!("bindings", "activation", "cell/lstm", "unit", "step", "product")
+            }
+            (Kind::Step, Cell::Gru) => {
+                shader!("bindings", "activation", "cell/gru", "unit", "step", "product")
+            }
+            (Kind::Scan, Cell::Rnn(_)) => {
+                shader!("bindings", "activation", "cell/rnn", "unit", "scan", "product")
+            }
+            (Kind::Scan, Cell::Lstm) => {
+                shader!("bindings", "activation", "cell/lstm", "unit", "scan", "product")
+            }
+            (Kind::Scan, Cell::Gru) => {
+                shader!("bindings", "activation", "cell/gru", "unit", "scan", "product")
+            }
         }
     }
 
     pub(super) fn entry_point(&self) -> &'static str {
-        match self.kernel {
+        match self.kind {
+            Kind::Project => "project",
             Kind::Step => "step",
             Kind::Projection => "projection",
+            Kind::Scan => "scan",
+        }
+    }
+
+    pub(super) fn tiling(&self) -> Tiling {
+        self.tiling
+    }
+
+    /// Bytes of workgroup memory: the states of `scan`; a tile of vectors and where each row's starts.
+    pub(super) fn workgroup_bytes(&self) -> u64 {
+        match self.kind {
+            Kind::Scan => 4 * (2 * u64::from(self.state) + u64::from(self.wide_state)),
+            _ => u64::from(self.tiling.rows) * (64 * 16 + 4),
         }
     }
 
     /// Names and values of the overrides.
     pub(super) fn overrides(&self) -> Vec<(&'static str, f64)> {
-        let mut overrides = vec![("UNITS", f64::from(self.units)), ("ROWS", f64::from(self.rows))];
-        if let Some(cell) = self.cell {
-            overrides.push(("PROJECTED", f64::from(u8::from(self.projected))));
-            if let Cell::Rnn(nonlinearity) = cell {
-                overrides.push(("RELU", f64::from(u8::from(nonlinearity == Nonlinearity::Relu))));
+        let flag = |value: bool| f64::from(u8::from(value));
+        let mut overrides =
+            vec![("UNITS", f64::from(self.tiling.units)), ("ROWS", f64::from(self.tiling.rows))];
+        if self.kind == Kind::Project {
+            #[allow(clippy::cast_precision_loss, reason = "one to four")]
+            overrides.push(("CELL_GATES", self.cell.gates() as f64));
+        }
+        if matches!(self.kind, Kind::Step | Kind::Scan) {
+            overrides.push(("HOISTED", flag(self.hoisted)));
+            overrides.push(("PROJECTED", flag(self.projected)));
+            if let Cell::Rnn(nonlinearity) = self.cell {
+                overrides.push(("RELU", flag(nonlinearity == Nonlinearity::Relu)));
             }
+        }
+        if self.kind == Kind::Scan {
+            overrides.push(("STATE", f64::from(self.state)));
+            overrides.push(("WIDE_STATE", f64::from(self.wide_state)));
         }
         overrides
     }
@@ -157,7 +221,7 @@ impl Made {
     }
 }
 
-/// Bindings 0 to 8 of `bindings.wgsl`.
+/// Bindings 0 to 9 of `bindings.wgsl`.
 fn bind_group_layout(device: &Device) -> BindGroupLayout {
     let uniform = |bytes: usize, has_dynamic_offset| BindingType::Buffer {
         ty: BufferBindingType::Uniform,
@@ -179,6 +243,7 @@ fn bind_group_layout(device: &Device) -> BindGroupLayout {
         write,
         write,
         write,
+        read,
         read,
     ];
     let entries: Vec<BindGroupLayoutEntry> = (0..)
@@ -203,8 +268,9 @@ fn compile(
     text: Cow<'_, str>,
 ) -> ComputePipeline {
     let label = Some(variant.entry_point());
-    let module = device
-        .create_shader_module(wgpu::ShaderModuleDescriptor { label, source: wgpu::ShaderSource::Wgsl(text) });
+    let descriptor = wgpu::ShaderModuleDescriptor { label, source: wgpu::ShaderSource::Wgsl(text) };
+    let module =
+        if variant.checked { device.create_shader_module(descriptor) } else { trusted(device, descriptor) };
     let layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
         label,
         bind_group_layouts: &[Some(layout)],
@@ -222,6 +288,24 @@ fn compile(
         },
         cache: None,
     })
+}
+
+/// A module without wgpu's bounds checks and loop counters, with which the products take 1.4 times as long (lavapipe,
+/// Mesa 25.0, with one row and with eight).
+///
+/// Why that is sound: loops run over sizes that the plan has checked, and end. Of the accesses,
+/// - `weights`: [`super::pack::vec4s`] counts what the kernels read of it; columns beyond the last are replaced by it
+///   (`spread`), and invocations without a unit read nothing;
+/// - `input`, `hidden`, `gates`, `lengths` and what is written: rows are below `shape.rows` (`place_of`, the bounds of the
+///   loops over rows), times below `shape.steps` (a length is at most T), units below H or H_out, steps inside the chunk; the
+///   buffers are of just these sizes ([`super::plan::Bytes`]);
+/// - workgroup memory: rows below `ROWS`, quads below `TILE`; in `scan` units below H, for which the plan sets `STATE`.
+///
+/// The checked variant stays selectable, and the tests compare the two.
+#[allow(unsafe_code, reason = "measured, and sound as said above")]
+fn trusted(device: &Device, descriptor: wgpu::ShaderModuleDescriptor<'_>) -> wgpu::ShaderModule {
+    // SAFETY: no access of the kernels is out of bounds and no loop is endless, as said above.
+    unsafe { device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! A layer whose weights are resident on the GPU.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytemuck::Zeroable;
 use wgpu::{Buffer, BufferUsages};
@@ -10,11 +10,11 @@ use super::Gpu;
 use super::kernel::Shape;
 use super::kernel::Variant;
 use super::pack;
-use super::plan::{self, Bytes, Part, Plan, Strategy};
+use super::plan::{self, Part, Plan, Request};
 use super::transfer::Pending;
 use super::workspace::Workspace;
 use crate::batch::Batch;
-use crate::{Config, Error, Output, Weights};
+use crate::{Config, Error, LayerOptions, Output, Weights};
 
 /// Workspaces that lie unused at most: as many calls of known shapes allocate nothing, from as many threads.
 const KEPT_WORKSPACES: usize = 4;
@@ -26,6 +26,7 @@ pub(crate) struct GpuLayer(Arc<Resident>);
 pub(super) struct Resident {
     pub(super) gpu: Gpu,
     pub(super) config: Config,
+    options: LayerOptions,
     parts: Vec<Part>,
     /// One buffer for each part.
     weights: Vec<Buffer>,
@@ -35,15 +36,21 @@ pub(super) struct Resident {
 }
 
 impl GpuLayer {
-    pub(crate) fn new(gpu: &Gpu, weights: &Weights, strategy: Strategy) -> Result<Self, Error> {
+    pub(crate) fn new(gpu: &Gpu, weights: &Weights, options: &LayerOptions) -> Result<Self, Error> {
         let config = *weights.config();
         let parts = plan::parts(&config, gpu.capabilities())?;
-        log::debug!("{config} on {gpu}: strategy {}, weights in {} buffers", strategy.resolve(), parts.len());
         let buffers =
             gpu.caught(|| parts.iter().map(|part| upload(gpu, weights, part)).collect::<Result<_, _>>())?;
         let shapes = parts.iter().map(|part| shape(&config, part)).collect();
-        let unused = Mutex::default();
-        Ok(GpuLayer(Arc::new(Resident { gpu: gpu.clone(), config, parts, weights: buffers, shapes, unused })))
+        Ok(GpuLayer(Arc::new(Resident {
+            gpu: gpu.clone(),
+            config,
+            options: options.clone(),
+            parts,
+            weights: buffers,
+            shapes,
+            unused: Mutex::default(),
+        })))
     }
 
     /// Runs a batch and waits for it. Batches that do not fit the device's limits at once go in pieces of rows.
@@ -72,21 +79,12 @@ impl GpuLayer {
         Ok(whole)
     }
 
-    /// The most rows, up to the batch's, that the device's limits allow in one go.
     fn rows_at_once(&self, batch: &Batch<'_>) -> Result<usize, Error> {
-        let Resident { gpu, config, parts, .. } = &*self.0;
-        let fits = |rows| Bytes::fitting(config, parts, rows, batch.steps(), gpu.capabilities());
-        let (mut most, mut too_many) = (batch.rows(), batch.rows() + 1);
-        if fits(most).is_ok() {
-            return Ok(most);
+        // A shape that was planned before fits.
+        if self.0.knows(batch.rows(), batch.steps()) {
+            return Ok(batch.rows());
         }
-        fits(1)?;
-        most = 1;
-        while too_many - most > 1 {
-            let middle = most + (too_many - most) / 2;
-            if fits(middle).is_ok() { most = middle } else { too_many = middle }
-        }
-        Ok(most)
+        Plan::rows_at_once(&self.0.request(batch.rows(), batch.steps()), self.0.options.strategy)
     }
 
     /// Uploads a batch and starts its forward pass.
@@ -103,18 +101,36 @@ impl fmt::Debug for GpuLayer {
 }
 
 impl Resident {
+    fn request(&self, rows: usize, steps: usize) -> Request<'_> {
+        Request {
+            config: &self.config,
+            parts: &self.parts,
+            rows,
+            steps,
+            capabilities: self.gpu.capabilities(),
+            budget: self.options.budget,
+            bounds_checks: self.options.bounds_checks,
+        }
+    }
+
+    fn unused(&self) -> MutexGuard<'_, Vec<Workspace>> {
+        self.unused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn knows(&self, rows: usize, steps: usize) -> bool {
+        self.unused().iter().any(|workspace| workspace.is_for(rows, steps))
+    }
+
     /// A workspace of that shape: one that lies unused, or a new one.
     fn take_workspace(&self, rows: usize, steps: usize) -> Result<Workspace, Error> {
-        let fits = |workspace: &Workspace| {
-            workspace.plan.rows as usize == rows && workspace.plan.steps as usize == steps
-        };
-        let mut unused = self.unused.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(place) = unused.iter().position(fits) {
+        let mut unused = self.unused();
+        if let Some(place) = unused.iter().position(|workspace| workspace.is_for(rows, steps)) {
             return Ok(unused.remove(place));
         }
         drop(unused);
-        let plan = Plan::new(&self.config, &self.parts, rows, steps, self.gpu.capabilities())?;
-        let variants: Vec<Variant> = [plan.step].into_iter().chain(plan.projection).collect();
+        let plan = Plan::new(&self.request(rows, steps), self.options.strategy)?;
+        log::debug!("{} over N={rows}, T={steps} on {}: {}", self.config, self.gpu, plan.strategy);
+        let variants: Vec<Variant> = plan.variants.iter().map(|(_, variant)| *variant).collect();
         let made = self.gpu.caught(|| {
             for &variant in &variants {
                 self.gpu.kernels().pipeline(self.gpu.device(), variant);
@@ -129,7 +145,7 @@ impl Resident {
 
     /// Keeps a workspace for the next call of its shape; the one unused for longest makes room.
     pub(super) fn put_back(&self, workspace: Workspace) {
-        let mut unused = self.unused.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut unused = self.unused();
         if unused.len() == KEPT_WORKSPACES {
             unused.remove(0);
         }
@@ -139,9 +155,12 @@ impl Resident {
 
 /// The buffer of a part of the weights.
 fn upload(gpu: &Gpu, weights: &Weights, part: &Part) -> Result<Buffer, Error> {
-    let directions = &weights.directions()[part.indices.clone()];
-    let packed: Vec<[f32; 4]> =
-        directions.iter().flat_map(|direction| pack::pack(weights.config(), direction)).collect();
+    let config = weights.config();
+    let all = weights.directions().iter().enumerate();
+    let packed: Vec<[f32; 4]> = all
+        .filter(|(index, _)| part.indices.contains(index))
+        .flat_map(|(index, direction)| pack::pack(config, index / config.directions(), direction))
+        .collect();
     gpu.buffer_with("weights", bytemuck::cast_slice(&packed), BufferUsages::STORAGE)
 }
 
@@ -150,11 +169,12 @@ fn shape(config: &Config, part: &Part) -> Shape {
     // Sizes are below 2^32: a matrix of them fits a buffer.
     let small = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
     Shape {
-        input_size: small(config.input_size),
         hidden_size: small(config.hidden_size),
         hidden_output_size: small(config.hidden_output_size()),
         directions: small(config.directions()),
         layers: small(config.num_layers),
+        input_quads: small(pack::input_quads(config, 0)),
+        hidden_quads: small(plan::quads(config.hidden_output_size())),
         first_in_weights: small(part.indices.start),
         first_layer_weights: small(pack::vec4s(config, 0)),
         upper_layer_weights: if config.num_layers > 1 { small(pack::vec4s(config, 1)) } else { 0 },

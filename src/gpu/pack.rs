@@ -2,37 +2,49 @@
 //!
 //! For each direction of each layer: `W_ih`, `W_hh`, the biases, `W_hr`, one behind the other. A matrix `[G*H, K]` is
 //! packed as `[quad][gate][unit]` of vec4: one unit's weights for one gate and four neighbouring inputs, so that
-//! neighbouring invocations, which have neighbouring units, read neighbouring vec4s. K is padded to a multiple of 4 with
-//! zeros. The biases are one vec4 a unit: what each of its sums starts with.
+//! neighbouring invocations, which have neighbouring units, read neighbouring vec4s. K is padded with zeros as the vectors
+//! are: the input of an upper layer is the hidden state of each direction below, each in whole quads. The biases are one
+//! vec4 a unit: what each of its sums starts with.
 
-use ndarray::{Array1, Array2};
+use ndarray::{Array1, ArrayView2, Axis};
 
+use super::plan::quads;
 use crate::{Cell, Config, DirectionWeights};
 
 /// vec4s of one direction of a layer.
 pub(super) fn vec4s(config: &Config, layer: usize) -> usize {
-    let (h, h_out) = (config.hidden_size, config.hidden_output_size());
-    let quads = |inputs: usize| inputs.div_ceil(4);
-    let inputs = quads(config.layer_input_size(layer)) + quads(h_out);
+    let h = config.hidden_size;
+    let inputs = input_quads(config, layer) + quads(config.hidden_output_size());
     let projection = if config.proj_size > 0 { config.proj_size * quads(h) } else { 0 };
     config.cell.gates() * h * inputs + h + projection
 }
 
+/// Quads of a layer's input vectors.
+pub(super) fn input_quads(config: &Config, layer: usize) -> usize {
+    match layer {
+        0 => quads(config.input_size),
+        _ => config.directions() * quads(config.hidden_output_size()),
+    }
+}
+
 /// The packed weights of one direction of a layer.
-pub(super) fn pack(config: &Config, weights: &DirectionWeights) -> Vec<[f32; 4]> {
+pub(super) fn pack(config: &Config, layer: usize, weights: &DirectionWeights) -> Vec<[f32; 4]> {
     let mut packed = Vec::new();
-    pack_matrix(&weights.weight_ih, &mut packed);
-    pack_matrix(&weights.weight_hh, &mut packed);
+    let inputs = if layer == 0 { config.input_size } else { config.hidden_output_size() };
+    for of_direction in weights.weight_ih.axis_chunks_iter(Axis(1), inputs) {
+        pack_matrix(of_direction, &mut packed);
+    }
+    pack_matrix(weights.weight_hh.view(), &mut packed);
     packed.extend((0..config.hidden_size).map(|unit| start_of_sums(config, weights, unit)));
     if let Some(weight_hr) = &weights.weight_hr {
-        pack_matrix(weight_hr, &mut packed);
+        pack_matrix(weight_hr.view(), &mut packed);
     }
     packed
 }
 
-fn pack_matrix(matrix: &Array2<f32>, packed: &mut Vec<[f32; 4]>) {
+fn pack_matrix(matrix: ArrayView2<'_, f32>, packed: &mut Vec<[f32; 4]>) {
     let (rows, inputs) = matrix.dim();
-    for quad in 0..inputs.div_ceil(4) {
+    for quad in 0..quads(inputs) {
         // PyTorch's rows are [gate][unit] already.
         packed.extend(
             (0..rows)
@@ -70,13 +82,15 @@ mod tests {
             let weights = Weights::seeded(config, 7).unwrap();
             let (h, g) = (config.hidden_size, config.cell.gates());
             for (index, direction) in weights.directions().iter().enumerate() {
-                let packed = pack(&config, direction);
-                assert_eq!(packed.len(), vec4s(&config, index / config.directions()), "{config}");
+                let layer = index / config.directions();
+                let packed = pack(&config, layer, direction);
+                assert_eq!(packed.len(), vec4s(&config, layer), "{config}");
                 // The last unit's last gate for the last input of W_ih, behind which comes padding.
                 let inputs = direction.weight_ih.ncols();
-                let last = packed[(inputs - 1) / 4 * g * h + (g - 1) * h + (h - 1)];
-                assert_eq!(last[(inputs - 1) % 4], direction.weight_ih[[g * h - 1, inputs - 1]]);
-                assert!(last[(inputs - 1) % 4 + 1..].iter().all(|&padding| padding == 0.0));
+                let in_vector = if layer == 0 { inputs } else { config.hidden_output_size() };
+                let last = packed[(input_quads(&config, layer) - 1) * g * h + (g - 1) * h + (h - 1)];
+                assert_eq!(last[(in_vector - 1) % 4], direction.weight_ih[[g * h - 1, inputs - 1]]);
+                assert!(last[(in_vector - 1) % 4 + 1..].iter().all(|&padding| padding == 0.0));
             }
         }
     }

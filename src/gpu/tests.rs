@@ -108,9 +108,9 @@ impl Case {
         Ok(Case { weights, x, lengths, h_0, c_0, expected, tolerance })
     }
 
-    fn compare(&self, gpu: &Gpu) -> Result<Comparison, Error> {
+    fn compare(&self, gpu: &Gpu, strategy: Strategy) -> Result<Comparison, Error> {
         let (input, state) = borrowed(&self.x, &self.lengths, &self.h_0, self.c_0.as_ref());
-        let layer = GpuLayer::new(gpu, &self.weights, Strategy::Step)?;
+        let layer = GpuLayer::new(gpu, &self.weights, &LayerOptions::default().strategy(strategy))?;
         let found = layer.run(&Batch::new(self.weights.config(), &input, &state)?)?;
         Comparison::new(&found, &self.expected, &self.tolerance)
     }

@@ -9,9 +9,10 @@ use wgpu::{Buffer, BufferAsyncError, MapMode, SubmissionIndex, WriteOnly};
 
 use super::faults::{Caught, Scopes};
 use super::layer::Resident;
+use super::plan::quads;
 use super::workspace::Workspace;
 use crate::batch::Batch;
-use crate::{Error, Output};
+use crate::{Config, Error, Output};
 
 type Mapped = OneshotReceiver<Result<(), BufferAsyncError>>;
 
@@ -32,7 +33,7 @@ impl Pending {
         batch: &Batch<'_>,
     ) -> Result<Self, Error> {
         let (gpu, config) = (&resident.gpu, &resident.config);
-        fill(&workspace, batch).map_err(|reason| gpu.unmapped(reason))?;
+        fill(&workspace, config, batch).map_err(|reason| gpu.unmapped(reason))?;
         let scopes = Scopes::open(gpu.device());
         workspace.upload.unmap();
         let encoder = workspace.record(gpu, config);
@@ -83,32 +84,43 @@ fn map(buffer: &Buffer, mode: MapMode) -> Mapped {
 }
 
 /// Writes the batch into the mapped upload buffer.
-fn fill(workspace: &Workspace, batch: &Batch<'_>) -> Result<(), wgpu::MapRangeError> {
+fn fill(workspace: &Workspace, config: &Config, batch: &Batch<'_>) -> Result<(), wgpu::MapRangeError> {
     let bytes = &workspace.plan.bytes;
     let mut view = workspace.upload.get_mapped_range_mut(..)?;
     let (input, rest) = view.slice(..).split_at(size(bytes.input));
     let (lengths, rest) = rest.split_at(size(bytes.lengths));
     let (h_0, c_0) = rest.split_at(size(bytes.hidden));
-    write(input, Some(&batch.input));
+    write(input, Some(&batch.input), padded(batch.input.dim().2));
     write_words(
         lengths,
-        (0..batch.rows()).map(|row| {
-            // T fits, and no length is above it.
-            u32::try_from(batch.length(row)).unwrap_or(u32::MAX).to_ne_bytes()
-        }),
+        // T fits, and no length is above it.
+        (0..batch.rows()).map(|row| u32::try_from(batch.length(row)).unwrap_or(u32::MAX).to_ne_bytes()),
     );
-    write(h_0, batch.h_0.as_ref());
-    write(c_0, batch.c_0.as_ref());
+    write(h_0, batch.h_0.as_ref(), padded(config.hidden_output_size()));
+    write(c_0, batch.c_0.as_ref(), config.hidden_size);
     Ok(())
 }
 
-/// An array, or zeros where there is none.
-fn write(mut to: WriteOnly<'_, [u8]>, from: Option<&ArrayView3<'_, f32>>) {
-    match from.map(|from| (from, from.as_slice())) {
-        None => to.fill(0),
-        Some((_, Some(dense))) => to.copy_from_slice(bytemuck::cast_slice(dense)),
-        Some((strided, None)) => write_words(to, strided.iter().map(|value| value.to_ne_bytes())),
+/// Floats of a vector in whole quads.
+fn padded(size: usize) -> usize {
+    4 * quads(size)
+}
+
+/// An array whose vectors take `stride` floats each, padded with zeros; or zeros where there is none.
+fn write(mut to: WriteOnly<'_, [u8]>, from: Option<&ArrayView3<'_, f32>>, stride: usize) {
+    let Some(from) = from else { return to.fill(0) };
+    let padding = stride - from.dim().2;
+    if padding == 0
+        && let Some(dense) = from.as_slice()
+    {
+        return to.copy_from_slice(bytemuck::cast_slice(dense));
     }
+    let vectors = from.rows().into_iter();
+    let padded = vectors.flat_map(|vector| {
+        let values = vector.into_iter().map(|value| value.to_ne_bytes());
+        values.chain(std::iter::repeat_n([0; 4], padding))
+    });
+    write_words(to, padded);
 }
 
 fn write_words(to: WriteOnly<'_, [u8]>, words: impl Iterator<Item = [u8; 4]>) {
@@ -121,29 +133,37 @@ fn read(resident: &Resident, workspace: &Workspace) -> Result<Output, Error> {
     let (config, plan) = (&resident.config, &workspace.plan);
     let view = workspace.download.get_mapped_range(..).map_err(|reason| resident.gpu.unmapped(reason))?;
     let (rows, states) = (plan.rows as usize, config.num_layers * config.directions());
-    let mut rest: &[u8] = &view;
-    let mut next = |what, shape: [usize; 3]| {
+    let [h_n, c_n] = plan.bytes.download_offsets();
+    let array = |what, start: u64, shape: [usize; 3], stride| {
         let mut array = crate::batch::zeros(what, shape)?;
-        rest = copy(rest, &mut array);
+        copy(view.get(size(start)..).unwrap_or_default(), &mut array, stride);
         Ok(array)
     };
+    let (output_size, h_out, h) = (config.output_size(), config.hidden_output_size(), config.hidden_size);
     Ok(Output {
-        output: next("output", [rows, plan.steps as usize, config.output_size()])?,
-        h_n: next("h_n", [states, rows, config.hidden_output_size()])?,
+        output: array("output", 0, [rows, plan.steps as usize, output_size], output_size)?,
+        h_n: array("h_n", h_n, [states, rows, h_out], padded(h_out))?,
         c_n: match config.cell.has_cell_state() {
-            true => Some(next("c_n", [states, rows, config.hidden_size])?),
+            true => Some(array("c_n", c_n, [states, rows, h], h)?),
             false => None,
         },
     })
 }
 
-/// Fills a fresh array from the start of `from`; what is left of it.
-fn copy<'a>(from: &'a [u8], to: &mut Array3<f32>) -> &'a [u8] {
-    let (bytes, rest) = from.split_at(to.len() * mem::size_of::<f32>());
-    if let Some(dense) = to.as_slice_mut() {
-        bytemuck::cast_slice_mut::<f32, u8>(dense).copy_from_slice(bytes);
+/// Fills a fresh array from vectors that take `stride` floats each.
+fn copy(from: &[u8], to: &mut Array3<f32>, stride: usize) {
+    let size = to.dim().2;
+    let Some(dense) = to.as_slice_mut() else { return };
+    let bytes = bytemuck::cast_slice_mut::<f32, u8>(dense);
+    let float = mem::size_of::<f32>();
+    if stride == size {
+        let count = bytes.len();
+        bytes.copy_from_slice(&from[..count]);
+    } else {
+        for (to, from) in bytes.chunks_exact_mut(size * float).zip(from.chunks_exact(stride * float)) {
+            to.copy_from_slice(&from[..size * float]);
+        }
     }
-    rest
 }
 
 /// A size of memory that is mapped, and so fits a `usize`.

@@ -12,7 +12,7 @@ use crate::{Config, Error};
 /// What distinguishes the bind groups of a plan's dispatches.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Bindings {
-    kernel: Kind,
+    kind: Kind,
     part: usize,
     input: Sequence,
     output: Sequence,
@@ -21,8 +21,8 @@ struct Bindings {
 
 impl Bindings {
     fn of(dispatch: &Dispatch) -> Self {
-        let &Dispatch { kernel, part, input, output, parity, .. } = dispatch;
-        Bindings { kernel, part, input, output, parity }
+        let &Dispatch { kind, part, input, output, parity, .. } = dispatch;
+        Bindings { kind, part, input, output, parity }
     }
 }
 
@@ -43,6 +43,7 @@ struct Buffers {
     output: Buffer,
     hidden: [Buffer; 2],
     cell: Buffer,
+    gates: Buffer,
     unprojected: Buffer,
     lengths: Buffer,
     moments: Buffer,
@@ -89,6 +90,11 @@ impl Workspace {
         Ok(Workspace { plan, upload, download, buffers, groups, moment_stride })
     }
 
+    /// Whether it is for batches of N rows and T steps.
+    pub(super) fn is_for(&self, rows: usize, steps: usize) -> bool {
+        self.plan.rows as usize == rows && self.plan.steps as usize == steps
+    }
+
     /// Records the whole forward pass: upload, dispatches, readback.
     pub(super) fn record(&self, gpu: &Gpu, config: &Config) -> CommandEncoder {
         let mut encoder = gpu
@@ -120,14 +126,14 @@ impl Workspace {
             label: Some("wgpu-rnn forward"),
             timestamp_writes: None,
         });
-        let pipeline = |variant| gpu.kernels().pipeline(gpu.device(), variant);
-        let step = pipeline(self.plan.step);
-        let projection = self.plan.projection.map(pipeline);
+        let mut current = None;
         let mut offset = 0;
         for dispatch in &self.plan.dispatches {
-            match (dispatch.kernel, &projection) {
-                (Kind::Projection, Some(projection)) => pass.set_pipeline(projection),
-                _ => pass.set_pipeline(&step),
+            if current != Some(dispatch.kind)
+                && let Some(variant) = self.plan.variant(dispatch.kind)
+            {
+                pass.set_pipeline(&gpu.kernels().pipeline(gpu.device(), variant));
+                current = Some(dispatch.kind);
             }
             pass.set_bind_group(0, self.groups.get(&Bindings::of(dispatch)), &[offset]);
             let [x, y, z] = dispatch.grid;
@@ -141,10 +147,8 @@ impl Workspace {
         let (bytes, buffers) = (&self.plan.bytes, &self.buffers);
         let [h_n, c_n] = bytes.download_offsets();
         encoder.copy_buffer_to_buffer(&buffers.output, 0, &self.download, 0, bytes.output);
-        // A layer's last step leaves its state in the buffer that its next step would read.
         let layer_bytes = bytes.hidden / config.num_layers as u64;
-        for layer in 0..config.num_layers as u64 {
-            let parity = usize::from((layer + u64::from(self.plan.steps)) % 2 == 1);
+        for (layer, &parity) in (0..).zip(&self.plan.final_parity) {
             let at = layer * layer_bytes;
             encoder.copy_buffer_to_buffer(&buffers.hidden[parity], at, &self.download, h_n + at, layer_bytes);
         }
@@ -159,19 +163,20 @@ impl Buffers {
         let bytes = &plan.bytes;
         // A binding holds at least one element.
         let storage =
-            |label, size: u64, extra| gpu.buffer(label, size.max(4), BufferUsages::STORAGE | extra, false);
+            |label, size: u64, extra| gpu.buffer(label, size.max(16), BufferUsages::STORAGE | extra, false);
         let uniform = |label, contents: &[u8]| gpu.buffer_with(label, contents, BufferUsages::UNIFORM);
         let (to, from) = (BufferUsages::COPY_DST, BufferUsages::COPY_SRC);
         let none = BufferUsages::empty();
         Ok(Buffers {
             input: storage("input", bytes.input, to),
-            between: bytes.sequences.map(|size| storage("between layers", size, none)),
+            between: bytes.between.map(|size| storage("between layers", size, none)),
             output: storage("output", bytes.output, from),
             hidden: [0, 1].map(|_| storage("hidden", bytes.hidden, to | from)),
             cell: storage("cell state", bytes.cell, to | from),
+            gates: storage("gates", bytes.gates, none),
             unprojected: storage("unprojected", bytes.unprojected, none),
             lengths: storage("lengths", bytes.lengths, to),
-            moments: uniform("moments", &moments(&plan.dispatches, moment_stride))?,
+            moments: uniform("moments", &moments(plan, moment_stride))?,
             shapes: shapes
                 .iter()
                 .map(|&shape| {
@@ -190,21 +195,24 @@ impl Buffers {
         }
     }
 
-    /// Bindings 0 to 8 of `bindings.wgsl`.
+    /// Bindings 0 to 9 of `bindings.wgsl`.
     fn resources<'a>(
         &'a self,
         bindings: &Bindings,
         weights: &'a Buffer,
         projected: bool,
-    ) -> [BindingResource<'a>; 9] {
-        let input = match bindings.kernel {
-            Kind::Step => self.sequence(bindings.input),
+    ) -> [BindingResource<'a>; 10] {
+        let input = match bindings.kind {
             Kind::Projection => &self.unprojected,
+            Kind::Project | Kind::Step | Kind::Scan => self.sequence(bindings.input),
         };
-        let next_hidden = match bindings.kernel {
+        let next_hidden = match bindings.kind {
+            Kind::Project => &self.gates,
             Kind::Step if projected => &self.unprojected,
-            Kind::Step | Kind::Projection => &self.hidden[1 - bindings.parity],
+            Kind::Step | Kind::Projection | Kind::Scan => &self.hidden[1 - bindings.parity],
         };
+        // The product that makes the gates cannot read them.
+        let gates = if bindings.kind == Kind::Project { &self.lengths } else { &self.gates };
         let moment = BufferBinding {
             buffer: &self.moments,
             offset: 0,
@@ -220,17 +228,16 @@ impl Buffers {
             self.cell.as_entire_binding(),
             self.sequence(bindings.output).as_entire_binding(),
             self.lengths.as_entire_binding(),
+            gates.as_entire_binding(),
         ]
     }
 }
 
 /// Each dispatch's `Moment`, `stride` bytes from one to the next.
-fn moments(dispatches: &[Dispatch], stride: u32) -> Vec<u8> {
-    let stride = stride as usize;
-    let mut bytes = vec![0; dispatches.len() * stride];
-    for (dispatch, place) in dispatches.iter().zip(bytes.chunks_exact_mut(stride)) {
-        let moment = Moment { first: dispatch.first, step: dispatch.step };
-        place[..size_of::<Moment>()].copy_from_slice(bytemuck::bytes_of(&moment));
+fn moments(plan: &Plan, stride: u32) -> Vec<u8> {
+    let mut bytes = vec![0; usize::try_from(plan.bytes.moments).unwrap_or(usize::MAX)];
+    for (dispatch, place) in plan.dispatches.iter().zip(bytes.chunks_exact_mut(stride as usize)) {
+        place[..size_of::<Moment>()].copy_from_slice(bytemuck::bytes_of(&dispatch.moment));
     }
     bytes
 }

@@ -10,18 +10,38 @@ use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, ShaderStage, TypeInner};
 
 use super::*;
-use crate::gpu::plan::{MAX_ROWS, MAX_UNITS, WORKGROUP_BYTES, tiling};
+use crate::gpu::plan::{BUDGET, MAX_ROWS, MAX_UNITS, Plan, Request, WORKGROUP_BYTES, parts};
 
-/// Every variant that the planner can choose.
+/// Every variant that the planner can choose, with the checks or without: tilings and workgroup memory come from plans
+/// over sizes around every edge.
 fn variants() -> Vec<Variant> {
+    let capabilities = crate::Capabilities::default();
     let mut variants = Vec::new();
-    for units in [1, 9, 17, 33, 1000] {
-        for rows in [1, 2, 3, 5, 1000] {
-            let tiling = tiling(units, rows);
-            let cells = [Config::rnn(1, 2), Config::rnn_relu(1, 2), Config::lstm(1, 2), Config::gru(1, 2)];
-            variants.extend(cells.map(|config| Variant::step(&config, tiling)));
-            variants.push(Variant::step(&Config::lstm(1, 2).proj_size(1), tiling));
-            variants.push(Variant::projection(tiling));
+    for hidden_size in [1, 15, 17, 65, 150, 255, 300] {
+        let cells =
+            [Config::rnn, Config::rnn_relu, Config::lstm, Config::gru].map(|cell| cell(3, hidden_size));
+        let projected = Config::lstm(3, hidden_size + 1).proj_size(hidden_size);
+        for config in cells.into_iter().chain([projected]) {
+            let parts = parts(&config, &capabilities).unwrap();
+            for rows in [1, 3, 9] {
+                for strategy in Strategy::ALL {
+                    let (parts, capabilities) = (&parts[..], &capabilities);
+                    let request = Request {
+                        config: &config,
+                        parts,
+                        rows,
+                        steps: 5,
+                        capabilities,
+                        budget: BUDGET,
+                        bounds_checks: true,
+                    };
+                    let Ok(plan) = Plan::new(&request, *strategy) else {
+                        assert_eq!(*strategy, Strategy::Scan, "{config}");
+                        continue;
+                    };
+                    variants.extend(plan.variants.iter().map(|(_, variant)| *variant));
+                }
+            }
         }
     }
     variants.sort_by_key(|variant| format!("{variant:?}"));
@@ -50,9 +70,17 @@ fn specialise(variant: Variant) -> (Module, ModuleInfo) {
 }
 
 #[test]
-fn every_size_of_tile_is_a_variant() {
-    // 4 sizes of units, 4 of rows, 5 step kernels and the projection.
-    assert_eq!(variants().len(), 4 * 4 * 6);
+fn every_kernel_and_tiling_is_among_the_variants() {
+    for kernel in ["project", "step", "projection", "scan"] {
+        for rows in [1, 4, 8] {
+            for units in [16, 64] {
+                let found = variants().iter().any(|variant| {
+                    variant.entry_point() == kernel && variant.tiling() == Tiling { units, rows }
+                });
+                assert!(found, "{kernel} with {units} invocations of {rows} rows");
+            }
+        }
+    }
 }
 
 #[test]
@@ -151,17 +179,21 @@ fn parameters_have_the_shaders_offsets() {
     let shape = offsets!(Shape {
         rows,
         steps,
-        input_size,
         hidden_size,
         hidden_output_size,
         directions,
         layers,
+        input_quads,
+        hidden_quads,
         first_in_weights,
         first_layer_weights,
         upper_layer_weights,
     });
     assert_eq!(members(&module, "Shape"), shape);
-    assert_eq!(members(&module, "Moment"), offsets!(Moment { first, step }));
+    assert_eq!(
+        members(&module, "Moment"),
+        offsets!(Moment { first, step, count, chunk, output_stride, diagonal })
+    );
 }
 
 #[test]

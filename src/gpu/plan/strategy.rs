@@ -15,26 +15,30 @@ pub enum Strategy {
     /// A dispatch for each time step, which fuses both matrix products, the biases and the activation. Stacked layers of
     /// one direction share a dispatch, each one step behind the layer below it.
     Step,
+    /// The input products of all time steps as one matrix product, then a dispatch for each step with the hidden state's.
+    ProjectStep,
+    /// The input products likewise, then one dispatch that walks time: a workgroup owns some rows of the batch.
+    Scan,
 }
 
 impl Strategy {
     /// Every strategy that can be forced.
-    pub const ALL: &[Strategy] = &[Strategy::Step];
+    pub const ALL: &[Strategy] = &[Strategy::Step, Strategy::ProjectStep, Strategy::Scan];
 
-    /// The strategy that is run: itself, or what the planner chooses for [`Strategy::Auto`].
-    pub fn resolve(self) -> Strategy {
-        match self {
-            Strategy::Auto | Strategy::Step => Strategy::Step,
-        }
+    /// Whether input products are computed ahead of the steps.
+    pub(in crate::gpu) fn is_hoisted(self) -> bool {
+        matches!(self, Strategy::ProjectStep | Strategy::Scan)
     }
 }
 
-/// `auto` or `step`.
+/// `auto`, `step`, `project-step` or `scan`.
 impl fmt::Display for Strategy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Strategy::Auto => "auto",
             Strategy::Step => "step",
+            Strategy::ProjectStep => "project-step",
+            Strategy::Scan => "scan",
         })
     }
 }

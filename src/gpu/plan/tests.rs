@@ -2,10 +2,71 @@
 
 use super::*;
 
+fn with(
+    capabilities: &Capabilities,
+    config: &Config,
+    rows: usize,
+    steps: usize,
+    strategy: Strategy,
+) -> Result<Plan, Error> {
+    let parts = parts(config, capabilities)?;
+    let budget = BUDGET;
+    Plan::new(
+        &Request { config, parts: &parts, rows, steps, capabilities, budget, bounds_checks: false },
+        strategy,
+    )
+}
+
 fn plan(config: Config, rows: usize, steps: usize) -> Plan {
-    let capabilities = Capabilities::default();
-    let parts = parts(&config, &capabilities).unwrap();
-    Plan::new(&config, &parts, rows, steps, &capabilities).unwrap()
+    with(&Capabilities::default(), &config, rows, steps, Strategy::Step).unwrap()
+}
+
+#[test]
+fn each_strategy_takes_the_dispatches_that_it_promises() {
+    for config in [Config::lstm(8, 16), Config::gru(8, 16).bidirectional(true)] {
+        let count =
+            |strategy| with(&Capabilities::default(), &config, 4, 100, strategy).unwrap().dispatches.len();
+        assert_eq!(count(Strategy::Step), 100);
+        assert_eq!(count(Strategy::ProjectStep), 101);
+        assert_eq!(count(Strategy::Scan), 2);
+    }
+}
+
+#[test]
+fn the_planner_chooses_scan_for_small_layers_and_steps_for_large_ones() {
+    let chosen = |capabilities: &Capabilities, config: Config, rows, steps| {
+        with(capabilities, &config, rows, steps, Strategy::Auto).unwrap().strategy
+    };
+    let software = Capabilities { software: true, cores: 2, ..Capabilities::default() };
+    for capabilities in [Capabilities::default(), software] {
+        assert_eq!(chosen(&capabilities, Config::lstm(5, 8), 1, 100), Strategy::Scan);
+        assert_eq!(chosen(&capabilities, Config::lstm(512, 1024), 64, 128), Strategy::ProjectStep);
+        assert_eq!(chosen(&capabilities, Config::lstm(80, 256).num_layers(2), 1, 1), Strategy::Step);
+    }
+}
+
+#[test]
+fn time_is_cut_where_the_gates_are_over_the_budget() {
+    let config = Config::lstm(16, 256).bidirectional(true);
+    let one_step = 4 * 32 * 2 * 4 * 256;
+    let capabilities =
+        Capabilities { max_storage_buffer_binding_size: 10 * one_step, ..Capabilities::default() };
+    for strategy in [Strategy::ProjectStep, Strategy::Scan] {
+        let plan = with(&capabilities, &config, 32, 25, strategy).unwrap();
+        assert_eq!((plan.bytes.chunk, plan.bytes.gates), (10, 10 * one_step));
+        let projects: Vec<_> = plan.dispatches.iter().filter(|d| d.kind == Kind::Project).collect();
+        let cut: Vec<_> = projects.iter().map(|d| (d.moment.chunk, d.moment.count)).collect();
+        assert_eq!(cut, [(0, 10), (10, 10), (20, 5)]);
+        assert!(plan.bytes.workspace() <= BUDGET);
+    }
+}
+
+#[test]
+fn a_slow_gpu_is_given_short_dispatches() {
+    // 64 * 8 * 4 * 1024 * 1024 multiply-adds a step are more than 0.2 s at 10 per ns.
+    let plan =
+        with(&Capabilities::default(), &Config::lstm(1024, 1024), 512, 64, Strategy::ProjectStep).unwrap();
+    assert!(plan.bytes.chunk <= 5, "{}", plan.bytes.chunk);
 }
 
 #[test]
@@ -20,7 +81,7 @@ fn a_layer_of_one_or_two_directions_takes_a_dispatch_a_step() {
 fn stacked_layers_share_dispatches_on_the_diagonal() {
     let plan = plan(Config::rnn(8, 16).num_layers(3), 1, 5);
     // Lowest layer, its step, and how many layers take part.
-    let seen: Vec<_> = plan.dispatches.iter().map(|d| (d.first, d.step, d.count)).collect();
+    let seen: Vec<_> = plan.dispatches.iter().map(|d| (d.moment.first, d.moment.step, d.grid[2])).collect();
     assert_eq!(seen, [(0, 0, 1), (0, 1, 2), (0, 2, 3), (0, 3, 3), (0, 4, 3), (1, 4, 2), (2, 4, 1)]);
     // A layer reads what the layer below wrote one dispatch before: the buffers alternate.
     assert!(plan.dispatches.windows(2).all(|pair| pair[0].parity != pair[1].parity));
@@ -34,11 +95,12 @@ fn every_layer_direction_and_step_is_done_once_and_in_order() {
             let plan = plan(config, 3, 6);
             let d = small(config.directions());
             for kernel in [Kind::Step, Kind::Projection] {
-                let of_kernel = plan.dispatches.iter().filter(|dispatch| dispatch.kernel == kernel);
+                let of_kernel = plan.dispatches.iter().filter(|dispatch| dispatch.kind == kernel);
                 let mut next = vec![0; 3 * d as usize];
                 for dispatch in of_kernel {
-                    for index in dispatch.first..dispatch.first + dispatch.count {
-                        let step = dispatch.step - (index / d - dispatch.first / d);
+                    let first = dispatch.moment.first;
+                    for index in first..first + dispatch.grid[2] {
+                        let step = dispatch.moment.step - (index / d - first / d);
                         assert_eq!(step, next[index as usize], "{config}, index {index}");
                         assert_eq!(small(dispatch.parity), (index / d + step) % 2);
                         next[index as usize] += 1;
@@ -58,7 +120,7 @@ fn a_bidirectional_stack_alternates_between_two_sequences() {
     let [first, second] = [Sequence::Between(0), Sequence::Between(1)];
     let expected = [(Sequence::Input, first), (first, second), (second, first), (first, Sequence::Output)];
     assert_eq!(seen, expected);
-    assert_eq!(plan.bytes.sequences, [2 * 16 * 4; 2]);
+    assert_eq!(plan.bytes.between, [2 * 16 * 4; 2]);
 }
 
 #[test]
@@ -71,9 +133,9 @@ fn weights_over_the_limit_are_cut_by_layer_and_direction() {
     let cut = parts(&config, &capabilities).unwrap();
     let indices: Vec<_> = cut.iter().map(|part| part.indices.clone()).collect();
     assert_eq!(indices, [0..2, 2..4]);
-    let plan = Plan::new(&config, &cut, 1, 10, &capabilities).unwrap();
+    let plan = with(&capabilities, &config, 1, 10, Strategy::Step).unwrap();
     // The diagonal of four layers needs both parts.
-    let at_once = plan.dispatches.iter().filter(|dispatch| dispatch.step == 5).count();
+    let at_once = plan.dispatches.iter().filter(|dispatch| dispatch.moment.step == 5).count();
     assert!(at_once >= 2, "{at_once}");
 
     let error = parts(&config, &with_binding(one - 1)).unwrap_err().to_string();
@@ -86,18 +148,27 @@ fn weights_over_the_limit_are_cut_by_layer_and_direction() {
 #[test]
 fn what_is_too_large_is_named() {
     let config = Config::rnn(1000, 4);
-    let capabilities = Capabilities::default();
-    let parts = parts(&config, &capabilities).unwrap();
-    let error = |rows, steps| Plan::new(&config, &parts, rows, steps, &capabilities).unwrap_err().to_string();
+    let error = |rows, steps| {
+        with(&Capabilities::default(), &config, rows, steps, Strategy::Step).unwrap_err().to_string()
+    };
     assert_eq!(error(1000, 1000), "bytes of input: expected at most 134217728, found 4000000000");
-    assert!(error(usize::MAX, usize::MAX).starts_with("bytes of input: expected at most"));
+    assert!(error(usize::MAX, usize::MAX).contains("expected at most"));
+    let wide = with(&Capabilities::default(), &Config::lstm(4, 4096), 1, 2, Strategy::Scan).unwrap_err();
+    assert!(
+        wide.to_string().starts_with("bytes of hidden state in workgroup memory (strategy scan)"),
+        "{wide}"
+    );
 }
 
 #[test]
 fn grids_fold_at_the_limit() {
     let capabilities = Capabilities { max_compute_workgroups_per_dimension: 7, ..Capabilities::default() };
-    let [x, y, z] = grid(64 * 3, 8 * 10, 2, &capabilities).unwrap();
+    let grids = |rows, hidden| {
+        let plan =
+            with(&capabilities, &Config::lstm(4, hidden).bidirectional(true), rows, 1, Strategy::Step)?;
+        Ok::<_, Error>(plan.dispatches[0].grid)
+    };
+    let [x, y, z] = grids(8 * 10, 64 * 3).unwrap();
     assert!(x <= 7 && y <= 7 && x * y >= 30 && z == 2, "{x} {y} {z}");
-    assert!(grid(64 * 50, 8, 1, &capabilities).is_err());
-    assert!(grid(64, 8, 8, &capabilities).is_err());
+    assert!(grids(8, 64 * 50).is_err());
 }

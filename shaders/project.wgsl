@@ -1,0 +1,81 @@
+// The input products of a chunk of time steps at once, X·W_ihᵀ + b for both directions (grid z) of a layer. A row is one
+// step of one batch row, and goes where the recurrent kernels look for its gates.
+
+const GATES = 1u;
+const COLUMNS = 4u;
+// G of the layer's cell.
+override CELL_GATES: u32 = 1u;
+
+@compute @workgroup_size(UNITS)
+fn project(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let columns = CELL_GATES * shape.hidden_size;
+    let rows = moment.count * shape.rows;
+    let tile = tile_of(group, groups, columns, 4u * UNITS, rows);
+    if !tile.inside {
+        return;
+    }
+    let index = moment.first + group.z;
+    let column = tile.column + local;
+    let busy = column < columns;
+    let offsets = spread(column, columns);
+    let quads = input_quads(index);
+    let weight_ih = weights_of(index);
+    let bias = weight_ih + columns * (quads + shape.hidden_quads);
+
+    var sums: Sums;
+    if busy {
+        let start = vec4<f32>(
+            bias_of(bias, offsets.x),
+            bias_of(bias, offsets.y),
+            bias_of(bias, offsets.z),
+            bias_of(bias, offsets.w),
+        );
+        for (var row = 0u; row < ROWS; row++) {
+            sums[row] = start;
+        }
+    }
+    if ROWS == 1u {
+        if busy {
+            let start = row_start(index, tile.row, rows, quads);
+            add_single(&sums, FROM_INPUT, start, quads, weight_ih, columns, offsets);
+        }
+    } else {
+        if local < ROWS {
+            starts[local] = row_start(index, tile.row + local, rows, quads);
+        }
+        add_product(&sums, FROM_INPUT, quads, weight_ih, columns, offsets, busy, local);
+    }
+    if busy {
+        let last = min(ROWS, rows - tile.row);
+        for (var row = 0u; row < last; row++) {
+            let own = row_of(&sums, row);
+            let at = gates_start(index, tile.row + row) * columns;
+            for (var each = 0u; column + each * UNITS < columns && each < 4u; each++) {
+                next_hidden[at + column + each * UNITS] = column_of(own, each);
+            }
+        }
+    }
+}
+
+// A column's bias: component `gate` of its unit's.
+fn bias_of(bias: u32, column: u32) -> f32 {
+    return weights[bias + column % shape.hidden_size][column / shape.hidden_size];
+}
+
+fn row_start(index: u32, row: u32, rows: u32, quads: u32) -> u32 {
+    let batch_row = row % shape.rows;
+    let place = place_of(index, batch_row, moment.chunk + row / shape.rows);
+    if row >= rows || !place.valid {
+        return NOWHERE;
+    }
+    return (batch_row * shape.steps + place.time) * quads;
+}
+
+// Which of the gates' vectors is a row's.
+fn gates_start(index: u32, row: u32) -> u32 {
+    return ((row / shape.rows) * shape.directions + direction_of(index)) * shape.rows + row % shape.rows;
+}

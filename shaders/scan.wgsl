@@ -1,0 +1,189 @@
+// Many time steps of a layer's directions (grid z) in one dispatch: a workgroup owns ROWS rows of the batch and all their
+// units, keeps the hidden state in workgroup memory and walks time. The input products were computed before.
+
+// Floats of one hidden state, ROWS rows of whole quads; and of one before projection, 1 if there is none.
+override STATE: u32 = 8u;
+override WIDE_STATE: u32 = 1u;
+
+// The hidden state before a step and after it, in turn.
+var<workgroup> states: array<f32, 2u * STATE>;
+var<workgroup> wide: array<f32, WIDE_STATE>;
+
+const FROM_STATE = 0u;
+const FROM_WIDE = 1u;
+
+@compute @workgroup_size(UNITS)
+fn scan(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let index = moment.first + group.z;
+    let first_row = group.x * ROWS;
+    let size = shape.hidden_output_size;
+    let stride = 4u * shape.hidden_quads;
+    // The padding of both states is zero and stays so.
+    for (var i = local; i < 2u * STATE; i += UNITS) {
+        states[i] = 0.0;
+    }
+    for (var i = local; i < WIDE_STATE; i += UNITS) {
+        wide[i] = 0.0;
+    }
+    workgroupBarrier();
+    for (var i = local; i < ROWS * size; i += UNITS) {
+        let row = first_row + i / size;
+        if row < shape.rows {
+            let at = 4u * hidden_of(index, row) + i % size;
+            states[(i / size) * stride + i % size] = hidden[at / 4u][at % 4u];
+        }
+    }
+    workgroupBarrier();
+
+    var now = 0u;
+    for (var count = 0u; count < moment.count; count++) {
+        let step = moment.step + count;
+        let next = STATE - now;
+        walk(index, first_row, step, now, next, local);
+        workgroupBarrier();
+        if PROJECTED {
+            project_state(index, first_row, step, now, next, local);
+            workgroupBarrier();
+        }
+        now = next;
+    }
+    for (var i = local; i < ROWS * size; i += UNITS) {
+        let row = first_row + i / size;
+        if row < shape.rows {
+            next_hidden[4u * hidden_of(index, row) + i % size] = states[now + (i / size) * stride + i % size];
+        }
+    }
+}
+
+// One step of every unit.
+fn walk(index: u32, first_row: u32, step: u32, now: u32, next: u32, local: u32) {
+    let units = shape.hidden_size;
+    let columns = GATES * units;
+    let weight_hh = weights_of(index) + columns * input_quads(index);
+    let bias = weight_hh + columns * shape.hidden_quads;
+    let stride = 4u * shape.hidden_quads;
+    let rows = min(ROWS, shape.rows - first_row);
+    for (var unit = local; unit < units; unit += UNITS * UNITS_EACH) {
+        var sums: Sums;
+        let start = first_sums(bias, unit);
+        for (var row = 0u; row < ROWS; row++) {
+            sums[row] = start;
+        }
+        add_state_product(&sums, FROM_STATE, now, stride, shape.hidden_quads, weight_hh, columns, columns_of(unit));
+        for (var row = 0u; row < rows; row++) {
+            let own = row_of(&sums, row);
+            if UNITS_EACH == 1u {
+                finish(index, first_row, row, unit, step, own, now, next);
+            } else {
+                for (var each = 0u; unit + each * UNITS < units && each < UNITS_EACH; each++) {
+                    finish(index, first_row, row, unit + each * UNITS, step, vec4<f32>(column_of(own, each)), now, next);
+                }
+            }
+        }
+    }
+}
+
+// Adds the product of each row's state with packed weights, as `add_product` does, from workgroup memory.
+fn add_state_product(
+    sums: ptr<function, Sums>,
+    source: u32,
+    base: u32,
+    stride: u32,
+    quads: u32,
+    at: u32,
+    columns: u32,
+    offsets: vec4<u32>,
+) {
+    for (var first = 0u; first < quads; first += BLOCK) {
+        let end = min(first + BLOCK, quads);
+        var partial: Sums;
+        for (var quad = first; quad < end; quad++) {
+            let w = weights_at(at + quad * columns, offsets);
+            for (var row = 0u; row < ROWS; row++) {
+                partial[row] = dots(w, state_quad(source, base + row * stride + 4u * quad), partial[row]);
+            }
+        }
+        for (var row = 0u; row < ROWS; row++) {
+            (*sums)[row] += partial[row];
+        }
+    }
+}
+
+fn state_quad(source: u32, at: u32) -> vec4<f32> {
+    if source == FROM_WIDE {
+        return vec4<f32>(wide[at], wide[at + 1u], wide[at + 2u], wide[at + 3u]);
+    }
+    return vec4<f32>(states[at], states[at + 1u], states[at + 2u], states[at + 3u]);
+}
+
+fn finish(
+    index: u32,
+    first_row: u32,
+    row: u32,
+    unit: u32,
+    step: u32,
+    sums: vec4<f32>,
+    now: u32,
+    next: u32,
+) {
+    let batch_row = first_row + row;
+    let place = place_of(index, batch_row, step);
+    if PROJECTED {
+        if place.valid {
+            let stride = 4u * ((shape.hidden_size + 3u) / 4u);
+            wide[row * stride + unit] = next_of(index, batch_row, unit, step, sums, 0.0);
+        }
+        return;
+    }
+    let at = row * 4u * shape.hidden_quads + unit;
+    let h = states[now + at];
+    if place.valid {
+        let value = next_of(index, batch_row, unit, step, sums, h);
+        states[next + at] = value;
+        write_output(index, batch_row, unit, place.time, value);
+    } else {
+        states[next + at] = h;
+        write_output(index, batch_row, unit, step, 0.0);
+    }
+}
+
+// The projected hidden state of every row.
+fn project_state(index: u32, first_row: u32, step: u32, now: u32, next: u32, local: u32) {
+    let size = shape.hidden_output_size;
+    let quads = (shape.hidden_size + 3u) / 4u;
+    let layer = select(shape.first_layer_weights, shape.upper_layer_weights, index >= shape.directions);
+    let weight_hr = weights_of(index) + layer - size * quads;
+    let rows = min(ROWS, shape.rows - first_row);
+    for (var column = local; column < size; column += 4u * UNITS) {
+        var sums: Sums;
+        add_state_product(&sums, FROM_WIDE, 0u, 4u * quads, quads, weight_hr, size, spread(column, size));
+        for (var row = 0u; row < rows; row++) {
+            let own = row_of(&sums, row);
+            for (var each = 0u; column + each * UNITS < size && each < 4u; each++) {
+                let value = column_of(own, each);
+                finish_projection(index, first_row + row, row, column + each * UNITS, step, value, now, next);
+            }
+        }
+    }
+}
+
+fn finish_projection(
+    index: u32,
+    batch_row: u32,
+    row: u32,
+    unit: u32,
+    step: u32,
+    value: f32,
+    now: u32,
+    next: u32,
+) {
+    let at = row * 4u * shape.hidden_quads + unit;
+    let place = place_of(index, batch_row, step);
+    if place.valid {
+        states[next + at] = value;
+        write_output(index, batch_row, unit, place.time, value);
+    } else {
+        states[next + at] = states[now + at];
+        write_output(index, batch_row, unit, step, 0.0);
+    }
+}

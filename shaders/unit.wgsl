@@ -1,0 +1,75 @@
+// What the recurrent kernels share: where a unit's sums start and how they become its state.
+
+// The input products were computed before: the sums are those of the hidden state alone.
+override HOISTED: bool = false;
+// The hidden state goes through a projection next: it is written before projection, and to no sequence.
+override PROJECTED: bool = false;
+
+// A unit's part of the state.
+struct Unit {
+    h: f32,
+    c: f32,
+}
+
+// Where the sums of an invocation's units start. `bias` is where the folded biases are.
+fn first_sums(bias: u32, unit: u32) -> vec4<f32> {
+    if GATES == 1u {
+        if HOISTED {
+            return vec4<f32>();
+        }
+        let last = shape.hidden_size - 1u;
+        return vec4<f32>(
+            weights[bias + min(unit, last)].x,
+            weights[bias + min(unit + UNITS, last)].x,
+            weights[bias + min(unit + 2u * UNITS, last)].x,
+            weights[bias + min(unit + 3u * UNITS, last)].x,
+        );
+    }
+    let start = weights[bias + unit];
+    if !HOISTED {
+        return start;
+    }
+    if GATES == 3u {
+        return vec4<f32>(0.0, 0.0, start.w, 0.0);
+    }
+    return vec4<f32>();
+}
+
+// Columns of a unit's gates, or of four units, in a matrix of G*H columns.
+fn columns_of(unit: u32) -> vec4<u32> {
+    let units = shape.hidden_size;
+    if GATES == 1u {
+        return spread(unit, units);
+    }
+    return vec4<u32>(unit) + units * vec4<u32>(0u, 1u, 2u, select(0u, 3u, GATES == 4u));
+}
+
+// The new state of one unit of one row.
+fn next_of(index: u32, row: u32, unit: u32, step: u32, sums: vec4<f32>, h: f32) -> f32 {
+    var total = sums;
+    if HOISTED {
+        let at = gates_of(index, row, step) + unit;
+        let units = shape.hidden_size;
+        total.x += gates[at];
+        if GATES > 1u {
+            total.y += gates[at + units];
+        }
+        if GATES == 3u {
+            total.w = gates[at + 2u * units];
+        }
+        if GATES == 4u {
+            total.z += gates[at + 2u * units];
+            total.w += gates[at + 3u * units];
+        }
+    }
+    var previous = Unit(h, 0.0);
+    let at = (index * shape.rows + row) * shape.hidden_size + unit;
+    if HAS_CELL_STATE {
+        previous.c = cell_state[at];
+    }
+    let next = cell(total, previous);
+    if HAS_CELL_STATE {
+        cell_state[at] = next.c;
+    }
+    return next.h;
+}

@@ -1,0 +1,204 @@
+//! The size of each buffer, and the chunk of time steps that is computed at once.
+
+use super::tiling::Tiling;
+use super::{Kind, Request, Strategy, cost, small};
+use crate::Error;
+use crate::gpu::kernel::Shape;
+
+/// vec4s that hold so many floats.
+pub(in crate::gpu) fn quads(floats: usize) -> usize {
+    floats.div_ceil(4)
+}
+
+/// The size of each buffer in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::gpu) struct Bytes {
+    /// `[N, T, quads of I]`.
+    pub(in crate::gpu) input: u64,
+    /// `[N, T, D*H_out]`, of the last layer.
+    pub(in crate::gpu) output: u64,
+    /// `[N, T, D, quads of H_out]`, of each of the two between which the layers of a stack alternate.
+    pub(in crate::gpu) between: [u64; 2],
+    /// `[chunk, D, N, G*H]`: the input products of a chunk.
+    pub(in crate::gpu) gates: u64,
+    /// `[L*D, N, quads of H_out]`, of each of the two between which the steps alternate.
+    pub(in crate::gpu) hidden: u64,
+    /// `[L*D, N, H]`, if the cell has one.
+    pub(in crate::gpu) cell: u64,
+    /// `[L*D, N, quads of H]`, if a projection is a dispatch of its own.
+    pub(in crate::gpu) unprojected: u64,
+    /// `[N]`.
+    pub(in crate::gpu) lengths: u64,
+    /// One `Moment` for each dispatch, at multiples of the alignment.
+    pub(in crate::gpu) moments: u64,
+    /// From the host: input, lengths, h_0, c_0.
+    pub(in crate::gpu) upload: u64,
+    /// To the host: output, h_n, c_n.
+    pub(in crate::gpu) download: u64,
+    /// Steps of a chunk; T where nothing is computed ahead.
+    pub(in crate::gpu) chunk: u32,
+}
+
+impl Bytes {
+    /// The sizes for a request, if the limits allow them.
+    pub(super) fn fitting(
+        request: &Request<'_>,
+        strategy: Strategy,
+        tilings: &[(Kind, Tiling)],
+    ) -> Result<Self, Error> {
+        let mut bytes = Bytes::without_chunk(request, strategy);
+        bytes.chunk = small(request.steps);
+        if strategy.is_hoisted() {
+            bytes.chunk = bytes.chunk_steps(request, strategy, tilings)?;
+            bytes.gates = u64::from(bytes.chunk) * gates_of_a_step(request);
+        }
+        bytes.moments = dispatches_at_most(request, strategy, bytes.chunk)
+            .saturating_mul(u64::from(request.capabilities.min_uniform_buffer_offset_alignment));
+        bytes.check(request)?;
+        Ok(bytes)
+    }
+
+    /// Where lengths, h_0 and c_0 start in the upload buffer, behind the input.
+    pub(in crate::gpu) fn upload_offsets(&self) -> [u64; 3] {
+        [self.input, self.input + self.lengths, self.input + self.lengths + self.hidden]
+    }
+
+    /// Where h_n and c_n start in the download buffer, behind the output.
+    pub(in crate::gpu) fn download_offsets(&self) -> [u64; 2] {
+        [self.output, self.output + self.hidden]
+    }
+
+    /// What the budget counts: all that is neither weights, input, output nor state.
+    pub(in crate::gpu) fn workspace(&self) -> u64 {
+        let [first, second] = self.between;
+        [first, second, self.gates, self.unprojected, self.moments].into_iter().fold(0, u64::saturating_add)
+    }
+
+    /// Name and size of each buffer, as [`Workspace`](crate::gpu::workspace) makes them: one of 16 bytes stands in for
+    /// one that is not needed.
+    pub(super) fn buffers(&self, parts: usize) -> Vec<(&'static str, u64)> {
+        let made = |bytes: u64| bytes.max(16);
+        let [first, second] = self.between;
+        vec![
+            ("input", made(self.input)),
+            ("output", made(self.output)),
+            ("the sequence between layers", made(first) + made(second)),
+            ("gates", made(self.gates)),
+            ("hidden state", 2 * made(self.hidden)),
+            ("cell state", made(self.cell)),
+            ("hidden state before projection", made(self.unprojected)),
+            ("lengths", made(self.lengths)),
+            ("dispatches' parameters", self.moments),
+            ("sizes", (size_of::<Shape>() * parts) as u64),
+            ("upload", self.upload),
+            ("download", self.download),
+        ]
+    }
+
+    fn without_chunk(request: &Request<'_>, strategy: Strategy) -> Self {
+        let Request { config, rows, steps, .. } = *request;
+        let states = config.num_layers * config.directions();
+        let floats =
+            |sizes: [usize; 4]| sizes.iter().fold(4u64, |bytes, &size| bytes.saturating_mul(size as u64));
+        let input = floats([rows, steps, 4, quads(config.input_size)]);
+        let output = floats([rows, steps, 1, config.output_size()]);
+        let h_out = 4 * quads(config.hidden_output_size());
+        let layer_by_layer = config.bidirectional || strategy.is_hoisted();
+        let between = |layers: usize| {
+            if layer_by_layer && config.num_layers > layers {
+                floats([rows, steps, config.directions(), h_out])
+            } else {
+                0
+            }
+        };
+        let hidden = floats([states, rows, 1, h_out]);
+        let cell =
+            if config.cell.has_cell_state() { floats([states, rows, 1, config.hidden_size]) } else { 0 };
+        let lengths = floats([rows, 1, 1, 1]);
+        let apart = config.proj_size > 0 && strategy != Strategy::Scan;
+        let sum = |sizes: [u64; 4]| sizes.into_iter().fold(0, u64::saturating_add);
+        Bytes {
+            input,
+            output,
+            between: [between(1), between(2)],
+            hidden,
+            cell,
+            unprojected: if apart { floats([states, rows, 4, quads(config.hidden_size)]) } else { 0 },
+            lengths,
+            upload: sum([input, lengths, hidden, cell]),
+            download: sum([output, hidden, cell, 0]),
+            ..Bytes::default()
+        }
+    }
+
+    /// As many steps as keep the gates inside the budget and the limits, and a dispatch inside a watchdog's patience.
+    fn chunk_steps(
+        &self,
+        request: &Request<'_>,
+        strategy: Strategy,
+        tilings: &[(Kind, Tiling)],
+    ) -> Result<u32, Error> {
+        let capabilities = request.capabilities;
+        let one = gates_of_a_step(request).max(1);
+        let left = request.budget.saturating_sub(self.workspace());
+        let limit = capabilities.max_storage_buffer_binding_size.min(capabilities.max_buffer_size).min(left);
+        if one > limit {
+            return Err(Error::TooLarge {
+                what: "bytes of one step's input products".into(),
+                needed: one,
+                limit,
+            });
+        }
+        let patient = cost::patient_steps(request, strategy, tilings);
+        Ok(small(request.steps).min(u32::try_from(limit / one).unwrap_or(u32::MAX)).min(patient).max(1))
+    }
+
+    fn check(&self, request: &Request<'_>) -> Result<(), Error> {
+        let capabilities = request.capabilities;
+        // Kernels count floats in 32 bits.
+        let countable = 4 * u64::from(u32::MAX);
+        let buffer = capabilities.max_buffer_size.min(countable);
+        let binding = capabilities.max_storage_buffer_binding_size.min(buffer);
+        let index = u64::from(u32::MAX);
+        let all = [
+            ("batch rows", request.rows as u64, index),
+            ("steps", request.steps as u64, index),
+            ("bytes of input", self.input, binding),
+            ("bytes of output", self.output, binding),
+            ("bytes of hidden state", self.hidden, binding),
+            ("bytes of cell state", self.cell.max(self.unprojected), binding),
+            ("bytes of the sequence between two layers", self.between[0], binding),
+            ("bytes of lengths", self.lengths, binding),
+            ("bytes of dispatches' parameters", self.moments, buffer.min(index)),
+            ("bytes of input and state to upload", self.upload, buffer),
+            ("bytes of output and state to read back", self.download, buffer),
+            ("bytes of workspace", self.workspace(), request.budget),
+        ];
+        match all.into_iter().find(|&(_, needed, limit)| needed > limit) {
+            Some((what, needed, limit)) => Err(Error::TooLarge { what: what.into(), needed, limit }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Bytes of the input products of one step.
+fn gates_of_a_step(request: &Request<'_>) -> u64 {
+    let config = request.config;
+    let columns = config.directions() * config.cell.gates() * config.hidden_size;
+    4u64.saturating_mul(request.rows as u64).saturating_mul(columns as u64)
+}
+
+/// Dispatches at most: not every one of them touches every part of the weights.
+fn dispatches_at_most(request: &Request<'_>, strategy: Strategy, chunk: u32) -> u64 {
+    let Request { config, steps, .. } = *request;
+    let (layers, steps) = (config.num_layers as u64, steps as u64);
+    let kernels = 1 + u64::from(config.proj_size > 0);
+    let chunks = steps.div_ceil(u64::from(chunk.max(1)));
+    let dispatches = match strategy {
+        Strategy::Scan => layers.saturating_mul(2 * chunks),
+        Strategy::ProjectStep => layers.saturating_mul(chunks + steps.saturating_mul(kernels)),
+        Strategy::Auto | Strategy::Step if config.bidirectional => steps.saturating_mul(layers * kernels),
+        Strategy::Auto | Strategy::Step => (steps + layers - 1).saturating_mul(kernels),
+    };
+    dispatches.saturating_mul(request.parts.len() as u64)
+}

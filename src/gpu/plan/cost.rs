@@ -1,0 +1,170 @@
+//! What a plan is expected to take. The figures are coarse; they only have to put the strategies into the right order.
+//!
+//! A dispatch costs its launch and then, for each wave of workgroups (as many as there are cores), the multiply-adds of one
+//! workgroup over the rate of a core. A core's rate grows with the rows of an invocation, since each weight that is loaded
+//! serves all of them, until arithmetic is the limit. `scan` pays a barrier a step instead of a launch, and its cores are
+//! as many as there are workgroups of rows. Bytes count where they are the limit: one row's rate is that of loading the
+//! weights.
+
+use super::tiling::Tiling;
+use super::{Bytes, Kind, Request, Strategy};
+use crate::gpu::Capabilities;
+
+/// What a kind of adapter can do.
+struct Machine {
+    /// Workgroups that run at once.
+    cores: f64,
+    /// Microseconds between two dispatches of a pass.
+    launch_us: f64,
+    /// Microseconds that a step of `scan` takes beside its arithmetic.
+    barrier_us: f64,
+    /// Multiply-adds per microsecond of one core, with 1, 2, 4 and 8 rows; of one row from workgroup memory.
+    rates: [f64; 4],
+    one_row_in_scan: f64,
+}
+
+/// lavapipe on one core of a recent x86-64 server, measured: 4.2 to 15 GFLOP/s on two cores, 20 µs a launch.
+const SOFTWARE: Machine = Machine {
+    cores: 1.0,
+    launch_us: 20.0,
+    barrier_us: 3.0,
+    rates: [1050.0, 1700.0, 3000.0, 3700.0],
+    one_row_in_scan: 770.0,
+};
+
+/// A middling GPU, estimated: 50 GB/s of weights and 100 GFLOP/s for each of 16 cores, 5 µs between dependent dispatches.
+const HARDWARE: Machine = Machine {
+    cores: 16.0,
+    launch_us: 5.0,
+    barrier_us: 1.0,
+    rates: [12_500.0, 25_000.0, 50_000.0, 50_000.0],
+    one_row_in_scan: 12_500.0,
+};
+
+/// A slow integrated GPU, estimated, for what one dispatch may hold: 20 GFLOP/s in all, on eight cores.
+const SLOW_MULTIPLY_ADDS_PER_US: f64 = 10_000.0;
+const SLOW_CORES: f64 = 8.0;
+/// Half of the two seconds after which drivers give up.
+const PATIENCE_US: f64 = 1e6;
+
+impl Machine {
+    fn of(capabilities: &Capabilities) -> Machine {
+        if capabilities.software {
+            Machine { cores: f64::from(capabilities.cores), ..SOFTWARE }
+        } else {
+            HARDWARE
+        }
+    }
+
+    fn rate(&self, rows: u32) -> f64 {
+        self.rates[(rows.max(1).ilog2() as usize).min(3)]
+    }
+
+    /// `tiles` workgroups of `work` multiply-adds each.
+    fn dispatch_us(&self, tiles: f64, work: f64, rate: f64) -> f64 {
+        self.launch_us + (tiles / self.cores).ceil().max(1.0) * work / rate
+    }
+}
+
+/// Microseconds that a forward pass is expected to take on the device, upload and readback aside.
+pub(super) fn expected_us(
+    request: &Request<'_>,
+    strategy: Strategy,
+    tilings: &[(Kind, Tiling)],
+    bytes: &Bytes,
+) -> f64 {
+    let machine = Machine::of(request.capabilities);
+    let tiling = |kind| tilings.iter().find(|(of, _)| *of == kind).map(|(_, tiling)| *tiling);
+    let layers = 0..request.config.num_layers;
+    let steps = request.steps as f64;
+    match strategy {
+        Strategy::Auto | Strategy::Step => {
+            let Some(step) = tiling(Kind::Step) else { return f64::INFINITY };
+            let one: f64 = layers
+                .map(|layer| step_us(&machine, request, step, inputs(request, layer)) - machine.launch_us)
+                .sum();
+            // On a diagonal the layers share a launch.
+            let launches = if request.config.bidirectional { request.config.num_layers as f64 } else { 1.0 };
+            steps * (one + launches * machine.launch_us) + projection_us(&machine, request)
+        }
+        Strategy::ProjectStep => {
+            let Some(step) = tiling(Kind::Step) else { return f64::INFINITY };
+            let one = step_us(&machine, request, step, 0.0);
+            layers.map(|layer| ahead_us(&machine, request, layer, bytes) + steps * one).sum::<f64>()
+                + projection_us(&machine, request)
+        }
+        Strategy::Scan => {
+            let Some(scan) = tiling(Kind::Scan) else { return f64::INFINITY };
+            let one = scan_step_us(request, scan);
+            layers
+                .map(|layer| ahead_us(&machine, request, layer, bytes) + machine.launch_us + steps * one)
+                .sum()
+        }
+    }
+}
+
+/// One step of a layer's directions in a dispatch, over `inputs` inputs beside the hidden state.
+fn step_us(machine: &Machine, request: &Request<'_>, tiling: Tiling, inputs: f64) -> f64 {
+    let config = request.config;
+    let each = if config.cell.gates() == 1 { 4.0 } else { 1.0 };
+    let units = f64::from(tiling.units) * each;
+    let tiles = (config.hidden_size as f64 / units).ceil()
+        * (request.rows as f64 / f64::from(tiling.rows)).ceil()
+        * config.directions() as f64;
+    let columns = units.min(config.hidden_size as f64) * config.cell.gates() as f64;
+    let work = columns * f64::from(tiling.rows) * (inputs + config.hidden_output_size() as f64);
+    machine.dispatch_us(tiles, work, machine.rate(tiling.rows))
+}
+
+/// The input products of a layer.
+fn ahead_us(machine: &Machine, request: &Request<'_>, layer: usize, bytes: &Bytes) -> f64 {
+    let config = request.config;
+    let columns = (config.cell.gates() * config.hidden_size * config.directions()) as f64;
+    let rows = request.rows as f64 * request.steps as f64;
+    let chunks = (request.steps as f64 / f64::from(bytes.chunk.max(1))).ceil();
+    let rate = machine.rate(if rows >= 8.0 { 8 } else { 1 });
+    chunks * machine.launch_us + columns * rows * inputs(request, layer) / (rate * machine.cores)
+}
+
+/// One step of `scan`.
+pub(super) fn scan_step_us(request: &Request<'_>, tiling: Tiling) -> f64 {
+    let machine = Machine::of(request.capabilities);
+    let config = request.config;
+    let rows = f64::from(tiling.rows);
+    let groups = (request.rows as f64 / rows).ceil() * config.directions() as f64;
+    let columns = (config.cell.gates() * config.hidden_size) as f64;
+    let projected = (config.proj_size * config.hidden_size) as f64;
+    let work = rows * (columns * config.hidden_output_size() as f64 + projected);
+    let rate = if tiling.rows == 1 { machine.one_row_in_scan } else { machine.rate(tiling.rows) };
+    (groups / machine.cores).ceil() * (work / rate + machine.barrier_us)
+}
+
+/// The projections of all steps and layers, where they are dispatches of their own.
+fn projection_us(machine: &Machine, request: &Request<'_>) -> f64 {
+    if request.config.proj_size == 0 {
+        return 0.0;
+    }
+    (request.steps * request.config.num_layers) as f64 * machine.launch_us
+}
+
+fn inputs(request: &Request<'_>, layer: usize) -> f64 {
+    request.config.layer_input_size(layer) as f64
+}
+
+/// Steps that one dispatch may take even on a slow GPU.
+pub(super) fn patient_steps(request: &Request<'_>, strategy: Strategy, tilings: &[(Kind, Tiling)]) -> u32 {
+    let config = request.config;
+    let columns = (config.cell.gates() * config.hidden_size) as f64;
+    let widest = (0..config.num_layers).map(|layer| inputs(request, layer)).fold(0.0, f64::max);
+    let ahead = columns * (config.directions() * request.rows) as f64 * widest / SLOW_MULTIPLY_ADDS_PER_US;
+    let scan = tilings.iter().find(|(kind, _)| *kind == Kind::Scan).map_or(0.0, |(_, tiling)| {
+        let rows = f64::from(tiling.rows);
+        let groups = (request.rows as f64 / rows).ceil() * config.directions() as f64;
+        let work = rows * columns * config.hidden_output_size() as f64;
+        (groups / SLOW_CORES).ceil() * work / (SLOW_MULTIPLY_ADDS_PER_US / SLOW_CORES)
+    });
+    let longest = if strategy == Strategy::Scan { ahead.max(scan) } else { ahead };
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped first")]
+    let steps = (PATIENCE_US / longest.max(1e-3)).clamp(1.0, f64::from(u32::MAX)) as u32;
+    steps
+}

@@ -1,0 +1,223 @@
+//! The dispatches of a plan, in order.
+
+use std::ops::Range;
+
+use super::tiling::Tiling;
+use super::{Plan, Request, Strategy, small};
+use crate::gpu::kernel::Moment;
+use crate::{Config, Error};
+
+/// One dispatch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::gpu) struct Dispatch {
+    pub(in crate::gpu) kind: Kind,
+    /// Which buffer of weights it reads.
+    pub(in crate::gpu) part: usize,
+    pub(in crate::gpu) moment: Moment,
+    /// The sequence that is read and the one that is written.
+    pub(in crate::gpu) input: Sequence,
+    pub(in crate::gpu) output: Sequence,
+    /// Which of the two hidden buffers is read; the other one is written.
+    pub(in crate::gpu) parity: usize,
+    pub(in crate::gpu) grid: [u32; 3],
+}
+
+/// The kernel of a dispatch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(in crate::gpu) enum Kind {
+    /// The input products of a chunk of steps.
+    Project,
+    /// One step.
+    Step,
+    /// The projection of one step's hidden state.
+    Projection,
+    /// A chunk of steps.
+    Scan,
+}
+
+/// A buffer `[N, T, …]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(in crate::gpu) enum Sequence {
+    Input,
+    /// Between layers: one of two.
+    Between(usize),
+    Output,
+}
+
+/// Lists the dispatches of a plan.
+pub(super) fn list(plan: &mut Plan, request: &Request<'_>, tilings: &[(Kind, Tiling)]) -> Result<(), Error> {
+    let list = List { request, tilings };
+    let layers = request.config.num_layers;
+    if plan.strategy.is_hoisted() {
+        for layer in 0..layers {
+            list.hoisted_layer(plan, layer)?;
+        }
+    } else if request.config.bidirectional {
+        for layer in 0..layers {
+            for step in 0..request.steps {
+                list.step(plan, layer..layer + 1, step, 0, None)?;
+            }
+            plan.final_parity.push((layer + request.steps) % 2);
+        }
+    } else {
+        for diagonal in 0..request.steps + layers - 1 {
+            let first = (diagonal + 1).saturating_sub(request.steps);
+            list.step(plan, first..layers.min(diagonal + 1), diagonal - first, 0, Some(()))?;
+        }
+        plan.final_parity = (0..layers).map(|layer| (layer + request.steps) % 2).collect();
+    }
+    Ok(())
+}
+
+struct List<'a> {
+    request: &'a Request<'a>,
+    tilings: &'a [(Kind, Tiling)],
+}
+
+impl List<'_> {
+    /// One layer of `project-step` or `scan`, chunk by chunk.
+    fn hoisted_layer(&self, plan: &mut Plan, layer: usize) -> Result<(), Error> {
+        let (steps, chunk) = (self.request.steps, plan.bytes.chunk as usize);
+        let rows = self.request.rows;
+        let mut chunks = 0;
+        for start in (0..steps).step_by(chunk) {
+            let count = chunk.min(steps - start);
+            let moment = |first| Moment {
+                first,
+                step: small(start),
+                count: small(count),
+                chunk: small(start),
+                output_stride: self.stride(layer),
+                diagonal: 0,
+            };
+            let columns = self.request.config.cell.gates() * self.request.config.hidden_size;
+            let whole =
+                Whole { layers: layer..layer + 1, parity: chunks % 2, sequences: self.sequences(layer) };
+            self.push(plan, Kind::Project, &whole, columns, count.saturating_mul(rows), &moment)?;
+            if plan.strategy == Strategy::Scan {
+                self.push(plan, Kind::Scan, &whole, 1, rows, &moment)?;
+            } else {
+                for step in start..start + count {
+                    self.step(plan, layer..layer + 1, step, start, None)?;
+                }
+            }
+            chunks += 1;
+        }
+        plan.final_parity.push(if plan.strategy == Strategy::Scan { chunks } else { layer + steps } % 2);
+        Ok(())
+    }
+
+    /// One step of neighbouring layers: the lowest does `step`, each above it, on a diagonal, one less.
+    fn step(
+        &self,
+        plan: &mut Plan,
+        layers: Range<usize>,
+        step: usize,
+        chunk: usize,
+        diagonal: Option<()>,
+    ) -> Result<(), Error> {
+        let (config, d) = (self.request.config, self.request.config.directions());
+        let first_layer = layers.start;
+        let last = config.num_layers - 1;
+        let sequences = if diagonal.is_some() {
+            (Sequence::Input, Sequence::Output)
+        } else {
+            self.sequences(first_layer)
+        };
+        // Neighbouring layers on a diagonal differ by one in both layer and step, so all of them read the same buffer.
+        let whole = Whole { parity: (first_layer + step) % 2, sequences, layers };
+        let moment = |first: u32| {
+            let layer = first as usize / d;
+            // On a diagonal only the last layer's hidden state goes into a sequence.
+            let stride = if diagonal.is_some() { self.stride(last) } else { self.stride(first_layer) };
+            Moment {
+                first,
+                step: small(first_layer + step - layer),
+                count: 1,
+                chunk: small(chunk),
+                output_stride: stride,
+                diagonal: u32::from(diagonal.is_some()),
+            }
+        };
+        self.push(plan, Kind::Step, &whole, config.hidden_size, self.request.rows, &moment)?;
+        if config.proj_size > 0 {
+            self.push(plan, Kind::Projection, &whole, config.proj_size, self.request.rows, &moment)?;
+        }
+        Ok(())
+    }
+
+    /// A dispatch for each part of the weights that the layers' directions are in.
+    fn push(
+        &self,
+        plan: &mut Plan,
+        kind: Kind,
+        whole: &Whole,
+        columns: usize,
+        rows: usize,
+        moment: &impl Fn(u32) -> Moment,
+    ) -> Result<(), Error> {
+        let d = self.request.config.directions();
+        let wanted = whole.layers.start * d..whole.layers.end * d;
+        for (part, weights) in self.request.parts.iter().enumerate() {
+            let first = wanted.start.max(weights.indices.start);
+            let end = wanted.end.min(weights.indices.end);
+            if first >= end {
+                continue;
+            }
+            let (input, output) = whole.sequences;
+            plan.dispatches.push(Dispatch {
+                kind,
+                part,
+                moment: moment(small(first)),
+                input,
+                output,
+                parity: whole.parity,
+                grid: self.grid(kind, columns, rows, end - first)?,
+            });
+        }
+        Ok(())
+    }
+
+    /// What a layer reads and writes where layers run one after the other.
+    fn sequences(&self, layer: usize) -> (Sequence, Sequence) {
+        let input = if layer == 0 { Sequence::Input } else { Sequence::Between((layer - 1) % 2) };
+        let last = layer + 1 == self.request.config.num_layers;
+        (input, if last { Sequence::Output } else { Sequence::Between(layer % 2) })
+    }
+
+    /// Floats of a direction's vector in the sequence that a layer writes: dense for the caller, else whole quads.
+    fn stride(&self, layer: usize) -> u32 {
+        let Config { num_layers, .. } = *self.request.config;
+        let size = self.request.config.hidden_output_size();
+        small(if layer + 1 == num_layers { size } else { 4 * super::quads(size) })
+    }
+
+    /// Tiles of columns and rows, folded over x and y, and the indices along z.
+    fn grid(&self, kind: Kind, columns: usize, rows: usize, indices: usize) -> Result<[u32; 3], Error> {
+        let tiling = self.tilings.iter().find(|(of, _)| *of == kind).map(|(_, tiling)| *tiling);
+        let Tiling { units, rows: tile_rows } = tiling.unwrap_or(Tiling { units: 1, rows: 1 });
+        let each = match kind {
+            Kind::Project | Kind::Projection => 4,
+            Kind::Step if self.request.config.cell.gates() == 1 => 4,
+            Kind::Step | Kind::Scan => 1,
+        };
+        let tiles = columns.div_ceil(units as usize * each) as u64 * rows.div_ceil(tile_rows as usize) as u64;
+        let side = u64::from(self.request.capabilities.max_compute_workgroups_per_dimension);
+        let z = indices as u64;
+        // Scan has its rows along x alone: there are never that many.
+        let most = if kind == Kind::Scan { side } else { side * side };
+        if tiles > most || z > side {
+            let (needed, limit) = if z > side { (z, side) } else { (tiles, most) };
+            return Err(Error::TooLarge { what: "workgroups of one dispatch".into(), needed, limit });
+        }
+        let y = tiles.div_ceil(side);
+        Ok([tiles.div_ceil(y), y, z].map(|side| u32::try_from(side).unwrap_or(u32::MAX)))
+    }
+}
+
+/// What the dispatches for the parts of the weights share.
+struct Whole {
+    layers: Range<usize>,
+    parity: usize,
+    sequences: (Sequence, Sequence),
+}

@@ -1,0 +1,39 @@
+//! Weights in as few buffers as the limits allow.
+
+use std::ops::Range;
+
+use crate::gpu::{Capabilities, pack};
+use crate::{Config, Error};
+
+/// The indices (layer * D + direction) whose weights share a buffer, and its size in bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::gpu) struct Part {
+    pub(in crate::gpu) indices: Range<usize>,
+    pub(in crate::gpu) bytes: u64,
+}
+
+/// Cuts the weights into parts.
+///
+/// # Errors
+///
+/// [`Error::TooLarge`] if one direction of a layer is too large for a buffer of its own.
+pub(in crate::gpu) fn parts(config: &Config, capabilities: &Capabilities) -> Result<Vec<Part>, Error> {
+    let limit = capabilities.max_storage_buffer_binding_size.min(capabilities.max_buffer_size);
+    let mut parts: Vec<Part> = Vec::new();
+    for index in 0..config.num_layers * config.directions() {
+        let layer = index / config.directions();
+        let bytes = 16 * pack::vec4s(config, layer) as u64;
+        if bytes > limit {
+            let what = format!("bytes of weights of one direction of layer {layer}");
+            return Err(Error::TooLarge { what, needed: bytes, limit });
+        }
+        match parts.last_mut() {
+            Some(part) if part.bytes + bytes <= limit => {
+                part.indices.end = index + 1;
+                part.bytes += bytes;
+            }
+            _ => parts.push(Part { indices: index..index + 1, bytes }),
+        }
+    }
+    Ok(parts)
+}

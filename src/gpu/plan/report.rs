@@ -1,0 +1,258 @@
+//! A plan for people and programs to read.
+
+use std::fmt;
+
+use super::{Dispatch, Kind, Plan, Request, Strategy, parts};
+use crate::gpu::{Capabilities, pack};
+use crate::{Config, Error, LayerOptions};
+
+/// What a forward pass does on a GPU: every dispatch and every buffer.
+///
+/// ```
+/// use wgpu_rnn::{Capabilities, Config, LayerOptions, PlanReport, Strategy};
+///
+/// let config = Config::lstm(80, 256).num_layers(2);
+/// let options = LayerOptions::default().strategy(Strategy::Scan);
+/// let plan = PlanReport::new(&config, 8, 200, &Capabilities::default(), &options)?;
+/// assert_eq!(plan.dispatch_count(), 4); // an input product and a scan for each layer
+/// println!("{plan}");
+/// # Ok::<(), wgpu_rnn::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct PlanReport {
+    /// The strategy: the one asked for, or the planner's choice.
+    pub strategy: Strategy,
+    /// N, as many rows as go at once; the batch goes in pieces of these if that is less.
+    pub rows: usize,
+    /// T.
+    pub steps: usize,
+    /// Steps whose input products are computed at once; T where none are computed ahead.
+    pub chunk: usize,
+    /// What the cost model expects of the dispatches, in microseconds. Coarse: it only orders the strategies.
+    pub expected_us: f64,
+    /// Bytes beyond weights, input, output and state.
+    pub workspace_bytes: u64,
+    /// Name and bytes of each buffer on the GPU, those of the host's side included.
+    pub buffers: Vec<(&'static str, u64)>,
+    /// The dispatches in order; neighbours that differ in the step alone stand together.
+    pub dispatches: Vec<DispatchReport>,
+}
+
+/// Dispatches of one kernel with one grid.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct DispatchReport {
+    /// The kernel's entry point.
+    pub kernel: &'static str,
+    /// Times that it is dispatched in a row, a step later each time.
+    pub times: usize,
+    /// The lowest layer that takes part, and how many layers' directions do.
+    pub layer: usize,
+    /// Directions, of one or more layers: the grid's z.
+    pub directions: usize,
+    /// The first step.
+    pub step: usize,
+    /// Steps that one dispatch does.
+    pub steps: usize,
+    /// Workgroups along x, y and z.
+    pub grid: [u32; 3],
+    /// Invocations of a workgroup.
+    pub invocations: u32,
+    /// Rows of an invocation.
+    pub rows: u32,
+    /// Names and values of the kernel's overrides.
+    pub overrides: Vec<(&'static str, f64)>,
+    /// Bytes of workgroup memory.
+    pub workgroup_bytes: u64,
+    /// Bytes of weights that one dispatch reads, at least.
+    pub weight_bytes: u64,
+    /// Bytes of vectors (input, state, gates) that one dispatch reads, and of those that it writes.
+    pub read_bytes: u64,
+    /// See `read_bytes`.
+    pub written_bytes: u64,
+}
+
+impl PlanReport {
+    /// Plans a forward pass of `rows` rows and `steps` steps. No GPU is needed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`], [`Error::NoSteps`]; [`Error::TooLarge`] if not even one row fits the limits.
+    pub fn new(
+        config: &Config,
+        rows: usize,
+        steps: usize,
+        capabilities: &Capabilities,
+        options: &LayerOptions,
+    ) -> Result<Self, Error> {
+        config.validate()?;
+        if steps == 0 {
+            return Err(Error::NoSteps);
+        }
+        let parts = parts(config, capabilities)?;
+        let mut request = Request {
+            config,
+            parts: &parts,
+            rows: rows.max(1),
+            steps,
+            capabilities,
+            budget: options.budget,
+            bounds_checks: options.bounds_checks,
+        };
+        request.rows = Plan::rows_at_once(&request, options.strategy)?;
+        let plan = Plan::new(&request, options.strategy)?;
+        Ok(PlanReport {
+            strategy: plan.strategy,
+            rows: request.rows,
+            steps,
+            chunk: plan.bytes.chunk as usize,
+            expected_us: plan.expected_us,
+            workspace_bytes: plan.bytes.workspace(),
+            buffers: buffers(&plan, &request),
+            dispatches: dispatches(&plan, &request),
+        })
+    }
+
+    /// Dispatches in all.
+    pub fn dispatch_count(&self) -> usize {
+        self.dispatches.iter().map(|dispatch| dispatch.times).sum()
+    }
+
+    /// Bytes of all buffers.
+    pub fn bytes(&self) -> u64 {
+        self.buffers.iter().map(|(_, bytes)| bytes).sum()
+    }
+}
+
+fn buffers(plan: &Plan, request: &Request<'_>) -> Vec<(&'static str, u64)> {
+    let weights = request.parts.iter().map(|part| part.bytes).sum();
+    let all = [("weights", weights)].into_iter().chain(plan.bytes.buffers(request.parts.len()));
+    all.filter(|(_, bytes)| *bytes > 0).collect()
+}
+
+fn dispatches(plan: &Plan, request: &Request<'_>) -> Vec<DispatchReport> {
+    let mut reports: Vec<DispatchReport> = Vec::new();
+    // A projection stands between two steps: what repeats is the kernel before last, too.
+    for dispatch in &plan.dispatches {
+        let report = report(plan, request, dispatch);
+        let back = if request.config.proj_size > 0 { 2 } else { 1 };
+        let near = reports.len().saturating_sub(back);
+        match reports[near..].iter_mut().find(|before| before.goes_on(&report)) {
+            Some(before) => before.times += 1,
+            None => reports.push(report),
+        }
+    }
+    reports
+}
+
+impl DispatchReport {
+    /// Whether `next` is the same a step later.
+    fn goes_on(&self, next: &DispatchReport) -> bool {
+        let expected = self.step + self.times * self.steps;
+        next.steps == 1
+            && *self == DispatchReport { times: self.times, step: self.step, ..next.clone() }
+            && next.step == expected
+    }
+}
+
+fn report(plan: &Plan, request: &Request<'_>, dispatch: &Dispatch) -> DispatchReport {
+    let config = request.config;
+    let d = config.directions();
+    let (first, directions) = (dispatch.moment.first as usize, dispatch.grid[2] as usize);
+    let variant = plan.variant(dispatch.kind);
+    let (rows, steps) = (request.rows as u64, u64::from(dispatch.moment.count));
+    let (h, h_out) = (config.hidden_size as u64, config.hidden_output_size() as u64);
+    let gates = config.cell.gates() as u64 * h;
+    let state = h_out + if config.cell.has_cell_state() { h } else { 0 };
+    let mut sums = [0; 3];
+    for index in first..first + directions {
+        let quads = pack::input_quads(config, index / d) as u64;
+        let of_hidden = 16 * gates * h_out.div_ceil(4);
+        let projection = 16 * config.proj_size as u64 * h.div_ceil(4);
+        let inputs = 16 * quads;
+        let hoisted = plan.strategy.is_hoisted();
+        let (weights, read, written) = match dispatch.kind {
+            Kind::Project => (gates * inputs, steps * inputs, steps * 4 * gates),
+            Kind::Step if hoisted => (of_hidden, 4 * (gates + state), 4 * (state + h_out)),
+            Kind::Step => (gates * inputs + of_hidden, inputs + 4 * state, 4 * (state + h_out)),
+            Kind::Projection => (projection, 4 * h, 8 * h_out),
+            Kind::Scan => {
+                ((of_hidden + projection) * steps, 4 * (steps * (gates + h) + h_out), 4 * steps * (h + h_out))
+            }
+        };
+        sums = [sums[0] + weights, sums[1] + rows * read, sums[2] + rows * written];
+    }
+    let [weight_bytes, read_bytes, written_bytes] = sums;
+    DispatchReport {
+        kernel: variant.map_or("", |variant| variant.entry_point()),
+        times: 1,
+        layer: first / d,
+        directions,
+        step: dispatch.moment.step as usize,
+        steps: dispatch.moment.count as usize,
+        grid: dispatch.grid,
+        invocations: variant.map_or(0, |variant| variant.tiling().units),
+        rows: variant.map_or(0, |variant| variant.tiling().rows),
+        overrides: variant.map_or_else(Vec::new, |variant| variant.overrides()),
+        workgroup_bytes: variant.map_or(0, |variant| variant.workgroup_bytes()),
+        weight_bytes,
+        read_bytes,
+        written_bytes,
+    }
+}
+
+/// A line for the plan, then its dispatches and its buffers as tables.
+impl fmt::Display for PlanReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "strategy {}, {} rows at once, {} steps in chunks of {}: {} dispatches, about {:.0} us",
+            self.strategy,
+            self.rows,
+            self.steps,
+            self.chunk,
+            self.dispatch_count(),
+            self.expected_us
+        )?;
+        writeln!(
+            f,
+            "{:>7}  {:<10}  {:>5}  {:>10}  {:>6}  {:>6}  {:>16}  {:>9}  {:>9}  {:>9}  {:>9}  {:>9}",
+            "times",
+            "kernel",
+            "layer",
+            "directions",
+            "step",
+            "steps",
+            "grid",
+            "workgroup",
+            "memory",
+            "weights",
+            "read",
+            "written"
+        )?;
+        for dispatch in &self.dispatches {
+            let [x, y, z] = dispatch.grid;
+            writeln!(
+                f,
+                "{:>7}  {:<10}  {:>5}  {:>10}  {:>6}  {:>6}  {:>16}  {:>9}  {:>9}  {:>9}  {:>9}  {:>9}",
+                dispatch.times,
+                dispatch.kernel,
+                dispatch.layer,
+                dispatch.directions,
+                dispatch.step,
+                dispatch.steps,
+                format!("{x} x {y} x {z}"),
+                format!("{} x {}", dispatch.invocations, dispatch.rows),
+                dispatch.workgroup_bytes,
+                dispatch.weight_bytes,
+                dispatch.read_bytes,
+                dispatch.written_bytes,
+            )?;
+        }
+        for (name, bytes) in &self.buffers {
+            writeln!(f, "{bytes:>12} bytes of {name}")?;
+        }
+        writeln!(f, "{:>12} bytes of workspace, {} in all", self.workspace_bytes, self.bytes())
+    }
+}
