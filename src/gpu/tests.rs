@@ -8,10 +8,11 @@ use std::env;
 
 use ndarray::{Array3, Ix3};
 
+use super::plan::{BUDGET, Request};
 use super::{AdapterChoice, Gpu, GpuLayer, Strategy};
 use crate::batch::Batch;
 use crate::tolerance::{self, Comparison};
-use crate::{Config, Error, Generator, Input, Output, State, Weights, reference};
+use crate::{Config, Error, Generator, Input, LayerOptions, Output, State, Weights, reference};
 
 /// A piece of shader text and what replaces it.
 type Mutation = (&'static str, &'static str);
@@ -27,8 +28,17 @@ const MUTATIONS: &[Mutation] = &[
     ("if RELU {", "if !RELU {"),
     ("fma(f, previous.c, i * g)", "fma(i, previous.c, f * g)"),
     ("o * act_tanh(c)", "o * c"),
-    ("fma(r, sums.w, sums.z)", "fma(r, sums.z, sums.w)"),
+    ("fma(r, sums.z, sums.w)", "fma(r, sums.w, sums.z)"),
     ("fma(z, previous.h, (1.0 - z) * n)", "fma(z, n, (1.0 - z) * previous.h)"),
+    // unit.wgsl
+    ("return vec4<f32>(0.0, 0.0, start.w, 0.0);", "return vec4<f32>(0.0, 0.0, start.z, 0.0);"),
+    ("weights[bias + min(unit + UNITS, last)].x,", "weights[bias + min(unit, last)].x,"),
+    ("total.x += gates[at];", "total.x -= gates[at];"),
+    ("total.y += gates[at + units];", "total.y += gates[at];"),
+    ("total.w = gates[at + 2u * units];", "total.w = gates[at + units];"),
+    ("total.w += gates[at + 3u * units];", "total.w += gates[at + 2u * units];"),
+    ("cell_state[at] = next.c;", ""),
+    ("previous.c = cell_state[at];", ""),
     // bindings.wgsl
     ("(place / across) * ROWS", "place / across"),
     ("+ layer_of(moment.first) - layer_of(index)", ""),
@@ -36,28 +46,50 @@ const MUTATIONS: &[Mutation] = &[
     ("reverse && step < length", "false"),
     ("Place(step < length,", "Place(true,"),
     ("upper * shape.upper_layer_weights", "upper * shape.first_layer_weights"),
-    ("return shape.directions == 2u || ", "return shape.directions == 2u && "),
-    ("next_hidden[at] = hidden[at];", "next_hidden[at] = 0.0;"),
+    ("if moment.diagonal == 0u || ", "if moment.diagonal == 0u && "),
     (
-        "write_output(index, row, unit, step_of(index), 0.0);",
-        "write_output(index, row, unit, step_of(index), 1.0);",
+        "((step - moment.chunk) * shape.directions + direction_of(index))",
+        "((step - moment.chunk) * shape.directions)",
     ),
-    ("+ index % shape.directions;", ";"),
+    ("* shape.directions + direction_of(index);\n        output", "* shape.directions;\n        output"),
+    (
+        "shape.directions * shape.hidden_quads, index >= shape.directions",
+        "shape.hidden_quads, index >= shape.directions",
+    ),
     // product.wgsl
-    ("if k >= size {", "if k + 1u >= size {"),
-    ("let k = 4u * (first + quad);", "let k = 4u * quad;"),
+    ("value = quad_of(source, start + first + quad);", "value = quad_of(source, start + quad);"),
     ("fma(a.w, b.w,", "fma(a.w, b.z,"),
-    ("(first + block) * GATES", "block * GATES"),
-    ("min(block + BLOCK, count)", "min(block + BLOCK - 1u, count)"),
-    ("sum = vec4<f32>(sum.xy, 0.0, sum.z);", "sum = vec4<f32>(sum.xy, sum.z, 0.0);"),
+    ("(first + block) * columns", "block * columns"),
+    ("quad_of(source, start + quad), partial", "quad_of(source, start), partial"),
+    ("own = select(own, (*sums)[2], row == 2u);", ""),
+    ("select(sums.z, sums.w, each == 3u)", "sums.z"),
     // step.wgsl
-    ("sums[row] = weights[bias + unit];", "sums[row] = vec4<f32>();"),
-    ("((index - 1u) * shape.rows + row) * features", "(index * shape.rows + row) * features"),
-    ("weight_ih + GATES * units * ((features + 3u) / 4u)", "weight_ih + GATES * units * (features / 4u)"),
-    ("cell_state[at] = next.c;", ""),
-    ("previous.c = cell_state[at];", ""),
+    (
+        "sums[row] = vec4<f32>(sums[row].xy, b_hn, sums[row].z);",
+        "sums[row] = vec4<f32>(sums[row].xy, sums[row].z, b_hn);",
+    ),
+    ("return hidden_of(index - 1u, row);", "return hidden_of(index, row);"),
+    ("(row * shape.steps + place.time) * input_quads(index)", "row * shape.steps * input_quads(index)"),
+    (
+        "weight_ih + columns * input_quads(index);\n    let bias = weight_hh",
+        "weight_ih;\n    let bias = weight_hh",
+    ),
     // projection.wgsl
-    ("end - units * ((shape.hidden_size + 3u) / 4u)", "end - units * (shape.hidden_size / 4u)"),
+    ("weights_of(index) + layer - columns * quads", "weights_of(index) + layer - columns * (quads - 1u)"),
+    // project.wgsl
+    ("bias_of(bias, offsets.y)", "bias_of(bias, offsets.x)"),
+    ("moment.chunk + row / shape.rows", "row / shape.rows"),
+    ("(row / shape.rows) * shape.directions + direction_of(index)", "(row / shape.rows) * shape.directions"),
+    // scan.wgsl
+    ("states[(i / size) * stride + i % size] = hidden", "states[i] = hidden"),
+    ("let next = STATE - now;", "let next = now;"),
+    ("let step = moment.step + count;", "let step = count;"),
+    ("states[next + at] = h;", "states[next + at] = 0.0;"),
+    (
+        "states[next + at] = value;\n        write_output(index, batch_row, unit, place.time, value);\n    } else {\n        states[next + at] = states",
+        "states[next + at] = 2.0 * value;\n        write_output(index, batch_row, unit, place.time, value);\n    } else {\n        states[next + at] = states",
+    ),
+    ("base + row * stride + 4u * quad", "base + 4u * quad"),
 ];
 
 /// The adapter that the environment asks for; none if it opts out.
@@ -92,8 +124,8 @@ struct Case {
 }
 
 impl Case {
-    fn new(config: Config) -> Result<Self, Error> {
-        let (n, t) = (9, 5);
+    fn new(config: Config, n: usize) -> Result<Self, Error> {
+        let t = 5;
         let mut generator = Generator::seeded(3);
         let weights = Weights::draw(config, &mut generator)?;
         let states = config.num_layers * config.directions();
@@ -110,7 +142,12 @@ impl Case {
 
     fn compare(&self, gpu: &Gpu, strategy: Strategy) -> Result<Comparison, Error> {
         let (input, state) = borrowed(&self.x, &self.lengths, &self.h_0, self.c_0.as_ref());
-        let layer = GpuLayer::new(gpu, &self.weights, &LayerOptions::default().strategy(strategy))?;
+        // Half of the gates' steps at once, so that time is cut.
+        let config = self.weights.config();
+        let gates = 4 * self.lengths.len() * config.directions() * config.cell.gates() * config.hidden_size;
+        let budget = if config.num_layers == 1 { 2 * gates as u64 + 6000 } else { BUDGET };
+        let options = LayerOptions::default().strategy(strategy).budget(budget);
+        let layer = GpuLayer::new(gpu, &self.weights, &options)?;
         let found = layer.run(&Batch::new(self.weights.config(), &input, &state)?)?;
         Comparison::new(&found, &self.expected, &self.tolerance)
     }
@@ -127,41 +164,82 @@ fn borrowed<'a>(
     (Input::new(x.view()).lengths(lengths), state)
 }
 
-/// Configurations that together reach every line of the shaders.
-fn configs() -> Vec<Config> {
-    let wide = Config::rnn(261, 70);
+/// Configurations and batch sizes that together reach every line of the shaders.
+fn configs() -> Vec<(Config, usize)> {
     let cells = [Config::rnn(5, 9), Config::rnn_relu(5, 9), Config::gru(6, 10), Config::lstm(6, 10)];
-    let stacked =
-        cells.into_iter().flat_map(|config| [config.num_layers(3), config.num_layers(2).bidirectional(true)]);
+    let plain = cells.map(|config| (config, 1)).into_iter().chain(cells.map(|config| (config, 3)));
+    let stacked = cells
+        .into_iter()
+        .flat_map(|config| [(config.num_layers(3), 3), (config.num_layers(2).bidirectional(true), 3)]);
     let projected = Config::lstm(7, 9).proj_size(5).num_layers(2);
-    stacked.chain([wide, projected, projected.bidirectional(true)]).collect()
+    let wide = [(Config::rnn(261, 60), 9), (projected, 1), (projected.bidirectional(true), 3)];
+    plain.chain(stacked).chain(wide).collect()
+}
+
+fn cases() -> Vec<Case> {
+    configs().into_iter().map(|(config, n)| Case::new(config, n).unwrap()).collect()
+}
+
+/// What of a case comes out wrong with a strategy.
+fn failure(case: &Case, gpu: &Gpu, strategy: Strategy) -> Option<String> {
+    match case.compare(gpu, strategy) {
+        Ok(comparison) if comparison.passes() => None,
+        other => Some(format!("{} with {strategy}: {other:?}", case.weights.config())),
+    }
+}
+
+/// The text of the kernels that a case runs with a strategy.
+fn text(config: &Config, rows: usize, strategy: Strategy) -> String {
+    let capabilities = &crate::Capabilities::default();
+    let parts = &super::plan::parts(config, capabilities).unwrap()[..];
+    let request =
+        Request { config, parts, rows, steps: 5, capabilities, budget: BUDGET, bounds_checks: false };
+    let plan = super::plan::Plan::new(&request, strategy).unwrap();
+    plan.variants.iter().map(|(_, variant)| variant.source()).collect()
 }
 
 #[test]
 fn a_changed_shader_line_is_noticed() {
     let Some(gpu) = gpu() else { return };
-    let cases: Vec<Case> = configs().into_iter().map(|config| Case::new(config).unwrap()).collect();
-    for case in &cases {
-        let comparison = case.compare(&gpu).unwrap();
-        assert!(comparison.passes(), "{} without a mutation: {comparison:?}", case.weights.config());
-    }
-    let unnoticed: Vec<_> = MUTATIONS
-        .iter()
-        .filter(|&&mutation| {
-            let mutated = gpu.with_mutation(mutation);
-            cases.iter().all(|case| case.compare(&mutated).is_ok_and(|comparison| comparison.passes()))
-        })
-        .collect();
+    let cases = cases();
+    let all = || cases.iter().flat_map(|case| Strategy::ALL.iter().map(move |&strategy| (case, strategy)));
+    let wrong: Vec<String> = all().filter_map(|(case, strategy)| failure(case, &gpu, strategy)).collect();
+    assert!(wrong.is_empty(), "without a mutation: {wrong:#?}");
+    let unnoticed = MUTATIONS.iter().filter(|&&mutation| {
+        let mutated = gpu.with_mutation(mutation);
+        let touched = all().filter(|(case, strategy)| {
+            text(case.weights.config(), case.lengths.len(), *strategy).contains(mutation.0)
+        });
+        touched.into_iter().all(|(case, strategy)| failure(case, &mutated, strategy).is_none())
+    });
+    let unnoticed: Vec<_> = unnoticed.collect();
     assert!(unnoticed.is_empty(), "{unnoticed:#?}");
 }
 
 #[test]
+fn bounds_checks_change_nothing() {
+    let Some(gpu) = gpu() else { return };
+    for (config, n) in configs() {
+        let case = Case::new(config, n).unwrap();
+        let (input, state) = borrowed(&case.x, &case.lengths, &case.h_0, case.c_0.as_ref());
+        let batch = Batch::new(&config, &input, &state).unwrap();
+        for &strategy in Strategy::ALL {
+            let run = |checks| {
+                let options = LayerOptions::default().strategy(strategy).bounds_checks(checks);
+                GpuLayer::new(&gpu, &case.weights, &options).unwrap().run(&batch).unwrap()
+            };
+            assert_eq!(run(true), run(false), "{config} with {strategy}");
+        }
+    }
+}
+
+#[test]
 fn every_mutation_changes_a_kernel() {
-    let variants = configs().into_iter().flat_map(|config| {
-        [super::kernel::Variant::step(&config, (8, 1)), super::kernel::Variant::projection((8, 1))]
-    });
-    let text: String = variants.map(|variant| variant.source()).collect();
+    let all = configs()
+        .into_iter()
+        .flat_map(|(config, rows)| Strategy::ALL.iter().map(move |&strategy| text(&config, rows, strategy)));
+    let all: String = all.collect();
     for (old, _) in MUTATIONS {
-        assert!(text.contains(old), "{old:?} is in no shader");
+        assert!(all.contains(old), "{old:?} is in no shader");
     }
 }

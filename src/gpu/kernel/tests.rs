@@ -23,14 +23,14 @@ fn variants() -> Vec<Variant> {
         let projected = Config::lstm(3, hidden_size + 1).proj_size(hidden_size);
         for config in cells.into_iter().chain([projected]) {
             let parts = parts(&config, &capabilities).unwrap();
-            for rows in [1, 3, 9] {
+            for (rows, steps) in [(1, 1), (1, 5), (3, 1), (3, 5), (9, 5)] {
                 for strategy in Strategy::ALL {
                     let (parts, capabilities) = (&parts[..], &capabilities);
                     let request = Request {
                         config: &config,
                         parts,
                         rows,
-                        steps: 5,
+                        steps,
                         capabilities,
                         budget: BUDGET,
                         bounds_checks: true,
@@ -74,9 +74,12 @@ fn every_kernel_and_tiling_is_among_the_variants() {
     for kernel in ["project", "step", "projection", "scan"] {
         for rows in [1, 4, 8] {
             for units in [16, 64] {
-                let found = variants().iter().any(|variant| {
-                    variant.entry_point() == kernel && variant.tiling() == Tiling { units, rows }
-                });
+                // The cost model leaves some of scan's out.
+                let is_chosen = kernel != "scan" || (rows, units) == (1, 16);
+                let found = !is_chosen
+                    || variants().iter().any(|variant| {
+                        variant.entry_point() == kernel && variant.tiling() == Tiling { units, rows }
+                    });
                 assert!(found, "{kernel} with {units} invocations of {rows} rows");
             }
         }

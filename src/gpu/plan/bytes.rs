@@ -195,10 +195,10 @@ fn dispatches_at_most(request: &Request<'_>, strategy: Strategy, chunk: u32) -> 
     let kernels = 1 + u64::from(config.proj_size > 0);
     let chunks = steps.div_ceil(u64::from(chunk.max(1)));
     let dispatches = match strategy {
-        Strategy::Scan => layers.saturating_mul(2 * chunks),
-        Strategy::ProjectStep => layers.saturating_mul(chunks + steps.saturating_mul(kernels)),
+        Strategy::Scan => layers.saturating_mul(chunks.saturating_mul(2)),
+        Strategy::ProjectStep => layers.saturating_mul(steps.saturating_mul(kernels).saturating_add(chunks)),
         Strategy::Auto | Strategy::Step if config.bidirectional => steps.saturating_mul(layers * kernels),
-        Strategy::Auto | Strategy::Step => (steps + layers - 1).saturating_mul(kernels),
+        Strategy::Auto | Strategy::Step => steps.saturating_add(layers - 1).saturating_mul(kernels),
     };
     dispatches.saturating_mul(request.parts.len() as u64)
 }
