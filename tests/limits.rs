@@ -3,8 +3,8 @@
 use wgpu_rnn::ndarray::{Array3, s};
 use wgpu_rnn::wgpu::Limits;
 use wgpu_rnn::{
-    AdapterChoice, Backend, Config, Error, Gpu, Input, Layer, LimitsChoice, State, Weights, reference,
-    tolerance,
+    AdapterChoice, Backend, Config, Error, Gpu, Input, Layer, LayerOptions, LimitsChoice, State, Strategy,
+    Weights, reference, tolerance,
 };
 
 use crate::harness::{assert_within, bits, gpus, random};
@@ -45,9 +45,7 @@ fn tiny() -> Limits {
 #[test]
 fn tiny_limits_cut_the_batch_and_the_weights() {
     for gpu in tested() {
-        let mut limits = tiny().or_worse_values_from(&gpu.device().limits());
-        limits.max_storage_buffers_per_shader_stage = 7;
-        let small = reopened(gpu, limits);
+        let small = reopened(gpu, tiny().or_worse_values_from(&gpu.device().limits()));
         for config in [
             Config::lstm(6, 20).num_layers(3),
             Config::gru(6, 20).num_layers(2).bidirectional(true),
@@ -67,17 +65,21 @@ fn tiny_limits_cut_the_batch_and_the_weights() {
             let mut state = State::hidden(h_0.view());
             state.c_0 = config.cell.has_cell_state().then(|| c_0.view());
 
-            let layer = Layer::new(&weights, Backend::Gpu(small.clone())).unwrap();
-            let found = layer.forward(&input, &state).unwrap();
             let expected = reference::forward(&weights, &input, &state).unwrap();
             let allowed = tolerance::forward(&weights, &input, &state).unwrap();
-            assert_within(&format!("{config} on {small} with tiny limits"), &found, &expected, &allowed);
-            let waited = pollster::block_on(layer.forward_async(&input, &state)).unwrap();
-            assert_eq!(bits(&waited), bits(&found));
-            // The pieces give the bits that the whole gives.
-            let whole =
-                Layer::new(&weights, Backend::Gpu(gpu.clone())).unwrap().forward(&input, &state).unwrap();
-            assert_eq!(bits(&whole), bits(&found), "{config}");
+            for &strategy in Strategy::ALL {
+                let options = LayerOptions::default().strategy(strategy);
+                let layer =
+                    |gpu: &Gpu| Layer::with_options(&weights, Backend::Gpu(gpu.clone()), &options).unwrap();
+                let on_small = layer(&small);
+                let found = on_small.forward(&input, &state).unwrap();
+                let what = format!("{config} on {small} with tiny limits, {strategy}");
+                assert_within(&what, &found, &expected, &allowed);
+                let waited = pollster::block_on(on_small.forward_async(&input, &state)).unwrap();
+                assert_eq!(bits(&waited), bits(&found), "{what}");
+                // The pieces give the bits that the whole gives.
+                assert_eq!(bits(&layer(gpu).forward(&input, &state).unwrap()), bits(&found), "{what}");
+            }
         }
     }
 }
@@ -113,7 +115,7 @@ fn a_device_without_enough_storage_buffers_is_refused() {
         let limits = LimitsChoice::Exactly(Box::new(limits.or_worse_values_from(&gpu.device().limits())));
         let error =
             pollster::block_on(Gpu::request_with_limits(&AdapterChoice::Index(place), &limits)).unwrap_err();
-        assert_eq!(error.to_string(), "storage buffers per shader stage: expected at least 7, found 4");
+        assert_eq!(error.to_string(), "storage buffers per shader stage: expected at least 8, found 4");
     }
 }
 

@@ -22,15 +22,11 @@ pub(in crate::gpu) struct Tiling {
 }
 
 impl Tiling {
-    /// Few sizes, so that few kernels are compiled: 16 or 64 invocations; one, four or eight rows.
+    /// Few sizes, so that few kernels are compiled: 16 or 64 invocations; one row or eight.
     fn new(invocations: usize, rows: usize) -> Self {
         Tiling {
             units: if invocations <= 16 { 16 } else { MAX_UNITS },
-            rows: match rows {
-                0 | 1 => 1,
-                2..=4 => 4,
-                _ => MAX_ROWS,
-            },
+            rows: if rows <= 1 { 1 } else { MAX_ROWS },
         }
     }
 }
@@ -80,10 +76,14 @@ fn scan_bytes(request: &Request<'_>, tiling: Tiling) -> u64 {
     4 * (2 * state + wide)
 }
 
-/// Floats of one state of a workgroup, and of one before projection (1 where there is none).
+/// Floats of one state of a workgroup, and of one before projection (1 where there is none): small, or all that workgroup
+/// memory has room for, so that layers of like sizes share a pipeline.
 pub(in crate::gpu) fn scan_floats(config: &crate::Config, rows: u32) -> (u64, u64) {
-    // In powers of two, so that layers of like sizes share a pipeline.
-    let floats = |size: usize| (4 * quads(size) as u64 * u64::from(rows)).next_power_of_two();
+    let (small, large) = if config.proj_size > 0 { (160, 1360) } else { (256, 2040) };
+    let floats = |size: usize| {
+        let needed = 4 * quads(size) as u64 * u64::from(rows);
+        if needed <= small { small } else { needed.max(large) }
+    };
     let wide = if config.proj_size > 0 { floats(config.hidden_size) } else { 1 };
     (floats(config.hidden_output_size()), wide)
 }
