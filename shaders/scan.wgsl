@@ -61,7 +61,6 @@ fn walk(index: u32, first_row: u32, step: u32, now: u32, next: u32, local: u32) 
     let columns = GATES * units;
     let weight_hh = weights_of(index) + columns * input_quads(index);
     let bias = weight_hh + columns * shape.hidden_quads;
-    let stride = 4u * shape.hidden_quads;
     let rows = min(ROWS, shape.rows - first_row);
     for (var unit = local; unit < units; unit += UNITS * UNITS_EACH) {
         var sums: Sums;
@@ -69,7 +68,7 @@ fn walk(index: u32, first_row: u32, step: u32, now: u32, next: u32, local: u32) 
         for (var row = 0u; row < ROWS; row++) {
             sums[row] = start;
         }
-        add_state_product(&sums, FROM_STATE, now, stride, shape.hidden_quads, weight_hh, columns, columns_of(unit));
+        add_state_product(&sums, FROM_STATE, now / 4u, shape.hidden_quads, shape.hidden_quads, weight_hh, columns, columns_of(unit));
         for (var row = 0u; row < rows; row++) {
             let own = row_of(&sums, row);
             if UNITS_EACH == 1u {
@@ -97,10 +96,12 @@ fn add_state_product(
     for (var first = 0u; first < quads; first += BLOCK) {
         let end = min(first + BLOCK, quads);
         var partial: Sums;
+        var next = at + first * columns;
         for (var quad = first; quad < end; quad++) {
-            let w = weights_at(at + quad * columns, offsets);
+            let w = weights_at(next, offsets);
+            next += columns;
             for (var row = 0u; row < ROWS; row++) {
-                partial[row] = dots(w, state_quad(source, base + row * stride + 4u * quad), partial[row]);
+                partial[row] = dots(w, state_quad(source, base + row * stride + quad), partial[row]);
             }
         }
         for (var row = 0u; row < ROWS; row++) {
@@ -109,7 +110,8 @@ fn add_state_product(
     }
 }
 
-fn state_quad(source: u32, at: u32) -> vec4<f32> {
+fn state_quad(source: u32, quad: u32) -> vec4<f32> {
+    let at = 4u * quad;
     if source == FROM_WIDE {
         return vec4<f32>(wide[at], wide[at + 1u], wide[at + 2u], wide[at + 3u]);
     }
@@ -156,7 +158,7 @@ fn project_state(index: u32, first_row: u32, step: u32, now: u32, next: u32, loc
     let rows = min(ROWS, shape.rows - first_row);
     for (var column = local; column < size; column += 4u * UNITS) {
         var sums: Sums;
-        add_state_product(&sums, FROM_WIDE, 0u, 4u * quads, quads, weight_hr, size, spread(column, size));
+        add_state_product(&sums, FROM_WIDE, 0u, quads, quads, weight_hr, size, spread(column, size));
         for (var row = 0u; row < rows; row++) {
             let own = row_of(&sums, row);
             for (var each = 0u; column + each * UNITS < size && each < 4u; each++) {

@@ -14,6 +14,7 @@ mod workspace;
 
 pub use capabilities::Capabilities;
 pub use device::{AdapterChoice, Gpu, LimitsChoice};
+pub use kernel::{KernelSource, kernels};
 pub(crate) use layer::GpuLayer;
 pub(crate) use plan::BUDGET;
 pub use plan::{DispatchReport, PlanReport, Strategy};

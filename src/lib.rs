@@ -72,6 +72,9 @@ mod weights;
 pub use batch::{Input, Output, State};
 pub use config::{Cell, Config, Nonlinearity};
 pub use error::Error;
-pub use gpu::{AdapterChoice, Capabilities, DispatchReport, Gpu, LimitsChoice, PlanReport, Strategy};
+pub use gpu::{
+    AdapterChoice, Capabilities, DispatchReport, Gpu, KernelSource, LimitsChoice, PlanReport, Strategy,
+    kernels,
+};
 pub use layer::{Backend, Layer, LayerOptions};
 pub use weights::{DirectionWeights, Generator, LoadOptions, Parameter, ParameterKind, Weights, infer};

@@ -1,5 +1,7 @@
 //! The table of kernels: source, overrides, bindings; pipelines made once and kept.
 
+mod inspect;
+
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::num::NonZeroU64;
@@ -10,6 +12,8 @@ use wgpu::{
     BindGroupLayout, BindGroupLayoutEntry, BindingType, BufferBindingType, ComputePipeline, Device,
     ShaderStages,
 };
+
+pub use inspect::{KernelSource, kernels};
 
 use super::plan::{Kind, Strategy, Tiling, scan_floats};
 use crate::{Cell, Config, Nonlinearity};

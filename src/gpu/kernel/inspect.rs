@@ -1,0 +1,102 @@
+//! The kernels as text, for tools that look at them without a GPU.
+
+use std::collections::HashMap;
+
+use super::Variant;
+use crate::gpu::Capabilities;
+use crate::gpu::plan::{BUDGET, Kind, Plan, Request, Strategy, parts};
+use crate::{Cell, Config, Nonlinearity};
+
+/// A kernel as it is handed to the GPU's compiler, see [`kernels`].
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct KernelSource {
+    /// What tells it from the others, as in `scan LSTM projected 64x8`: invocations of a workgroup, and rows of each.
+    pub name: String,
+    /// WGSL.
+    pub source: &'static str,
+    /// The function that is compiled.
+    pub entry_point: &'static str,
+    /// Names and values of the overrides.
+    pub overrides: Vec<(&'static str, f64)>,
+    /// Batch rows that an invocation computes.
+    pub rows: u32,
+}
+
+/// Every kernel that a plan can ask for on an adapter with WebGPU's default limits, with the overrides to compile it with.
+/// Of variants that only differ in the size of their workgroup memory the largest stands for all.
+///
+/// The library compiles them itself; this is for tools that measure or translate kernels:
+///
+/// ```
+/// for kernel in wgpu_rnn::kernels() {
+///     println!("{}: fn {} with {:?}", kernel.name, kernel.entry_point, kernel.overrides);
+/// }
+/// ```
+pub fn kernels() -> Vec<KernelSource> {
+    let mut largest: HashMap<String, Variant> = HashMap::new();
+    for variant in planned() {
+        let kept = largest.entry(name(&variant)).or_insert(variant);
+        if (kept.state, kept.wide_state) < (variant.state, variant.wide_state) {
+            *kept = variant;
+        }
+    }
+    let mut kernels: Vec<KernelSource> = largest
+        .into_iter()
+        .map(|(name, variant)| KernelSource {
+            name,
+            source: variant.source(),
+            entry_point: variant.entry_point(),
+            overrides: variant.overrides(),
+            rows: variant.tiling.rows,
+        })
+        .collect();
+    kernels.sort_by(|a, b| a.name.cmp(&b.name));
+    kernels
+}
+
+/// The variants of plans over sizes around every edge.
+fn planned() -> Vec<Variant> {
+    let capabilities = Capabilities::default();
+    let mut variants = Vec::new();
+    for size in [1, 17, 65, 255, 300, 1000] {
+        let cells = [Config::rnn, Config::rnn_relu, Config::lstm, Config::gru].map(|cell| cell(3, size));
+        for config in cells.into_iter().chain([Config::lstm(3, size + 1).proj_size(size)]) {
+            // A size that the limits do not allow has no kernels.
+            let Ok(parts) = parts(&config, &capabilities) else { continue };
+            // `scan` takes several rows to a workgroup only where there are enough for every core.
+            for rows in [1, 3, 9, 30, 100, 5000] {
+                let request = Request {
+                    config: &config,
+                    parts: &parts,
+                    rows,
+                    steps: 1,
+                    capabilities: &capabilities,
+                    budget: BUDGET,
+                    bounds_checks: false,
+                };
+                let plans = Strategy::ALL.iter().filter_map(|strategy| Plan::new(&request, *strategy).ok());
+                variants.extend(plans.flat_map(|plan| plan.variants.into_iter().map(|(_, variant)| variant)));
+            }
+        }
+    }
+    variants
+}
+
+fn name(variant: &Variant) -> String {
+    let mut words = vec![variant.entry_point().to_owned()];
+    match (variant.kind, variant.cell) {
+        (Kind::Projection, _) => {}
+        (Kind::Step | Kind::Scan, Cell::Rnn(Nonlinearity::Relu)) => words.push("RNN relu".into()),
+        (_, cell) => words.push(cell.to_string()),
+    }
+    // `scan` is always hoisted.
+    if variant.hoisted && variant.kind == Kind::Step {
+        words.push("hoisted".into());
+    }
+    if variant.projected {
+        words.push("projected".into());
+    }
+    words.push(format!("{}x{}", variant.tiling.units, variant.tiling.rows));
+    words.join(" ")
+}

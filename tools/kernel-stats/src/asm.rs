@@ -1,0 +1,148 @@
+//! The innermost loops of AMD's assembly.
+
+/// What one turn of an innermost loop does, for each lane.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct InnerLoop {
+    /// Fused multiply-adds.
+    pub(crate) fma: u32,
+    /// Products alone: the first of a sum that starts at zero.
+    pub(crate) products: u32,
+    /// Vector operations, those among them.
+    pub(crate) vector: u32,
+    /// Bytes loaded from memory and from workgroup memory.
+    pub(crate) global_bytes: u32,
+    pub(crate) workgroup_bytes: u32,
+    /// Some load from memory was of a whole vec4.
+    pub(crate) wide: bool,
+    /// Exponentials and the like.
+    pub(crate) transcendental: bool,
+}
+
+impl InnerLoop {
+    pub(crate) fn fma_share(&self) -> f64 {
+        f64::from(self.fma) / f64::from(self.vector)
+    }
+
+    pub(crate) fn bytes_per_fma(&self) -> f64 {
+        f64::from(self.global_bytes + self.workgroup_bytes) / f64::from(self.fma)
+    }
+
+    fn count(&mut self, line: &str) {
+        let op = line.split_whitespace().next().unwrap_or_default();
+        if op.starts_with("v_dual") {
+            // "v_dual_fmac_f32 ... :: v_dual_mul_f32 ...": two operations.
+            self.vector += 2;
+            self.fma += matches(line, "v_dual_fma");
+            self.products += matches(line, "v_dual_mul_f32");
+        } else if op.starts_with("v_") {
+            let each = if op.starts_with("v_pk_") { 2 } else { 1 };
+            self.vector += each;
+            if ["fma", "mac_f", "mad_f"].iter().any(|name| op.contains(name)) {
+                self.fma += each;
+            } else if op.contains("mul_f32") {
+                self.products += each;
+            }
+            self.transcendental |= op.starts_with("v_exp") || op.starts_with("v_rcp");
+        } else if ["buffer_load", "global_load", "flat_load"].iter().any(|name| op.starts_with(name)) {
+            self.global_bytes += width(op);
+            self.wide |= width(op) == 16;
+        } else if op.starts_with("ds_read") || op.starts_with("ds_load") {
+            self.workgroup_bytes += width(op);
+        }
+    }
+}
+
+fn matches(line: &str, word: &str) -> u32 {
+    u32::try_from(line.matches(word).count()).unwrap_or(u32::MAX)
+}
+
+/// Bytes that a lane loads with one instruction.
+fn width(op: &str) -> u32 {
+    const NAMES: [(&str, u32); 7] =
+        [("b128", 16), ("dwordx4", 16), ("b96", 12), ("dwordx3", 12), ("b64", 8), ("dwordx2", 8), ("16", 2)];
+    let bytes = NAMES.iter().find(|(name, _)| op.contains(name)).map_or(4, |(_, bytes)| *bytes);
+    // ds_read2_b32 and, on RDNA 3, ds_load_2addr_b32.
+    if op.contains("2addr") || op.contains("read2") { 2 * bytes } else { bytes }
+}
+
+/// The loops that add up the products of vectors and weights: innermost ones with multiply-adds of weights, loaded a vec4
+/// at a time. The loops over rows behind them have an activation.
+pub(crate) fn products(assembly: &str) -> Vec<InnerLoop> {
+    inner_loops(assembly)
+        .into_iter()
+        .filter(|each| each.wide && each.fma > 0 && !each.transcendental)
+        .collect()
+}
+
+fn inner_loops(assembly: &str) -> Vec<InnerLoop> {
+    let lines: Vec<&str> = assembly
+        .lines()
+        .map(|line| line.split(';').next().unwrap_or_default().trim())
+        .filter(|line| !line.is_empty())
+        .collect();
+    // A loop is what lies between a label and a branch back to it.
+    let mut spans = Vec::new();
+    for (end, line) in lines.iter().enumerate() {
+        let mut words = line.split_whitespace();
+        let (Some(op), Some(target)) = (words.next(), words.next()) else { continue };
+        if op.starts_with("s_cbranch") || op == "s_branch" {
+            let start = lines[..end].iter().position(|line| line.strip_suffix(':') == Some(target));
+            spans.extend(start.map(|start| (start, end)));
+        }
+    }
+    let holds_none = |outer: &(usize, usize)| {
+        !spans.iter().any(|inner| inner != outer && inner.0 >= outer.0 && inner.1 <= outer.1)
+    };
+    spans
+        .iter()
+        .filter(|span| holds_none(span))
+        .map(|&(start, end)| {
+            let mut found = InnerLoop::default();
+            lines[start..=end].iter().for_each(|line| found.count(line));
+            found
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOOPS: &str = "
+BB1:
+    v_mov_b32 v0, 0                                 ; 7e000280
+BB2:
+    buffer_load_dwordx4 v[4:7], v1, s[0:3], 0 offen ; e05c1000
+    ds_load_2addr_b32 v[8:9], v2 offset1:1          ; d8dc0100
+    ds_read_b128 v[8:11], v2                        ; d9fe0000
+    v_mul_f32 v0, v4, v8                            ; 100a1104
+    v_fmac_f32 v0, v4, v8                           ; 560a1104
+    v_dual_fmac_f32 v0, v4, v8 :: v_dual_mul_f32 v1, v5, v9 ; c8061104
+    s_cbranch_scc1 BB2                              ; bfa2ffff
+    s_cbranch_scc1 BB1                              ; bfa2ffff
+BB3:
+    buffer_load_dwordx4 v[4:7], v1, s[0:3], 0 offen ; e05c1000
+    v_fma_f32 v0, v1, v2, v3                        ; d6130000
+    v_exp_f32 v0, v1                                ; 7e004b01
+    s_branch BB3                                    ; bfa0ffff
+";
+
+    #[test]
+    fn only_the_innermost_loop_without_an_activation_counts() {
+        let expected = InnerLoop {
+            fma: 2,
+            products: 2,
+            vector: 4,
+            global_bytes: 16,
+            workgroup_bytes: 24,
+            wide: true,
+            transcendental: false,
+        };
+        assert_eq!(products(LOOPS), [expected]);
+    }
+
+    #[test]
+    fn straight_code_has_no_loops() {
+        assert_eq!(products("BB0:\n    v_fma_f32 v0, v1, v2, v3\n    s_endpgm\n"), []);
+    }
+}

@@ -1,0 +1,76 @@
+//! What a kernel must keep to.
+
+use wgpu_rnn::KernelSource;
+
+use crate::asm::InnerLoop;
+use crate::radv::Figures;
+
+/// Bytes of one lane's weights for a multiply-add of the only row: a vec4 for four.
+const WEIGHT_BYTES: u32 = 4;
+
+/// What is wrong, in words.
+pub(crate) fn misses(kernel: &KernelSource, figures: &Figures, loops: &[InnerLoop]) -> Vec<String> {
+    let mut misses = Vec::new();
+    let mut expect = |holds: bool, miss: String| {
+        if !holds {
+            misses.push(miss);
+        }
+    };
+    expect(figures.spills == 0, format!("{} registers are spilled", figures.spills));
+    expect(figures.scratch == 0, format!("{} bytes of scratch", figures.scratch));
+    expect(!loops.is_empty(), "no loop with products was found".into());
+    for found in loops {
+        if kernel.rows == 1 {
+            let (bytes, fma) = (found.global_bytes, found.fma + found.products);
+            let most = WEIGHT_BYTES * fma;
+            expect(
+                bytes <= most,
+                format!("{bytes} bytes from memory for {fma} fma: more than the weights' {most}"),
+            );
+            continue;
+        }
+        let (share, bytes) =
+            if kernel.entry_point == "project" && kernel.rows >= 8 { (0.7, 1.5) } else { (0.6, 2.5) };
+        let (got_share, got_bytes) = (found.fma_share(), found.bytes_per_fma());
+        expect(
+            got_share >= share,
+            format!("{got_share:.2} of the vector operations are fma: less than {share}"),
+        );
+        expect(got_bytes <= bytes, format!("{got_bytes:.2} bytes loaded for each fma: more than {bytes}"));
+    }
+    misses
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: Figures =
+        Figures { vgprs: 120, spills: 0, scratch: 0, occupancy: 8, code: 4000, assembly: String::new() };
+
+    fn kernel(entry_point: &str, rows: u32) -> KernelSource {
+        let mut all = wgpu_rnn::kernels().into_iter();
+        all.find(|kernel| kernel.entry_point == entry_point && kernel.rows == rows).expect("a kernel")
+    }
+
+    fn of_loop(fma: u32, vector: u32, global_bytes: u32, workgroup_bytes: u32) -> InnerLoop {
+        InnerLoop { fma, vector, global_bytes, workgroup_bytes, ..InnerLoop::default() }
+    }
+
+    #[test]
+    fn each_limit_is_seen_when_it_is_missed() {
+        let count = |kernel: &KernelSource, figures: &Figures, found: InnerLoop| {
+            misses(kernel, figures, &[found]).len()
+        };
+        let (project, step, single) = (kernel("project", 8), kernel("step", 8), kernel("step", 1));
+        assert_eq!(count(&project, &GOOD, of_loop(128, 140, 64, 128)), 0);
+        assert_eq!(count(&project, &GOOD, of_loop(128, 183, 64, 129)), 2, "69.9 %, 1.508 bytes");
+        assert_eq!(count(&step, &GOOD, of_loop(96, 160, 48, 192)), 0);
+        assert_eq!(count(&step, &GOOD, of_loop(96, 161, 48, 193)), 2);
+        assert_eq!(count(&single, &GOOD, of_loop(16, 99, 64, 64)), 0);
+        assert_eq!(count(&single, &GOOD, of_loop(16, 20, 68, 0)), 1);
+        assert_eq!(count(&step, &Figures { spills: 1, ..GOOD }, of_loop(96, 108, 48, 128)), 1);
+        assert_eq!(count(&step, &Figures { scratch: 4, ..GOOD }, of_loop(96, 108, 48, 128)), 1);
+        assert_eq!(misses(&step, &GOOD, &[]).len(), 1);
+    }
+}
