@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use wgpu_rnn::{Cell, Config, Error, Nonlinearity, Strategy};
+use clap::{Arg, Args, Parser, Subcommand};
+use wgpu_rnn::{Error, Nonlinearity, Strategy};
 
 use crate::device::DeviceChoice;
+use crate::shape::{LayerArguments, NEEDED, OPTIONAL};
 
 /// RNN, LSTM and GRU inference with PyTorch's semantics on any GPU that wgpu reaches, and on the CPU.
 ///
@@ -23,6 +24,7 @@ pub(crate) enum Command {
     Run(RunArguments),
     Check(CheckArguments),
     Init(InitArguments),
+    Plan(PlanArguments),
     Info(InfoArguments),
 }
 
@@ -106,30 +108,10 @@ pub(crate) struct CheckArguments {
 
 /// Write the parameters that torch.manual_seed(S) followed by PyTorch's constructor gives.
 #[derive(Debug, Args)]
+#[command(mut_args(needed))]
 pub(crate) struct InitArguments {
-    #[arg(long, help = "The kind of recurrent unit")]
-    pub(crate) cell: CellName,
-    /// Features of one input vector.
-    #[arg(long, value_name = "I")]
-    pub(crate) input_size: usize,
-    /// Hidden units.
-    #[arg(long, value_name = "H")]
-    pub(crate) hidden_size: usize,
-    /// Stacked layers.
-    #[arg(long, value_name = "L", default_value_t = 1)]
-    pub(crate) num_layers: usize,
-    /// Add the reverse direction.
-    #[arg(long)]
-    pub(crate) bidirectional: bool,
-    /// Leave bias_ih and bias_hh out.
-    #[arg(long)]
-    pub(crate) no_bias: bool,
-    /// Size of an LSTM's projected hidden state; 0 for none.
-    #[arg(long, value_name = "P", default_value_t = 0)]
-    pub(crate) proj_size: usize,
-    /// The activation of an RNN.
-    #[arg(long, value_name = "tanh|relu")]
-    pub(crate) nonlinearity: Option<Nonlinearity>,
+    #[command(flatten)]
+    pub(crate) layer: LayerArguments,
     /// PyTorch's seed.
     #[arg(long, value_name = "S")]
     pub(crate) seed: u64,
@@ -138,30 +120,56 @@ pub(crate) struct InitArguments {
     pub(crate) output: PathBuf,
 }
 
+/// Show how a GPU would run a layer: its dispatches and its buffers.
+///
+/// The layer is given by flags or by its weights. Nothing is computed, and without a GPU the plan is for WebGPU's baseline
+/// limits. Columns: times (dispatches in a row, a step later each time), kernel, layer and directions (the lowest layer
+/// that takes part, and how many directions of it and those above do), step and steps (the first, and how many one
+/// dispatch does), grid (workgroups), workgroup (invocations x rows of each), memory (bytes of workgroup memory), and
+/// the bytes that one dispatch reads of weights, reads of vectors, and writes.
+///
+/// With --json: an array of plans with layer, device, batch and steps (what was asked for), strategy, rows (that go at
+/// once: the batch goes in pieces of these if that is less), chunk (steps whose input products are computed at once),
+/// expected_us (coarse: it orders the strategies), dispatch_count, workspace_bytes (beyond weights, input, output and
+/// state), bytes (of all buffers), buffers (name, bytes) and dispatches (kernel, times, layer, directions, step, steps,
+/// grid, invocations, rows, overrides, workgroup_bytes, weight_bytes, read_bytes, written_bytes).
+#[derive(Debug, Args)]
+#[command(mut_args(needed_without_weights))]
+pub(crate) struct PlanArguments {
+    #[command(flatten)]
+    pub(crate) layer: LayerArguments,
+    /// The layer's parameters, in place of the flags that say what it is: .safetensors or .npz.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) weights: Option<PathBuf>,
+    /// What stands before the parameters' names, such as "encoder."; needed if the file has several layers.
+    #[arg(long, requires = "weights")]
+    pub(crate) prefix: Option<String>,
+    /// Sequences of the batch.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) batch: usize,
+    /// Steps of each sequence.
+    #[arg(long, value_name = "T", default_value_t = 100)]
+    pub(crate) steps: usize,
+    /// gpu: the best adapter, be it software, and without one WebGPU's baseline limits; baseline: those limits; an
+    /// adapter's index in `wgpu-rnn info`; or a part of its name.
+    #[arg(long, default_value = "gpu", value_name = "gpu|INDEX|NAME|baseline")]
+    pub(crate) device: String,
+    #[arg(long, default_value = "auto", help = strategy_help("; all: a plan for each but auto"))]
+    pub(crate) strategy: Strategies,
+    /// Bytes that the plan may take beyond weights, input, output and state; 64 MiB unless given.
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) budget: Option<u64>,
+    /// Print JSON in place of tables.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 /// Show the version, the adapters and what `--device auto` takes.
 #[derive(Debug, Args)]
 pub(crate) struct InfoArguments {
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum CellName {
-    Rnn,
-    Lstm,
-    Gru,
-}
-
-impl CellName {
-    /// One layer of the cell with the default options.
-    pub(crate) fn config(self, input_size: usize, hidden_size: usize) -> Config {
-        match self {
-            CellName::Rnn => Config::rnn(input_size, hidden_size),
-            CellName::Lstm => Config::lstm(input_size, hidden_size),
-            CellName::Gru => Config::gru(input_size, hidden_size),
-        }
-    }
 }
 
 /// One strategy or all.
@@ -185,13 +193,16 @@ fn strategy_help(all: &str) -> String {
     format!("How a GPU cuts the work into dispatches: {}{all}", names.join(", "))
 }
 
-/// Sets the nonlinearity of an RNN; other cells have none to set.
-pub(crate) fn with_nonlinearity(mut config: Config, nonlinearity: Nonlinearity) -> Result<Config, String> {
-    match config.cell {
-        Cell::Rnn(_) => {
-            config.cell = Cell::Rnn(nonlinearity);
-            Ok(config)
-        }
-        cell => Err(format!("nonlinearity is only supported for RNN, not {cell}, found {nonlinearity}")),
-    }
+/// What makes a layer must be given.
+fn needed(arg: Arg) -> Arg {
+    let needed = NEEDED.contains(&arg.get_id().as_str());
+    if needed { arg.required(true) } else { arg }
+}
+
+/// Weights say what the layer is; without them flags must.
+fn needed_without_weights(arg: Arg) -> Arg {
+    let name = arg.get_id().as_str();
+    let (needed, optional) = (NEEDED.contains(&name), OPTIONAL.contains(&name));
+    let arg = if needed { arg.required_unless_present("weights") } else { arg };
+    if needed || optional { arg.conflicts_with("weights") } else { arg }
 }

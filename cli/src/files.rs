@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use wgpu_rnn::io::Tensors;
+use wgpu_rnn::{LoadOptions, Nonlinearity, Weights};
 
 use crate::failure::{Failure, Result};
 
@@ -108,4 +109,17 @@ impl File {
     pub(crate) fn failure(&self, reason: impl std::fmt::Display) -> Failure {
         Failure::in_file(&self.path, reason)
     }
+}
+
+/// The parameters of a layer.
+pub(crate) fn read_weights(
+    path: &Path,
+    prefix: Option<&str>,
+    nonlinearity: Option<Nonlinearity>,
+) -> Result<Weights> {
+    let file = File::read(path, Format::WEIGHTS)?;
+    let mut options = LoadOptions::default();
+    options.prefix = prefix.map(str::to_owned);
+    options.nonlinearity = nonlinearity;
+    Weights::from_tensors(&file.tensors("weights")?, &options).map_err(|error| file.failure(error))
 }

@@ -2,24 +2,14 @@
 
 use wgpu_rnn::Weights;
 
-use crate::args::{InitArguments, with_nonlinearity};
+use crate::args::InitArguments;
 use crate::failure::{Failure, Result};
 use crate::files::Format;
 use crate::outputs::Outputs;
 use crate::report;
 
 pub(crate) fn init(arguments: &InitArguments) -> Result<()> {
-    let mut config = arguments
-        .cell
-        .config(arguments.input_size, arguments.hidden_size)
-        .num_layers(arguments.num_layers)
-        .bidirectional(arguments.bidirectional)
-        .bias(!arguments.no_bias)
-        .proj_size(arguments.proj_size);
-    if let Some(choice) = arguments.nonlinearity {
-        config = with_nonlinearity(config, choice).map_err(Failure::new)?;
-    }
-    config.validate().map_err(Failure::new)?;
+    let config = arguments.layer.config()?;
     let mut outputs = Outputs::default();
     outputs.add("weights", &arguments.output, Format::WEIGHTS)?;
     outputs.open()?;

@@ -11,8 +11,10 @@ mod given;
 mod info;
 mod init;
 mod outputs;
+mod plan;
 mod report;
 mod run;
+mod shape;
 
 use std::process::ExitCode;
 
@@ -25,6 +27,7 @@ fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments).map(|()| true),
         Command::Check(arguments) => check::check(&arguments),
         Command::Init(arguments) => init::init(&arguments).map(|()| true),
+        Command::Plan(arguments) => plan::plan(&arguments).map(|()| true),
         Command::Info(arguments) => info::info(&arguments).map(|()| true),
     };
     match done {

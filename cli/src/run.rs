@@ -4,27 +4,27 @@ use std::path::Path;
 
 use wgpu_rnn::io;
 use wgpu_rnn::ndarray::{ArrayViewD, IxDyn};
-use wgpu_rnn::{Backend, Config, Error, Layer, LayerOptions, LoadOptions, Output, Strategy, Weights};
+use wgpu_rnn::{Backend, Config, Error, Layer, LayerOptions, Output, PlanReport, Strategy};
 
 use crate::args::RunArguments;
 use crate::failure::{Failure, Result};
-use crate::files::{File, Format};
+use crate::files::{File, Format, read_weights};
 use crate::given::{Given, to_lengths};
 use crate::outputs::Outputs;
 use crate::report;
 
 pub(crate) fn run(arguments: &RunArguments) -> Result<()> {
     let mut outputs = outputs(arguments)?;
-    let weights = weights(arguments)?;
+    let weights = read_weights(&arguments.weights, arguments.prefix.as_deref(), arguments.nonlinearity)?;
     check_cell_state(arguments, weights.config())?;
     let given = given(arguments)?;
     given.check(weights.config()).map_err(|error| blame(arguments, &error))?;
     outputs.open()?;
     let backend = arguments.device.open().map_err(Failure::new)?;
-    let ran = description(weights.config(), &backend, arguments.strategy);
+    let options = LayerOptions::default().strategy(arguments.strategy);
+    let ran = description(weights.config(), &backend, &options, given.input.shape());
 
     let spinner = report::spinner(ran.clone());
-    let options = LayerOptions::default().strategy(arguments.strategy);
     let layer = Layer::with_options(&weights, backend, &options).map_err(Failure::new)?;
     let result = given.forward(&layer).map_err(Failure::new)?;
     spinner.finish_and_clear();
@@ -47,14 +47,6 @@ fn outputs(arguments: &RunArguments) -> Result<Outputs> {
         }
     }
     Ok(outputs)
-}
-
-fn weights(arguments: &RunArguments) -> Result<Weights> {
-    let file = File::read(&arguments.weights, Format::WEIGHTS)?;
-    let mut options = LoadOptions::default();
-    options.prefix = arguments.prefix.clone();
-    options.nonlinearity = arguments.nonlinearity;
-    Weights::from_tensors(&file.tensors("weights")?, &options).map_err(|error| file.failure(error))
 }
 
 /// A final cell state can only be had where there is one.
@@ -102,11 +94,20 @@ fn blame(arguments: &RunArguments, error: &Error) -> Failure {
     }
 }
 
-/// `LSTM(80, 256) on gpu: NAME (vulkan), strategy auto`.
-fn description(config: &Config, backend: &Backend, strategy: Strategy) -> String {
-    match backend {
-        Backend::Gpu(_) => format!("{config} on {backend}, strategy {strategy}"),
-        _ => format!("{config} on {backend}"),
+/// `LSTM(80, 256) on gpu: NAME (vulkan), strategy scan`: the strategy that runs, be it the planner's choice.
+fn description(config: &Config, backend: &Backend, options: &LayerOptions, input: &[usize]) -> String {
+    let Backend::Gpu(gpu) = backend else { return format!("{config} on {backend}") };
+    let planned = match (options.strategy, input) {
+        (Strategy::Auto, &[steps, _]) => Some((1, steps)),
+        (Strategy::Auto, &[rows, steps, _]) if rows > 0 => Some((rows, steps)),
+        _ => None,
+    };
+    // A plan that cannot be made is for the layer to report.
+    let planned = planned
+        .and_then(|(rows, steps)| PlanReport::new(config, rows, steps, gpu.capabilities(), options).ok());
+    match planned {
+        Some(plan) => format!("{config} on {backend}, strategy {} (auto)", plan.strategy),
+        None => format!("{config} on {backend}, strategy {}", options.strategy),
     }
 }
 

@@ -7,6 +7,8 @@ mod check;
 mod errors;
 #[path = "cli/init.rs"]
 mod init;
+#[path = "cli/plan.rs"]
+mod plan;
 #[path = "cli/run.rs"]
 mod run;
 

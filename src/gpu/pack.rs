@@ -32,17 +32,17 @@ pub(super) fn pack(config: &Config, layer: usize, weights: &DirectionWeights) ->
     let mut packed = Vec::new();
     let inputs = if layer == 0 { config.input_size } else { config.hidden_output_size() };
     for of_direction in weights.weight_ih.axis_chunks_iter(Axis(1), inputs) {
-        pack_matrix(of_direction, &mut packed);
+        pack_matrix(&of_direction, &mut packed);
     }
-    pack_matrix(weights.weight_hh.view(), &mut packed);
+    pack_matrix(&weights.weight_hh.view(), &mut packed);
     packed.extend((0..config.hidden_size).map(|unit| start_of_sums(config, weights, unit)));
     if let Some(weight_hr) = &weights.weight_hr {
-        pack_matrix(weight_hr.view(), &mut packed);
+        pack_matrix(&weight_hr.view(), &mut packed);
     }
     packed
 }
 
-fn pack_matrix(matrix: ArrayView2<'_, f32>, packed: &mut Vec<[f32; 4]>) {
+fn pack_matrix(matrix: &ArrayView2<'_, f32>, packed: &mut Vec<[f32; 4]>) {
     let (rows, inputs) = matrix.dim();
     for quad in 0..quads(inputs) {
         // PyTorch's rows are [gate][unit] already.

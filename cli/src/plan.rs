@@ -1,0 +1,95 @@
+//! `wgpu-rnn plan`: what a GPU would do.
+
+mod json;
+
+use wgpu_rnn::{AdapterChoice, Capabilities, Config, Error, Gpu, LayerOptions, PlanReport};
+
+use crate::args::PlanArguments;
+use crate::device::DeviceChoice;
+use crate::failure::{Failure, Result};
+use crate::files::read_weights;
+use crate::report;
+
+/// A forward pass of N rows and T steps on a device.
+#[derive(Debug)]
+struct Work {
+    config: Config,
+    batch: usize,
+    steps: usize,
+    device: String,
+    capabilities: Capabilities,
+}
+
+const BASELINE: &str = "WebGPU's baseline limits";
+
+pub(crate) fn plan(arguments: &PlanArguments) -> Result<()> {
+    let config = config(arguments)?;
+    if arguments.batch == 0 {
+        return Err(Failure::new("batch must be greater than zero, found 0"));
+    }
+    let (device, capabilities) = device(&arguments.device)?;
+    let work = Work { config, batch: arguments.batch, steps: arguments.steps, device, capabilities };
+    let plans = plans(&work, arguments)?;
+    report::print(&match arguments.json {
+        true => json::text(&work, &plans)?,
+        false => plans.iter().map(PlanReport::to_string).collect::<Vec<_>>().join("\n"),
+    })?;
+    let Work { config, batch, steps, device, .. } = &work;
+    report::note(&format!("planned {config}, batch {batch}, steps {steps}, for {device}"));
+    Ok(())
+}
+
+fn config(arguments: &PlanArguments) -> Result<Config> {
+    match &arguments.weights {
+        Some(path) => {
+            let weights = read_weights(path, arguments.prefix.as_deref(), arguments.layer.nonlinearity)?;
+            Ok(*weights.config())
+        }
+        None => arguments.layer.config(),
+    }
+}
+
+/// What the plan is for, in words and as limits.
+fn device(text: &str) -> Result<(String, Capabilities)> {
+    let baseline = || (BASELINE.to_owned(), Capabilities::default());
+    if text == "baseline" {
+        return Ok(baseline());
+    }
+    let Ok(choice) = text.parse::<DeviceChoice>();
+    let DeviceChoice::Adapter(choice) = choice else {
+        return Err(Failure::new(format_args!(
+            "device must be gpu, an adapter's index or name, or baseline: {choice} has no plan"
+        )));
+    };
+    match Gpu::new(&choice) {
+        Ok(gpu) => Ok((gpu.to_string(), *gpu.capabilities())),
+        Err(error) if choice == AdapterChoice::Best => {
+            report::note(&format!("gpu: takes {BASELINE}, since {error}"));
+            Ok(baseline())
+        }
+        Err(error) => Err(Failure::new(error)),
+    }
+}
+
+/// A plan for each strategy; of several those that fit the limits.
+fn plans(work: &Work, arguments: &PlanArguments) -> Result<Vec<PlanReport>> {
+    let strategies = &arguments.strategy.0;
+    let mut plans = Vec::new();
+    for &strategy in strategies {
+        let mut options = LayerOptions::default().strategy(strategy);
+        if let Some(bytes) = arguments.budget {
+            options = options.budget(bytes);
+        }
+        match PlanReport::new(&work.config, work.batch, work.steps, &work.capabilities, &options) {
+            Ok(plan) => plans.push(plan),
+            Err(error @ Error::TooLarge { .. }) if strategies.len() > 1 => {
+                report::note(&format!("left out {strategy}: {error}"));
+            }
+            Err(error) => return Err(Failure::new(error)),
+        }
+    }
+    match plans.is_empty() {
+        true => Err(Failure::new("no strategy fits")),
+        false => Ok(plans),
+    }
+}

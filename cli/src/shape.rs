@@ -1,0 +1,92 @@
+//! The flags that say what a layer is.
+
+use clap::{Args, ValueEnum};
+use wgpu_rnn::{Cell, Config, Nonlinearity};
+
+use crate::failure::{Failure, Result};
+
+/// A layer in flags. Which of them must be there is for the command to say.
+#[derive(Debug, Args)]
+pub(crate) struct LayerArguments {
+    #[arg(long, help = "The kind of recurrent unit")]
+    pub(crate) cell: Option<CellName>,
+    /// Features of one input vector.
+    #[arg(long, value_name = "I")]
+    pub(crate) input_size: Option<usize>,
+    /// Hidden units.
+    #[arg(long, value_name = "H")]
+    pub(crate) hidden_size: Option<usize>,
+    /// Stacked layers.
+    #[arg(long, value_name = "L", default_value_t = 1)]
+    pub(crate) num_layers: usize,
+    /// Add the reverse direction.
+    #[arg(long)]
+    pub(crate) bidirectional: bool,
+    /// Leave bias_ih and bias_hh out.
+    #[arg(long)]
+    pub(crate) no_bias: bool,
+    /// Size of an LSTM's projected hidden state; 0 for none.
+    #[arg(long, value_name = "P", default_value_t = 0)]
+    pub(crate) proj_size: usize,
+    /// The activation of an RNN.
+    #[arg(long, value_name = "tanh|relu")]
+    pub(crate) nonlinearity: Option<Nonlinearity>,
+}
+
+/// Names of the flags without which there is no layer, and of the others.
+pub(crate) const NEEDED: [&str; 3] = ["cell", "input_size", "hidden_size"];
+pub(crate) const OPTIONAL: [&str; 4] = ["num_layers", "bidirectional", "no_bias", "proj_size"];
+
+impl LayerArguments {
+    /// The layer, if there can be such a layer.
+    pub(crate) fn config(&self) -> Result<Config> {
+        let (Some(cell), Some(input_size), Some(hidden_size)) =
+            (self.cell, self.input_size, self.hidden_size)
+        else {
+            return Err(Failure::new("expected --cell, --input-size and --hidden-size"));
+        };
+        let mut config = cell
+            .config(input_size, hidden_size)
+            .num_layers(self.num_layers)
+            .bidirectional(self.bidirectional)
+            .bias(!self.no_bias)
+            .proj_size(self.proj_size);
+        if let Some(choice) = self.nonlinearity {
+            config = with_nonlinearity(config, choice).map_err(Failure::new)?;
+        }
+        config.validate().map_err(Failure::new)?;
+        Ok(config)
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum CellName {
+    Rnn,
+    Lstm,
+    Gru,
+}
+
+impl CellName {
+    /// One layer of the cell with the default options.
+    pub(crate) fn config(self, input_size: usize, hidden_size: usize) -> Config {
+        match self {
+            CellName::Rnn => Config::rnn(input_size, hidden_size),
+            CellName::Lstm => Config::lstm(input_size, hidden_size),
+            CellName::Gru => Config::gru(input_size, hidden_size),
+        }
+    }
+}
+
+/// Sets the nonlinearity of an RNN; other cells have none to set.
+pub(crate) fn with_nonlinearity(
+    mut config: Config,
+    nonlinearity: Nonlinearity,
+) -> std::result::Result<Config, String> {
+    match config.cell {
+        Cell::Rnn(_) => {
+            config.cell = Cell::Rnn(nonlinearity);
+            Ok(config)
+        }
+        cell => Err(format!("nonlinearity is only supported for RNN, not {cell}, found {nonlinearity}")),
+    }
+}
