@@ -38,6 +38,9 @@ pub enum LimitsChoice {
 
 /// A GPU that layers run on. Clones share the device.
 ///
+/// On wgpu's GL backend use a device from one thread at a time: wgpu 30 panics where a thread has to wait for a second
+/// for another one, as it may while a kernel compiles.
+///
 /// ```no_run
 /// use wgpu_rnn::{AdapterChoice, Gpu};
 ///

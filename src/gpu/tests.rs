@@ -89,7 +89,7 @@ const MUTATIONS: &[Mutation] = &[
         "states[next + at] = value;\n        write_output(index, batch_row, unit, place.time, value);\n    } else {\n        states[next + at] = states",
         "states[next + at] = 2.0 * value;\n        write_output(index, batch_row, unit, place.time, value);\n    } else {\n        states[next + at] = states",
     ),
-    ("base + row * stride + 4u * quad", "base + 4u * quad"),
+    ("base + row * stride + quad", "base + quad"),
 ];
 
 /// The adapter that the environment asks for; none if it opts out.
