@@ -56,7 +56,7 @@ pub fn kernels() -> Vec<KernelSource> {
 }
 
 /// The variants of plans over sizes around every edge.
-fn planned() -> Vec<Variant> {
+pub(super) fn planned() -> Vec<Variant> {
     let capabilities = Capabilities::default();
     let mut variants = Vec::new();
     for size in [1, 17, 65, 255, 300, 1000] {

@@ -55,14 +55,14 @@ pub(super) fn list(plan: &mut Plan, request: &Request<'_>, tilings: &[(Kind, Til
     } else if request.config.bidirectional {
         for layer in 0..layers {
             for step in 0..request.steps {
-                list.step(plan, layer..layer + 1, step, 0, None)?;
+                list.step(plan, layer..layer + 1, step, 0, false)?;
             }
             plan.final_parity.push((layer + request.steps) % 2);
         }
     } else {
         for diagonal in 0..request.steps + layers - 1 {
             let first = (diagonal + 1).saturating_sub(request.steps);
-            list.step(plan, first..layers.min(diagonal + 1), diagonal - first, 0, Some(()))?;
+            list.step(plan, first..layers.min(diagonal + 1), diagonal - first, 0, true)?;
         }
         plan.final_parity = (0..layers).map(|layer| (layer + request.steps) % 2).collect();
     }
@@ -98,7 +98,7 @@ impl List<'_> {
                 self.push(plan, Kind::Scan, &whole, 1, rows, &moment)?;
             } else {
                 for step in start..start + count {
-                    self.step(plan, layer..layer + 1, step, start, None)?;
+                    self.step(plan, layer..layer + 1, step, start, false)?;
                 }
             }
             chunks += 1;
@@ -114,29 +114,26 @@ impl List<'_> {
         layers: Range<usize>,
         step: usize,
         chunk: usize,
-        diagonal: Option<()>,
+        on_diagonal: bool,
     ) -> Result<(), Error> {
         let (config, d) = (self.request.config, self.request.config.directions());
         let first_layer = layers.start;
         let last = config.num_layers - 1;
-        let sequences = if diagonal.is_some() {
-            (Sequence::Input, Sequence::Output)
-        } else {
-            self.sequences(first_layer)
-        };
+        let sequences =
+            if on_diagonal { (Sequence::Input, Sequence::Output) } else { self.sequences(first_layer) };
         // Neighbouring layers on a diagonal differ by one in both layer and step, so all of them read the same buffer.
         let whole = Whole { parity: (first_layer + step) % 2, sequences, layers };
         let moment = |first: u32| {
             let layer = first as usize / d;
             // On a diagonal only the last layer's hidden state goes into a sequence.
-            let stride = if diagonal.is_some() { self.stride(last) } else { self.stride(first_layer) };
+            let stride = if on_diagonal { self.stride(last) } else { self.stride(first_layer) };
             Moment {
                 first,
                 step: small(first_layer + step - layer),
                 count: 1,
                 chunk: small(chunk),
                 output_stride: stride,
-                diagonal: u32::from(diagonal.is_some()),
+                diagonal: u32::from(on_diagonal),
             }
         };
         self.push(plan, Kind::Step, &whole, config.hidden_size, self.request.rows, &moment)?;
