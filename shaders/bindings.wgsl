@@ -16,7 +16,7 @@ struct Shape {
     hidden_quads: u32,
     // The index that the weights buffer starts with.
     first_in_weights: u32,
-    // vec4s in the weights of one direction of layer 0, and of a layer above it.
+    // Elements of the weights of one direction of layer 0, and of a layer above it.
     first_layer_weights: u32,
     upper_layer_weights: u32,
 }
@@ -45,8 +45,7 @@ struct Place {
 
 @group(0) @binding(0) var<uniform> shape: Shape;
 @group(0) @binding(1) var<uniform> moment: Moment;
-// For each direction of each layer W_ih, W_hh, the folded biases and W_hr, packed as pack.rs says.
-@group(0) @binding(2) var<storage, read> weights: array<vec4<f32>>;
+// Binding 2, the weights, is in weights/.
 // [N, T, D, quads]: the layer's input sequence. For the projection: [L*D, N, quads], what it projects.
 @group(0) @binding(3) var<storage, read> input: array<vec4<f32>>;
 // [L*D, N, quads of H_out]: the hidden state before the step.
@@ -116,6 +115,11 @@ fn weights_of(index: u32) -> u32 {
     let lower = min(index, shape.directions) - min(first, shape.directions);
     let upper = max(index, shape.directions) - max(first, shape.directions);
     return lower * shape.first_layer_weights + upper * shape.upper_layer_weights;
+}
+
+// Elements of the weights of a direction of a layer.
+fn weights_in(index: u32) -> u32 {
+    return select(shape.first_layer_weights, shape.upper_layer_weights, index >= shape.directions);
 }
 
 // Where a row's hidden state starts, in quads.

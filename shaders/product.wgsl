@@ -1,4 +1,4 @@
-// The matrix product of every kernel: rows of vectors times packed weights, [quad][column] of vec4. An invocation has
+// The matrix product of every kernel: rows of vectors times packed weights, [quad][column]. An invocation has
 // four columns, or the three gates of one unit, for each of ROWS rows.
 //
 // The vectors of several rows go through workgroup memory, TILE quads of each row at a time; a single row is read where it
@@ -61,9 +61,14 @@ fn dots(w: mat4x4<f32>, x: vec4<f32>, sums: vec4<f32>) -> vec4<f32> {
 fn weights_at(at: u32, offsets: vec4<u32>) -> mat4x4<f32> {
     var last = vec4<f32>();
     if COLUMNS > 3u {
-        last = weights[at + offsets.w];
+        last = unpack(weights[at + offsets.w]);
     }
-    return mat4x4<f32>(weights[at + offsets.x], weights[at + offsets.y], weights[at + offsets.z], last);
+    return mat4x4<f32>(
+        unpack(weights[at + offsets.x]),
+        unpack(weights[at + offsets.y]),
+        unpack(weights[at + offsets.z]),
+        last,
+    );
 }
 
 // Where the invocation's columns are in a row of `columns` weights: four that lie UNITS apart, the last column standing

@@ -63,7 +63,7 @@ fn project(
 
 // A column's bias: component `gate` of its unit's.
 fn bias_of(bias: u32, column: u32) -> f32 {
-    return weights[bias + column % shape.hidden_size][column / shape.hidden_size];
+    return start_of_sums(bias, column % shape.hidden_size)[column / shape.hidden_size];
 }
 
 fn row_start(index: u32, row: u32, rows: u32, quads: u32) -> u32 {

@@ -18,8 +18,7 @@ fn projection(
     let column = tile.column + local;
     let quads = (shape.hidden_size + 3u) / 4u;
     // W_hr ends the weights of its direction.
-    let layer = select(shape.first_layer_weights, shape.upper_layer_weights, index >= shape.directions);
-    let weight_hr = weights_of(index) + layer - columns * quads;
+    let weight_hr = weights_of(index) + weights_in(index) - columns * quads;
 
     var sums: Sums;
     let busy = column < columns;

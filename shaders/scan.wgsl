@@ -4,10 +4,13 @@
 // Floats of one hidden state, ROWS rows of whole quads; and of one before projection, 1 if there is none.
 override STATE: u32 = 8u;
 override WIDE_STATE: u32 = 1u;
+// Elements of the weights, from W_hh on, that the workgroup keeps for itself; 1 where it reads them from memory.
+override KEPT: u32 = 1u;
 
 // The hidden state before a step and after it, in turn.
 var<workgroup> states: array<f32, 2u * STATE>;
 var<workgroup> wide: array<f32, WIDE_STATE>;
+var<workgroup> kept: array<Packed, KEPT>;
 
 const FROM_STATE = 0u;
 const FROM_WIDE = 1u;
@@ -24,6 +27,13 @@ fn scan(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     for (var i = local; i < WIDE_STATE; i += UNITS) {
         wide[i] = 0.0;
+    }
+    if KEPT > 1u {
+        let weight_hh = weight_hh_of(index);
+        let end = weights_of(index) + weights_in(index);
+        for (var i = local; i < end - weight_hh; i += UNITS) {
+            kept[i] = weights[weight_hh + i];
+        }
     }
     workgroupBarrier();
     for (var i = local; i < ROWS * size; i += UNITS) {
@@ -59,7 +69,7 @@ fn scan(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 fn walk(index: u32, first_row: u32, step: u32, now: u32, next: u32, local: u32) {
     let units = shape.hidden_size;
     let columns = GATES * units;
-    let weight_hh = weights_of(index) + columns * input_quads(index);
+    let weight_hh = weight_hh_of(index);
     let bias = weight_hh + columns * shape.hidden_quads;
     let rows = min(ROWS, shape.rows - first_row);
     for (var unit = local; unit < units; unit += UNITS * UNITS_EACH) {
@@ -68,7 +78,17 @@ fn walk(index: u32, first_row: u32, step: u32, now: u32, next: u32, local: u32) 
         for (var row = 0u; row < ROWS; row++) {
             sums[row] = start;
         }
-        add_state_product(&sums, FROM_STATE, now / 4u, shape.hidden_quads, shape.hidden_quads, weight_hh, columns, columns_of(unit));
+        add_state_product(
+            &sums,
+            FROM_STATE,
+            now / 4u,
+            shape.hidden_quads,
+            shape.hidden_quads,
+            weight_hh,
+            0u,
+            columns,
+            columns_of(unit),
+        );
         for (var row = 0u; row < rows; row++) {
             let own = row_of(&sums, row);
             if UNITS_EACH == 1u {
@@ -82,13 +102,19 @@ fn walk(index: u32, first_row: u32, step: u32, now: u32, next: u32, local: u32) 
     }
 }
 
-// Adds the product of each row's state with packed weights, as `add_product` does, from workgroup memory.
+fn weight_hh_of(index: u32) -> u32 {
+    return weights_of(index) + GATES * shape.hidden_size * input_quads(index);
+}
+
+// Adds the product of each row's state with packed weights, as `add_product` does, from workgroup memory. The weights
+// start `at` elements behind W_hh.
 fn add_state_product(
     sums: ptr<function, Sums>,
     source: u32,
     base: u32,
     stride: u32,
     quads: u32,
+    weight_hh: u32,
     at: u32,
     columns: u32,
     offsets: vec4<u32>,
@@ -98,7 +124,7 @@ fn add_state_product(
         var partial: Sums;
         var next = at + first * columns;
         for (var quad = first; quad < end; quad++) {
-            let w = weights_at(next, offsets);
+            let w = recurrent_at(weight_hh, next, offsets);
             next += columns;
             for (var row = 0u; row < ROWS; row++) {
                 partial[row] = dots(w, state_quad(source, base + row * stride + quad), partial[row]);
@@ -108,6 +134,23 @@ fn add_state_product(
             (*sums)[row] += partial[row];
         }
     }
+}
+
+// One quad of the recurrent weights of the invocation's columns.
+fn recurrent_at(weight_hh: u32, at: u32, offsets: vec4<u32>) -> mat4x4<f32> {
+    if KEPT == 1u {
+        return weights_at(weight_hh + at, offsets);
+    }
+    var last = vec4<f32>();
+    if COLUMNS > 3u {
+        last = unpack(kept[at + offsets.w]);
+    }
+    return mat4x4<f32>(
+        unpack(kept[at + offsets.x]),
+        unpack(kept[at + offsets.y]),
+        unpack(kept[at + offsets.z]),
+        last,
+    );
 }
 
 fn state_quad(source: u32, quad: u32) -> vec4<f32> {
@@ -153,12 +196,13 @@ fn finish(
 fn project_state(index: u32, first_row: u32, step: u32, now: u32, next: u32, local: u32) {
     let size = shape.hidden_output_size;
     let quads = (shape.hidden_size + 3u) / 4u;
-    let layer = select(shape.first_layer_weights, shape.upper_layer_weights, index >= shape.directions);
-    let weight_hr = weights_of(index) + layer - size * quads;
+    let weight_hh = weight_hh_of(index);
+    // W_hr ends the weights of its direction.
+    let weight_hr = weights_of(index) + weights_in(index) - size * quads;
     let rows = min(ROWS, shape.rows - first_row);
     for (var column = local; column < size; column += 4u * UNITS) {
         var sums: Sums;
-        add_state_product(&sums, FROM_WIDE, 0u, quads, quads, weight_hr, size, spread(column, size));
+        add_state_product(&sums, FROM_WIDE, 0u, quads, quads, weight_hh, weight_hr - weight_hh, size, spread(column, size));
         for (var row = 0u; row < rows; row++) {
             let own = row_of(&sums, row);
             for (var each = 0u; column + each * UNITS < size && each < 4u; each++) {

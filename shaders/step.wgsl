@@ -52,7 +52,7 @@ fn step(
         }
         if GATES == 3u && busy && !is_hidden {
             // What the input gives to n stays apart, in the sum that the GRU does not need.
-            let b_hn = weights[bias + unit].w;
+            let b_hn = start_of_sums(bias, unit).w;
             for (var row = 0u; row < ROWS; row++) {
                 sums[row] = vec4<f32>(sums[row].xy, b_hn, sums[row].z);
             }

@@ -19,13 +19,13 @@ fn first_sums(bias: u32, unit: u32) -> vec4<f32> {
         }
         let last = shape.hidden_size - 1u;
         return vec4<f32>(
-            weights[bias + min(unit, last)].x,
-            weights[bias + min(unit + UNITS, last)].x,
-            weights[bias + min(unit + 2u * UNITS, last)].x,
-            weights[bias + min(unit + 3u * UNITS, last)].x,
+            start_of_sums(bias, min(unit, last)).x,
+            start_of_sums(bias, min(unit + UNITS, last)).x,
+            start_of_sums(bias, min(unit + 2u * UNITS, last)).x,
+            start_of_sums(bias, min(unit + 3u * UNITS, last)).x,
         );
     }
-    let start = weights[bias + unit];
+    let start = start_of_sums(bias, unit);
     if !HOISTED {
         return start;
     }

@@ -78,6 +78,17 @@ pub enum Error {
         found: f64,
     },
 
+    /// A weight is too large for the precision that it is to be stored with.
+    #[error("{name}{index:?}: expected a weight that f16 can hold (at most 65504), found {found}")]
+    Precision {
+        /// The parameter.
+        name: String,
+        /// Where in it.
+        index: Vec<usize>,
+        /// The weight.
+        found: f32,
+    },
+
     /// The elements of a tensor have a type that cannot be used for it.
     #[error("{name}: expected dtype {expected}, found {found}")]
     Dtype {

@@ -8,7 +8,7 @@ use ndarray::{Dimension, Ix3};
 use crate::batch::Batch;
 use crate::cpu::CpuLayer;
 use crate::gpu::{AdapterChoice, BUDGET, Gpu, GpuLayer, Strategy};
-use crate::{Config, Error, Input, Output, State, Weights, reference};
+use crate::{Config, Error, Input, Output, Precision, State, Weights, reference};
 
 /// What a layer runs on.
 #[derive(Clone, Debug)]
@@ -62,6 +62,8 @@ impl std::fmt::Display for Backend {
 pub struct LayerOptions {
     /// How the GPU backend cuts the work into dispatches; the other backends do not look at it.
     pub strategy: Strategy,
+    /// How the weights are stored: as they are unless set. See [`Precision`] for what halves cost and gain.
+    pub precision: Precision,
     /// Bytes that the GPU backend may take for a call beyond weights, input, output and state: 64 MiB unless set. Less
     /// means more and smaller dispatches, or pieces of the batch.
     pub budget: u64,
@@ -71,7 +73,12 @@ pub struct LayerOptions {
 
 impl Default for LayerOptions {
     fn default() -> Self {
-        LayerOptions { strategy: Strategy::Auto, budget: BUDGET, bounds_checks: false }
+        LayerOptions {
+            strategy: Strategy::Auto,
+            precision: Precision::F32,
+            budget: BUDGET,
+            bounds_checks: false,
+        }
     }
 }
 
@@ -79,6 +86,12 @@ impl LayerOptions {
     /// Sets how the GPU backend cuts the work into dispatches.
     pub fn strategy(mut self, strategy: Strategy) -> Self {
         self.strategy = strategy;
+        self
+    }
+
+    /// Sets how the weights are stored.
+    pub fn precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
         self
     }
 
@@ -138,12 +151,13 @@ impl Layer {
     ///
     /// # Errors
     ///
-    /// As [`Layer::new`].
+    /// As [`Layer::new`]; [`Error::Precision`] if a weight is too large for a half that is to hold it.
     pub fn with_options(weights: &Weights, backend: Backend, options: &LayerOptions) -> Result<Self, Error> {
+        let weights = options.precision.round(weights)?;
         let implementation = match &backend {
-            Backend::Reference => Implementation::Reference(weights.clone()),
-            Backend::Cpu => Implementation::Cpu(CpuLayer::new(weights)),
-            Backend::Gpu(gpu) => Implementation::Gpu(GpuLayer::new(gpu, weights, options)?),
+            Backend::Reference => Implementation::Reference(weights.clone().into_owned()),
+            Backend::Cpu => Implementation::Cpu(CpuLayer::new(&weights)),
+            Backend::Gpu(gpu) => Implementation::Gpu(GpuLayer::new(gpu, &weights, options)?),
         };
         Ok(Layer { config: *weights.config(), backend, implementation: Arc::new(implementation) })
     }

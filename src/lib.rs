@@ -77,4 +77,6 @@ pub use gpu::{
     kernels,
 };
 pub use layer::{Backend, Layer, LayerOptions};
-pub use weights::{DirectionWeights, Generator, LoadOptions, Parameter, ParameterKind, Weights, infer};
+pub use weights::{
+    DirectionWeights, Generator, LoadOptions, Parameter, ParameterKind, Precision, Weights, infer,
+};

@@ -20,12 +20,16 @@
 //! leaves it with a probability below `2 exp(-λ²/2) ≈ 2.5·10⁻¹⁴`. Where σ is zero, as in the padding behind a row's
 //! length, the value must be exact. What the formula says of T follows from the weights: contracting layers forget old
 //! errors, others gather them.
+//!
+//! Weights stored as halves ([`Precision::F16`]) add, for each sum, `√(Σ_j (δ_j x_j)²)` to its σ, where `δ_j = 2⁻¹¹ |w_j|`
+//! bounds the rounding of a weight; one below 2⁻¹⁴ may be lost as a whole, `δ_j = |w_j| + 2⁻²⁵`. They are the same errors
+//! at every step, so this is added to the rest without squares.
 
 use ndarray::{ArrayView1, Dimension};
 
 use crate::batch::Batch;
 use crate::reference::{self, Number};
-use crate::{Error, Input, Output, State, Weights};
+use crate::{Error, Input, Output, Precision, State, Weights};
 
 mod compare;
 
@@ -50,18 +54,35 @@ pub fn forward<D: Dimension>(
     input: &Input<'_, D>,
     state: &State<'_, D>,
 ) -> Result<Output<D, f64>, Error> {
-    let batch = Batch::new(weights.config(), input, state)?;
-    batch.restore(reference::run::<Rounded>(weights, &batch)?.map(Rounded::tolerance))
+    forward_with(weights, Precision::F32, input, state)
 }
 
-/// A value, and the standard deviation of what f32 makes of it.
+/// As [`forward`], for a layer that stores these weights with a precision.
+///
+/// # Errors
+///
+/// As [`reference::forward`].
+pub fn forward_with<D: Dimension>(
+    weights: &Weights,
+    precision: Precision,
+    input: &Input<'_, D>,
+    state: &State<'_, D>,
+) -> Result<Output<D, f64>, Error> {
+    let batch = Batch::new(weights.config(), input, state)?;
+    batch.restore(match precision {
+        Precision::F32 => reference::run::<Rounded>(weights, &batch)?.map(Rounded::tolerance),
+        Precision::F16 => reference::run::<Rounded<true>>(weights, &batch)?.map(Rounded::tolerance),
+    })
+}
+
+/// A value, and the standard deviation of what f32 makes of it, with weights as they are or as halves.
 #[derive(Clone, Copy, Debug, Default)]
-struct Rounded {
+struct Rounded<const HALVES: bool = false> {
     value: f64,
     sigma: f64,
 }
 
-impl Rounded {
+impl<const HALVES: bool> Rounded<HALVES> {
     fn tolerance(&self) -> f64 {
         LAMBDA * self.sigma
     }
@@ -72,20 +93,32 @@ impl Rounded {
     }
 }
 
-impl Number for Rounded {
+/// How far a half may be from the weight that it stands for.
+fn half_error(weight: f64) -> f64 {
+    let size = weight.abs();
+    if size > 0.0 && size < f64::from(half::f16::MIN_POSITIVE) {
+        return size + f64::powi(2.0, -25);
+    }
+    size * f64::powi(2.0, -11)
+}
+
+impl<const HALVES: bool> Number for Rounded<HALVES> {
     fn exact(value: f32) -> Self {
         Rounded { value: f64::from(value), sigma: 0.0 }
     }
 
     fn dot(start: f32, weights: ArrayView1<'_, f32>, values: &[Self]) -> Self {
-        let (mut sum, mut variance) = (f64::from(start), 0.0);
+        let (mut sum, mut variance, mut of_weights) = (f64::from(start), 0.0, 0.0);
         for (&weight, x) in weights.iter().zip(values) {
             let weight = f64::from(weight);
             let product = weight * x.value;
             sum += product;
             variance += (weight * x.sigma).powi(2) + UNIT * UNIT * (product * product + sum * sum);
+            if HALVES {
+                of_weights += (half_error(weight) * x.value).powi(2);
+            }
         }
-        Rounded { value: sum, sigma: variance.sqrt() + UNDERFLOW }
+        Rounded { value: sum, sigma: variance.sqrt() + f64::sqrt(of_weights) + UNDERFLOW }
     }
 
     fn add(self, other: Self) -> Self {
@@ -137,7 +170,7 @@ mod tests {
     #[test]
     fn a_closed_gate_carries_the_error_of_its_argument() {
         for argument in [-10.0, -30.0, -40.0, -60.0] {
-            let gate = Number::sigmoid(Rounded { value: argument, sigma: 1e-4 });
+            let gate = Number::sigmoid(Rounded::<false> { value: argument, sigma: 1e-4 });
             // There σ(x) = exp(x), so an error in x is a relative one in σ(x).
             let relative = gate.sigma / gate.value;
             assert!((1e-4..2e-4).contains(&relative), "{argument}: {relative}");
@@ -147,11 +180,11 @@ mod tests {
     #[test]
     fn a_value_too_small_for_f32_may_be_flushed_to_zero() {
         let smallest = f64::from(f32::MIN_POSITIVE);
-        let gate = Number::sigmoid(Rounded::exact(-700.0));
+        let gate = Number::sigmoid(Rounded::<false>::exact(-700.0));
         assert!(gate.value < smallest && (smallest..1.01 * smallest).contains(&gate.tolerance()), "{gate:?}");
         // A large cell state makes as much more of it.
         let product = gate.mul(Rounded::exact(-1e3));
         assert!((1e3 * smallest..1.1e3 * smallest).contains(&product.tolerance()), "{product:?}");
-        assert_eq!(Rounded::exact(1.0).tolerance(), 0.0);
+        assert_eq!(Rounded::<false>::exact(1.0).tolerance(), 0.0);
     }
 }

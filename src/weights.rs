@@ -2,6 +2,7 @@
 
 mod infer;
 mod name;
+mod precision;
 mod seed;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use ndarray::{Array, Array1, Array2, ArrayD, ArrayViewD, Dimension};
 
 pub use infer::{LoadOptions, infer};
 pub use name::{Parameter, ParameterKind};
+pub use precision::Precision;
 pub use seed::Generator;
 
 use crate::batch::check_finite;

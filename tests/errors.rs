@@ -2,7 +2,8 @@
 
 use wgpu_rnn::ndarray::{Array, Array3, ArrayD, Dimension, array};
 use wgpu_rnn::{
-    AdapterChoice, Config, Error, Gpu, Input, Layer, LimitsChoice, Nonlinearity, State, Strategy, Weights,
+    AdapterChoice, Config, Error, Gpu, Input, Layer, LimitsChoice, Nonlinearity, Precision, State, Strategy,
+    Weights,
 };
 
 use crate::harness::{self, bits, on_each, random};
@@ -229,6 +230,7 @@ fn unknown_names_have_their_message() {
     let strategies: Vec<String> = Strategy::ALL.iter().map(Strategy::to_string).collect();
     let strategy = format!("strategy must be one of auto, {}, found 'fast'", strategies.join(", "));
     assert_eq!(outcome("fast".parse::<Strategy>()), strategy);
+    assert_eq!(outcome("f8".parse::<Precision>()), "precision must be one of f32, f16, found 'f8'");
 }
 
 #[test]

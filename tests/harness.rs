@@ -34,7 +34,11 @@ impl Implementation {
     }
 
     pub fn layer(&self, weights: &Weights) -> Layer {
-        Layer::with_options(weights, self.backend.clone(), &self.options)
+        self.layer_with(weights, |options| options)
+    }
+
+    pub fn layer_with(&self, weights: &Weights, change: impl Fn(LayerOptions) -> LayerOptions) -> Layer {
+        Layer::with_options(weights, self.backend.clone(), &change(self.options.clone()))
             .unwrap_or_else(|error| panic!("{}: {error}", weights.config()))
     }
 

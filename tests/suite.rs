@@ -8,6 +8,7 @@
 //! | `property` | random configurations and sizes against the reference |
 //! | `invariants` | what must not change the result: neighbours, strides, a second run, the way of calling |
 //! | `errors`, `weights_errors` | does every misuse give its one message? |
+//! | `precision` | weights stored as halves: the rounded weights' results, within the stated bound |
 //! | `nan` | NaN and infinity on the CPU, as in PyTorch |
 //! | `pronounce` | does the example's trained model say its 300 words, everywhere? |
 //! | `activation` | are the shaders' tanh, sigmoid and ReLU accurate on each adapter? |
@@ -33,6 +34,7 @@ mod harness;
 mod invariants;
 mod limits;
 mod nan;
+mod precision;
 mod pronounce;
 mod property;
 mod seeds;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Arg, Args, Parser, Subcommand};
-use wgpu_rnn::{Error, Nonlinearity, Strategy};
+use wgpu_rnn::{Error, Nonlinearity, Precision, Strategy};
 
 use crate::device::DeviceChoice;
 use crate::shape::{LayerArguments, NEEDED, OPTIONAL};
@@ -31,6 +31,9 @@ pub(crate) enum Command {
 const DEVICE_HELP: &str = "\
 auto: a hardware GPU if there is one, else the CPU backend; gpu: the best adapter, be it software; cpu; reference: \
 plain f64 loops; an adapter's index in `wgpu-rnn info`; or a part of its name";
+
+const PRECISION_HELP: &str = "\
+How the weights are stored: as f32, or rounded to f16, in half of the memory; the arithmetic is f32 with either";
 
 /// Run a layer over an input.
 ///
@@ -65,6 +68,8 @@ pub(crate) struct RunArguments {
     pub(crate) device: DeviceChoice,
     #[arg(long, default_value = "auto", help = strategy_help(""))]
     pub(crate) strategy: Strategy,
+    #[arg(long, default_value = "f32", value_name = "f32|f16", help = PRECISION_HELP)]
+    pub(crate) precision: Precision,
     /// Where the output goes (`output`).
     #[arg(long, value_name = "FILE")]
     pub(crate) output: PathBuf,
@@ -101,6 +106,8 @@ pub(crate) struct CheckArguments {
     pub(crate) device: String,
     #[arg(long, default_value = "auto", help = strategy_help("; all: each but auto in turn"))]
     pub(crate) strategy: Strategies,
+    #[arg(long, default_value = "f32", value_name = "f32|f16", help = PRECISION_HELP)]
+    pub(crate) precision: Precision,
     /// Print JSON in place of a table.
     #[arg(long)]
     pub(crate) json: bool,
@@ -156,6 +163,8 @@ pub(crate) struct PlanArguments {
     pub(crate) device: String,
     #[arg(long, default_value = "auto", help = strategy_help("; all: a plan for each but auto"))]
     pub(crate) strategy: Strategies,
+    #[arg(long, default_value = "f32", value_name = "f32|f16", help = PRECISION_HELP)]
+    pub(crate) precision: Precision,
     /// Bytes that the plan may take beyond weights, input, output and state; 64 MiB unless given.
     #[arg(long, value_name = "BYTES")]
     pub(crate) budget: Option<u64>,

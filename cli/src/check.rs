@@ -48,7 +48,9 @@ impl From<Worst> for Element {
 
 /// Whether every check passed.
 pub(crate) fn check(arguments: &CheckArguments) -> Result<bool> {
-    let cases: Vec<Case> = arguments.cases.iter().map(|path| Case::read(path)).collect::<Result<_>>()?;
+    let precision = arguments.precision;
+    let cases: Vec<Case> =
+        arguments.cases.iter().map(|path| Case::read(path, precision)).collect::<Result<_>>()?;
     let devices = devices(&arguments.device)?;
     let runs = runs(&devices, &arguments.strategy.0);
     let bar = report::progress(cases.len() * runs.len());
@@ -145,7 +147,7 @@ fn compare(
     backend: &Backend,
     strategy: Option<Strategy>,
 ) -> std::result::Result<Comparison, Error> {
-    let options = LayerOptions::default().strategy(strategy.unwrap_or_default());
+    let options = LayerOptions::default().strategy(strategy.unwrap_or_default()).precision(case.precision);
     let layer = Layer::with_options(&case.weights, backend.clone(), &options)?;
     let found = case.given.forward(&layer)?;
     Comparison::new(&found, &case.expected, &case.tolerance)

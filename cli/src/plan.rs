@@ -76,7 +76,7 @@ fn plans(work: &Work, arguments: &PlanArguments) -> Result<Vec<PlanReport>> {
     let strategies = &arguments.strategy.0;
     let mut plans = Vec::new();
     for &strategy in strategies {
-        let mut options = LayerOptions::default().strategy(strategy);
+        let mut options = LayerOptions::default().strategy(strategy).precision(arguments.precision);
         if let Some(bytes) = arguments.budget {
             options = options.budget(bytes);
         }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use wgpu_rnn::io;
 use wgpu_rnn::ndarray::{ArrayViewD, IxDyn};
-use wgpu_rnn::{Backend, Config, Error, Layer, LayerOptions, Output, PlanReport, Strategy};
+use wgpu_rnn::{Backend, Config, Error, Layer, LayerOptions, Output, PlanReport, Precision, Strategy};
 
 use crate::args::RunArguments;
 use crate::failure::{Failure, Result};
@@ -21,7 +21,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<()> {
     given.check(weights.config()).map_err(|error| blame(arguments, &error))?;
     outputs.open()?;
     let backend = arguments.device.open().map_err(Failure::new)?;
-    let options = LayerOptions::default().strategy(arguments.strategy);
+    let options = LayerOptions::default().strategy(arguments.strategy).precision(arguments.precision);
     let ran = description(weights.config(), &backend, &options, given.input.shape());
 
     let spinner = report::spinner(ran.clone());
@@ -96,7 +96,8 @@ fn blame(arguments: &RunArguments, error: &Error) -> Failure {
 
 /// `LSTM(80, 256) on gpu: NAME (vulkan), strategy scan`: the strategy that runs, be it the planner's choice.
 fn description(config: &Config, backend: &Backend, options: &LayerOptions, input: &[usize]) -> String {
-    let Backend::Gpu(gpu) = backend else { return format!("{config} on {backend}") };
+    let weights = if options.precision == Precision::F16 { ", weights f16" } else { "" };
+    let Backend::Gpu(gpu) = backend else { return format!("{config} on {backend}{weights}") };
     let planned = match (options.strategy, input) {
         (Strategy::Auto, &[steps, _]) => Some((1, steps)),
         (Strategy::Auto, &[rows, steps, _]) if rows > 0 => Some((rows, steps)),
@@ -106,8 +107,8 @@ fn description(config: &Config, backend: &Backend, options: &LayerOptions, input
     let planned = planned
         .and_then(|(rows, steps)| PlanReport::new(config, rows, steps, gpu.capabilities(), options).ok());
     match planned {
-        Some(plan) => format!("{config} on {backend}, strategy {} (auto)", plan.strategy),
-        None => format!("{config} on {backend}, strategy {}", options.strategy),
+        Some(plan) => format!("{config} on {backend}, strategy {} (auto){weights}", plan.strategy),
+        None => format!("{config} on {backend}, strategy {}{weights}", options.strategy),
     }
 }
 

@@ -177,10 +177,22 @@ impl Gpu {
     /// The same device with a piece of every kernel's text replaced.
     #[cfg(test)]
     pub(super) fn with_mutation(&self, mutation: (&'static str, &'static str)) -> Gpu {
-        let mut gpu =
-            Gpu::from_device(self.0.device.clone(), self.0.queue.clone()).unwrap_or_else(|_| self.clone());
+        self.changed(|shared| shared.kernels.mutation = Some(mutation))
+    }
+
+    /// The same device, planned for as if it were hardware.
+    #[cfg(test)]
+    pub(super) fn as_hardware(&self) -> Gpu {
+        self.changed(|shared| shared.capabilities.software = false)
+    }
+
+    #[cfg(test)]
+    fn changed(&self, change: impl FnOnce(&mut Shared)) -> Gpu {
+        let (device, queue) = (self.0.device.clone(), self.0.queue.clone());
+        let mut gpu = Gpu::share(device, queue, Arc::default()).unwrap_or_else(|_| self.clone());
         if let Some(shared) = Arc::get_mut(&mut gpu.0) {
-            shared.kernels.mutation = Some(mutation);
+            shared.capabilities = self.0.capabilities;
+            change(shared);
         }
         gpu
     }

@@ -15,8 +15,8 @@ use wgpu::{
 
 pub use inspect::{KernelSource, kernels};
 
-use super::plan::{Kind, Strategy, Tiling, scan_floats};
-use crate::{Cell, Config, Nonlinearity};
+use super::plan::{Kind, Request, ScanMemory, Strategy, Tiling, scan_memory};
+use crate::{Cell, Nonlinearity, Precision};
 
 /// Storage buffers that a kernel sees.
 pub(super) const STORAGE_BUFFERS: u32 = 8;
@@ -57,10 +57,10 @@ pub(super) struct Variant {
     cell: Cell,
     hoisted: bool,
     projected: bool,
+    precision: Precision,
     tiling: Tiling,
-    /// Floats of workgroup memory that `scan` keeps states in.
-    state: u32,
-    wide_state: u32,
+    /// What `scan` keeps in workgroup memory.
+    memory: ScanMemory,
     /// Whether wgpu puts bounds checks into the kernel.
     checked: bool,
 }
@@ -70,54 +70,59 @@ macro_rules! shader {
     ($($file:literal),+) => { concat!($(include_str!(concat!("../../shaders/", $file, ".wgsl"))),+) };
 }
 
+/// The same behind the files that every kernel begins with.
+macro_rules! kernel {
+    ($precision:expr, $($file:literal),+) => {
+        match $precision {
+            Precision::F32 => shader!("bindings", "weights/f32", $($file),+),
+            Precision::F16 => shader!("bindings", "weights/f16", $($file),+),
+        }
+    };
+}
+
 impl Variant {
     /// The kernel of that kind for a configuration. What does not change the kernel is left out of it, so that layers
     /// share pipelines.
-    pub(super) fn new(
-        kind: Kind,
-        config: &Config,
-        strategy: Strategy,
-        tiling: Tiling,
-        checked: bool,
-    ) -> Self {
+    pub(super) fn new(kind: Kind, request: &Request<'_>, strategy: Strategy, tiling: Tiling) -> Self {
+        let config = request.config;
         let recurrent = matches!(kind, Kind::Step | Kind::Scan);
-        let (state, wide_state) = if kind == Kind::Scan { scan_floats(config, tiling.rows) } else { (0, 0) };
-        let small = |floats: u64| u32::try_from(floats).unwrap_or(u32::MAX);
+        let memory = if kind == Kind::Scan { scan_memory(request, tiling) } else { ScanMemory::default() };
         Variant {
             kind,
             cell: if kind == Kind::Projection { Cell::Lstm } else { config.cell },
             hoisted: recurrent && strategy.is_hoisted(),
             projected: recurrent && config.proj_size > 0,
+            precision: request.precision,
             tiling,
-            state: small(state),
-            wide_state: small(wide_state),
-            checked,
+            memory,
+            checked: request.bounds_checks,
         }
     }
 
     /// WGSL does not care for the order, but naga 30 loses track of overrides that come after an array whose size depends
     /// on one: the files with such arrays, `scan.wgsl` and `product.wgsl`, come last.
     pub(super) fn source(&self) -> &'static str {
+        let precision = self.precision;
         match (self.kind, self.cell) {
-            (Kind::Project, _) => shader!("bindings", "project", "product"),
-            (Kind::Projection, _) => shader!("bindings", "projection", "product"),
+            (Kind::Project, _) => kernel!(precision, "project", "product"),
+            (Kind::Projection, _) => kernel!(precision, "projection", "product"),
             (Kind::Step, Cell::Rnn(_)) => {
-                shader!("bindings", "activation", "cell/rnn", "unit", "step", "product")
+                kernel!(precision, "activation", "cell/rnn", "unit", "step", "product")
             }
             (Kind::Step, Cell::Lstm) => {
-                shader!("bindings", "activation", "cell/lstm", "unit", "step", "product")
+                kernel!(precision, "activation", "cell/lstm", "unit", "step", "product")
             }
             (Kind::Step, Cell::Gru) => {
-                shader!("bindings", "activation", "cell/gru", "unit", "step", "product")
+                kernel!(precision, "activation", "cell/gru", "unit", "step", "product")
             }
             (Kind::Scan, Cell::Rnn(_)) => {
-                shader!("bindings", "activation", "cell/rnn", "unit", "scan", "product")
+                kernel!(precision, "activation", "cell/rnn", "unit", "scan", "product")
             }
             (Kind::Scan, Cell::Lstm) => {
-                shader!("bindings", "activation", "cell/lstm", "unit", "scan", "product")
+                kernel!(precision, "activation", "cell/lstm", "unit", "scan", "product")
             }
             (Kind::Scan, Cell::Gru) => {
-                shader!("bindings", "activation", "cell/gru", "unit", "scan", "product")
+                kernel!(precision, "activation", "cell/gru", "unit", "scan", "product")
             }
         }
     }
@@ -138,7 +143,7 @@ impl Variant {
     /// Bytes of workgroup memory: the states of `scan`; a tile of vectors and where each row's starts.
     pub(super) fn workgroup_bytes(&self) -> u64 {
         match self.kind {
-            Kind::Scan => 4 * (2 * u64::from(self.state) + u64::from(self.wide_state)),
+            Kind::Scan => self.memory.bytes(self.precision),
             _ => u64::from(self.tiling.rows) * (64 * 16 + 4),
         }
     }
@@ -160,8 +165,9 @@ impl Variant {
             }
         }
         if self.kind == Kind::Scan {
-            overrides.push(("STATE", f64::from(self.state)));
-            overrides.push(("WIDE_STATE", f64::from(self.wide_state)));
+            overrides.push(("STATE", f64::from(self.memory.state)));
+            overrides.push(("WIDE_STATE", f64::from(self.memory.wide_state)));
+            overrides.push(("KEPT", f64::from(self.memory.kept)));
         }
         overrides
     }
@@ -298,12 +304,13 @@ fn compile(
 /// Mesa 25.0, with one row and with eight).
 ///
 /// Why that is sound: loops run over sizes that the plan has checked, and end. Of the accesses,
-/// - `weights`: [`super::pack::vec4s`] counts what the kernels read of it; columns beyond the last are replaced by it
+/// - `weights`: [`super::pack::elements`] counts what the kernels read of it; columns beyond the last are replaced by it
 ///   (`spread`), and invocations without a unit read nothing;
 /// - `input`, `hidden`, `gates`, `lengths` and what is written: rows are below `shape.rows` (`place_of`, the bounds of the
 ///   loops over rows), times below `shape.steps` (a length is at most T), units below H or H_out, steps inside the chunk; the
 ///   buffers are of just these sizes ([`super::plan::Bytes`]);
-/// - workgroup memory: rows below `ROWS`, quads below `TILE`; in `scan` units below H, for which the plan sets `STATE`.
+/// - workgroup memory: rows below `ROWS`, quads below `TILE`; in `scan` units below H, for which the plan
+///   sets `STATE`, and weights of one direction, for which it sets `KEPT`.
 ///
 /// The checked variant stays selectable, and the tests compare the two.
 #[allow(unsafe_code, reason = "measured, and sound as said above")]

@@ -14,7 +14,7 @@ use super::plan::{self, Part, Plan, Request};
 use super::transfer::Pending;
 use super::workspace::Workspace;
 use crate::batch::Batch;
-use crate::{Config, Error, LayerOptions, Output, Weights};
+use crate::{Config, Error, LayerOptions, Output, Precision, Weights};
 
 /// Workspaces that lie unused at most: as many calls of known shapes allocate nothing, from as many threads.
 const KEPT_WORKSPACES: usize = 4;
@@ -38,10 +38,12 @@ pub(super) struct Resident {
 impl GpuLayer {
     pub(crate) fn new(gpu: &Gpu, weights: &Weights, options: &LayerOptions) -> Result<Self, Error> {
         let config = *weights.config();
-        let parts = plan::parts(&config, gpu.capabilities())?;
-        let buffers =
-            gpu.caught(|| parts.iter().map(|part| upload(gpu, weights, part)).collect::<Result<_, _>>())?;
-        let shapes = parts.iter().map(|part| shape(&config, part)).collect();
+        let precision = options.precision;
+        let parts = plan::parts(&config, precision, gpu.capabilities())?;
+        let buffers = gpu.caught(|| {
+            parts.iter().map(|part| upload(gpu, weights, precision, part)).collect::<Result<_, _>>()
+        })?;
+        let shapes = parts.iter().map(|part| shape(&config, precision, part)).collect();
         Ok(GpuLayer(Arc::new(Resident {
             gpu: gpu.clone(),
             config,
@@ -104,6 +106,7 @@ impl Resident {
     fn request(&self, rows: usize, steps: usize) -> Request<'_> {
         Request {
             config: &self.config,
+            precision: self.options.precision,
             parts: &self.parts,
             rows,
             steps,
@@ -154,18 +157,18 @@ impl Resident {
 }
 
 /// The buffer of a part of the weights.
-fn upload(gpu: &Gpu, weights: &Weights, part: &Part) -> Result<Buffer, Error> {
+fn upload(gpu: &Gpu, weights: &Weights, precision: Precision, part: &Part) -> Result<Buffer, Error> {
     let config = weights.config();
     let all = weights.directions().iter().enumerate();
-    let packed: Vec<[f32; 4]> = all
+    let packed: Vec<u8> = all
         .filter(|(index, _)| part.indices.contains(index))
-        .flat_map(|(index, direction)| pack::pack(config, index / config.directions(), direction))
+        .flat_map(|(index, direction)| pack::pack(config, precision, index / config.directions(), direction))
         .collect();
-    gpu.buffer_with("weights", bytemuck::cast_slice(&packed), BufferUsages::STORAGE)
+    gpu.buffer_with("weights", &packed, BufferUsages::STORAGE)
 }
 
 /// The kernels' sizes, but for the batch's.
-fn shape(config: &Config, part: &Part) -> Shape {
+fn shape(config: &Config, precision: Precision, part: &Part) -> Shape {
     // Sizes are below 2^32: a matrix of them fits a buffer.
     let small = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
     Shape {
@@ -176,8 +179,11 @@ fn shape(config: &Config, part: &Part) -> Shape {
         input_quads: small(pack::input_quads(config, 0)),
         hidden_quads: small(plan::quads(config.hidden_output_size())),
         first_in_weights: small(part.indices.start),
-        first_layer_weights: small(pack::vec4s(config, 0)),
-        upper_layer_weights: if config.num_layers > 1 { small(pack::vec4s(config, 1)) } else { 0 },
+        first_layer_weights: small(pack::elements(config, precision, 0)),
+        upper_layer_weights: match config.num_layers {
+            1 => 0,
+            _ => small(pack::elements(config, precision, 1)),
+        },
         ..Shape::zeroed()
     }
 }

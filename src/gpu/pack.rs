@@ -1,22 +1,29 @@
 //! Weights in the layout that the kernels read.
 //!
 //! For each direction of each layer: `W_ih`, `W_hh`, the biases, `W_hr`, one behind the other. A matrix `[G*H, K]` is
-//! packed as `[quad][gate][unit]` of vec4: one unit's weights for one gate and four neighbouring inputs, so that
-//! neighbouring invocations, which have neighbouring units, read neighbouring vec4s. K is padded with zeros as the vectors
-//! are: the input of an upper layer is the hidden state of each direction below, each in whole quads. The biases are one
-//! vec4 a unit: what each of its sums starts with.
+//! packed as `[quad][gate][unit]` of four weights: one unit's for one gate and four neighbouring inputs, so that
+//! neighbouring invocations, which have neighbouring units, read neighbouring elements: vec4s of f32, or two words of
+//! halves. K is padded with zeros as the vectors are: the input of an upper layer is the hidden state of each direction
+//! below, each in whole quads. The biases are four f32 a unit: what each of its sums starts with.
 
+use half::f16;
 use ndarray::{Array1, ArrayView2, Axis};
 
 use super::plan::quads;
-use crate::{Cell, Config, DirectionWeights};
+use crate::{Cell, Config, DirectionWeights, Precision};
 
-/// vec4s of one direction of a layer.
-pub(super) fn vec4s(config: &Config, layer: usize) -> usize {
+/// Elements of one direction of a layer, `quad_bytes` each.
+pub(super) fn elements(config: &Config, precision: Precision, layer: usize) -> usize {
     let h = config.hidden_size;
-    let inputs = input_quads(config, layer) + quads(config.hidden_output_size());
-    let projection = if config.proj_size > 0 { config.proj_size * quads(h) } else { 0 };
-    config.cell.gates() * h * inputs + h + projection
+    config.cell.gates() * h * input_quads(config, layer) + recurrent_elements(config, precision)
+}
+
+/// Those from W_hh on.
+pub(super) fn recurrent_elements(config: &Config, precision: Precision) -> usize {
+    let h = config.hidden_size;
+    let biases = h * size_of::<[f32; 4]>() / precision.quad_bytes();
+    let projection = config.proj_size * quads(h);
+    config.cell.gates() * h * quads(config.hidden_output_size()) + biases + projection
 }
 
 /// Quads of a layer's input vectors.
@@ -28,28 +35,41 @@ pub(super) fn input_quads(config: &Config, layer: usize) -> usize {
 }
 
 /// The packed weights of one direction of a layer.
-pub(super) fn pack(config: &Config, layer: usize, weights: &DirectionWeights) -> Vec<[f32; 4]> {
+pub(super) fn pack(
+    config: &Config,
+    precision: Precision,
+    layer: usize,
+    weights: &DirectionWeights,
+) -> Vec<u8> {
     let mut packed = Vec::new();
     let inputs = if layer == 0 { config.input_size } else { config.hidden_output_size() };
     for of_direction in weights.weight_ih.axis_chunks_iter(Axis(1), inputs) {
-        pack_matrix(&of_direction, &mut packed);
+        pack_matrix(&of_direction, precision, &mut packed);
     }
-    pack_matrix(&weights.weight_hh.view(), &mut packed);
-    packed.extend((0..config.hidden_size).map(|unit| start_of_sums(config, weights, unit)));
+    pack_matrix(&weights.weight_hh.view(), precision, &mut packed);
+    for unit in 0..config.hidden_size {
+        packed.extend_from_slice(bytemuck::bytes_of(&start_of_sums(config, weights, unit)));
+    }
     if let Some(weight_hr) = &weights.weight_hr {
-        pack_matrix(&weight_hr.view(), &mut packed);
+        pack_matrix(&weight_hr.view(), precision, &mut packed);
     }
     packed
 }
 
-fn pack_matrix(matrix: &ArrayView2<'_, f32>, packed: &mut Vec<[f32; 4]>) {
+fn pack_matrix(matrix: &ArrayView2<'_, f32>, precision: Precision, packed: &mut Vec<u8>) {
     let (rows, inputs) = matrix.dim();
     for quad in 0..quads(inputs) {
         // PyTorch's rows are [gate][unit] already.
-        packed.extend(
-            (0..rows)
-                .map(|row| [0, 1, 2, 3].map(|k| matrix.get([row, 4 * quad + k]).copied().unwrap_or(0.0))),
-        );
+        for row in 0..rows {
+            let weights = [0, 1, 2, 3].map(|k| matrix.get([row, 4 * quad + k]).copied().unwrap_or(0.0));
+            match precision {
+                Precision::F32 => packed.extend_from_slice(bytemuck::bytes_of(&weights)),
+                Precision::F16 => {
+                    let halves = weights.map(|weight| f16::from_f32(weight).to_bits());
+                    packed.extend_from_slice(bytemuck::bytes_of(&halves));
+                }
+            }
+        }
     }
 }
 
@@ -83,14 +103,25 @@ mod tests {
             let (h, g) = (config.hidden_size, config.cell.gates());
             for (index, direction) in weights.directions().iter().enumerate() {
                 let layer = index / config.directions();
-                let packed = pack(&config, layer, direction);
-                assert_eq!(packed.len(), vec4s(&config, layer), "{config}");
+                let packed = pack(&config, Precision::F32, layer, direction);
+                assert_eq!(packed.len(), 16 * elements(&config, Precision::F32, layer), "{config}");
                 // The last unit's last gate for the last input of W_ih, behind which comes padding.
                 let inputs = direction.weight_ih.ncols();
                 let in_vector = if layer == 0 { inputs } else { config.hidden_output_size() };
-                let last = packed[(input_quads(&config, layer) - 1) * g * h + (g - 1) * h + (h - 1)];
+                let quad = (input_quads(&config, layer) - 1) * g * h + (g - 1) * h + (h - 1);
+                let last: [f32; 4] = bytemuck::pod_read_unaligned(&packed[16 * quad..][..16]);
                 assert_eq!(last[(in_vector - 1) % 4], direction.weight_ih[[g * h - 1, inputs - 1]]);
                 assert!(last[(in_vector - 1) % 4 + 1..].iter().all(|&padding| padding == 0.0));
+
+                let halves = pack(&config, Precision::F16, layer, direction);
+                assert_eq!(halves.len(), 8 * elements(&config, Precision::F16, layer), "{config}");
+                let half: [u16; 4] = bytemuck::pod_read_unaligned(&halves[8 * quad..][..8]);
+                assert_eq!(half, last.map(|weight| f16::from_f32(weight).to_bits()));
+                let biases = |packed: &[u8], bytes| {
+                    let end = packed.len() - bytes * config.proj_size * quads(h);
+                    packed[end - 16 * h..end].to_vec()
+                };
+                assert_eq!(biases(&halves, 8), biases(&packed, 16), "biases are f32");
             }
         }
     }

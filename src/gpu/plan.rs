@@ -3,6 +3,7 @@
 mod bytes;
 mod cost;
 mod dispatch;
+mod on_chip;
 mod parts;
 mod report;
 mod strategy;
@@ -10,16 +11,17 @@ mod tiling;
 
 pub(super) use bytes::{Bytes, quads};
 pub(super) use dispatch::{Dispatch, Kind, Sequence};
+pub(super) use on_chip::{ScanMemory, scan_memory};
 pub(super) use parts::{Part, parts};
 pub use report::{DispatchReport, PlanReport};
 pub use strategy::Strategy;
 #[cfg(test)]
 pub(super) use tiling::{MAX_ROWS, WORKGROUP_BYTES};
-pub(super) use tiling::{MAX_UNITS, MIN_WORKGROUP_BYTES, Tiling, scan_floats};
+pub(super) use tiling::{MAX_UNITS, MIN_WORKGROUP_BYTES, Tiling};
 
 use super::Capabilities;
 use super::kernel::Variant;
-use crate::{Config, Error};
+use crate::{Config, Error, Precision};
 
 /// Bytes of workspace beyond weights, input, output and state, unless the caller says otherwise.
 pub(crate) const BUDGET: u64 = 64 << 20;
@@ -47,6 +49,7 @@ pub(super) struct Plan {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Request<'a> {
     pub(super) config: &'a Config,
+    pub(super) precision: Precision,
     pub(super) parts: &'a [Part],
     pub(super) rows: usize,
     pub(super) steps: usize,
@@ -83,9 +86,8 @@ impl Plan {
         let tilings = tiling::choose(request, strategy)?;
         let bytes = Bytes::fitting(request, strategy, &tilings)?;
         let expected_us = cost::expected_us(request, strategy, &tilings, &bytes);
-        let variants = tilings.iter().map(|(kind, tiling)| {
-            (*kind, Variant::new(*kind, request.config, strategy, *tiling, request.bounds_checks))
-        });
+        let variants =
+            tilings.iter().map(|(kind, tiling)| (*kind, Variant::new(*kind, request, strategy, *tiling)));
         let mut plan = Plan {
             strategy,
             rows: small(request.rows),

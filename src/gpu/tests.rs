@@ -12,12 +12,19 @@ use super::plan::{BUDGET, Request};
 use super::{AdapterChoice, Gpu, GpuLayer, Strategy};
 use crate::batch::Batch;
 use crate::tolerance::{self, Comparison};
-use crate::{Config, Error, Generator, Input, LayerOptions, Output, State, Weights, reference};
+use crate::{Config, Error, Generator, Input, LayerOptions, Output, Precision, State, Weights, reference};
 
 /// A piece of shader text and what replaces it.
 type Mutation = (&'static str, &'static str);
 
 const MUTATIONS: &[Mutation] = &[
+    // weights/*.wgsl
+    ("return packed;", "return packed.yxzw;"),
+    (
+        "vec4<f32>(unpack2x16float(packed.x), unpack2x16float(packed.y))",
+        "vec4<f32>(unpack2x16float(packed.y), unpack2x16float(packed.x))",
+    ),
+    ("let at = bias + 2u * unit;", "let at = bias + unit;"),
     // activation.wgsl
     ("1.0 - 2.0 / (exp", "1.0 - 2.00002 / (exp"),
     ("-3.33332819422e-1", "-3.3332e-1"),
@@ -32,7 +39,7 @@ const MUTATIONS: &[Mutation] = &[
     ("fma(z, previous.h, (1.0 - z) * n)", "fma(z, n, (1.0 - z) * previous.h)"),
     // unit.wgsl
     ("return vec4<f32>(0.0, 0.0, start.w, 0.0);", "return vec4<f32>(0.0, 0.0, start.z, 0.0);"),
-    ("weights[bias + min(unit + UNITS, last)].x,", "weights[bias + min(unit, last)].x,"),
+    ("start_of_sums(bias, min(unit + UNITS, last)).x,", "start_of_sums(bias, min(unit, last)).x,"),
     ("total.x += gates[at];", "total.x -= gates[at];"),
     ("total.y += gates[at + units];", "total.y += gates[at];"),
     ("total.w = gates[at + 2u * units];", "total.w = gates[at + units];"),
@@ -75,7 +82,10 @@ const MUTATIONS: &[Mutation] = &[
         "weight_ih;\n    let bias = weight_hh",
     ),
     // projection.wgsl
-    ("weights_of(index) + layer - columns * quads", "weights_of(index) + layer - columns * (quads - 1u)"),
+    (
+        "weights_of(index) + weights_in(index) - columns * quads",
+        "weights_of(index) + weights_in(index) - columns * (quads - 1u)",
+    ),
     // project.wgsl
     ("bias_of(bias, offsets.y)", "bias_of(bias, offsets.x)"),
     ("moment.chunk + row / shape.rows", "row / shape.rows"),
@@ -90,6 +100,11 @@ const MUTATIONS: &[Mutation] = &[
         "states[next + at] = 2.0 * value;\n        write_output(index, batch_row, unit, place.time, value);\n    } else {\n        states[next + at] = states",
     ),
     ("base + row * stride + quad", "base + quad"),
+    ("i < end - weight_hh;", "i < end - weight_hh - 1u;"),
+    ("kept[i] = weights[weight_hh + i];", "kept[i] = weights[i];"),
+    ("return weights_at(weight_hh + at, offsets);", "return weights_at(at, offsets);"),
+    ("unpack(kept[at + offsets.y])", "unpack(kept[at + offsets.x])"),
+    ("weight_hh, weight_hr - weight_hh, size,", "weight_hh, 0u, size,"),
 ];
 
 /// The adapter that the environment asks for; none if it opts out.
@@ -115,6 +130,7 @@ fn random(generator: &mut Generator, shape: [usize; 3]) -> Array3<f32> {
 /// A layer with states and lengths, and what is expected of it.
 struct Case {
     weights: Weights,
+    precision: Precision,
     x: Array3<f32>,
     lengths: Vec<usize>,
     h_0: Array3<f32>,
@@ -124,7 +140,7 @@ struct Case {
 }
 
 impl Case {
-    fn new(config: Config, n: usize) -> Result<Self, Error> {
+    fn new((config, n, precision): Work) -> Result<Self, Error> {
         let t = 5;
         let mut generator = Generator::seeded(3);
         let weights = Weights::draw(config, &mut generator)?;
@@ -135,9 +151,15 @@ impl Case {
         let c_0 = config.cell.has_cell_state().then_some(c_0);
         let lengths: Vec<usize> = (0..n).map(|row| (t + 3 * row) % (t + 1)).collect();
         let (input, state) = borrowed(&x, &lengths, &h_0, c_0.as_ref());
-        let expected = reference::forward(&weights, &input, &state)?;
-        let tolerance = tolerance::forward(&weights, &input, &state)?;
-        Ok(Case { weights, x, lengths, h_0, c_0, expected, tolerance })
+        // Of what the layer is to compute with: rounding the weights is no part of the kernels.
+        let rounded = precision.round(&weights)?;
+        let expected = reference::forward(&rounded, &input, &state)?;
+        let tolerance = tolerance::forward(&rounded, &input, &state)?;
+        Ok(Case { weights: rounded.into_owned(), precision, x, lengths, h_0, c_0, expected, tolerance })
+    }
+
+    fn work(&self) -> Work {
+        (*self.weights.config(), self.lengths.len(), self.precision)
     }
 
     fn compare(&self, gpu: &Gpu, strategy: Strategy) -> Result<Comparison, Error> {
@@ -146,7 +168,7 @@ impl Case {
         let config = self.weights.config();
         let gates = 4 * self.lengths.len() * config.directions() * config.cell.gates() * config.hidden_size;
         let budget = if config.num_layers == 1 { 2 * gates as u64 + 6000 } else { BUDGET };
-        let options = LayerOptions::default().strategy(strategy).budget(budget);
+        let options = LayerOptions::default().strategy(strategy).precision(self.precision).budget(budget);
         let layer = GpuLayer::new(gpu, &self.weights, &options)?;
         let found = layer.run(&Batch::new(self.weights.config(), &input, &state)?)?;
         Comparison::new(&found, &self.expected, &self.tolerance)
@@ -164,8 +186,11 @@ fn borrowed<'a>(
     (Input::new(x.view()).lengths(lengths), state)
 }
 
-/// Configurations and batch sizes that together reach every line of the shaders.
-fn configs() -> Vec<(Config, usize)> {
+/// A configuration, N and a precision.
+type Work = (Config, usize, Precision);
+
+/// Work that together reaches every line of the shaders.
+fn works() -> Vec<Work> {
     let cells = [Config::rnn(5, 9), Config::rnn_relu(5, 9), Config::gru(6, 10), Config::lstm(6, 10)];
     let plain = cells.map(|config| (config, 1)).into_iter().chain(cells.map(|config| (config, 3)));
     let stacked = cells
@@ -173,11 +198,13 @@ fn configs() -> Vec<(Config, usize)> {
         .flat_map(|config| [(config.num_layers(3), 3), (config.num_layers(2).bidirectional(true), 3)]);
     let projected = Config::lstm(7, 9).proj_size(5).num_layers(2);
     let wide = [(Config::rnn(261, 60), 9), (projected, 1), (projected.bidirectional(true), 3)];
-    plain.chain(stacked).chain(wide).collect()
+    let all = plain.chain(stacked).chain(wide).map(|(config, n)| (config, n, Precision::F32));
+    let halves = cells.into_iter().chain([projected]).map(|config| (config, 3, Precision::F16));
+    all.chain(halves).collect()
 }
 
 fn cases() -> Vec<Case> {
-    configs().into_iter().map(|(config, n)| Case::new(config, n).unwrap()).collect()
+    works().into_iter().map(|work| Case::new(work).unwrap()).collect()
 }
 
 /// What of a case comes out wrong with a strategy.
@@ -189,11 +216,11 @@ fn failure(case: &Case, gpu: &Gpu, strategy: Strategy) -> Option<String> {
 }
 
 /// The text of the kernels that a case runs with a strategy.
-fn text(config: &Config, rows: usize, strategy: Strategy) -> String {
+fn text(&(ref config, rows, precision): &Work, strategy: Strategy) -> String {
     let capabilities = &crate::Capabilities::default();
-    let parts = &super::plan::parts(config, capabilities).unwrap()[..];
-    let request =
-        Request { config, parts, rows, steps: 5, capabilities, budget: BUDGET, bounds_checks: false };
+    let (steps, budget, bounds_checks) = (5, BUDGET, false);
+    let parts = &super::plan::parts(config, precision, capabilities).unwrap()[..];
+    let request = Request { config, precision, parts, rows, steps, capabilities, budget, bounds_checks };
     let plan = super::plan::Plan::new(&request, strategy).unwrap();
     plan.variants.iter().map(|(_, variant)| variant.source()).collect()
 }
@@ -201,16 +228,18 @@ fn text(config: &Config, rows: usize, strategy: Strategy) -> String {
 #[test]
 fn a_changed_shader_line_is_noticed() {
     let Some(gpu) = gpu() else { return };
+    // Planned for as hardware, small layers keep their weights on chip.
+    let gpus = [gpu.as_hardware(), gpu];
     let cases = cases();
     let all = || cases.iter().flat_map(|case| Strategy::ALL.iter().map(move |&strategy| (case, strategy)));
-    let wrong: Vec<String> = all().filter_map(|(case, strategy)| failure(case, &gpu, strategy)).collect();
-    assert!(wrong.is_empty(), "without a mutation: {wrong:#?}");
+    for gpu in &gpus {
+        let wrong: Vec<_> = all().filter_map(|(case, strategy)| failure(case, gpu, strategy)).collect();
+        assert!(wrong.is_empty(), "without a mutation: {wrong:#?}");
+    }
     let unnoticed = MUTATIONS.iter().filter(|&&mutation| {
-        let mutated = gpu.with_mutation(mutation);
-        let touched = all().filter(|(case, strategy)| {
-            text(case.weights.config(), case.lengths.len(), *strategy).contains(mutation.0)
-        });
-        touched.into_iter().all(|(case, strategy)| failure(case, &mutated, strategy).is_none())
+        let mut touched = all().filter(|(case, strategy)| text(&case.work(), *strategy).contains(mutation.0));
+        let mutated = gpus.each_ref().map(|gpu| gpu.with_mutation(mutation));
+        touched.all(|(case, strategy)| mutated.iter().all(|gpu| failure(case, gpu, strategy).is_none()))
     });
     let unnoticed: Vec<_> = unnoticed.collect();
     assert!(unnoticed.is_empty(), "{unnoticed:#?}");
@@ -219,13 +248,15 @@ fn a_changed_shader_line_is_noticed() {
 #[test]
 fn bounds_checks_change_nothing() {
     let Some(gpu) = gpu() else { return };
-    for (config, n) in configs() {
-        let case = Case::new(config, n).unwrap();
+    for work in works() {
+        let case = Case::new(work).unwrap();
+        let (config, ..) = work;
         let (input, state) = borrowed(&case.x, &case.lengths, &case.h_0, case.c_0.as_ref());
         let batch = Batch::new(&config, &input, &state).unwrap();
         for &strategy in Strategy::ALL {
             let run = |checks| {
-                let options = LayerOptions::default().strategy(strategy).bounds_checks(checks);
+                let options = LayerOptions::default().strategy(strategy).precision(case.precision);
+                let options = options.bounds_checks(checks);
                 GpuLayer::new(&gpu, &case.weights, &options).unwrap().run(&batch).unwrap()
             };
             assert_eq!(run(true), run(false), "{config} with {strategy}");
@@ -235,9 +266,8 @@ fn bounds_checks_change_nothing() {
 
 #[test]
 fn every_mutation_changes_a_kernel() {
-    let all = configs()
-        .into_iter()
-        .flat_map(|(config, rows)| Strategy::ALL.iter().map(move |&strategy| text(&config, rows, strategy)));
+    let works = works();
+    let all = works.iter().flat_map(|work| Strategy::ALL.iter().map(|&strategy| text(work, strategy)));
     let all: String = all.collect();
     for (old, _) in MUTATIONS {
         assert!(all.contains(old), "{old:?} is in no shader");

@@ -28,6 +28,11 @@ impl ParameterKind {
         ParameterKind::WeightHr,
     ];
 
+    /// Whether it is a bias; the others are matrices.
+    pub(super) fn is_bias(self) -> bool {
+        matches!(self, ParameterKind::BiasIh | ParameterKind::BiasHh)
+    }
+
     fn stem(self) -> &'static str {
         match self {
             ParameterKind::WeightIh => "weight_ih",

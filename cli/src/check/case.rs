@@ -5,7 +5,7 @@ use std::path::Path;
 use wgpu_rnn::io::Tensors;
 use wgpu_rnn::ndarray::{ArrayD, IxDyn};
 use wgpu_rnn::tolerance::{self, Comparison};
-use wgpu_rnn::{Error, LoadOptions, Output, Weights};
+use wgpu_rnn::{Error, LoadOptions, Output, Precision, Weights};
 
 use crate::failure::Result;
 use crate::files::{File, Format};
@@ -16,23 +16,29 @@ use crate::given::{Given, to_lengths};
 pub(super) struct Case {
     pub(super) name: String,
     pub(super) weights: Weights,
+    /// How the devices are to store them.
+    pub(super) precision: Precision,
     pub(super) given: Given,
     /// PyTorch's result in f64.
     pub(super) expected: Output<IxDyn, f64>,
-    /// How far a result in f32 may be from that.
+    /// How far a result in f32, of weights stored so, may be from that.
     pub(super) tolerance: Output<IxDyn, f64>,
     /// How far PyTorch's own result in f32 is from that.
     pub(super) torch: Comparison,
 }
 
 impl Case {
-    pub(super) fn read(path: &Path) -> Result<Self> {
+    pub(super) fn read(path: &Path, precision: Precision) -> Result<Self> {
         let file = File::read(path, &[Format::Safetensors])?;
         let name = path.file_stem().unwrap_or(path.as_os_str()).display().to_string();
-        Case::from_tensors(name, &file.tensors("case")?).map_err(|error| file.failure(error))
+        Case::from_tensors(name, &file.tensors("case")?, precision).map_err(|error| file.failure(error))
     }
 
-    fn from_tensors(name: String, tensors: &Tensors<'_>) -> std::result::Result<Self, Error> {
+    fn from_tensors(
+        name: String,
+        tensors: &Tensors<'_>,
+        precision: Precision,
+    ) -> std::result::Result<Self, Error> {
         let weights = Weights::from_tensors(tensors, &LoadOptions::default())?;
         let optional = |name| tensors.dtype(name).map(|_| f32s(tensors, name)).transpose();
         let lengths = tensors.dtype("lengths").map(|_| to_lengths(&tensors.i64("lengths")?));
@@ -43,11 +49,11 @@ impl Case {
             lengths: lengths.transpose()?,
         };
         given.check(weights.config())?;
-        let tolerance = tolerance::forward(&weights, &given.input(), &given.state())?;
+        let tolerance = tolerance::forward_with(&weights, precision, &given.input(), &given.state())?;
         let torch = result(&tolerance, "", |name| f32s(tensors, name))?;
         let expected = result(&tolerance, "_f64", |name| f64s(tensors, name))?;
         let torch = Comparison::new(&torch, &expected, &tolerance)?;
-        Ok(Case { name, weights, given, expected, tolerance, torch })
+        Ok(Case { name, weights, precision, given, expected, tolerance, torch })
     }
 }
 

@@ -51,6 +51,22 @@ fn right_cases_pass() {
 }
 
 #[test]
+fn halves_are_allowed_what_they_cost_and_no_more() {
+    let folder = folder();
+    let cases = CASES.map(golden);
+    let cases: Vec<&Path> = cases.iter().map(AsRef::as_ref).collect();
+    let worst = |precision| {
+        let flags = ["--device", "cpu", "--json", "--precision", precision];
+        let ran = check(folder.path(), &flags, &cases);
+        assert_eq!(ran.status, 0, "{}", ran.stdout);
+        let rows: Vec<Value> = serde_json::from_str(&ran.stdout).unwrap();
+        rows.iter().map(|row| row["absolute"].as_f64().unwrap()).fold(0.0, f64::max)
+    };
+    assert!(worst("f32") < 1e-6);
+    assert!((1e-5..1e-3).contains(&worst("f16")));
+}
+
+#[test]
 fn one_wrong_number_in_any_expected_tensor_fails() {
     let folder = folder();
     for tensor in ["output_f64", "h_n_f64", "c_n_f64"] {

@@ -51,6 +51,19 @@ fn json_says_what_the_table_says() {
 }
 
 #[test]
+fn halves_take_half_of_the_bytes_of_weights() {
+    let layer = "--cell lstm --input-size 80 --hidden-size 256 --precision";
+    let [full, half] = ["f32", "f16"].map(|precision| {
+        let plan = &json(&format!("{layer} {precision}"))[0];
+        let buffers = plan["buffers"].as_array().unwrap();
+        let weights = buffers.iter().find(|buffer| buffer["name"] == "weights").unwrap();
+        weights["bytes"].as_u64().unwrap()
+    });
+    let biases = 256 * 16;
+    assert_eq!(2 * (half - biases), full - biases);
+}
+
+#[test]
 fn weights_stand_for_the_flags() {
     let folder = folder();
     let file = Weights::seeded(Config::gru(3, 4).bidirectional(true), 0).unwrap().to_safetensors().unwrap();

@@ -4,7 +4,7 @@ use std::fs;
 
 use wgpu_rnn::io::{Tensors, to_npy, to_npz, to_safetensors};
 use wgpu_rnn::ndarray::{ArrayD, IxDyn};
-use wgpu_rnn::{Backend, Config, Input, Layer, Output, State, Weights};
+use wgpu_rnn::{Backend, Config, Input, Layer, Output, Precision, State, Weights};
 
 use super::{folder, listing, npy, refuse, succeed, values};
 
@@ -119,6 +119,23 @@ fn input_without_a_batch_prefix_nonlinearity_and_lengths() {
     succeed(folder.path(), &format!("{run} --output y.npy"));
     let expected = library(&other, &batch, &State::zero(), Some(&[2, 5, 0])).output;
     assert_eq!(read_npy(&at("y.npy")), expected);
+}
+
+#[test]
+fn halves_are_the_rounded_weights_and_said() {
+    let folder = folder();
+    let at = |name: &str| folder.path().join(name);
+    let weights = Weights::seeded(Config::gru(3, 4), 3).unwrap();
+    fs::write(at("w.safetensors"), weights.to_safetensors().unwrap()).unwrap();
+    let input = values(&[2, 5, 3]);
+    fs::write(at("x.npy"), to_npy(input.view()).unwrap()).unwrap();
+    let run = "run --device cpu --weights w.safetensors --input x.npy --output y.npy --precision";
+    let ran = succeed(folder.path(), &format!("{run} f16"));
+    assert_eq!(ran.stderr, "wgpu-rnn: ran GRU(3, 4) on cpu, weights f16\n");
+    let rounded = Precision::F16.round(&weights).unwrap();
+    assert_eq!(read_npy(&at("y.npy")), library(&rounded, &input, &State::zero(), None).output);
+    succeed(folder.path(), &format!("{run} f32"));
+    assert_eq!(read_npy(&at("y.npy")), library(&weights, &input, &State::zero(), None).output);
 }
 
 #[test]

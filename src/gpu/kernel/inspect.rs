@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::Variant;
 use crate::gpu::Capabilities;
 use crate::gpu::plan::{BUDGET, Kind, Plan, Request, Strategy, parts};
-use crate::{Cell, Config, Nonlinearity};
+use crate::{Cell, Config, Nonlinearity, Precision};
 
 /// A kernel as it is handed to the GPU's compiler, see [`kernels`].
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +21,10 @@ pub struct KernelSource {
     pub overrides: Vec<(&'static str, f64)>,
     /// Batch rows that an invocation computes.
     pub rows: u32,
+    /// How its weights are stored.
+    pub precision: Precision,
+    /// Whether it keeps the recurrent weights in workgroup memory.
+    pub on_chip: bool,
 }
 
 /// Every kernel that a plan can ask for on an adapter with WebGPU's default limits, with the overrides to compile it with.
@@ -37,7 +41,7 @@ pub fn kernels() -> Vec<KernelSource> {
     let mut largest: HashMap<String, Variant> = HashMap::new();
     for variant in planned() {
         let kept = largest.entry(name(&variant)).or_insert(variant);
-        if (kept.state, kept.wide_state) < (variant.state, variant.wide_state) {
+        if (kept.memory.state, kept.memory.wide_state) < (variant.memory.state, variant.memory.wide_state) {
             *kept = variant;
         }
     }
@@ -49,38 +53,43 @@ pub fn kernels() -> Vec<KernelSource> {
             entry_point: variant.entry_point(),
             overrides: variant.overrides(),
             rows: variant.tiling.rows,
+            precision: variant.precision,
+            on_chip: variant.tiling.on_chip,
         })
         .collect();
     kernels.sort_by(|a, b| a.name.cmp(&b.name));
     kernels
 }
 
-/// The variants of plans over sizes around every edge.
+/// The variants of plans over sizes around every edge, on hardware and on software adapters.
 pub(super) fn planned() -> Vec<Variant> {
-    let capabilities = Capabilities::default();
     let mut variants = Vec::new();
     for size in [1, 17, 65, 255, 300, 1000] {
         let cells = [Config::rnn, Config::rnn_relu, Config::lstm, Config::gru].map(|cell| cell(3, size));
         for config in cells.into_iter().chain([Config::lstm(3, size + 1).proj_size(size)]) {
-            // A size that the limits do not allow has no kernels.
-            let Ok(parts) = parts(&config, &capabilities) else { continue };
-            // `scan` takes several rows to a workgroup only where there are enough for every core.
-            for rows in [1, 3, 9, 30, 100, 5000] {
-                let request = Request {
-                    config: &config,
-                    parts: &parts,
-                    rows,
-                    steps: 1,
-                    capabilities: &capabilities,
-                    budget: BUDGET,
-                    bounds_checks: false,
-                };
-                let plans = Strategy::ALL.iter().filter_map(|strategy| Plan::new(&request, *strategy).ok());
-                variants.extend(plans.flat_map(|plan| plan.variants.into_iter().map(|(_, variant)| variant)));
+            for &precision in Precision::ALL {
+                for software in [false, true] {
+                    let capabilities = Capabilities { software, cores: 2, ..Capabilities::default() };
+                    variants.extend(of_layer(&config, precision, &capabilities));
+                }
             }
         }
     }
     variants
+}
+
+/// The variants of a layer's plans, over a few steps of any number of rows.
+fn of_layer(config: &Config, precision: Precision, capabilities: &Capabilities) -> Vec<Variant> {
+    // A size that the limits do not allow has no kernels.
+    let Ok(parts) = parts(config, precision, capabilities) else { return Vec::new() };
+    let parts = &parts[..];
+    // `scan` takes several rows to a workgroup only where there are enough for every core.
+    let plans = [1, 3, 9, 30, 100, 5000].into_iter().flat_map(|rows| {
+        let (steps, budget, bounds_checks) = (1, BUDGET, false);
+        let request = Request { config, precision, parts, rows, steps, capabilities, budget, bounds_checks };
+        Strategy::ALL.iter().filter_map(move |strategy| Plan::new(&request, *strategy).ok())
+    });
+    plans.flat_map(|plan| plan.variants.into_iter().map(|(_, variant)| variant)).collect()
 }
 
 fn name(variant: &Variant) -> String {
@@ -96,6 +105,12 @@ fn name(variant: &Variant) -> String {
     }
     if variant.projected {
         words.push("projected".into());
+    }
+    if variant.precision == Precision::F16 {
+        words.push("f16".into());
+    }
+    if variant.tiling.on_chip {
+        words.push("on chip".into());
     }
     words.push(format!("{}x{}", variant.tiling.units, variant.tiling.rows));
     words.join(" ")

@@ -21,24 +21,30 @@ struct Machine {
     /// Multiply-adds per microsecond of one core, with 1, 2, 4 and 8 rows; of one row from workgroup memory.
     rates: [f64; 4],
     one_row_in_scan: f64,
+    /// How much faster `scan`'s products are with weights from workgroup memory.
+    on_chip: f64,
 }
 
-/// lavapipe on one core of a recent x86-64 server, measured: 4.2 to 15 GFLOP/s on two cores, 20 µs a launch.
+/// lavapipe on one core of a recent x86-64 server, measured: 4.2 to 15 GFLOP/s on two cores, 20 µs a launch. Its workgroup
+/// memory is memory: `scan` took 0.9 to 1.1 times as long with the weights there.
 const SOFTWARE: Machine = Machine {
     cores: 1.0,
     launch_us: 20.0,
     barrier_us: 3.0,
     rates: [1050.0, 1700.0, 3000.0, 3700.0],
     one_row_in_scan: 770.0,
+    on_chip: 1.0,
 };
 
-/// A middling GPU, estimated: 50 GB/s of weights and 100 GFLOP/s for each of 16 cores, 5 µs between dependent dispatches.
+/// A middling GPU, estimated: 50 GB/s of weights and 100 GFLOP/s for each of 16 cores, 5 µs between dependent dispatches,
+/// twice the bandwidth from workgroup memory.
 const HARDWARE: Machine = Machine {
     cores: 16.0,
     launch_us: 5.0,
     barrier_us: 1.0,
     rates: [12_500.0, 25_000.0, 50_000.0, 50_000.0],
     one_row_in_scan: 12_500.0,
+    on_chip: 2.0,
 };
 
 /// A slow integrated GPU, estimated, for what one dispatch may hold: 20 GFLOP/s in all, on eight cores.
@@ -136,6 +142,7 @@ pub(super) fn scan_step_us(request: &Request<'_>, tiling: Tiling) -> f64 {
     let projected = (config.proj_size * config.hidden_size) as f64;
     let work = rows * (columns * config.hidden_output_size() as f64 + projected);
     let rate = if tiling.rows == 1 { machine.one_row_in_scan } else { machine.rate(tiling.rows) };
+    let rate = if tiling.on_chip { rate * machine.on_chip } else { rate };
     (groups / machine.cores).ceil() * (work / rate + machine.barrier_us)
 }
 

@@ -192,7 +192,7 @@ impl List<'_> {
     /// Tiles of columns and rows, folded over x and y, and the indices along z.
     fn grid(&self, kind: Kind, columns: usize, rows: usize, indices: usize) -> Result<[u32; 3], Error> {
         let tiling = self.tilings.iter().find(|(of, _)| *of == kind).map(|(_, tiling)| *tiling);
-        let Tiling { units, rows: tile_rows } = tiling.unwrap_or(Tiling { units: 1, rows: 1 });
+        let (units, tile_rows) = tiling.map_or((1, 1), |tiling| (tiling.units, tiling.rows));
         let each = match kind {
             Kind::Project | Kind::Projection => 4,
             Kind::Step if self.request.config.cell.gates() == 1 => 4,

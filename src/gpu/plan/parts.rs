@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::gpu::{Capabilities, pack};
-use crate::{Config, Error};
+use crate::{Config, Error, Precision};
 
 /// The indices (layer * D + direction) whose weights share a buffer, and its size in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,12 +17,16 @@ pub(in crate::gpu) struct Part {
 /// # Errors
 ///
 /// [`Error::TooLarge`] if one direction of a layer is too large for a buffer of its own.
-pub(in crate::gpu) fn parts(config: &Config, capabilities: &Capabilities) -> Result<Vec<Part>, Error> {
+pub(in crate::gpu) fn parts(
+    config: &Config,
+    precision: Precision,
+    capabilities: &Capabilities,
+) -> Result<Vec<Part>, Error> {
     let limit = capabilities.max_storage_buffer_binding_size.min(capabilities.max_buffer_size);
     let mut parts: Vec<Part> = Vec::new();
     for index in 0..config.num_layers * config.directions() {
         let layer = index / config.directions();
-        let bytes = 16 * pack::vec4s(config, layer) as u64;
+        let bytes = (precision.quad_bytes() * pack::elements(config, precision, layer)) as u64;
         if bytes > limit {
             let what = format!("bytes of weights of one direction of layer {layer}");
             return Err(Error::TooLarge { what, needed: bytes, limit });

@@ -90,9 +90,10 @@ impl PlanReport {
         if steps == 0 {
             return Err(Error::NoSteps);
         }
-        let parts = parts(config, capabilities)?;
+        let parts = parts(config, options.precision, capabilities)?;
         let mut request = Request {
             config,
+            precision: options.precision,
             parts: &parts,
             rows: rows.max(1),
             steps,
@@ -165,20 +166,24 @@ fn report(plan: &Plan, request: &Request<'_>, dispatch: &Dispatch) -> DispatchRe
     let (h, h_out) = (config.hidden_size as u64, config.hidden_output_size() as u64);
     let gates = config.cell.gates() as u64 * h;
     let state = h_out + if config.cell.has_cell_state() { h } else { 0 };
+    let quad_bytes = request.precision.quad_bytes() as u64;
     let mut sums = [0; 3];
     for index in first..first + directions {
         let quads = pack::input_quads(config, index / d) as u64;
-        let of_hidden = 16 * gates * h_out.div_ceil(4);
-        let projection = 16 * config.proj_size as u64 * h.div_ceil(4);
+        let of_hidden = quad_bytes * gates * h_out.div_ceil(4);
+        let projection = quad_bytes * config.proj_size as u64 * h.div_ceil(4);
         let inputs = 16 * quads;
+        let of_input = quad_bytes * gates * quads;
         let hoisted = plan.strategy.is_hoisted();
         let (weights, read, written) = match dispatch.kind {
-            Kind::Project => (gates * inputs, steps * inputs, steps * 4 * gates),
+            Kind::Project => (of_input, steps * inputs, steps * 4 * gates),
             Kind::Step if hoisted => (of_hidden, 4 * (gates + state), 4 * (state + h_out)),
-            Kind::Step => (gates * inputs + of_hidden, inputs + 4 * state, 4 * (state + h_out)),
+            Kind::Step => (of_input + of_hidden, inputs + 4 * state, 4 * (state + h_out)),
             Kind::Projection => (projection, 4 * h, 8 * h_out),
             Kind::Scan => {
-                ((of_hidden + projection) * steps, 4 * (steps * (gates + h) + h_out), 4 * steps * (h + h_out))
+                // Weights kept on chip are read once.
+                let times = if variant.is_some_and(|variant| variant.tiling().on_chip) { 1 } else { steps };
+                ((of_hidden + projection) * times, 4 * (steps * (gates + h) + h_out), 4 * steps * (h + h_out))
             }
         };
         sums = [sums[0] + weights, sums[1] + rows * read, sums[2] + rows * written];

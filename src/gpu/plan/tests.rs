@@ -10,12 +10,10 @@ fn with(
     steps: usize,
     strategy: Strategy,
 ) -> Result<Plan, Error> {
-    let parts = parts(config, capabilities)?;
-    let budget = BUDGET;
-    Plan::new(
-        &Request { config, parts: &parts, rows, steps, capabilities, budget, bounds_checks: false },
-        strategy,
-    )
+    let (precision, budget, bounds_checks) = (Precision::F32, BUDGET, false);
+    let parts = &parts(config, precision, capabilities)?[..];
+    let request = Request { config, precision, parts, rows, steps, capabilities, budget, bounds_checks };
+    Plan::new(&request, strategy)
 }
 
 fn plan(config: Config, rows: usize, steps: usize) -> Plan {
@@ -44,6 +42,40 @@ fn the_planner_chooses_scan_for_small_layers_and_steps_for_large_ones() {
         assert_ne!(chosen(&capabilities, Config::lstm(512, 1024), 64, 128), Strategy::Scan);
         assert_eq!(chosen(&capabilities, Config::lstm(80, 256).num_layers(2), 1, 1), Strategy::Step);
     }
+}
+
+#[test]
+fn small_layers_keep_their_recurrent_weights_on_chip_on_hardware() {
+    let kept = |software, config: Config, precision| {
+        let capabilities = &Capabilities { software, ..Capabilities::default() };
+        let parts = &parts(&config, precision, capabilities).unwrap()[..];
+        let (rows, steps, budget, bounds_checks) = (1, 9, BUDGET, false);
+        let request =
+            Request { config: &config, precision, parts, rows, steps, capabilities, budget, bounds_checks };
+        let plan = Plan::new(&request, Strategy::Scan).unwrap();
+        let variant = plan.variant(Kind::Scan).unwrap();
+        assert!(variant.workgroup_bytes() <= u64::from(WORKGROUP_BYTES));
+        variant.tiling().on_chip
+    };
+    // 4 gates of 28 units over 7 quads, and 28 biases, are 12992 bytes; a unit more takes another quad.
+    assert!(kept(false, Config::lstm(5, 28), Precision::F32));
+    assert!(!kept(false, Config::lstm(5, 32), Precision::F32));
+    assert!(kept(false, Config::lstm(5, 32), Precision::F16));
+    assert!(!kept(true, Config::lstm(5, 28), Precision::F32));
+}
+
+#[test]
+fn halves_take_half_of_the_memory() {
+    let config = Config::lstm(80, 256).num_layers(2).bidirectional(true);
+    let bytes = |precision| {
+        parts(&config, precision, &Capabilities::default())
+            .unwrap()
+            .iter()
+            .map(|part| part.bytes)
+            .sum::<u64>()
+    };
+    let biases = 4 * 256 * 16;
+    assert_eq!(bytes(Precision::F16) - biases, (bytes(Precision::F32) - biases) / 2);
 }
 
 #[test]
@@ -127,11 +159,11 @@ fn a_bidirectional_stack_alternates_between_two_sequences() {
 #[test]
 fn weights_over_the_limit_are_cut_by_layer_and_direction() {
     let config = Config::lstm(64, 64).num_layers(4);
-    let one = 16 * pack::vec4s(&config, 0) as u64;
+    let one = 16 * pack::elements(&config, Precision::F32, 0) as u64;
     let with_binding =
         |bytes| Capabilities { max_storage_buffer_binding_size: bytes, ..Capabilities::default() };
     let capabilities = with_binding(2 * one);
-    let cut = parts(&config, &capabilities).unwrap();
+    let cut = parts(&config, Precision::F32, &capabilities).unwrap();
     let indices: Vec<_> = cut.iter().map(|part| part.indices.clone()).collect();
     assert_eq!(indices, [0..2, 2..4]);
     let plan = with(&capabilities, &config, 1, 10, Strategy::Step).unwrap();
@@ -139,7 +171,7 @@ fn weights_over_the_limit_are_cut_by_layer_and_direction() {
     let at_once = plan.dispatches.iter().filter(|dispatch| dispatch.moment.step == 5).count();
     assert!(at_once >= 2, "{at_once}");
 
-    let error = parts(&config, &with_binding(one - 1)).unwrap_err().to_string();
+    let error = parts(&config, Precision::F32, &with_binding(one - 1)).unwrap_err().to_string();
     assert_eq!(
         error,
         format!("bytes of weights of one direction of layer 0: expected at most {}, found {one}", one - 1)

@@ -1,6 +1,6 @@
 //! How many invocations a workgroup has and how many rows each of them computes.
 
-use super::{Kind, Request, Strategy, cost, quads};
+use super::{Kind, Request, Strategy, cost, on_chip};
 use crate::Error;
 
 /// Invocations of a workgroup at most.
@@ -19,6 +19,8 @@ pub(in crate::gpu) const MIN_WORKGROUP_BYTES: u32 = MAX_ROWS * (64 * 16 + 4);
 pub(in crate::gpu) struct Tiling {
     pub(in crate::gpu) units: u32,
     pub(in crate::gpu) rows: u32,
+    /// Whether `scan` keeps the recurrent weights in workgroup memory.
+    pub(in crate::gpu) on_chip: bool,
 }
 
 impl Tiling {
@@ -27,6 +29,7 @@ impl Tiling {
         Tiling {
             units: if invocations <= 16 { 16 } else { MAX_UNITS },
             rows: if rows <= 1 { 1 } else { MAX_ROWS },
+            on_chip: false,
         }
     }
 }
@@ -56,34 +59,22 @@ pub(super) fn choose(request: &Request<'_>, strategy: Strategy) -> Result<Vec<(K
     Ok(tilings)
 }
 
-/// As many rows as fit into workgroup memory and keep the cores busy.
+/// As many rows as fit into workgroup memory and keep the cores busy, the weights beside them if that is faster.
 fn scan(request: &Request<'_>, step: Tiling) -> Result<Tiling, Error> {
     let limit = u64::from(WORKGROUP_BYTES.min(request.capabilities.max_compute_workgroup_storage_size));
-    let candidates = [1, 4, MAX_ROWS].into_iter().filter(|&rows| rows <= step.rows);
-    let fitting = candidates.map(|rows| Tiling { rows, ..step }).filter(|t| scan_bytes(request, *t) <= limit);
+    let rows = [1, 4, MAX_ROWS].into_iter().filter(|&rows| rows <= step.rows);
+    let candidates = rows.flat_map(|rows| [false, true].map(|on_chip| Tiling { rows, on_chip, ..step }));
+    let fitting = candidates.filter(|tiling| scan_bytes(request, *tiling) <= limit);
     let best =
         fitting.min_by(|a, b| cost::scan_step_us(request, *a).total_cmp(&cost::scan_step_us(request, *b)));
     best.ok_or_else(|| Error::TooLarge {
         what: "bytes of hidden state in workgroup memory (strategy scan)".into(),
-        needed: scan_bytes(request, Tiling { rows: 1, ..step }),
+        needed: scan_bytes(request, Tiling { rows: 1, on_chip: false, ..step }),
         limit,
     })
 }
 
-/// Bytes of workgroup memory of `scan`: the state twice, and once before projection.
+/// Bytes of workgroup memory of `scan`.
 fn scan_bytes(request: &Request<'_>, tiling: Tiling) -> u64 {
-    let (state, wide) = scan_floats(request.config, tiling.rows);
-    4 * (2 * state + wide)
-}
-
-/// Floats of one state of a workgroup, and of one before projection (1 where there is none): small, or all that workgroup
-/// memory has room for, so that layers of like sizes share a pipeline.
-pub(in crate::gpu) fn scan_floats(config: &crate::Config, rows: u32) -> (u64, u64) {
-    let (small, large) = if config.proj_size > 0 { (160, 1360) } else { (256, 2040) };
-    let floats = |size: usize| {
-        let needed = 4 * quads(size) as u64 * u64::from(rows);
-        if needed <= small { small } else { needed.max(large) }
-    };
-    let wide = if config.proj_size > 0 { floats(config.hidden_size) } else { 1 };
-    (floats(config.hidden_output_size()), wide)
+    on_chip::scan_memory(request, tiling).bytes(request.precision)
 }

@@ -12,8 +12,6 @@ pub(crate) struct InnerLoop {
     /// Bytes loaded from memory and from workgroup memory.
     pub(crate) global_bytes: u32,
     pub(crate) workgroup_bytes: u32,
-    /// Some load from memory was of a whole vec4.
-    pub(crate) wide: bool,
     /// Exponentials and the like.
     pub(crate) transcendental: bool,
 }
@@ -45,7 +43,6 @@ impl InnerLoop {
             self.transcendental |= op.starts_with("v_exp") || op.starts_with("v_rcp");
         } else if ["buffer_load", "global_load", "flat_load"].iter().any(|name| op.starts_with(name)) {
             self.global_bytes += width(op);
-            self.wide |= width(op) == 16;
         } else if op.starts_with("ds_read") || op.starts_with("ds_load") {
             self.workgroup_bytes += width(op);
         }
@@ -65,12 +62,15 @@ fn width(op: &str) -> u32 {
     if op.contains("2addr") || op.contains("read2") { 2 * bytes } else { bytes }
 }
 
-/// The loops that add up the products of vectors and weights: innermost ones with multiply-adds of weights, loaded a vec4
-/// at a time. The loops over rows behind them have an activation.
+/// Multiply-adds of one quad of a vector with the weights of three gates, the fewest that a product has in a turn.
+const FEWEST: u32 = 12;
+
+/// The loops that add up the products of vectors and weights: innermost ones with that many multiply-adds. The loops over
+/// rows behind them have an activation.
 pub(crate) fn products(assembly: &str) -> Vec<InnerLoop> {
     inner_loops(assembly)
         .into_iter()
-        .filter(|each| each.wide && each.fma > 0 && !each.transcendental)
+        .filter(|each| each.fma + each.products >= FEWEST && !each.transcendental)
         .collect()
 }
 
@@ -108,16 +108,20 @@ fn inner_loops(assembly: &str) -> Vec<InnerLoop> {
 mod tests {
     use super::*;
 
-    const LOOPS: &str = "
+    const LOAD: &str = "
 BB1:
     v_mov_b32 v0, 0                                 ; 7e000280
 BB2:
     buffer_load_dwordx4 v[4:7], v1, s[0:3], 0 offen ; e05c1000
     ds_load_2addr_b32 v[8:9], v2 offset1:1          ; d8dc0100
     ds_read_b128 v[8:11], v2                        ; d9fe0000
+";
+    const QUAD: &str = "
     v_mul_f32 v0, v4, v8                            ; 100a1104
     v_fmac_f32 v0, v4, v8                           ; 560a1104
     v_dual_fmac_f32 v0, v4, v8 :: v_dual_mul_f32 v1, v5, v9 ; c8061104
+";
+    const REST: &str = "
     s_cbranch_scc1 BB2                              ; bfa2ffff
     s_cbranch_scc1 BB1                              ; bfa2ffff
 BB3:
@@ -128,17 +132,18 @@ BB3:
 ";
 
     #[test]
-    fn only_the_innermost_loop_without_an_activation_counts() {
+    fn only_the_innermost_loop_of_a_product_counts() {
         let expected = InnerLoop {
-            fma: 2,
-            products: 2,
-            vector: 4,
+            fma: 6,
+            products: 6,
+            vector: 12,
             global_bytes: 16,
             workgroup_bytes: 24,
-            wide: true,
             transcendental: false,
         };
-        assert_eq!(products(LOOPS), [expected]);
+        assert_eq!(products(&[LOAD, QUAD, QUAD, QUAD, REST].concat()), [expected]);
+        assert_eq!(products(&[LOAD, QUAD, QUAD, REST].concat()), []);
+        assert_eq!(products(&[LOAD, QUAD, QUAD, QUAD, "v_rcp_f32 v0, v0\n", REST].concat()), []);
     }
 
     #[test]

@@ -1,12 +1,18 @@
 //! What a kernel must keep to.
 
-use wgpu_rnn::KernelSource;
+use wgpu_rnn::{KernelSource, Precision};
 
 use crate::asm::InnerLoop;
 use crate::radv::Figures;
 
-/// Bytes of one lane's weights for a multiply-add of the only row: a vec4 for four.
-const WEIGHT_BYTES: u32 = 4;
+/// Bytes of one lane's weights for a multiply-add of the only row.
+fn weight_bytes(kernel: &KernelSource) -> u32 {
+    match kernel.precision {
+        _ if kernel.on_chip => 0,
+        Precision::F16 => 2,
+        _ => 4,
+    }
+}
 
 /// What is wrong, in words.
 pub(crate) fn misses(kernel: &KernelSource, figures: &Figures, loops: &[InnerLoop]) -> Vec<String> {
@@ -22,7 +28,7 @@ pub(crate) fn misses(kernel: &KernelSource, figures: &Figures, loops: &[InnerLoo
     for found in loops {
         if kernel.rows == 1 {
             let (bytes, fma) = (found.global_bytes, found.fma + found.products);
-            let most = WEIGHT_BYTES * fma;
+            let most = weight_bytes(kernel) * fma;
             expect(
                 bytes <= most,
                 format!("{bytes} bytes from memory for {fma} fma: more than the weights' {most}"),
@@ -50,7 +56,10 @@ mod tests {
 
     fn kernel(entry_point: &str, rows: u32) -> KernelSource {
         let mut all = wgpu_rnn::kernels().into_iter();
-        all.find(|kernel| kernel.entry_point == entry_point && kernel.rows == rows).expect("a kernel")
+        let wanted = |kernel: &KernelSource| {
+            (kernel.entry_point, kernel.rows, kernel.precision) == (entry_point, rows, Precision::F32)
+        };
+        all.find(wanted).expect("a kernel")
     }
 
     fn of_loop(fma: u32, vector: u32, global_bytes: u32, workgroup_bytes: u32) -> InnerLoop {
@@ -69,6 +78,12 @@ mod tests {
         assert_eq!(count(&step, &GOOD, of_loop(96, 161, 48, 193)), 2);
         assert_eq!(count(&single, &GOOD, of_loop(16, 99, 64, 64)), 0);
         assert_eq!(count(&single, &GOOD, of_loop(16, 20, 68, 0)), 1);
+        let (mut halves, mut on_chip) = (single.clone(), single);
+        (halves.precision, on_chip.on_chip) = (Precision::F16, true);
+        assert_eq!(count(&halves, &GOOD, of_loop(16, 20, 32, 0)), 0);
+        assert_eq!(count(&halves, &GOOD, of_loop(16, 20, 34, 0)), 1);
+        assert_eq!(count(&on_chip, &GOOD, of_loop(16, 20, 0, 64)), 0);
+        assert_eq!(count(&on_chip, &GOOD, of_loop(16, 20, 4, 64)), 1);
         assert_eq!(count(&step, &Figures { spills: 1, ..GOOD }, of_loop(96, 108, 48, 128)), 1);
         assert_eq!(count(&step, &Figures { scratch: 4, ..GOOD }, of_loop(96, 108, 48, 128)), 1);
         assert_eq!(misses(&step, &GOOD, &[]).len(), 1);
