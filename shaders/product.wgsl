@@ -1,45 +1,17 @@
-// The matrix product of every kernel: rows of vectors times packed weights, [quad][column]. An invocation has
-// four columns, or the three gates of one unit, for each of ROWS rows.
+// The matrix product of every kernel: rows of vectors times packed weights, [quad][column]. An invocation has four columns,
+// or the three gates of one unit, for each of ROWS rows. The kernel says where vectors and weights are read: `quad_of` and
+// `packed_at`. A single row is read where it is; several rows share the weights, and each file of product/ is a way to
+// bring their vectors to all invocations.
 //
-// The vectors of several rows go through workgroup memory, TILE quads of each row at a time; a single row is read where it
-// is, at an address that is the same for the whole workgroup. The summation order is the same in either case: ascending,
-// in blocks of BLOCK quads that are summed apart, which keeps the rounding error of long sums small.
+// The summation order is the same in either case: ascending, in blocks of BLOCK quads that are summed apart, which keeps
+// the rounding error of long sums small.
 
-// The inputs of a product.
-const FROM_INPUT = 0u;
-const FROM_HIDDEN = 1u;
-
-// Quads of one row in workgroup memory, and in a block.
-const TILE = 64u;
+// Quads in a block.
 const BLOCK = 4u;
 // No vector: the row counts as zeros.
 const NOWHERE = 0xffffffffu;
 
 alias Sums = array<vec4<f32>, MAX_ROWS>;
-
-var<workgroup> vectors: array<vec4<f32>, ROWS * TILE>;
-// Where each row's vector starts in its source.
-var<workgroup> starts: array<u32, ROWS>;
-
-fn quad_of(source: u32, at: u32) -> vec4<f32> {
-    if source == FROM_INPUT {
-        return input[at];
-    }
-    return hidden[at];
-}
-
-fn load_vectors(source: u32, first: u32, count: u32, local: u32) {
-    for (var i = local; i < ROWS * count; i += UNITS) {
-        let row = i / count;
-        let quad = i % count;
-        let start = starts[row];
-        var value = vec4<f32>();
-        if start != NOWHERE {
-            value = quad_of(source, start + first + quad);
-        }
-        vectors[row * TILE + quad] = value;
-    }
-}
 
 fn dot_add(a: vec4<f32>, b: vec4<f32>, sum: f32) -> f32 {
     return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
@@ -61,12 +33,12 @@ fn dots(w: mat4x4<f32>, x: vec4<f32>, sums: vec4<f32>) -> vec4<f32> {
 fn weights_at(at: u32, offsets: vec4<u32>) -> mat4x4<f32> {
     var last = vec4<f32>();
     if COLUMNS > 3u {
-        last = unpack(weights[at + offsets.w]);
+        last = unpack(packed_at(at + offsets.w));
     }
     return mat4x4<f32>(
-        unpack(weights[at + offsets.x]),
-        unpack(weights[at + offsets.y]),
-        unpack(weights[at + offsets.z]),
+        unpack(packed_at(at + offsets.x)),
+        unpack(packed_at(at + offsets.y)),
+        unpack(packed_at(at + offsets.z)),
         last,
     );
 }
@@ -77,32 +49,8 @@ fn spread(column: u32, columns: u32) -> vec4<u32> {
     return min(vec4<u32>(column) + UNITS * vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(columns - 1u));
 }
 
-// Adds to each row's sums the products of its vector of `quads` quads with the weights from `at` on, for several rows,
-// whose vectors start at `starts`. All invocations of a workgroup call it together; those that are not `busy` only load.
-fn add_product(
-    sums: ptr<function, Sums>,
-    source: u32,
-    quads: u32,
-    at: u32,
-    columns: u32,
-    offsets: vec4<u32>,
-    busy: bool,
-    local: u32,
-) {
-    for (var first = 0u; first < quads; first += TILE) {
-        let count = min(TILE, quads - first);
-        workgroupBarrier();
-        load_vectors(source, first, count, local);
-        workgroupBarrier();
-        if busy {
-            for (var block = 0u; block < count; block += BLOCK) {
-                add_block(sums, block, min(block + BLOCK, count), at + (first + block) * columns, columns, offsets);
-            }
-        }
-    }
-}
-
-// The same for the only row, whose vector starts at `start`. `source` is a constant where it is called.
+// Adds to the only row's sums the products of its vector of `quads` quads, from `start` on, with the weights from `at` on.
+// `source` is a constant where it is called.
 fn add_single(
     sums: ptr<function, Sums>,
     source: u32,
@@ -150,19 +98,4 @@ fn row_of(sums: ptr<function, Sums>, row: u32) -> vec4<f32> {
 fn column_of(sums: vec4<f32>, each: u32) -> f32 {
     let low = select(sums.x, sums.y, each == 1u);
     return select(low, select(sums.z, sums.w, each == 3u), each > 1u);
-}
-
-fn add_block(sums: ptr<function, Sums>, start: u32, end: u32, at: u32, columns: u32, offsets: vec4<u32>) {
-    var partial: Sums;
-    var next = at;
-    for (var quad = start; quad < end; quad++) {
-        let w = weights_at(next, offsets);
-        next += columns;
-        for (var row = 0u; row < ROWS; row++) {
-            partial[row] = dots(w, vectors[row * TILE + quad], partial[row]);
-        }
-    }
-    for (var row = 0u; row < ROWS; row++) {
-        (*sums)[row] += partial[row];
-    }
 }

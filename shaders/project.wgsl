@@ -44,10 +44,12 @@ fn project(
             add_single(&sums, FROM_INPUT, start, quads, weight_ih, columns, offsets);
         }
     } else {
-        if local < ROWS {
-            starts[local] = row_start(index, tile.row + local, rows, quads);
+        var start = NOWHERE;
+        let row = prepared_row(local);
+        if row < ROWS {
+            start = row_start(index, tile.row + row, rows, quads);
         }
-        add_product(&sums, FROM_INPUT, quads, weight_ih, columns, offsets, busy, local);
+        add_product(&sums, FROM_INPUT, start, quads, weight_ih, columns, offsets, busy, local);
     }
     if busy {
         let last = min(ROWS, rows - tile.row);

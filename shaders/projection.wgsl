@@ -28,10 +28,12 @@ fn projection(
             add_single(&sums, FROM_INPUT, unprojected_start(index, tile.row, quads), quads, weight_hr, columns, offsets);
         }
     } else {
-        if local < ROWS {
-            starts[local] = unprojected_start(index, tile.row + local, quads);
+        var start = NOWHERE;
+        let row = prepared_row(local);
+        if row < ROWS {
+            start = unprojected_start(index, tile.row + row, quads);
         }
-        add_product(&sums, FROM_INPUT, quads, weight_hr, columns, offsets, busy, local);
+        add_product(&sums, FROM_INPUT, start, quads, weight_hr, columns, offsets, busy, local);
     }
     if busy {
         let rows = min(ROWS, shape.rows - tile.row);

@@ -11,6 +11,8 @@ override KEPT: u32 = 1u;
 var<workgroup> states: array<f32, 2u * STATE>;
 var<workgroup> wide: array<f32, WIDE_STATE>;
 var<workgroup> kept: array<Packed, KEPT>;
+// Where W_hh starts in the weights.
+var<private> weight_hh: u32;
 
 const FROM_STATE = 0u;
 const FROM_WIDE = 1u;
@@ -28,8 +30,8 @@ fn scan(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var i = local; i < WIDE_STATE; i += UNITS) {
         wide[i] = 0.0;
     }
+    weight_hh = weights_of(index) + GATES * shape.hidden_size * input_quads(index);
     if KEPT > 1u {
-        let weight_hh = weight_hh_of(index);
         let end = weights_of(index) + weights_in(index);
         for (var i = local; i < end - weight_hh; i += UNITS) {
             kept[i] = weights[weight_hh + i];
@@ -69,96 +71,60 @@ fn scan(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 fn walk(index: u32, first_row: u32, step: u32, now: u32, next: u32, local: u32) {
     let units = shape.hidden_size;
     let columns = GATES * units;
-    let weight_hh = weight_hh_of(index);
     let bias = weight_hh + columns * shape.hidden_quads;
     let rows = min(ROWS, shape.rows - first_row);
-    for (var unit = local; unit < units; unit += UNITS * UNITS_EACH) {
+    for (var first = 0u; first < units; first += UNITS * UNITS_EACH) {
+        let unit = first + local;
+        // Invocations without a unit may compute along, too.
+        let near = min(unit, units - 1u);
         var sums: Sums;
-        let start = first_sums(bias, unit);
+        let start = first_sums(bias, near);
         for (var row = 0u; row < ROWS; row++) {
             sums[row] = start;
         }
-        add_state_product(
-            &sums,
-            FROM_STATE,
-            now / 4u,
-            shape.hidden_quads,
-            shape.hidden_quads,
-            weight_hh,
-            0u,
-            columns,
-            columns_of(unit),
-        );
+        add_states(&sums, FROM_STATE, now / 4u, shape.hidden_quads, 0u, columns, columns_of(near));
         for (var row = 0u; row < rows; row++) {
             let own = row_of(&sums, row);
-            if UNITS_EACH == 1u {
-                finish(index, first_row, row, unit, step, own, now, next);
-            } else {
-                for (var each = 0u; unit + each * UNITS < units && each < UNITS_EACH; each++) {
-                    finish(index, first_row, row, unit + each * UNITS, step, vec4<f32>(column_of(own, each)), now, next);
-                }
+            for (var each = 0u; unit + each * UNITS < units && each < UNITS_EACH; each++) {
+                let of_unit = select(own, vec4<f32>(column_of(own, each)), UNITS_EACH > 1u);
+                finish(index, first_row, row, unit + each * UNITS, step, of_unit, now, next);
             }
         }
     }
 }
 
-fn weight_hh_of(index: u32) -> u32 {
-    return weights_of(index) + GATES * shape.hidden_size * input_quads(index);
-}
-
-// Adds the product of each row's state with packed weights, as `add_product` does, from workgroup memory. The weights
-// start `at` elements behind W_hh.
-fn add_state_product(
-    sums: ptr<function, Sums>,
-    source: u32,
-    base: u32,
-    stride: u32,
-    quads: u32,
-    weight_hh: u32,
-    at: u32,
-    columns: u32,
-    offsets: vec4<u32>,
-) {
-    for (var first = 0u; first < quads; first += BLOCK) {
-        let end = min(first + BLOCK, quads);
-        var partial: Sums;
-        var next = at + first * columns;
-        for (var quad = first; quad < end; quad++) {
-            let w = recurrent_at(weight_hh, next, offsets);
-            next += columns;
-            for (var row = 0u; row < ROWS; row++) {
-                partial[row] = dots(w, state_quad(source, base + row * stride + quad), partial[row]);
-            }
-        }
-        for (var row = 0u; row < ROWS; row++) {
-            (*sums)[row] += partial[row];
-        }
-    }
-}
-
-// One quad of the recurrent weights of the invocation's columns.
-fn recurrent_at(weight_hh: u32, at: u32, offsets: vec4<u32>) -> mat4x4<f32> {
-    if KEPT == 1u {
-        return weights_at(weight_hh + at, offsets);
-    }
-    var last = vec4<f32>();
-    if COLUMNS > 3u {
-        last = unpack(kept[at + offsets.w]);
-    }
-    return mat4x4<f32>(
-        unpack(kept[at + offsets.x]),
-        unpack(kept[at + offsets.y]),
-        unpack(kept[at + offsets.z]),
-        last,
-    );
-}
-
-fn state_quad(source: u32, quad: u32) -> vec4<f32> {
+// A quad of a state.
+fn quad_of(source: u32, quad: u32) -> vec4<f32> {
     let at = 4u * quad;
     if source == FROM_WIDE {
         return vec4<f32>(wide[at], wide[at + 1u], wide[at + 2u], wide[at + 3u]);
     }
     return vec4<f32>(states[at], states[at + 1u], states[at + 2u], states[at + 3u]);
+}
+
+// An element of the recurrent weights, counted from W_hh.
+fn packed_at(at: u32) -> Packed {
+    if KEPT > 1u {
+        return kept[at];
+    }
+    return weights[weight_hh + at];
+}
+
+// Adds to each row's sums the products of its state with the recurrent weights from `at` on.
+fn add_states(
+    sums: ptr<function, Sums>,
+    source: u32,
+    start: u32,
+    quads: u32,
+    at: u32,
+    columns: u32,
+    offsets: vec4<u32>,
+) {
+    if ROWS == 1u {
+        add_single(sums, source, start, quads, at, columns, offsets);
+    } else {
+        add_rows(sums, source, start, quads, quads, at, columns, offsets);
+    }
 }
 
 fn finish(
@@ -196,13 +162,13 @@ fn finish(
 fn project_state(index: u32, first_row: u32, step: u32, now: u32, next: u32, local: u32) {
     let size = shape.hidden_output_size;
     let quads = (shape.hidden_size + 3u) / 4u;
-    let weight_hh = weight_hh_of(index);
     // W_hr ends the weights of its direction.
-    let weight_hr = weights_of(index) + weights_in(index) - size * quads;
+    let weight_hr = weights_of(index) + weights_in(index) - size * quads - weight_hh;
     let rows = min(ROWS, shape.rows - first_row);
-    for (var column = local; column < size; column += 4u * UNITS) {
+    for (var first = 0u; first < size; first += 4u * UNITS) {
+        let column = first + local;
         var sums: Sums;
-        add_state_product(&sums, FROM_WIDE, 0u, quads, quads, weight_hh, weight_hr - weight_hh, size, spread(column, size));
+        add_states(&sums, FROM_WIDE, 0u, quads, weight_hr, size, spread(column, size));
         for (var row = 0u; row < rows; row++) {
             let own = row_of(&sums, row);
             for (var each = 0u; column + each * UNITS < size && each < 4u; each++) {

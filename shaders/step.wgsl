@@ -15,7 +15,8 @@ fn step(
     let index = moment.first + group.z;
     let unit = tile.column + local;
     let busy = unit < units;
-    let offsets = columns_of(unit);
+    // Invocations without a unit may compute along, too.
+    let offsets = columns_of(min(unit, units - 1u));
     let columns = GATES * units;
     let weight_ih = weights_of(index);
     let weight_hh = weight_ih + columns * input_quads(index);
@@ -43,12 +44,13 @@ fn step(
                 add_single(&sums, FROM_INPUT, start, quads, at, columns, offsets);
             }
         } else {
-            // The product's last barrier came after the last look at `starts`.
-            if local < ROWS {
-                starts[local] = start_of(index, tile.row + local, is_hidden, below);
+            var start = NOWHERE;
+            let row = prepared_row(local);
+            if row < ROWS {
+                start = start_of(index, tile.row + row, is_hidden, below);
             }
             let source = select(FROM_INPUT, FROM_HIDDEN, is_hidden || below);
-            add_product(&sums, source, quads, at, columns, offsets, busy, local);
+            add_product(&sums, source, start, quads, at, columns, offsets, busy, local);
         }
         if GATES == 3u && busy && !is_hidden {
             // What the input gives to n stays apart, in the sum that the GRU does not need.
@@ -100,7 +102,10 @@ fn finish(index: u32, row: u32, unit: u32, sums: vec4<f32>) {
         }
         return;
     }
-    let h = hidden[at / 4u][at % 4u];
+    var h = 0.0;
+    if NEEDS_HIDDEN_STATE || !place.valid {
+        h = hidden[at / 4u][at % 4u];
+    }
     if place.valid {
         let next = next_of(index, row, unit, step, sums, h);
         next_hidden[at] = next;

@@ -5,6 +5,7 @@ const GATES = 3u;
 const COLUMNS = 3u;
 const UNITS_EACH = 1u;
 const HAS_CELL_STATE = false;
+const NEEDS_HIDDEN_STATE = true;
 
 fn cell(sums: vec4<f32>, previous: Unit) -> Unit {
     let r = act_sigmoid(sums.x);

@@ -4,6 +4,7 @@ const GATES = 4u;
 const COLUMNS = 4u;
 const UNITS_EACH = 1u;
 const HAS_CELL_STATE = true;
+const NEEDS_HIDDEN_STATE = false;
 
 fn cell(sums: vec4<f32>, previous: Unit) -> Unit {
     let i = act_sigmoid(sums.x);

@@ -4,6 +4,7 @@ const GATES = 1u;
 const COLUMNS = 4u;
 const UNITS_EACH = 4u;
 const HAS_CELL_STATE = false;
+const NEEDS_HIDDEN_STATE = false;
 // ReLU instead of tanh.
 override RELU: bool = false;
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
-use wgpu::{Adapter, AdapterInfo, Backends, Device, DeviceType, Instance, Limits, Queue};
+use wgpu::{Adapter, AdapterInfo, Backends, Device, DeviceType, Features, Instance, Limits, Queue};
 
 use super::Capabilities;
 use crate::Error;
@@ -23,11 +23,11 @@ pub enum AdapterChoice {
     Name(String),
 }
 
-/// The limits to open the device with.
+/// The limits and features to open the device with.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub enum LimitsChoice {
-    /// All that the adapter has.
+    /// All that the adapter has, and subgroups if it has them.
     #[default]
     Adapter,
     /// What every WebGPU device has, and nothing more.
@@ -94,8 +94,16 @@ impl Gpu {
             LimitsChoice::Baseline => Limits::default().or_worse_values_from(&adapter.limits()),
             LimitsChoice::Exactly(limits) => (**limits).clone(),
         };
-        let descriptor =
-            wgpu::DeviceDescriptor { label: Some("wgpu-rnn"), required_limits, ..Default::default() };
+        let optional = match limits {
+            LimitsChoice::Adapter => Features::SUBGROUP,
+            LimitsChoice::Baseline | LimitsChoice::Exactly(_) => Features::empty(),
+        };
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("wgpu-rnn"),
+            required_features: optional & adapter.features(),
+            required_limits,
+            ..Default::default()
+        };
         let (device, queue) = adapter
             .request_device(&descriptor)
             .await
@@ -122,7 +130,7 @@ impl Gpu {
 
     fn share(device: Device, queue: Queue, lost: Arc<Mutex<Option<String>>>) -> Result<Self, Error> {
         let info = device.adapter_info();
-        let capabilities = Capabilities::of_device(&device.limits(), &info);
+        let capabilities = Capabilities::of_device(&device);
         capabilities.check()?;
         let poller = super::poll::Poller::new(device.clone());
         Ok(Gpu(Arc::new(Shared {
@@ -180,10 +188,10 @@ impl Gpu {
         self.changed(|shared| shared.kernels.mutation = Some(mutation))
     }
 
-    /// The same device, planned for as if it were hardware.
+    /// The same device, planned for as if it were another.
     #[cfg(test)]
-    pub(super) fn as_hardware(&self) -> Gpu {
-        self.changed(|shared| shared.capabilities.software = false)
+    pub(super) fn with_capabilities(&self, change: impl FnOnce(&mut Capabilities)) -> Gpu {
+        self.changed(|shared| change(&mut shared.capabilities))
     }
 
     #[cfg(test)]

@@ -61,6 +61,8 @@ pub(super) struct Variant {
     tiling: Tiling,
     /// What `scan` keeps in workgroup memory.
     memory: ScanMemory,
+    /// Whether rows share vectors through subgroups.
+    subgroups: bool,
     /// Whether wgpu puts bounds checks into the kernel.
     checked: bool,
 }
@@ -70,12 +72,19 @@ macro_rules! shader {
     ($($file:literal),+) => { concat!($(include_str!(concat!("../../shaders/", $file, ".wgsl"))),+) };
 }
 
-/// The same behind the files that every kernel begins with.
+/// The same between the files that every kernel begins and ends with; `$rows` is how it brings several rows' vectors to all
+/// invocations without subgroups.
 macro_rules! kernel {
-    ($precision:expr, $($file:literal),+) => {
-        match $precision {
-            Precision::F32 => shader!("bindings", "weights/f32", $($file),+),
-            Precision::F16 => shader!("bindings", "weights/f16", $($file),+),
+    ($variant:expr, $rows:literal, $($file:literal),+) => {
+        match ($variant.precision, $variant.subgroups) {
+            (Precision::F32, false) => shader!("bindings", "weights/f32", $($file),+, "product", $rows),
+            (Precision::F16, false) => shader!("bindings", "weights/f16", $($file),+, "product", $rows),
+            (Precision::F32, true) => {
+                shader!("bindings", "weights/f32", $($file),+, "product", "product/subgroup")
+            }
+            (Precision::F16, true) => {
+                shader!("bindings", "weights/f16", $($file),+, "product", "product/subgroup")
+            }
         }
     };
 }
@@ -95,34 +104,34 @@ impl Variant {
             precision: request.precision,
             tiling,
             memory,
+            subgroups: tiling.rows > 1 && request.capabilities.shares_in_subgroups(),
             checked: request.bounds_checks,
         }
     }
 
     /// WGSL does not care for the order, but naga 30 loses track of overrides that come after an array whose size depends
-    /// on one: the files with such arrays, `scan.wgsl` and `product.wgsl`, come last.
+    /// on one: the files with such arrays, `scan.wgsl` and `product/workgroup.wgsl`, come last.
     pub(super) fn source(&self) -> &'static str {
-        let precision = self.precision;
         match (self.kind, self.cell) {
-            (Kind::Project, _) => kernel!(precision, "project", "product"),
-            (Kind::Projection, _) => kernel!(precision, "projection", "product"),
+            (Kind::Project, _) => kernel!(self, "product/workgroup", "project", "memory"),
+            (Kind::Projection, _) => kernel!(self, "product/workgroup", "projection", "memory"),
             (Kind::Step, Cell::Rnn(_)) => {
-                kernel!(precision, "activation", "cell/rnn", "unit", "step", "product")
+                kernel!(self, "product/workgroup", "activation", "cell/rnn", "unit", "step", "memory")
             }
             (Kind::Step, Cell::Lstm) => {
-                kernel!(precision, "activation", "cell/lstm", "unit", "step", "product")
+                kernel!(self, "product/workgroup", "activation", "cell/lstm", "unit", "step", "memory")
             }
             (Kind::Step, Cell::Gru) => {
-                kernel!(precision, "activation", "cell/gru", "unit", "step", "product")
+                kernel!(self, "product/workgroup", "activation", "cell/gru", "unit", "step", "memory")
             }
             (Kind::Scan, Cell::Rnn(_)) => {
-                kernel!(precision, "activation", "cell/rnn", "unit", "scan", "product")
+                kernel!(self, "product/direct", "activation", "cell/rnn", "unit", "scan")
             }
             (Kind::Scan, Cell::Lstm) => {
-                kernel!(precision, "activation", "cell/lstm", "unit", "scan", "product")
+                kernel!(self, "product/direct", "activation", "cell/lstm", "unit", "scan")
             }
             (Kind::Scan, Cell::Gru) => {
-                kernel!(precision, "activation", "cell/gru", "unit", "scan", "product")
+                kernel!(self, "product/direct", "activation", "cell/gru", "unit", "scan")
             }
         }
     }
@@ -144,6 +153,7 @@ impl Variant {
     pub(super) fn workgroup_bytes(&self) -> u64 {
         match self.kind {
             Kind::Scan => self.memory.bytes(self.precision),
+            _ if self.subgroups => 0,
             _ => u64::from(self.tiling.rows) * (64 * 16 + 4),
         }
     }

@@ -25,6 +25,9 @@ pub struct KernelSource {
     pub precision: Precision,
     /// Whether it keeps the recurrent weights in workgroup memory.
     pub on_chip: bool,
+    /// Whether it needs subgroups: only planned for drivers on the CPU that have them. WGSL asks for `enable subgroups;`
+    /// before such a text, which naga does not know.
+    pub subgroups: bool,
 }
 
 /// Every kernel that a plan can ask for on an adapter with WebGPU's default limits, with the overrides to compile it with.
@@ -55,21 +58,23 @@ pub fn kernels() -> Vec<KernelSource> {
             rows: variant.tiling.rows,
             precision: variant.precision,
             on_chip: variant.tiling.on_chip,
+            subgroups: variant.subgroups,
         })
         .collect();
     kernels.sort_by(|a, b| a.name.cmp(&b.name));
     kernels
 }
 
-/// The variants of plans over sizes around every edge, on hardware and on software adapters.
+/// The variants of plans over sizes around every edge, on hardware and on drivers on the CPU.
 pub(super) fn planned() -> Vec<Variant> {
     let mut variants = Vec::new();
     for size in [1, 17, 65, 255, 300, 1000] {
         let cells = [Config::rnn, Config::rnn_relu, Config::lstm, Config::gru].map(|cell| cell(3, size));
         for config in cells.into_iter().chain([Config::lstm(3, size + 1).proj_size(size)]) {
             for &precision in Precision::ALL {
-                for software in [false, true] {
-                    let capabilities = Capabilities { software, cores: 2, ..Capabilities::default() };
+                for (software, subgroup_size) in [(false, 0), (true, 0), (true, 8)] {
+                    let default = Capabilities::default();
+                    let capabilities = Capabilities { software, subgroup_size, cores: 2, ..default };
                     variants.extend(of_layer(&config, precision, &capabilities));
                 }
             }
@@ -111,6 +116,9 @@ fn name(variant: &Variant) -> String {
     }
     if variant.tiling.on_chip {
         words.push("on chip".into());
+    }
+    if variant.subgroups {
+        words.push("subgroups".into());
     }
     words.push(format!("{}x{}", variant.tiling.units, variant.tiling.rows));
     words.join(" ")

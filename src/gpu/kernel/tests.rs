@@ -24,9 +24,15 @@ fn parse(variant: Variant) -> (Module, ModuleInfo) {
     let module = naga::front::wgsl::parse_str(variant.source()).unwrap_or_else(|error| {
         panic!("{variant:?}: {}", error.emit_to_string(variant.source()));
     });
-    // No capability beyond the baseline's, of which unpack2x16float is one.
-    let baseline = Capabilities::SHADER_FLOAT16_IN_FLOAT32;
-    let info = Validator::new(ValidationFlags::all(), baseline).validate(&module);
+    // No capability beyond the baseline's, of which unpack2x16float is one, unless the device is known to have it.
+    let mut capabilities = Capabilities::SHADER_FLOAT16_IN_FLOAT32;
+    capabilities.set(Capabilities::SUBGROUP, variant.subgroups);
+    let mut validator = Validator::new(ValidationFlags::all(), capabilities);
+    if variant.subgroups {
+        validator.subgroup_stages(naga::valid::ShaderStages::COMPUTE);
+        validator.subgroup_operations(naga::valid::SubgroupOperationSet::all());
+    }
+    let info = validator.validate(&module);
     let info = info.unwrap_or_else(|error| panic!("{variant:?}: {}", error.emit_to_string(variant.source())));
     (module, info)
 }
@@ -112,7 +118,7 @@ fn every_variant_fits_the_baseline() {
             |space| module.global_variables.iter().filter(move |(_, variable)| variable.space == space);
         let workgroup: u32 = in_space(AddressSpace::WorkGroup).map(|(_, v)| layouter[v.ty].size).sum();
         assert!(
-            workgroup > 0 && workgroup <= WORKGROUP_BYTES,
+            (workgroup > 0 || variant.subgroups) && workgroup <= WORKGROUP_BYTES,
             "{variant:?}: {workgroup} bytes of workgroup memory"
         );
         assert!(WORKGROUP_BYTES <= baseline.max_compute_workgroup_storage_size);
@@ -187,6 +193,9 @@ fn tint_accepts_every_source() {
     for variant in variants() {
         let path = dir.join("kernel.wgsl");
         let mut file = std::fs::File::create(&path).unwrap();
+        if variant.subgroups {
+            writeln!(file, "enable subgroups;").unwrap();
+        }
         file.write_all(variant.source().as_bytes()).unwrap();
         let overrides: Vec<String> =
             variant.overrides().iter().map(|(name, value)| format!("{name}={value}")).collect();

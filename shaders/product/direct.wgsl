@@ -1,0 +1,30 @@
+// The vectors of several rows where they are: in workgroup memory already.
+
+// Adds to each row's sums the products of its vector of `quads` quads with the weights from `at` on. The first row's starts
+// at `start`, the others `stride` quads apart.
+fn add_rows(
+    sums: ptr<function, Sums>,
+    source: u32,
+    start: u32,
+    stride: u32,
+    quads: u32,
+    at: u32,
+    columns: u32,
+    offsets: vec4<u32>,
+) {
+    for (var first = 0u; first < quads; first += BLOCK) {
+        let end = min(first + BLOCK, quads);
+        var partial: Sums;
+        var next = at + first * columns;
+        for (var quad = first; quad < end; quad++) {
+            let w = weights_at(next, offsets);
+            next += columns;
+            for (var row = 0u; row < ROWS; row++) {
+                partial[row] = dots(w, quad_of(source, start + row * stride + quad), partial[row]);
+            }
+        }
+        for (var row = 0u; row < ROWS; row++) {
+            (*sums)[row] += partial[row];
+        }
+    }
+}

@@ -1,0 +1,72 @@
+// The vectors of several rows through workgroup memory, TILE quads of each row at a time.
+
+// Quads of one row in workgroup memory.
+const TILE = 64u;
+
+var<workgroup> vectors: array<vec4<f32>, ROWS * TILE>;
+// Where each row's vector starts in its source.
+var<workgroup> starts: array<u32, ROWS>;
+
+// The row of a tile whose start the invocation finds, if it is below ROWS.
+fn prepared_row(local: u32) -> u32 {
+    return local;
+}
+
+// Adds to each row's sums the products of its vector of `quads` quads with the weights from `at` on, for several rows.
+// `start` is where the vector of the row that the invocation prepares starts. All invocations of a workgroup call it
+// together; those that are not `busy` only load.
+fn add_product(
+    sums: ptr<function, Sums>,
+    source: u32,
+    start: u32,
+    quads: u32,
+    at: u32,
+    columns: u32,
+    offsets: vec4<u32>,
+    busy: bool,
+    local: u32,
+) {
+    // The last barrier of a product before came after its last look at `starts`.
+    if local < ROWS {
+        starts[local] = start;
+    }
+    for (var first = 0u; first < quads; first += TILE) {
+        let count = min(TILE, quads - first);
+        workgroupBarrier();
+        load_vectors(source, first, count, local);
+        workgroupBarrier();
+        if busy {
+            for (var block = 0u; block < count; block += BLOCK) {
+                add_block(sums, block, min(block + BLOCK, count), at + (first + block) * columns, columns, offsets);
+            }
+        }
+    }
+}
+
+fn load_vectors(source: u32, first: u32, count: u32, local: u32) {
+    for (var i = local; i < ROWS * count; i += UNITS) {
+        let row = i / count;
+        let quad = i % count;
+        let start = starts[row];
+        var value = vec4<f32>();
+        if start != NOWHERE {
+            value = quad_of(source, start + first + quad);
+        }
+        vectors[row * TILE + quad] = value;
+    }
+}
+
+fn add_block(sums: ptr<function, Sums>, start: u32, end: u32, at: u32, columns: u32, offsets: vec4<u32>) {
+    var partial: Sums;
+    var next = at;
+    for (var quad = start; quad < end; quad++) {
+        let w = weights_at(next, offsets);
+        next += columns;
+        for (var row = 0u; row < ROWS; row++) {
+            partial[row] = dots(w, vectors[row * TILE + quad], partial[row]);
+        }
+    }
+    for (var row = 0u; row < ROWS; row++) {
+        (*sums)[row] += partial[row];
+    }
+}
