@@ -75,8 +75,11 @@ pub(super) fn planned() -> Vec<Variant> {
                     budget: BUDGET,
                     bounds_checks: false,
                 };
-                let plans = Strategy::ALL.iter().filter_map(|strategy| Plan::new(&request, *strategy).ok());
-                variants.extend(plans.flat_map(|plan| plan.variants.into_iter().map(|(_, variant)| variant)));
+                let plans =
+                    Strategy::ALL.iter().filter_map(|strategy| Plan::candidates(&request, *strategy).ok());
+                variants.extend(
+                    plans.flatten().flat_map(|plan| plan.variants.into_iter().map(|(_, variant)| variant)),
+                );
             }
         }
     }
@@ -97,6 +100,6 @@ fn name(variant: &Variant) -> String {
     if variant.projected {
         words.push("projected".into());
     }
-    words.push(format!("{}x{}", variant.tiling.units, variant.tiling.rows));
+    words.push(variant.tiling.to_string());
     words.join(" ")
 }
