@@ -10,6 +10,7 @@ mod pack;
 mod plan;
 mod poll;
 mod transfer;
+mod tune;
 mod workspace;
 
 pub use capabilities::Capabilities;
@@ -18,6 +19,7 @@ pub use kernel::{KernelSource, kernels};
 pub(crate) use layer::GpuLayer;
 pub(crate) use plan::BUDGET;
 pub use plan::{DispatchReport, PlanReport, Strategy};
+pub use tune::Tuning;
 
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use ndarray::{Dimension, Ix3};
 
 use crate::batch::Batch;
 use crate::cpu::CpuLayer;
-use crate::gpu::{AdapterChoice, BUDGET, Gpu, GpuLayer, Strategy};
+use crate::gpu::{AdapterChoice, BUDGET, Gpu, GpuLayer, PlanReport, Strategy, Tuning};
 use crate::{Config, Error, Input, Output, Precision, State, Weights, reference};
 
 /// What a layer runs on.
@@ -69,6 +69,11 @@ pub struct LayerOptions {
     pub budget: u64,
     /// Whether wgpu puts bounds checks into the GPU backend's kernels. They do not need them: off unless set.
     pub bounds_checks: bool,
+    /// How the GPU backend comes to the strategy, unless that is forced, and to the tile sizes: by its cost model unless set.
+    pub tuning: Tuning,
+    /// Where measurements are kept for the next run; nowhere unless set.
+    #[cfg(feature = "tuning-file")]
+    pub tuning_file: Option<std::path::PathBuf>,
 }
 
 impl Default for LayerOptions {
@@ -78,6 +83,9 @@ impl Default for LayerOptions {
             precision: Precision::F32,
             budget: BUDGET,
             bounds_checks: false,
+            tuning: Tuning::Model,
+            #[cfg(feature = "tuning-file")]
+            tuning_file: None,
         }
     }
 }
@@ -98,6 +106,34 @@ impl LayerOptions {
     /// Sets whether wgpu puts bounds checks into the GPU backend's kernels.
     pub fn bounds_checks(mut self, bounds_checks: bool) -> Self {
         self.bounds_checks = bounds_checks;
+        self
+    }
+
+    /// Sets how the GPU backend comes to the strategy and the tile sizes.
+    ///
+    /// ```
+    /// use wgpu_rnn::{LayerOptions, Strategy, Tuning};
+    ///
+    /// // The tile sizes are measured; the bits are those of `scan`, whichever win.
+    /// let options = LayerOptions::default().strategy(Strategy::Scan).tuning(Tuning::Measure);
+    /// # assert_eq!(options.tuning, Tuning::Measure);
+    /// ```
+    pub fn tuning(mut self, tuning: Tuning) -> Self {
+        self.tuning = tuning;
+        self
+    }
+
+    /// Sets the file that keeps what [`Tuning::Measure`] finds out, so that a layer need not measure what another one or
+    /// an earlier run did; with [`Tuning::Model`] it is not looked at. It is JSON, and any number of layers and adapters
+    /// may share it.
+    ///
+    /// It is read when the layer is made, and replaced by a complete new one after each measurement. A measurement counts
+    /// for the same adapter, backend and driver, version of this crate, configuration, shape, forced strategy, budget and
+    /// bounds checks. That the file cannot be read, used or written is no error: it is logged at level `warn`. A file
+    /// that is no tuning file is not overwritten.
+    #[cfg(feature = "tuning-file")]
+    pub fn tuning_file(mut self, path: impl Into<std::path::PathBuf>) -> Self {
+        self.tuning_file = Some(path.into());
         self
     }
 
@@ -170,6 +206,19 @@ impl Layer {
     /// What the layer runs on.
     pub fn backend(&self) -> &Backend {
         &self.backend
+    }
+
+    /// How a GPU runs a batch of N rows and T steps, if the layer is on one: what was measured for that shape, or else the
+    /// cost model's choice.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSteps`]; [`Error::TooLarge`] if not even one row fits the limits.
+    pub fn plan(&self, batch: usize, steps: usize) -> Result<Option<PlanReport>, Error> {
+        match &*self.implementation {
+            Implementation::Gpu(layer) => layer.plan_report(batch, steps).map(Some),
+            Implementation::Reference(_) | Implementation::Cpu(_) => Ok(None),
+        }
     }
 
     /// Runs the layer over a batch and waits for the result.

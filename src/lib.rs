@@ -39,7 +39,8 @@
 //!
 //! The GPU and the CPU compute in f32, and their error against [`mod@reference`], the same layer in f64, is of the size of
 //! PyTorch's own. [`tolerance`] says how far each element may be off, and why. The same input gives the same bits run
-//! after run, and a row's result does not depend on the other rows of its batch.
+//! after run, and a row's result does not depend on the other rows of its batch. The exception is [`Tuning::Measure`] where
+//! it may choose among strategies, which round differently.
 //!
 //! NaN and infinity in the input spread on the CPU as in PyTorch. On the GPU nothing is promised for them;
 //! [`Input::check_finite`] and [`State::check_finite`] refuse them. Parameters are always finite.
@@ -48,6 +49,7 @@
 //!
 //! - `safetensors` (default): weights from and to state dicts saved as safetensors.
 //! - `npz`: arrays and weights from and to NumPy's npy and npz files.
+//! - `tuning-file`: what [`Tuning::Measure`] found out, kept in a file for the next run.
 
 pub use ndarray;
 pub use wgpu;
@@ -74,7 +76,7 @@ pub use config::{Cell, Config, Nonlinearity};
 pub use error::Error;
 pub use gpu::{
     AdapterChoice, Capabilities, DispatchReport, Gpu, KernelSource, LimitsChoice, PlanReport, Strategy,
-    kernels,
+    Tuning, kernels,
 };
 pub use layer::{Backend, Layer, LayerOptions};
 pub use weights::{

@@ -72,6 +72,19 @@ pub fn gpus() -> Result<&'static [Implementation], &'static str> {
     GPUS.as_deref().map_err(String::as_str)
 }
 
+/// The adapters that the suite tests, each once.
+pub fn tested() -> Vec<&'static Gpu> {
+    let mut tested: Vec<&Gpu> = Vec::new();
+    for implementation in gpus().unwrap_or_else(|missing| panic!("{missing}")) {
+        if let Backend::Gpu(gpu) = &implementation.backend
+            && !tested.iter().any(|known| known.info() == gpu.info())
+        {
+            tested.push(gpu);
+        }
+    }
+    tested
+}
+
 /// Runs the body on every implementation, and fails with the messages of all that failed.
 pub fn on_each(body: impl Fn(&Implementation)) {
     let mut failures = failures(host(), &body);

@@ -7,20 +7,7 @@ use wgpu_rnn::{
     Weights, reference, tolerance,
 };
 
-use crate::harness::{assert_within, bits, gpus, random};
-
-/// The adapters that the suite tests, each once.
-fn tested() -> Vec<&'static Gpu> {
-    let mut tested: Vec<&Gpu> = Vec::new();
-    for implementation in gpus().unwrap_or_else(|missing| panic!("{missing}")) {
-        if let Backend::Gpu(gpu) = &implementation.backend
-            && !tested.iter().any(|known| known.info() == gpu.info())
-        {
-            tested.push(gpu);
-        }
-    }
-    tested
-}
+use crate::harness::{assert_within, bits, random, tested};
 
 /// The same adapter, opened with other limits.
 fn reopened(gpu: &Gpu, limits: Limits) -> Gpu {

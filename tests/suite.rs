@@ -12,6 +12,7 @@
 //! | `nan` | NaN and infinity on the CPU, as in PyTorch |
 //! | `pronounce` | does the example's trained model say its 300 words, everywhere? |
 //! | `activation` | are the shaders' tanh, sigmoid and ReLU accurate on each adapter? |
+//! | `tuning` | are plans that were measured as right as the planner's own? |
 //! | `limits` | devices with very little, devices of the caller's, devices that are lost |
 //!
 //! [`harness`] says which implementations there are and which environment variables choose among them.
@@ -38,4 +39,5 @@ mod precision;
 mod pronounce;
 mod property;
 mod seeds;
+mod tuning;
 mod weights_errors;

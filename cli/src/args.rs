@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Arg, Args, Parser, Subcommand};
-use wgpu_rnn::{Error, Nonlinearity, Precision, Strategy};
+use wgpu_rnn::{Error, Nonlinearity, Precision, Strategy, Tuning};
 
 use crate::device::DeviceChoice;
 use crate::shape::{LayerArguments, NEEDED, OPTIONAL};
@@ -70,6 +70,14 @@ pub(crate) struct RunArguments {
     pub(crate) strategy: Strategy,
     #[arg(long, default_value = "f32", value_name = "f32|f16", help = PRECISION_HELP)]
     pub(crate) precision: Precision,
+    /// How a GPU's strategy, unless it is forced, and tile sizes are found. model: a cost model, at once; measure: the few
+    /// best are timed on the GPU first, which takes some twenty runs. Results of different strategies differ by rounding.
+    #[arg(long, value_name = "model|measure")]
+    pub(crate) tuning: Option<Tuning>,
+    /// Keeps what was measured, so that the next run with the same layer, input size and GPU need not; a JSON file, made
+    /// if it is not there. Implies --tuning measure.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tuning_file: Option<PathBuf>,
     /// Where the output goes (`output`).
     #[arg(long, value_name = "FILE")]
     pub(crate) output: PathBuf,

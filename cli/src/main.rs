@@ -23,6 +23,7 @@ use clap::Parser;
 use args::{Arguments, Command};
 
 fn main() -> ExitCode {
+    report::show_warnings();
     let done = match Arguments::parse().command {
         Command::Run(arguments) => run::run(&arguments).map(|()| true),
         Command::Check(arguments) => check::check(&arguments),

@@ -5,11 +5,36 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Result, one_line};
 
 /// One line on standard error. That it cannot be written is no reason to stop.
 pub(crate) fn note(text: &str) {
     let _ = writeln!(stderr(), "wgpu-rnn: {text}");
+}
+
+/// The library's warnings as lines on standard error.
+struct Warnings;
+
+impl log::Log for Warnings {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.level() <= log::Level::Warn && metadata.target().starts_with("wgpu_rnn")
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) {
+            note(&one_line(&record.args().to_string()));
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+/// Shows the library's warnings from now on.
+pub(crate) fn show_warnings() {
+    // Nobody else in this program sets a logger.
+    if log::set_logger(&Warnings).is_ok() {
+        log::set_max_level(log::LevelFilter::Warn);
+    }
 }
 
 /// Text on standard output. A reader that has seen enough is no failure.

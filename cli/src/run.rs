@@ -4,7 +4,7 @@ use std::path::Path;
 
 use wgpu_rnn::io;
 use wgpu_rnn::ndarray::{ArrayViewD, IxDyn};
-use wgpu_rnn::{Backend, Config, Error, Layer, LayerOptions, Output, PlanReport, Precision, Strategy};
+use wgpu_rnn::{Config, Error, Layer, LayerOptions, Output, Precision, Strategy, Tuning};
 
 use crate::args::RunArguments;
 use crate::failure::{Failure, Result};
@@ -14,6 +14,7 @@ use crate::outputs::Outputs;
 use crate::report;
 
 pub(crate) fn run(arguments: &RunArguments) -> Result<()> {
+    let options = options(arguments)?;
     let mut outputs = outputs(arguments)?;
     let weights = read_weights(&arguments.weights, arguments.prefix.as_deref(), arguments.nonlinearity)?;
     check_cell_state(arguments, weights.config())?;
@@ -21,17 +22,26 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<()> {
     given.check(weights.config()).map_err(|error| blame(arguments, &error))?;
     outputs.open()?;
     let backend = arguments.device.open().map_err(Failure::new)?;
-    let options = LayerOptions::default().strategy(arguments.strategy).precision(arguments.precision);
-    let ran = description(weights.config(), &backend, &options, given.input.shape());
-
-    let spinner = report::spinner(ran.clone());
+    let spinner = report::spinner(format!("{} on {backend}", weights.config()));
     let layer = Layer::with_options(&weights, backend, &options).map_err(Failure::new)?;
     let result = given.forward(&layer).map_err(Failure::new)?;
     spinner.finish_and_clear();
 
     outputs.commit(|format, names| encode(format, names, &result))?;
-    report::note(&format!("ran {ran}"));
+    report::note(&format!("ran {}", description(&layer, &options, given.input.shape())));
     Ok(())
+}
+
+fn options(arguments: &RunArguments) -> Result<LayerOptions> {
+    let options = LayerOptions::default().strategy(arguments.strategy).precision(arguments.precision);
+    Ok(match (arguments.tuning, &arguments.tuning_file) {
+        (Some(Tuning::Model), Some(path)) => {
+            let reason = "tuning-file: expected --tuning measure, found model, which measures nothing";
+            return Err(Failure::in_file(path, reason));
+        }
+        (_, Some(path)) => options.tuning(Tuning::Measure).tuning_file(path),
+        (tuning, None) => options.tuning(tuning.unwrap_or_default()),
+    })
 }
 
 fn outputs(arguments: &RunArguments) -> Result<Outputs> {
@@ -94,22 +104,23 @@ fn blame(arguments: &RunArguments, error: &Error) -> Failure {
     }
 }
 
-/// `LSTM(80, 256) on gpu: NAME (vulkan), strategy scan`: the strategy that runs, be it the planner's choice.
-fn description(config: &Config, backend: &Backend, options: &LayerOptions, input: &[usize]) -> String {
+/// `LSTM(80, 256) on gpu: NAME (vulkan), strategy scan (auto)`: the strategy that ran and, where that was open, who chose it.
+fn description(layer: &Layer, options: &LayerOptions, input: &[usize]) -> String {
     let weights = if options.precision == Precision::F16 { ", weights f16" } else { "" };
-    let Backend::Gpu(gpu) = backend else { return format!("{config} on {backend}{weights}") };
-    let planned = match (options.strategy, input) {
-        (Strategy::Auto, &[steps, _]) => Some((1, steps)),
-        (Strategy::Auto, &[rows, steps, _]) if rows > 0 => Some((rows, steps)),
-        _ => None,
+    let ran = format!("{} on {}{weights}", layer.config(), layer.backend());
+    let plan = match *input {
+        [steps, _] => layer.plan(1, steps),
+        [rows, steps, _] if rows > 0 => layer.plan(rows, steps),
+        _ => Ok(None),
     };
-    // A plan that cannot be made is for the layer to report.
-    let planned = planned
-        .and_then(|(rows, steps)| PlanReport::new(config, rows, steps, gpu.capabilities(), options).ok());
-    match planned {
-        Some(plan) => format!("{config} on {backend}, strategy {} (auto){weights}", plan.strategy),
-        None => format!("{config} on {backend}, strategy {}{weights}", options.strategy),
-    }
+    // A plan of what ran can be made.
+    let Ok(Some(plan)) = plan else { return ran };
+    let chosen = match (options.strategy, options.tuning) {
+        (_, Tuning::Measure) => " (measured)",
+        (Strategy::Auto, _) => " (auto)",
+        _ => "",
+    };
+    format!("{ran}, strategy {}{chosen}", plan.strategy)
 }
 
 /// A file of those arrays.

@@ -1,4 +1,5 @@
-//! Runs the binary as a user would. No test needs an adapter.
+//! Runs the binary as a user would. Only what `tuning` asks of a GPU needs an adapter; `WGPU_RNN_TEST_NO_GPU=1` leaves it
+//! out, and `WGPU_RNN_TEST_ADAPTER=NAME` says which.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 #[path = "cli/check.rs"]
@@ -11,6 +12,8 @@ mod init;
 mod plan;
 #[path = "cli/run.rs"]
 mod run;
+#[path = "cli/tuning.rs"]
+mod tuning;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

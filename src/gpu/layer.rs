@@ -10,8 +10,9 @@ use super::Gpu;
 use super::kernel::Shape;
 use super::kernel::Variant;
 use super::pack;
-use super::plan::{self, Part, Plan, Request};
+use super::plan::{self, Part, Plan, PlanReport, Request, Size};
 use super::transfer::Pending;
+use super::tune::{Tuner, Tuning};
 use super::workspace::Workspace;
 use crate::batch::Batch;
 use crate::{Config, Error, LayerOptions, Output, Precision, Weights};
@@ -21,18 +22,19 @@ const KEPT_WORKSPACES: usize = 4;
 
 /// A layer with its weights packed, uploaded and ready to run.
 #[derive(Clone)]
-pub(crate) struct GpuLayer(Arc<Resident>);
+pub(crate) struct GpuLayer(pub(super) Arc<Resident>);
 
 pub(super) struct Resident {
     pub(super) gpu: Gpu,
     pub(super) config: Config,
-    options: LayerOptions,
+    pub(super) options: LayerOptions,
     parts: Vec<Part>,
     /// One buffer for each part.
     weights: Vec<Buffer>,
     /// For each part what does not depend on the batch.
     shapes: Vec<Shape>,
     unused: Mutex<Vec<Workspace>>,
+    pub(super) tuner: Tuner,
 }
 
 impl GpuLayer {
@@ -52,12 +54,28 @@ impl GpuLayer {
             weights: buffers,
             shapes,
             unused: Mutex::default(),
+            tuner: Tuner::new(gpu, &config, options),
         })))
+    }
+
+    /// The same layer with workspaces and a tuner of its own, that measures nothing.
+    pub(super) fn trial(resident: &Resident, tuner: Tuner) -> Self {
+        GpuLayer(Arc::new(Resident {
+            gpu: resident.gpu.clone(),
+            config: resident.config,
+            options: LayerOptions { tuning: Tuning::Model, ..resident.options.clone() },
+            parts: resident.parts.clone(),
+            weights: resident.weights.clone(),
+            shapes: resident.shapes.clone(),
+            unused: Mutex::default(),
+            tuner,
+        }))
     }
 
     /// Runs a batch and waits for it. Batches that do not fit the device's limits at once go in pieces of rows.
     pub(crate) fn run(&self, batch: &Batch<'_>) -> Result<Output, Error> {
         let rows = self.rows_at_once(batch)?;
+        self.tune(batch, rows);
         if rows == batch.rows() {
             return self.submit(batch)?.wait();
         }
@@ -71,6 +89,7 @@ impl GpuLayer {
     /// As [`GpuLayer::run`], without blocking.
     pub(crate) async fn run_async(&self, batch: &Batch<'_>) -> Result<Output, Error> {
         let rows = self.rows_at_once(batch)?;
+        self.tune_async(batch, rows).await;
         if rows == batch.rows() {
             return self.submit(batch)?.result().await;
         }
@@ -89,8 +108,18 @@ impl GpuLayer {
         Plan::rows_at_once(&self.0.request(batch.rows(), batch.steps()), self.0.options.strategy)
     }
 
+    /// What a batch of that size goes through.
+    pub(crate) fn plan_report(&self, rows: usize, steps: usize) -> Result<PlanReport, Error> {
+        if steps == 0 {
+            return Err(Error::NoSteps);
+        }
+        let resident = &self.0;
+        let rows = Plan::rows_at_once(&resident.request(rows.max(1), steps), resident.options.strategy)?;
+        Ok(PlanReport::of(&resident.plan(rows, steps)?, &resident.request(rows, steps)))
+    }
+
     /// Uploads a batch and starts its forward pass.
-    fn submit(&self, batch: &Batch<'_>) -> Result<Pending, Error> {
+    pub(super) fn submit(&self, batch: &Batch<'_>) -> Result<Pending, Error> {
         let workspace = self.0.take_workspace(batch.rows(), batch.steps())?;
         Pending::start(Arc::clone(&self.0), workspace, batch)
     }
@@ -103,7 +132,7 @@ impl fmt::Debug for GpuLayer {
 }
 
 impl Resident {
-    fn request(&self, rows: usize, steps: usize) -> Request<'_> {
+    pub(super) fn request(&self, rows: usize, steps: usize) -> Request<'_> {
         Request {
             config: &self.config,
             precision: self.options.precision,
@@ -116,23 +145,32 @@ impl Resident {
         }
     }
 
-    fn unused(&self) -> MutexGuard<'_, Vec<Workspace>> {
+    /// The plan for a shape: what was measured, or what the cost model says.
+    pub(super) fn plan(&self, rows: usize, steps: usize) -> Result<Plan, Error> {
+        let request = self.request(rows, steps);
+        match self.tuner.choice((rows, steps)) {
+            Some(choice) => Plan::of(&request, &choice),
+            None => Plan::new(&request, self.options.strategy),
+        }
+    }
+
+    pub(super) fn unused(&self) -> MutexGuard<'_, Vec<Workspace>> {
         self.unused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn knows(&self, rows: usize, steps: usize) -> bool {
+    pub(super) fn knows(&self, rows: usize, steps: usize) -> bool {
         self.unused().iter().any(|workspace| workspace.is_for(rows, steps))
     }
 
     /// A workspace of that shape: one that lies unused, or a new one.
-    fn take_workspace(&self, rows: usize, steps: usize) -> Result<Workspace, Error> {
+    pub(super) fn take_workspace(&self, rows: usize, steps: usize) -> Result<Workspace, Error> {
         let mut unused = self.unused();
         if let Some(place) = unused.iter().position(|workspace| workspace.is_for(rows, steps)) {
             return Ok(unused.remove(place));
         }
         drop(unused);
-        let plan = Plan::new(&self.request(rows, steps), self.options.strategy)?;
-        log::debug!("{} over N={rows}, T={steps} on {}: {}", self.config, self.gpu, plan.strategy);
+        let plan = self.plan(rows, steps)?;
+        log::debug!("{} over N={rows}, T={steps} on {}: {plan}", self.config, self.gpu);
         let variants: Vec<Variant> = plan.variants.iter().map(|(_, variant)| *variant).collect();
         let made = self.gpu.caught(|| {
             for &variant in &variants {
@@ -144,6 +182,13 @@ impl Resident {
             variants.into_iter().for_each(|variant| self.gpu.kernels().forget(variant));
         }
         made
+    }
+
+    /// Takes over what lies unused with another, in place of all that is there for the same shape.
+    pub(super) fn adopt(&self, other: &Resident, (rows, steps): Size) {
+        self.unused().retain(|workspace| !workspace.is_for(rows, steps));
+        let adopted: Vec<Workspace> = other.unused().drain(..).collect();
+        adopted.into_iter().for_each(|workspace| self.put_back(workspace));
     }
 
     /// Keeps a workspace for the next call of its shape; the one unused for longest makes room.

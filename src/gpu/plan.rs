@@ -1,6 +1,7 @@
 //! How a forward pass becomes dispatches and buffers: a pure function of the configuration, the batch and the device.
 
 mod bytes;
+mod candidates;
 mod cost;
 mod dispatch;
 mod on_chip;
@@ -10,6 +11,7 @@ mod strategy;
 mod tiling;
 
 pub(super) use bytes::{Bytes, quads};
+pub(super) use candidates::Choice;
 pub(super) use dispatch::{Dispatch, Kind, Sequence};
 pub(super) use on_chip::{ScanMemory, scan_memory};
 pub(super) use parts::{Part, parts};
@@ -19,12 +21,17 @@ pub use strategy::Strategy;
 pub(super) use tiling::{MAX_ROWS, WORKGROUP_BYTES};
 pub(super) use tiling::{MAX_UNITS, MIN_WORKGROUP_BYTES, Tiling};
 
+use std::fmt;
+
 use super::Capabilities;
 use super::kernel::Variant;
 use crate::{Config, Error, Precision};
 
 /// Bytes of workspace beyond weights, input, output and state, unless the caller says otherwise.
 pub(crate) const BUDGET: u64 = 64 << 20;
+
+/// N, as many rows as go at once, and T.
+pub(super) type Size = (usize, usize);
 
 /// A forward pass over N rows and T steps.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,9 +90,18 @@ impl Plan {
     }
 
     fn with_strategy(request: &Request<'_>, strategy: Strategy) -> Result<Self, Error> {
-        let tilings = tiling::choose(request, strategy)?;
-        let bytes = Bytes::fitting(request, strategy, &tilings)?;
-        let expected_us = cost::expected_us(request, strategy, &tilings, &bytes);
+        Plan::of(request, &Choice::new(request, strategy)?)
+    }
+
+    /// Plans a forward pass with that choice.
+    ///
+    /// # Errors
+    ///
+    /// As [`Plan::new`].
+    pub(super) fn of(request: &Request<'_>, choice: &Choice) -> Result<Self, Error> {
+        let Choice { strategy, ref tilings } = *choice;
+        let bytes = Bytes::fitting(request, strategy, tilings)?;
+        let expected_us = cost::expected_us(request, strategy, tilings, &bytes);
         let variants =
             tilings.iter().map(|(kind, tiling)| (*kind, Variant::new(*kind, request, strategy, *tiling)));
         let mut plan = Plan {
@@ -98,7 +114,7 @@ impl Plan {
             final_parity: Vec::new(),
             expected_us,
         };
-        dispatch::list(&mut plan, request, &tilings)?;
+        dispatch::list(&mut plan, request, tilings)?;
         Ok(plan)
     }
 
@@ -135,9 +151,27 @@ impl Plan {
         }
     }
 
+    /// N and T.
+    pub(super) fn size(&self) -> Size {
+        (self.rows as usize, self.steps as usize)
+    }
+
+    /// Each kernel's entry point and tiling.
+    pub(super) fn kernels(&self) -> impl Iterator<Item = (&'static str, Tiling)> {
+        self.variants.iter().map(|(_, variant)| (variant.entry_point(), variant.tiling()))
+    }
+
     /// The variant of a kind of kernel.
     pub(super) fn variant(&self, kind: Kind) -> Option<Variant> {
         self.variants.iter().find(|(of, _)| *of == kind).map(|(_, variant)| *variant)
+    }
+}
+
+/// `scan (project 64x8, scan 64x4)`.
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kernels = self.kernels().map(|(kernel, tiling)| format!("{kernel} {tiling}"));
+        write!(f, "{} ({})", self.strategy, kernels.collect::<Vec<_>>().join(", "))
     }
 }
 

@@ -118,7 +118,7 @@ const MUTATIONS: &[Mutation] = &[
 ];
 
 /// The adapter that the environment asks for; none if it opts out.
-fn gpu() -> Option<Gpu> {
+pub(super) fn gpu() -> Option<Gpu> {
     if env::var("WGPU_RNN_TEST_NO_GPU").is_ok_and(|value| value == "1") {
         return None;
     }
@@ -133,7 +133,7 @@ fn gpu() -> Option<Gpu> {
     )
 }
 
-fn random(generator: &mut Generator, shape: [usize; 3]) -> Array3<f32> {
+pub(super) fn random(generator: &mut Generator, shape: [usize; 3]) -> Array3<f32> {
     generator.uniform(&shape, 1).into_dimensionality().unwrap()
 }
 
@@ -200,7 +200,7 @@ fn borrowed<'a>(
 type Work = (Config, usize, Precision);
 
 /// Work that together reaches every line of the shaders.
-fn works() -> Vec<Work> {
+pub(super) fn works() -> Vec<Work> {
     let cells = [Config::rnn(5, 9), Config::rnn_relu(5, 9), Config::gru(6, 10), Config::lstm(6, 10)];
     let plain = cells.map(|config| (config, 1)).into_iter().chain(cells.map(|config| (config, 3)));
     let stacked = cells

@@ -92,7 +92,7 @@ fn of_layer(config: &Config, precision: Precision, capabilities: &Capabilities) 
     let plans = [1, 3, 9, 30, 100, 5000].into_iter().flat_map(|rows| {
         let (steps, budget, bounds_checks) = (1, BUDGET, false);
         let request = Request { config, precision, parts, rows, steps, capabilities, budget, bounds_checks };
-        Strategy::ALL.iter().filter_map(move |strategy| Plan::new(&request, *strategy).ok())
+        Strategy::ALL.iter().filter_map(move |strategy| Plan::candidates(&request, *strategy).ok()).flatten()
     });
     plans.flat_map(|plan| plan.variants.into_iter().map(|(_, variant)| variant)).collect()
 }
@@ -114,12 +114,9 @@ fn name(variant: &Variant) -> String {
     if variant.precision == Precision::F16 {
         words.push("f16".into());
     }
-    if variant.tiling.on_chip {
-        words.push("on chip".into());
-    }
     if variant.subgroups {
         words.push("subgroups".into());
     }
-    words.push(format!("{}x{}", variant.tiling.units, variant.tiling.rows));
+    words.push(variant.tiling.to_string());
     words.join(" ")
 }

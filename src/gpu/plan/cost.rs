@@ -29,8 +29,7 @@ struct Machine {
     on_chip: f64,
 }
 
-/// lavapipe on one core of a recent x86-64 server, measured: 4.2 to 15 GFLOP/s on two cores, 20 µs a launch. Its workgroup
-/// memory is memory: `scan` took 0.9 to 1.1 times as long with the weights there.
+/// lavapipe on one core of a recent x86-64 server, measured: 4.2 to 15 GFLOP/s on two cores, 20 µs a launch.
 const SOFTWARE: Machine = Machine {
     cores: 1.0,
     launch_us: 20.0,

@@ -102,17 +102,21 @@ impl PlanReport {
             bounds_checks: options.bounds_checks,
         };
         request.rows = Plan::rows_at_once(&request, options.strategy)?;
-        let plan = Plan::new(&request, options.strategy)?;
-        Ok(PlanReport {
+        Ok(PlanReport::of(&Plan::new(&request, options.strategy)?, &request))
+    }
+
+    /// Describes a plan that was made for that request.
+    pub(in crate::gpu) fn of(plan: &Plan, request: &Request<'_>) -> Self {
+        PlanReport {
             strategy: plan.strategy,
             rows: request.rows,
-            steps,
+            steps: request.steps,
             chunk: plan.bytes.chunk as usize,
             expected_us: plan.expected_us,
             workspace_bytes: plan.bytes.workspace(),
-            buffers: buffers(&plan, &request),
-            dispatches: dispatches(&plan, &request),
-        })
+            buffers: buffers(plan, request),
+            dispatches: dispatches(plan, request),
+        }
     }
 
     /// Dispatches in all.

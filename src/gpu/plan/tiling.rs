@@ -1,10 +1,14 @@
 //! How many invocations a workgroup has and how many rows each of them computes.
 
+use std::fmt;
+
 use super::{Kind, Request, Strategy, cost, on_chip};
 use crate::Error;
 
 /// Invocations of a workgroup at most.
 pub(in crate::gpu) const MAX_UNITS: u32 = 64;
+/// Invocations of a workgroup at least.
+pub(in crate::gpu) const MIN_UNITS: u32 = 16;
 /// Rows of an invocation at most: MAX_ROWS of the shaders. A workgroup has at least as many invocations, since each row is
 /// prepared by one.
 pub(in crate::gpu) const MAX_ROWS: u32 = 8;
@@ -27,10 +31,17 @@ impl Tiling {
     /// Few sizes, so that few kernels are compiled: 16 or 64 invocations; one row or eight.
     fn new(invocations: usize, rows: usize) -> Self {
         Tiling {
-            units: if invocations <= 16 { 16 } else { MAX_UNITS },
+            units: if invocations <= MIN_UNITS as usize { MIN_UNITS } else { MAX_UNITS },
             rows: if rows <= 1 { 1 } else { MAX_ROWS },
             on_chip: false,
         }
+    }
+}
+
+/// `64x8`, or `64x8 on chip`.
+impl fmt::Display for Tiling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}{}", self.units, self.rows, if self.on_chip { " on chip" } else { "" })
     }
 }
 
@@ -41,17 +52,14 @@ impl Tiling {
 /// [`Error::TooLarge`] if the hidden state does not fit a workgroup's memory, which only `scan` needs.
 pub(super) fn choose(request: &Request<'_>, strategy: Strategy) -> Result<Vec<(Kind, Tiling)>, Error> {
     let config = request.config;
-    // An invocation has all gates of one unit, or four columns where there is one gate.
-    let each = if config.cell.gates() == 1 { 4 } else { 1 };
-    let step = Tiling::new(config.hidden_size.div_ceil(each), request.rows);
     let project = || {
         let columns = config.cell.gates() * config.hidden_size;
         Tiling::new(columns.div_ceil(4), request.rows.saturating_mul(request.steps))
     };
     let mut tilings = match strategy {
-        Strategy::Auto | Strategy::Step => vec![(Kind::Step, step)],
-        Strategy::ProjectStep => vec![(Kind::Project, project()), (Kind::Step, step)],
-        Strategy::Scan => vec![(Kind::Project, project()), (Kind::Scan, scan(request, step)?)],
+        Strategy::Auto | Strategy::Step => vec![(Kind::Step, step(request))],
+        Strategy::ProjectStep => vec![(Kind::Project, project()), (Kind::Step, step(request))],
+        Strategy::Scan => vec![(Kind::Project, project()), (Kind::Scan, scan(request)?)],
     };
     if config.proj_size > 0 && strategy != Strategy::Scan {
         tilings.push((Kind::Projection, Tiling::new(config.proj_size.div_ceil(4), request.rows)));
@@ -59,19 +67,37 @@ pub(super) fn choose(request: &Request<'_>, strategy: Strategy) -> Result<Vec<(K
     Ok(tilings)
 }
 
+/// The tiling of a step of the layer: all columns of its units.
+pub(super) fn step(request: &Request<'_>) -> Tiling {
+    // An invocation has all gates of one unit, or four columns where there is one gate.
+    let each = if request.config.cell.gates() == 1 { 4 } else { 1 };
+    Tiling::new(request.config.hidden_size.div_ceil(each), request.rows)
+}
+
 /// As many rows as fit into workgroup memory and keep the cores busy, the weights beside them if that is faster.
-fn scan(request: &Request<'_>, step: Tiling) -> Result<Tiling, Error> {
-    let limit = u64::from(WORKGROUP_BYTES.min(request.capabilities.max_compute_workgroup_storage_size));
-    let rows = [1, 4, MAX_ROWS].into_iter().filter(|&rows| rows <= step.rows);
-    let candidates = rows.flat_map(|rows| [false, true].map(|on_chip| Tiling { rows, on_chip, ..step }));
-    let fitting = candidates.filter(|tiling| scan_bytes(request, *tiling) <= limit);
-    let best =
-        fitting.min_by(|a, b| cost::scan_step_us(request, *a).total_cmp(&cost::scan_step_us(request, *b)));
+fn scan(request: &Request<'_>) -> Result<Tiling, Error> {
+    let expected_us = |tiling: &Tiling| cost::scan_step_us(request, *tiling);
+    let best = scans(request).min_by(|a, b| expected_us(a).total_cmp(&expected_us(b)));
     best.ok_or_else(|| Error::TooLarge {
         what: "bytes of hidden state in workgroup memory (strategy scan)".into(),
-        needed: scan_bytes(request, Tiling { rows: 1, on_chip: false, ..step }),
-        limit,
+        needed: scan_bytes(request, Tiling { rows: 1, ..step(request) }),
+        limit: scan_limit(request),
     })
+}
+
+/// The tilings of `scan` that fit into workgroup memory.
+pub(super) fn scans(request: &Request<'_>) -> impl Iterator<Item = Tiling> {
+    let step = step(request);
+    let rows = [1, 4, MAX_ROWS].into_iter().filter(move |&rows| rows <= step.rows);
+    // To a driver on the CPU all memory is the same.
+    let places = if request.capabilities.software { &[false][..] } else { &[false, true] };
+    let candidates =
+        rows.flat_map(move |rows| places.iter().map(move |&on_chip| Tiling { rows, on_chip, ..step }));
+    candidates.filter(|tiling| scan_bytes(request, *tiling) <= scan_limit(request))
+}
+
+fn scan_limit(request: &Request<'_>) -> u64 {
+    u64::from(WORKGROUP_BYTES.min(request.capabilities.max_compute_workgroup_storage_size))
 }
 
 /// Bytes of workgroup memory of `scan`.

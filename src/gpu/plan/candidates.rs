@@ -1,0 +1,109 @@
+//! The few plans of a request that are worth timing against each other.
+
+use std::slice;
+
+use super::tiling::{self, MAX_ROWS, MIN_UNITS, Tiling};
+use super::{Bytes, Kind, Plan, Request, Strategy, cost};
+use crate::Error;
+
+/// Candidates at most: each of them has its kernels compiled.
+const MOST: usize = 5;
+/// Candidates that are expected to take so many times as long as the best are left out.
+const TOO_SLOW: f64 = 4.0;
+
+/// What is left open by a request: a plan is made from the two.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::gpu) struct Choice {
+    /// Not `Auto`.
+    pub(super) strategy: Strategy,
+    /// The tiling of each kind of kernel that the strategy uses.
+    pub(super) tilings: Vec<(Kind, Tiling)>,
+}
+
+impl Choice {
+    /// The tilings that the planner takes for a strategy.
+    pub(super) fn new(request: &Request<'_>, strategy: Strategy) -> Result<Self, Error> {
+        Ok(Choice { strategy, tilings: tiling::choose(request, strategy)? })
+    }
+
+    /// Every choice of tilings for a strategy that may be the best on some device, the planner's first.
+    fn all(request: &Request<'_>, strategy: Strategy) -> Vec<Self> {
+        let Ok(own) = Choice::new(request, strategy) else { return Vec::new() };
+        let recurrent = match strategy {
+            Strategy::Scan => tiling::scans(request).collect(),
+            Strategy::Auto | Strategy::Step | Strategy::ProjectStep => steps(request),
+        };
+        let mut all = vec![own];
+        for tiling in recurrent {
+            let choice = all[0].with_recurrent(tiling);
+            if !all.contains(&choice) {
+                all.push(choice);
+            }
+        }
+        all
+    }
+
+    /// The same with another tiling of what runs step by step.
+    fn with_recurrent(&self, tiling: Tiling) -> Self {
+        let tilings = self.tilings.iter().map(|&(kind, own)| match kind {
+            Kind::Project => (kind, own),
+            Kind::Step | Kind::Scan => (kind, tiling),
+            Kind::Projection => (kind, Tiling { rows: tiling.rows, ..own }),
+        });
+        Choice { strategy: self.strategy, tilings: tilings.collect() }
+    }
+
+    fn expected_us(&self, request: &Request<'_>) -> Result<f64, Error> {
+        let bytes = Bytes::fitting(request, self.strategy, &self.tilings)?;
+        Ok(cost::expected_us(request, self.strategy, &self.tilings, &bytes))
+    }
+}
+
+/// Small workgroups spread a step over more cores, and so do single rows, where there are few of them.
+fn steps(request: &Request<'_>) -> Vec<Tiling> {
+    let own = tiling::step(request);
+    let few_rows = request.rows <= MAX_ROWS as usize;
+    let rows = [own.rows, if few_rows { 1 } else { own.rows }];
+    let units = [own.units, MIN_UNITS];
+    rows.into_iter().flat_map(|rows| units.map(|units| Tiling { units, ..Tiling { rows, ..own } })).collect()
+}
+
+impl Plan {
+    /// The plans that are worth timing, those that the cost model expects to be faster first: [`Plan::new`]'s, the best
+    /// of each strategy that is allowed, and others up to a handful.
+    ///
+    /// # Errors
+    ///
+    /// As [`Plan::new`].
+    pub(in crate::gpu) fn candidates(request: &Request<'_>, strategy: Strategy) -> Result<Vec<Plan>, Error> {
+        let own = Plan::new(request, strategy)?.choice();
+        let strategies = if strategy == Strategy::Auto { Strategy::ALL } else { slice::from_ref(&strategy) };
+        let all = strategies.iter().flat_map(|&strategy| Choice::all(request, strategy));
+        let mut ranked: Vec<(f64, Choice)> =
+            all.filter_map(|choice| Some((choice.expected_us(request).ok()?, choice))).collect();
+        ranked.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+        let limit = TOO_SLOW * ranked.first().map_or(f64::INFINITY, |(best, _)| *best);
+
+        let of = |strategy| move |(_, choice): &&(f64, Choice)| choice.strategy == strategy;
+        let best_of_each = strategies.iter().filter_map(|&strategy| ranked.iter().find(of(strategy)));
+        let owns = ranked.iter().filter(|(_, choice)| *choice == own);
+        let mut picked: Vec<&(f64, Choice)> = Vec::new();
+        for ranked in owns.chain(best_of_each).chain(&ranked) {
+            let (expected, choice) = ranked;
+            if picked.len() < MOST && !picked.contains(&ranked) && (*expected <= limit || *choice == own) {
+                picked.push(ranked);
+            }
+        }
+        picked.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+        Ok(picked.into_iter().filter_map(|(_, choice)| Plan::of(request, choice).ok()).collect())
+    }
+
+    /// What makes this plan out of its request.
+    pub(in crate::gpu) fn choice(&self) -> Choice {
+        let tilings = self.variants.iter().map(|(kind, variant)| (*kind, variant.tiling()));
+        Choice { strategy: self.strategy, tilings: tilings.collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,85 @@
+//! `Tuning::Measure` as its users see it.
+
+use wgpu_rnn::{
+    Backend, Config, Error, Gpu, Input, Layer, LayerOptions, PlanReport, State, Strategy, Tuning, Weights,
+    reference, tolerance,
+};
+
+use crate::harness::{assert_same_bits, assert_within, random, tested};
+
+const N: usize = 3;
+const T: usize = 6;
+
+fn cells() -> [Config; 5] {
+    [
+        Config::rnn(5, 20).num_layers(2),
+        Config::rnn_relu(5, 9),
+        Config::lstm(5, 20).num_layers(2).bidirectional(true),
+        Config::lstm(5, 20).proj_size(6),
+        Config::gru(5, 20).bias(false),
+    ]
+}
+
+fn layer(gpu: &Gpu, weights: &Weights, strategy: Strategy, tuning: Tuning) -> Layer {
+    let options = LayerOptions::default().strategy(strategy).tuning(tuning);
+    Layer::with_options(weights, Backend::Gpu(gpu.clone()), &options).unwrap()
+}
+
+#[test]
+fn what_is_measured_is_within_tolerance_and_stays() {
+    for gpu in tested() {
+        for config in cells() {
+            let weights = Weights::seeded(config, 5).unwrap();
+            let x = random((N, T, config.input_size), 1.0, 1);
+            let (input, state) = (Input::new(x.view()).lengths(&[T, 0, 4]), State::zero());
+            let measured = layer(gpu, &weights, Strategy::Auto, Tuning::Measure);
+            let by_model =
+                PlanReport::new(&config, N, T, gpu.capabilities(), &LayerOptions::default()).unwrap();
+            assert_eq!(measured.plan(N, T).unwrap(), Some(by_model), "nothing is measured yet");
+
+            let first = measured.forward(&input, &state).unwrap();
+            let plan = measured.plan(N, T).unwrap();
+            let expected = reference::forward(&weights, &input, &state).unwrap();
+            let allowed = tolerance::forward(&weights, &input, &state).unwrap();
+            assert_within(&format!("{config} on {gpu}"), &first, &expected, &allowed);
+            assert_same_bits(&measured.forward(&input, &state).unwrap(), &first, "a second call");
+            let polled = pollster::block_on(measured.forward_async(&input, &state)).unwrap();
+            assert_same_bits(&polled, &first, "forward_async");
+            assert_eq!(measured.plan(N, T).unwrap(), plan);
+        }
+    }
+}
+
+#[test]
+fn a_strategy_that_is_forced_has_the_models_bits() {
+    for gpu in tested() {
+        for config in cells() {
+            let weights = Weights::seeded(config, 5).unwrap();
+            let x = random((N, T, config.input_size), 1.0, 1);
+            let (input, state) = (Input::new(x.view()), State::zero());
+            for &strategy in Strategy::ALL {
+                let [by_model, measured] = [Tuning::Model, Tuning::Measure].map(|tuning| {
+                    let layer = layer(gpu, &weights, strategy, tuning);
+                    let output = pollster::block_on(layer.forward_async(&input, &state)).unwrap();
+                    assert_eq!(layer.plan(N, T).unwrap().unwrap().strategy, strategy);
+                    output
+                });
+                assert_same_bits(&measured, &by_model, &format!("{config} with {strategy} on {gpu}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_plan_is_there_for_gpus_alone() {
+    let weights = Weights::seeded(Config::gru(3, 5), 0).unwrap();
+    for backend in [Backend::Reference, Backend::Cpu] {
+        assert_eq!(Layer::new(&weights, backend).unwrap().plan(1, 1).unwrap(), None);
+    }
+    for gpu in tested() {
+        let layer = Layer::new(&weights, Backend::Gpu(gpu.clone())).unwrap();
+        assert!(matches!(layer.plan(1, 0), Err(Error::NoSteps)));
+        assert!(matches!(layer.plan(1, usize::MAX), Err(Error::TooLarge { .. })));
+        assert_eq!(layer.plan(0, 1).unwrap().unwrap().rows, 1);
+    }
+}
