@@ -48,12 +48,22 @@ impl Bytes {
     ) -> Result<Self, Error> {
         let mut bytes = Bytes::without_chunk(request, strategy);
         bytes.chunk = small(request.steps);
+        bytes.moments = moments(request, strategy, bytes.chunk);
         if strategy.is_hoisted() {
             bytes.chunk = bytes.chunk_steps(request, strategy, tilings)?;
+            // Smaller chunks are more dispatches, whose parameters need room, too.
+            loop {
+                let needed = moments(request, strategy, bytes.chunk);
+                if needed <= bytes.moments {
+                    break;
+                }
+                bytes.moments = needed;
+                // If there is not room for both, the check of the workspace says it.
+                let Ok(chunk) = bytes.chunk_steps(request, strategy, tilings) else { break };
+                bytes.chunk = chunk;
+            }
             bytes.gates = u64::from(bytes.chunk) * gates_of_a_step(request);
         }
-        bytes.moments = dispatches_at_most(request, strategy, bytes.chunk)
-            .saturating_mul(u64::from(request.capabilities.min_uniform_buffer_offset_alignment));
         bytes.check(request)?;
         Ok(bytes)
     }
@@ -186,6 +196,12 @@ fn gates_of_a_step(request: &Request<'_>) -> u64 {
     let config = request.config;
     let columns = config.directions() * config.cell.gates() * config.hidden_size;
     4u64.saturating_mul(request.rows as u64).saturating_mul(columns as u64)
+}
+
+/// Bytes of the dispatches' parameters.
+fn moments(request: &Request<'_>, strategy: Strategy, chunk: u32) -> u64 {
+    dispatches_at_most(request, strategy, chunk)
+        .saturating_mul(u64::from(request.capabilities.min_uniform_buffer_offset_alignment))
 }
 
 /// Dispatches at most: not every one of them touches every part of the weights.
