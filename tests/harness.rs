@@ -68,6 +68,19 @@ pub fn gpus() -> Result<&'static [Implementation], &'static str> {
     GPUS.as_deref().map_err(String::as_str)
 }
 
+/// The adapters of the GPUs, each once.
+pub fn adapters() -> Vec<&'static Gpu> {
+    let mut adapters: Vec<&Gpu> = Vec::new();
+    for implementation in gpus().unwrap_or_else(|missing| panic!("{missing}")) {
+        if let Backend::Gpu(gpu) = &implementation.backend
+            && !adapters.iter().any(|known| known.info() == gpu.info())
+        {
+            adapters.push(gpu);
+        }
+    }
+    adapters
+}
+
 /// Runs the body on every implementation, and fails with the messages of all that failed.
 pub fn on_each(body: impl Fn(&Implementation)) {
     let mut failures = failures(host(), &body);

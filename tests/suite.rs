@@ -11,6 +11,7 @@
 //! | `nan` | NaN and infinity on the CPU, as in PyTorch |
 //! | `pronounce` | does the example's trained model say its 300 words, everywhere? |
 //! | `activation` | are the shaders' tanh, sigmoid and ReLU accurate on each adapter? |
+//! | `overlap` | passes in several submissions, and batches of which two pieces are in flight |
 //! | `limits` | devices with very little, devices of the caller's, devices that are lost |
 //!
 //! [`harness`] says which implementations there are and which environment variables choose among them.
@@ -33,6 +34,7 @@ mod harness;
 mod invariants;
 mod limits;
 mod nan;
+mod overlap;
 mod pronounce;
 mod property;
 mod seeds;

@@ -3,7 +3,10 @@
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
-use wgpu::{Adapter, AdapterInfo, Backends, Device, DeviceType, Instance, Limits, Queue};
+use wgpu::{
+    Adapter, AdapterInfo, Backends, CommandBuffer, Device, DeviceType, Instance, Limits, Queue,
+    SubmissionIndex,
+};
 
 use super::Capabilities;
 use crate::Error;
@@ -164,6 +167,11 @@ impl Gpu {
     /// The device's queue.
     pub fn queue(&self) -> &Queue {
         &self.0.queue
+    }
+
+    /// Hands recorded work to the queue.
+    pub(super) fn submit(&self, commands: CommandBuffer) -> SubmissionIndex {
+        self.0.queue.submit([commands])
     }
 
     pub(super) fn kernels(&self) -> &super::kernel::Kernels {

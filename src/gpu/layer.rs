@@ -1,5 +1,6 @@
 //! A layer whose weights are resident on the GPU.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,7 +11,7 @@ use super::Gpu;
 use super::kernel::Shape;
 use super::kernel::Variant;
 use super::pack;
-use super::plan::{self, Part, Plan, Request};
+use super::plan::{self, Part, Pieces, Plan, Request};
 use super::transfer::Pending;
 use super::workspace::Workspace;
 use crate::batch::Batch;
@@ -21,7 +22,7 @@ const KEPT_WORKSPACES: usize = 4;
 
 /// A layer with its weights packed, uploaded and ready to run.
 #[derive(Clone)]
-pub(crate) struct GpuLayer(Arc<Resident>);
+pub(crate) struct GpuLayer(pub(super) Arc<Resident>);
 
 pub(super) struct Resident {
     pub(super) gpu: Gpu,
@@ -55,41 +56,52 @@ impl GpuLayer {
 
     /// Runs a batch and waits for it. Batches that do not fit the device's limits at once go in pieces of rows.
     pub(crate) fn run(&self, batch: &Batch<'_>) -> Result<Output, Error> {
-        let rows = self.rows_at_once(batch)?;
-        if rows == batch.rows() {
-            return self.submit(batch)?.wait();
-        }
-        let mut whole = Output::zeros(&self.0.config, batch)?;
-        for (first, piece) in batch.pieces(rows) {
-            whole.assign_rows(first, &self.submit(&piece)?.wait()?);
-        }
-        Ok(whole)
+        pollster::block_on(self.run_pieces(batch, async |pending: Pending| pending.wait()))
     }
 
     /// As [`GpuLayer::run`], without blocking.
     pub(crate) async fn run_async(&self, batch: &Batch<'_>) -> Result<Output, Error> {
-        let rows = self.rows_at_once(batch)?;
+        self.run_pieces(batch, Pending::result).await
+    }
+
+    /// Submits each piece before the one before is waited for, if two may be in flight.
+    async fn run_pieces(
+        &self,
+        batch: &Batch<'_>,
+        finish: impl AsyncFn(Pending) -> Result<Output, Error>,
+    ) -> Result<Output, Error> {
+        let Pieces { rows, in_flight, budget } = self.pieces(batch)?;
         if rows == batch.rows() {
-            return self.submit(batch)?.result().await;
+            return finish(self.submit(batch, budget)?).await;
         }
         let mut whole = Output::zeros(&self.0.config, batch)?;
+        let mut flying = VecDeque::new();
         for (first, piece) in batch.pieces(rows) {
-            whole.assign_rows(first, &self.submit(&piece)?.result().await?);
+            flying.push_back((first, self.submit(&piece, budget)?));
+            if flying.len() == in_flight
+                && let Some((first, pending)) = flying.pop_front()
+            {
+                whole.assign_rows(first, &finish(pending).await?);
+            }
+        }
+        for (first, pending) in flying {
+            whole.assign_rows(first, &finish(pending).await?);
         }
         Ok(whole)
     }
 
-    fn rows_at_once(&self, batch: &Batch<'_>) -> Result<usize, Error> {
+    fn pieces(&self, batch: &Batch<'_>) -> Result<Pieces, Error> {
+        let (rows, budget) = (batch.rows(), self.0.options.budget);
         // A shape that was planned before fits.
-        if self.0.knows(batch.rows(), batch.steps()) {
-            return Ok(batch.rows());
+        if self.0.knows(rows, batch.steps(), budget) {
+            return Ok(Pieces { rows, in_flight: 1, budget });
         }
-        Plan::rows_at_once(&self.0.request(batch.rows(), batch.steps()), self.0.options.strategy)
+        Pieces::of(&self.0.request(rows, batch.steps(), budget), self.0.options.strategy)
     }
 
     /// Uploads a batch and starts its forward pass.
-    fn submit(&self, batch: &Batch<'_>) -> Result<Pending, Error> {
-        let workspace = self.0.take_workspace(batch.rows(), batch.steps())?;
+    fn submit(&self, batch: &Batch<'_>, budget: u64) -> Result<Pending, Error> {
+        let workspace = self.0.take_workspace(batch.rows(), batch.steps(), budget)?;
         Pending::start(Arc::clone(&self.0), workspace, batch)
     }
 }
@@ -101,14 +113,14 @@ impl fmt::Debug for GpuLayer {
 }
 
 impl Resident {
-    fn request(&self, rows: usize, steps: usize) -> Request<'_> {
+    fn request(&self, rows: usize, steps: usize, budget: u64) -> Request<'_> {
         Request {
             config: &self.config,
             parts: &self.parts,
             rows,
             steps,
             capabilities: self.gpu.capabilities(),
-            budget: self.options.budget,
+            budget,
             bounds_checks: self.options.bounds_checks,
         }
     }
@@ -117,18 +129,18 @@ impl Resident {
         self.unused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn knows(&self, rows: usize, steps: usize) -> bool {
-        self.unused().iter().any(|workspace| workspace.is_for(rows, steps))
+    fn knows(&self, rows: usize, steps: usize, budget: u64) -> bool {
+        self.unused().iter().any(|workspace| workspace.is_for(rows, steps, budget))
     }
 
     /// A workspace of that shape: one that lies unused, or a new one.
-    fn take_workspace(&self, rows: usize, steps: usize) -> Result<Workspace, Error> {
+    pub(super) fn take_workspace(&self, rows: usize, steps: usize, budget: u64) -> Result<Workspace, Error> {
         let mut unused = self.unused();
-        if let Some(place) = unused.iter().position(|workspace| workspace.is_for(rows, steps)) {
+        if let Some(place) = unused.iter().position(|workspace| workspace.is_for(rows, steps, budget)) {
             return Ok(unused.remove(place));
         }
         drop(unused);
-        let plan = Plan::new(&self.request(rows, steps), self.options.strategy)?;
+        let plan = Plan::new(&self.request(rows, steps, budget), self.options.strategy)?;
         log::debug!("{} over N={rows}, T={steps} on {}: {}", self.config, self.gpu, plan.strategy);
         let variants: Vec<Variant> = plan.variants.iter().map(|(_, variant)| *variant).collect();
         let made = self.gpu.caught(|| {

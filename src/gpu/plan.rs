@@ -4,14 +4,18 @@ mod bytes;
 mod cost;
 mod dispatch;
 mod parts;
+mod pieces;
 mod report;
+mod segments;
 mod strategy;
 mod tiling;
 
 pub(super) use bytes::{Bytes, quads};
 pub(super) use dispatch::{Dispatch, Kind, Sequence};
 pub(super) use parts::{Part, parts};
+pub(super) use pieces::Pieces;
 pub use report::{DispatchReport, PlanReport};
+pub(super) use segments::Segment;
 pub use strategy::Strategy;
 #[cfg(test)]
 pub(super) use tiling::{MAX_ROWS, WORKGROUP_BYTES};
@@ -32,9 +36,13 @@ pub(super) struct Plan {
     pub(super) rows: u32,
     /// T.
     pub(super) steps: u32,
+    /// Bytes of workspace that it was to fit.
+    pub(super) budget: u64,
     pub(super) bytes: Bytes,
     /// In order; each needs what the ones before it wrote.
     pub(super) dispatches: Vec<Dispatch>,
+    /// The submissions, in order.
+    pub(super) segments: Vec<Segment>,
     /// The variant of each kind of kernel that the dispatches use.
     pub(super) variants: Vec<(Kind, Variant)>,
     /// For each layer which of the two hidden buffers holds its final state.
@@ -90,13 +98,16 @@ impl Plan {
             strategy,
             rows: small(request.rows),
             steps: small(request.steps),
+            budget: request.budget,
             bytes,
             dispatches: Vec::new(),
+            segments: Vec::new(),
             variants: variants.collect(),
             final_parity: Vec::new(),
             expected_us,
         };
         dispatch::list(&mut plan, request, &tilings)?;
+        plan.segments = segments::cut(&plan, request);
         Ok(plan)
     }
 

@@ -68,23 +68,13 @@ impl Bytes {
         Ok(bytes)
     }
 
-    /// Where lengths, h_0 and c_0 start in the upload buffer, behind the input.
-    pub(in crate::gpu) fn upload_offsets(&self) -> [u64; 3] {
-        [self.input, self.input + self.lengths, self.input + self.lengths + self.hidden]
-    }
-
-    /// Where h_n and c_n start in the download buffer, behind the output.
-    pub(in crate::gpu) fn download_offsets(&self) -> [u64; 2] {
-        [self.output, self.output + self.hidden]
-    }
-
     /// What the budget counts: all that is neither weights, input, output nor state.
     pub(in crate::gpu) fn workspace(&self) -> u64 {
         let [first, second] = self.between;
         [first, second, self.gates, self.unprojected, self.moments].into_iter().fold(0, u64::saturating_add)
     }
 
-    /// Name and size of each buffer, as [`Workspace`](crate::gpu::workspace) makes them: one of 16 bytes stands in for
+    /// Label and size of each buffer, as [`Workspace`](crate::gpu::workspace) makes them: one of 16 bytes stands in for
     /// one that is not needed.
     pub(super) fn buffers(&self, parts: usize) -> Vec<(&'static str, u64)> {
         let made = |bytes: u64| bytes.max(16);
