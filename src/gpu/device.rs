@@ -62,6 +62,8 @@ struct Shared {
     lost: Arc<Mutex<Option<String>>>,
     pub(super) kernels: super::kernel::Kernels,
     pub(super) poller: super::poll::Poller,
+    #[cfg(test)]
+    counts: super::counts::Counts,
 }
 
 impl Gpu {
@@ -136,6 +138,8 @@ impl Gpu {
             lost,
             kernels: Default::default(),
             poller,
+            #[cfg(test)]
+            counts: Default::default(),
         })))
     }
 
@@ -171,7 +175,15 @@ impl Gpu {
 
     /// Hands recorded work to the queue.
     pub(super) fn submit(&self, commands: CommandBuffer) -> SubmissionIndex {
+        #[cfg(test)]
+        self.0.counts.submission();
         self.0.queue.submit([commands])
+    }
+
+    /// What was made and submitted.
+    #[cfg(test)]
+    pub(super) fn counts(&self) -> &super::counts::Counts {
+        &self.0.counts
     }
 
     pub(super) fn kernels(&self) -> &super::kernel::Kernels {

@@ -4,6 +4,9 @@
 //! This lives inside the crate because only here a kernel's text can be replaced. The environment variables are those of
 //! `tests/harness.rs`.
 
+mod memory;
+mod recording;
+
 use std::env;
 
 use ndarray::{Array3, Ix3};
