@@ -2,6 +2,8 @@
 
 mod buffer;
 mod capabilities;
+#[cfg(test)]
+mod counts;
 mod device;
 mod faults;
 mod kernel;

@@ -65,7 +65,7 @@ pub struct LayerOptions {
     /// How the weights are stored: as they are unless set. See [`Precision`] for what halves cost and gain.
     pub precision: Precision,
     /// Bytes that the GPU backend may take for a call beyond weights, input, output and state: 64 MiB unless set. Less
-    /// means more and smaller dispatches, or pieces of the batch.
+    /// means more and smaller dispatches, or pieces of the batch, of which two at a time share the budget.
     pub budget: u64,
     /// Whether wgpu puts bounds checks into the GPU backend's kernels. They do not need them: off unless set.
     pub bounds_checks: bool,

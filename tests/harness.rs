@@ -72,17 +72,17 @@ pub fn gpus() -> Result<&'static [Implementation], &'static str> {
     GPUS.as_deref().map_err(String::as_str)
 }
 
-/// The adapters that the suite tests, each once.
-pub fn tested() -> Vec<&'static Gpu> {
-    let mut tested: Vec<&Gpu> = Vec::new();
+/// The adapters of the GPUs, each once.
+pub fn adapters() -> Vec<&'static Gpu> {
+    let mut adapters: Vec<&Gpu> = Vec::new();
     for implementation in gpus().unwrap_or_else(|missing| panic!("{missing}")) {
         if let Backend::Gpu(gpu) = &implementation.backend
-            && !tested.iter().any(|known| known.info() == gpu.info())
+            && !adapters.iter().any(|known| known.info() == gpu.info())
         {
-            tested.push(gpu);
+            adapters.push(gpu);
         }
     }
-    tested
+    adapters
 }
 
 /// Runs the body on every implementation, and fails with the messages of all that failed.

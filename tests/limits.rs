@@ -7,7 +7,7 @@ use wgpu_rnn::{
     Weights, reference, tolerance,
 };
 
-use crate::harness::{assert_within, bits, random, tested};
+use crate::harness::{adapters, assert_within, bits, random};
 
 /// The same adapter, opened with other limits.
 fn reopened(gpu: &Gpu, limits: Limits) -> Gpu {
@@ -31,7 +31,7 @@ fn tiny() -> Limits {
 
 #[test]
 fn tiny_limits_cut_the_batch_and_the_weights() {
-    for gpu in tested() {
+    for gpu in adapters() {
         let small = reopened(gpu, tiny().or_worse_values_from(&gpu.device().limits()));
         for config in [
             Config::lstm(6, 20).num_layers(3),
@@ -73,7 +73,7 @@ fn tiny_limits_cut_the_batch_and_the_weights() {
 
 #[test]
 fn what_does_not_fit_at_all_is_an_error() {
-    for gpu in tested() {
+    for gpu in adapters() {
         let small = reopened(gpu, tiny().or_worse_values_from(&gpu.device().limits()));
         let weights = Weights::seeded(Config::rnn(2, 4), 0).unwrap();
         let layer = Layer::new(&weights, Backend::Gpu(small.clone())).unwrap();
@@ -95,7 +95,7 @@ fn what_does_not_fit_at_all_is_an_error() {
 
 #[test]
 fn a_device_without_enough_storage_buffers_is_refused() {
-    for gpu in tested() {
+    for gpu in adapters() {
         let limits = Limits { max_storage_buffers_per_shader_stage: 4, ..tiny() };
         let place =
             Gpu::adapters().iter().position(|info| info == gpu.info()).expect("the adapter is still there");
@@ -108,7 +108,7 @@ fn a_device_without_enough_storage_buffers_is_refused() {
 
 #[test]
 fn the_callers_own_device_serves() {
-    for gpu in tested() {
+    for gpu in adapters() {
         let own = Gpu::from_device(gpu.device().clone(), gpu.queue().clone()).unwrap();
         let weights = Weights::seeded(Config::gru(3, 5), 0).unwrap();
         let x = random((2, 4, 3), 1.0, 0);
@@ -122,7 +122,7 @@ fn the_callers_own_device_serves() {
 
 #[test]
 fn a_destroyed_device_is_an_error_and_not_a_panic() {
-    for gpu in tested() {
+    for gpu in adapters() {
         let gpu = reopened(gpu, gpu.device().limits());
         let weights = Weights::seeded(Config::lstm(3, 5), 0).unwrap();
         let layer = Layer::new(&weights, Backend::Gpu(gpu.clone())).unwrap();
@@ -143,7 +143,7 @@ fn a_destroyed_device_is_an_error_and_not_a_panic() {
 
 #[test]
 fn a_dropped_future_leaves_the_layer_usable() {
-    for gpu in tested() {
+    for gpu in adapters() {
         let weights = Weights::seeded(Config::lstm(3, 5), 0).unwrap();
         let layer = Layer::new(&weights, Backend::Gpu(gpu.clone())).unwrap();
         let x = random((2, 4, 3), 1.0, 0);

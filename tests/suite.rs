@@ -13,6 +13,7 @@
 //! | `pronounce` | does the example's trained model say its 300 words, everywhere? |
 //! | `activation` | are the shaders' tanh, sigmoid and ReLU accurate on each adapter? |
 //! | `tuning` | are plans that were measured as right as the planner's own? |
+//! | `overlap` | passes in several submissions, and batches of which two pieces are in flight |
 //! | `limits` | devices with very little, devices of the caller's, devices that are lost |
 //!
 //! [`harness`] says which implementations there are and which environment variables choose among them.
@@ -35,6 +36,7 @@ mod harness;
 mod invariants;
 mod limits;
 mod nan;
+mod overlap;
 mod precision;
 mod pronounce;
 mod property;

@@ -5,7 +5,7 @@ use wgpu_rnn::{
     reference, tolerance,
 };
 
-use crate::harness::{assert_same_bits, assert_within, random, tested};
+use crate::harness::{adapters, assert_same_bits, assert_within, random};
 
 const N: usize = 3;
 const T: usize = 6;
@@ -27,7 +27,7 @@ fn layer(gpu: &Gpu, weights: &Weights, strategy: Strategy, tuning: Tuning) -> La
 
 #[test]
 fn what_is_measured_is_within_tolerance_and_stays() {
-    for gpu in tested() {
+    for gpu in adapters() {
         for config in cells() {
             let weights = Weights::seeded(config, 5).unwrap();
             let x = random((N, T, config.input_size), 1.0, 1);
@@ -52,7 +52,7 @@ fn what_is_measured_is_within_tolerance_and_stays() {
 
 #[test]
 fn a_strategy_that_is_forced_has_the_models_bits() {
-    for gpu in tested() {
+    for gpu in adapters() {
         for config in cells() {
             let weights = Weights::seeded(config, 5).unwrap();
             let x = random((N, T, config.input_size), 1.0, 1);
@@ -76,7 +76,7 @@ fn a_plan_is_there_for_gpus_alone() {
     for backend in [Backend::Reference, Backend::Cpu] {
         assert_eq!(Layer::new(&weights, backend).unwrap().plan(1, 1).unwrap(), None);
     }
-    for gpu in tested() {
+    for gpu in adapters() {
         let layer = Layer::new(&weights, Backend::Gpu(gpu.clone())).unwrap();
         assert!(matches!(layer.plan(1, 0), Err(Error::NoSteps)));
         assert!(matches!(layer.plan(1, usize::MAX), Err(Error::TooLarge { .. })));

@@ -144,10 +144,11 @@ pub(crate) struct InitArguments {
 /// the bytes that one dispatch reads of weights, reads of vectors, and writes.
 ///
 /// With --json: an array of plans with layer, device, batch and steps (what was asked for), strategy, rows (that go at
-/// once: the batch goes in pieces of these if that is less), chunk (steps whose input products are computed at once),
-/// expected_us (coarse: it orders the strategies), dispatch_count, workspace_bytes (beyond weights, input, output and
-/// state), bytes (of all buffers), buffers (name, bytes) and dispatches (kernel, times, layer, directions, step, steps,
-/// grid, invocations, rows, overrides, workgroup_bytes, weight_bytes, read_bytes, written_bytes).
+/// once: the batch goes in pieces of these if that is less), in_flight (pieces that are on the GPU at once), chunk (steps
+/// whose input products are computed at once), expected_us (coarse: it orders the strategies), dispatch_count and
+/// submissions (of a piece), workspace_bytes (beyond weights, input, output and state), bytes (of all buffers), buffers
+/// (name, bytes) and dispatches (kernel, times, layer, directions, step, steps, grid, invocations, rows, overrides,
+/// workgroup_bytes, weight_bytes, read_bytes, written_bytes).
 #[derive(Debug, Args)]
 #[command(mut_args(needed_without_weights))]
 pub(crate) struct PlanArguments {

@@ -14,6 +14,8 @@ impl Gpu {
         usage: BufferUsages,
         mapped_at_creation: bool,
     ) -> Buffer {
+        #[cfg(test)]
+        self.counts().buffer(label, size);
         self.device().create_buffer(&BufferDescriptor { label: Some(label), size, usage, mapped_at_creation })
     }
 

@@ -3,7 +3,10 @@
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
-use wgpu::{Adapter, AdapterInfo, Backends, Device, DeviceType, Features, Instance, Limits, Queue};
+use wgpu::{
+    Adapter, AdapterInfo, Backends, CommandBuffer, Device, DeviceType, Features, Instance, Limits, Queue,
+    SubmissionIndex,
+};
 
 use super::Capabilities;
 use crate::Error;
@@ -59,6 +62,8 @@ struct Shared {
     lost: Arc<Mutex<Option<String>>>,
     pub(super) kernels: super::kernel::Kernels,
     pub(super) poller: super::poll::Poller,
+    #[cfg(test)]
+    counts: super::counts::Counts,
 }
 
 impl Gpu {
@@ -141,6 +146,8 @@ impl Gpu {
             lost,
             kernels: Default::default(),
             poller,
+            #[cfg(test)]
+            counts: Default::default(),
         })))
     }
 
@@ -172,6 +179,19 @@ impl Gpu {
     /// The device's queue.
     pub fn queue(&self) -> &Queue {
         &self.0.queue
+    }
+
+    /// Hands recorded work to the queue.
+    pub(super) fn submit(&self, commands: CommandBuffer) -> SubmissionIndex {
+        #[cfg(test)]
+        self.0.counts.submission();
+        self.0.queue.submit([commands])
+    }
+
+    /// What was made and submitted.
+    #[cfg(test)]
+    pub(super) fn counts(&self) -> &super::counts::Counts {
+        &self.0.counts
     }
 
     pub(super) fn kernels(&self) -> &super::kernel::Kernels {

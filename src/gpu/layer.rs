@@ -1,5 +1,6 @@
 //! A layer whose weights are resident on the GPU.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,7 +11,7 @@ use super::Gpu;
 use super::kernel::Shape;
 use super::kernel::Variant;
 use super::pack;
-use super::plan::{self, Part, Plan, PlanReport, Request, Size};
+use super::plan::{self, Part, Pieces, Plan, PlanReport, Request, Size};
 use super::transfer::Pending;
 use super::tune::{Tuner, Tuning};
 use super::workspace::Workspace;
@@ -74,38 +75,51 @@ impl GpuLayer {
 
     /// Runs a batch and waits for it. Batches that do not fit the device's limits at once go in pieces of rows.
     pub(crate) fn run(&self, batch: &Batch<'_>) -> Result<Output, Error> {
-        let rows = self.rows_at_once(batch)?;
-        self.tune(batch, rows);
-        if rows == batch.rows() {
-            return self.submit(batch)?.wait();
-        }
-        let mut whole = Output::zeros(&self.0.config, batch)?;
-        for (first, piece) in batch.pieces(rows) {
-            whole.assign_rows(first, &self.submit(&piece)?.wait()?);
-        }
-        Ok(whole)
+        let pieces = self.pieces(batch.rows(), batch.steps())?;
+        self.tune(batch, &pieces);
+        pollster::block_on(self.run_pieces(batch, &pieces, async |pending: Pending| pending.wait()))
     }
 
     /// As [`GpuLayer::run`], without blocking.
     pub(crate) async fn run_async(&self, batch: &Batch<'_>) -> Result<Output, Error> {
-        let rows = self.rows_at_once(batch)?;
-        self.tune_async(batch, rows).await;
+        let pieces = self.pieces(batch.rows(), batch.steps())?;
+        self.tune_async(batch, &pieces).await;
+        self.run_pieces(batch, &pieces, Pending::result).await
+    }
+
+    /// Submits each piece before the one before is waited for, if two may be in flight.
+    async fn run_pieces(
+        &self,
+        batch: &Batch<'_>,
+        &Pieces { rows, in_flight, budget }: &Pieces,
+        finish: impl AsyncFn(Pending) -> Result<Output, Error>,
+    ) -> Result<Output, Error> {
         if rows == batch.rows() {
-            return self.submit(batch)?.result().await;
+            return finish(self.submit(batch, budget)?).await;
         }
         let mut whole = Output::zeros(&self.0.config, batch)?;
+        let mut flying = VecDeque::new();
         for (first, piece) in batch.pieces(rows) {
-            whole.assign_rows(first, &self.submit(&piece)?.result().await?);
+            flying.push_back((first, self.submit(&piece, budget)?));
+            if flying.len() == in_flight
+                && let Some((first, pending)) = flying.pop_front()
+            {
+                whole.assign_rows(first, &finish(pending).await?);
+            }
+        }
+        for (first, pending) in flying {
+            whole.assign_rows(first, &finish(pending).await?);
         }
         Ok(whole)
     }
 
-    fn rows_at_once(&self, batch: &Batch<'_>) -> Result<usize, Error> {
+    fn pieces(&self, rows: usize, steps: usize) -> Result<Pieces, Error> {
+        let whole = Size { rows, steps, budget: self.0.options.budget };
         // A shape that was planned before fits.
-        if self.0.knows(batch.rows(), batch.steps()) {
-            return Ok(batch.rows());
+        if self.0.knows(whole) {
+            return Ok(Pieces { rows, in_flight: 1, budget: whole.budget });
         }
-        Plan::rows_at_once(&self.0.request(batch.rows(), batch.steps()), self.0.options.strategy)
+        Pieces::of(&self.0.request(whole), self.0.options.strategy)
     }
 
     /// What a batch of that size goes through.
@@ -113,15 +127,15 @@ impl GpuLayer {
         if steps == 0 {
             return Err(Error::NoSteps);
         }
-        let resident = &self.0;
-        let rows = Plan::rows_at_once(&resident.request(rows.max(1), steps), resident.options.strategy)?;
-        Ok(PlanReport::of(&resident.plan(rows, steps)?, &resident.request(rows, steps)))
+        let Pieces { rows, in_flight, budget } = self.pieces(rows.max(1), steps)?;
+        let size = Size { rows, steps, budget };
+        Ok(PlanReport::of(&self.0.plan(size)?, &self.0.request(size), in_flight))
     }
 
-    /// Uploads a batch and starts its forward pass.
-    pub(super) fn submit(&self, batch: &Batch<'_>) -> Result<Pending, Error> {
-        let workspace = self.0.take_workspace(batch.rows(), batch.steps())?;
-        Pending::start(Arc::clone(&self.0), workspace, batch)
+    /// Uploads a batch and starts its forward pass, with so many bytes of workspace.
+    pub(super) fn submit(&self, batch: &Batch<'_>, budget: u64) -> Result<Pending, Error> {
+        let size = Size { rows: batch.rows(), steps: batch.steps(), budget };
+        Pending::start(Arc::clone(&self.0), self.0.take_workspace(size)?, batch)
     }
 }
 
@@ -132,7 +146,7 @@ impl fmt::Debug for GpuLayer {
 }
 
 impl Resident {
-    pub(super) fn request(&self, rows: usize, steps: usize) -> Request<'_> {
+    pub(super) fn request(&self, Size { rows, steps, budget }: Size) -> Request<'_> {
         Request {
             config: &self.config,
             precision: self.options.precision,
@@ -140,15 +154,15 @@ impl Resident {
             rows,
             steps,
             capabilities: self.gpu.capabilities(),
-            budget: self.options.budget,
+            budget,
             bounds_checks: self.options.bounds_checks,
         }
     }
 
     /// The plan for a shape: what was measured, or what the cost model says.
-    pub(super) fn plan(&self, rows: usize, steps: usize) -> Result<Plan, Error> {
-        let request = self.request(rows, steps);
-        match self.tuner.choice((rows, steps)) {
+    pub(super) fn plan(&self, size: Size) -> Result<Plan, Error> {
+        let request = self.request(size);
+        match self.tuner.choice(size) {
             Some(choice) => Plan::of(&request, &choice),
             None => Plan::new(&request, self.options.strategy),
         }
@@ -158,18 +172,19 @@ impl Resident {
         self.unused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn knows(&self, rows: usize, steps: usize) -> bool {
-        self.unused().iter().any(|workspace| workspace.is_for(rows, steps))
+    pub(super) fn knows(&self, size: Size) -> bool {
+        self.unused().iter().any(|workspace| workspace.plan.size() == size)
     }
 
-    /// A workspace of that shape: one that lies unused, or a new one.
-    pub(super) fn take_workspace(&self, rows: usize, steps: usize) -> Result<Workspace, Error> {
+    /// A workspace of that size: one that lies unused, or a new one.
+    pub(super) fn take_workspace(&self, size: Size) -> Result<Workspace, Error> {
         let mut unused = self.unused();
-        if let Some(place) = unused.iter().position(|workspace| workspace.is_for(rows, steps)) {
+        if let Some(place) = unused.iter().position(|workspace| workspace.plan.size() == size) {
             return Ok(unused.remove(place));
         }
         drop(unused);
-        let plan = self.plan(rows, steps)?;
+        let plan = self.plan(size)?;
+        let Size { rows, steps, .. } = size;
         log::debug!("{} over N={rows}, T={steps} on {}: {plan}", self.config, self.gpu);
         let variants: Vec<Variant> = plan.variants.iter().map(|(_, variant)| *variant).collect();
         let made = self.gpu.caught(|| {
@@ -185,8 +200,8 @@ impl Resident {
     }
 
     /// Takes over what lies unused with another, in place of all that is there for the same shape.
-    pub(super) fn adopt(&self, other: &Resident, (rows, steps): Size) {
-        self.unused().retain(|workspace| !workspace.is_for(rows, steps));
+    pub(super) fn adopt(&self, other: &Resident, size: Size) {
+        self.unused().retain(|workspace| workspace.plan.size() != size);
         let adopted: Vec<Workspace> = other.unused().drain(..).collect();
         adopted.into_iter().for_each(|workspace| self.put_back(workspace));
     }

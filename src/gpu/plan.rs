@@ -6,7 +6,9 @@ mod cost;
 mod dispatch;
 mod on_chip;
 mod parts;
+mod pieces;
 mod report;
+mod segments;
 mod strategy;
 mod tiling;
 
@@ -15,7 +17,9 @@ pub(super) use candidates::Choice;
 pub(super) use dispatch::{Dispatch, Kind, Sequence};
 pub(super) use on_chip::{ScanMemory, scan_memory};
 pub(super) use parts::{Part, parts};
+pub(super) use pieces::Pieces;
 pub use report::{DispatchReport, PlanReport};
+pub(super) use segments::Segment;
 pub use strategy::Strategy;
 #[cfg(test)]
 pub(super) use tiling::{MAX_ROWS, WORKGROUP_BYTES};
@@ -30,8 +34,13 @@ use crate::{Config, Error, Precision};
 /// Bytes of workspace beyond weights, input, output and state, unless the caller says otherwise.
 pub(crate) const BUDGET: u64 = 64 << 20;
 
-/// N, as many rows as go at once, and T.
-pub(super) type Size = (usize, usize);
+/// What is kept for the calls that need just this: N, as many rows as go at once; T; and bytes of workspace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Size {
+    pub(super) rows: usize,
+    pub(super) steps: usize,
+    pub(super) budget: u64,
+}
 
 /// A forward pass over N rows and T steps.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,9 +50,13 @@ pub(super) struct Plan {
     pub(super) rows: u32,
     /// T.
     pub(super) steps: u32,
+    /// Bytes of workspace that it was to fit.
+    pub(super) budget: u64,
     pub(super) bytes: Bytes,
     /// In order; each needs what the ones before it wrote.
     pub(super) dispatches: Vec<Dispatch>,
+    /// The submissions, in order.
+    pub(super) segments: Vec<Segment>,
     /// The variant of each kind of kernel that the dispatches use.
     pub(super) variants: Vec<(Kind, Variant)>,
     /// For each layer which of the two hidden buffers holds its final state.
@@ -108,13 +121,16 @@ impl Plan {
             strategy,
             rows: small(request.rows),
             steps: small(request.steps),
+            budget: request.budget,
             bytes,
             dispatches: Vec::new(),
+            segments: Vec::new(),
             variants: variants.collect(),
             final_parity: Vec::new(),
             expected_us,
         };
         dispatch::list(&mut plan, request, tilings)?;
+        plan.segments = segments::cut(&plan, request);
         Ok(plan)
     }
 
@@ -151,9 +167,8 @@ impl Plan {
         }
     }
 
-    /// N and T.
     pub(super) fn size(&self) -> Size {
-        (self.rows as usize, self.steps as usize)
+        Size { rows: self.rows as usize, steps: self.steps as usize, budget: self.budget }
     }
 
     /// Each kernel's entry point and tiling.

@@ -4,11 +4,14 @@
 //! This lives inside the crate because only here a kernel's text can be replaced. The environment variables are those of
 //! `tests/harness.rs`.
 
+mod memory;
+mod recording;
+
 use std::env;
 
 use ndarray::{Array3, Ix3};
 
-use super::plan::{BUDGET, Request};
+use super::plan::{BUDGET, Request, Size};
 use super::{AdapterChoice, Gpu, GpuLayer, Strategy};
 use crate::batch::Batch;
 use crate::tolerance::{self, Comparison};
@@ -194,6 +197,11 @@ fn borrowed<'a>(
     let mut state = State::hidden(h_0.view());
     state.c_0 = c_0.map(|c_0| c_0.view());
     (Input::new(x.view()).lengths(lengths), state)
+}
+
+/// N and T with the usual budget.
+pub(super) fn size(rows: usize, steps: usize) -> Size {
+    Size { rows, steps, budget: BUDGET }
 }
 
 /// A configuration, N and a precision.

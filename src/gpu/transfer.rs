@@ -1,16 +1,18 @@
 //! A batch on its way to the GPU and its result on the way back.
 
 use std::mem;
+use std::ops::Range;
 use std::sync::Arc;
 
 use futures_intrusive::channel::shared::{OneshotReceiver, oneshot_channel};
-use ndarray::{Array3, ArrayView3};
-use wgpu::{Buffer, BufferAsyncError, MapMode, SubmissionIndex, WriteOnly};
+use ndarray::{ArrayView2, ArrayView3, ArrayViewMut3, s};
+use wgpu::{Buffer, BufferAsyncError, MapMode, MapRangeError, SubmissionIndex, WriteOnly};
 
 use super::faults::{Caught, Scopes};
 use super::layer::Resident;
-use super::plan::quads;
-use super::workspace::Workspace;
+use super::plan::{Plan, Segment, quads};
+use super::poll::Poller;
+use super::workspace::{Staging, Workspace};
 use crate::batch::Batch;
 use crate::{Config, Error, Output};
 
@@ -20,58 +22,105 @@ type Mapped = OneshotReceiver<Result<(), BufferAsyncError>>;
 pub(super) struct Pending {
     resident: Arc<Resident>,
     workspace: Workspace,
-    submission: SubmissionIndex,
-    /// The upload buffer, for the next call, and the download buffer.
-    mapped: [Mapped; 2],
+    submitted: Vec<Submitted>,
     caught: Caught,
+    /// Zeros, until the result is read into it.
+    output: Output,
+}
+
+/// A segment that has been submitted.
+struct Submitted {
+    index: SubmissionIndex,
+    /// The upload buffer, for the next call.
+    upload: Option<Mapped>,
+    download: Option<Mapped>,
 }
 
 impl Pending {
+    /// Submits segment after segment. What it writes for one, the GPU need not wait for to begin with the one before.
     pub(super) fn start(
         resident: Arc<Resident>,
         workspace: Workspace,
         batch: &Batch<'_>,
     ) -> Result<Self, Error> {
-        let (gpu, config) = (&resident.gpu, &resident.config);
-        fill(&workspace, config, batch).map_err(|reason| gpu.unmapped(reason))?;
-        let scopes = Scopes::open(gpu.device());
-        workspace.upload.unmap();
-        let encoder = workspace.record(gpu, config);
-        let submission = gpu.queue().submit([encoder.finish()]);
-        let mapped = [map(&workspace.upload, MapMode::Write), map(&workspace.download, MapMode::Read)];
-        let caught = scopes.close(gpu);
-        Ok(Pending { resident, workspace, submission, mapped, caught })
+        let scopes = Scopes::open(resident.gpu.device());
+        let submitted: Result<_, _> = workspace
+            .segments()
+            .map(|(segment, staging)| submit(&resident, &workspace, segment, staging, batch))
+            .collect();
+        let caught = scopes.close(&resident.gpu);
+        let submitted = submitted.map_err(|reason| resident.gpu.unmapped(reason))?;
+        let output = Output::zeros(&resident.config, batch)?;
+        Ok(Pending { resident, workspace, submitted, caught, output })
     }
 
     /// Blocks until the result is there.
     pub(super) fn wait(self) -> Result<Output, Error> {
-        // What was caught comes first: a submission that failed cannot be waited for.
-        pollster::block_on(self.caught)?;
-        self.resident.gpu.poller().wait(self.submission)?;
-        pollster::block_on(collect(&self.resident, self.workspace, self.mapped))
+        pollster::block_on(self.collect(Poller::wait))
     }
 
     /// The result, waited for on another thread.
     pub(super) async fn result(self) -> Result<Output, Error> {
-        self.caught.await?;
-        self.resident.gpu.poller().finish_beside(self.submission)?;
-        collect(&self.resident, self.workspace, self.mapped).await
+        self.collect(Poller::finish_beside).await
+    }
+
+    /// Reads each segment's output once it is mapped, and keeps the workspace for the next call. `finish` has a
+    /// submission's buffers mapped, now or later.
+    async fn collect(
+        self,
+        finish: impl Fn(&Poller, SubmissionIndex) -> Result<(), Error>,
+    ) -> Result<Output, Error> {
+        let Pending { resident, workspace, submitted, caught, mut output } = self;
+        // What was caught comes first: a submission that failed cannot be waited for.
+        caught.await?;
+        let mut uploads = Vec::new();
+        for ((segment, staging), Submitted { index, upload, download }) in workspace.segments().zip(submitted)
+        {
+            uploads.extend(upload);
+            let (Some(buffer), Some(download)) = (&staging.download, download) else { continue };
+            finish(resident.gpu.poller(), index)?;
+            is_mapped(&resident, download).await?;
+            read(&workspace.plan, segment, buffer, &mut output)
+                .map_err(|reason| resident.gpu.unmapped(reason))?;
+            buffer.unmap();
+        }
+        // The last segment has a download buffer, and no upload buffer is in use behind it.
+        for upload in uploads {
+            is_mapped(&resident, upload).await?;
+        }
+        resident.put_back(workspace);
+        Ok(output)
     }
 }
 
-/// Reads the result once the buffers are mapped, and keeps the workspace for the next call.
-async fn collect(resident: &Resident, workspace: Workspace, mapped: [Mapped; 2]) -> Result<Output, Error> {
-    for mapped in mapped {
-        match mapped.receive().await {
-            Some(Ok(())) => {}
-            Some(Err(error)) => return Err(resident.gpu.unmapped(error)),
-            None => return Err(resident.gpu.unmapped("a buffer's callback was dropped")),
-        }
+async fn is_mapped(resident: &Resident, mapped: Mapped) -> Result<(), Error> {
+    match mapped.receive().await {
+        Some(Ok(())) => Ok(()),
+        Some(Err(error)) => Err(resident.gpu.unmapped(error)),
+        None => Err(resident.gpu.unmapped("a buffer's callback was dropped")),
     }
-    let output = read(resident, &workspace)?;
-    workspace.download.unmap();
-    resident.put_back(workspace);
-    Ok(output)
+}
+
+/// Uploads and starts a segment.
+fn submit(
+    resident: &Resident,
+    workspace: &Workspace,
+    segment: &Segment,
+    staging: &Staging,
+    batch: &Batch<'_>,
+) -> Result<Submitted, MapRangeError> {
+    let (gpu, config) = (&resident.gpu, &resident.config);
+    if let Some(upload) = &staging.upload {
+        fill(&workspace.plan, segment, upload, config, batch)?;
+        upload.unmap();
+    }
+    let encoder = workspace.record(gpu, config, segment, staging);
+    let index = gpu.submit(encoder.finish());
+    Ok(Submitted {
+        index,
+        upload: staging.upload.as_ref().map(|buffer| map(buffer, MapMode::Write)),
+        download: staging.download.as_ref().map(|buffer| map(buffer, MapMode::Read)),
+    })
 }
 
 fn map(buffer: &Buffer, mode: MapMode) -> Mapped {
@@ -83,14 +132,24 @@ fn map(buffer: &Buffer, mode: MapMode) -> Mapped {
     receiver
 }
 
-/// Writes the batch into the mapped upload buffer.
-fn fill(workspace: &Workspace, config: &Config, batch: &Batch<'_>) -> Result<(), wgpu::MapRangeError> {
-    let bytes = &workspace.plan.bytes;
-    let mut view = workspace.upload.get_mapped_range_mut(..)?;
-    let (input, rest) = view.slice(..).split_at(size(bytes.input));
+/// Writes a segment's part of the batch into its mapped upload buffer.
+fn fill(
+    plan: &Plan,
+    segment: &Segment,
+    upload: &Buffer,
+    config: &Config,
+    batch: &Batch<'_>,
+) -> Result<(), MapRangeError> {
+    let bytes = &plan.bytes;
+    let mut view = upload.get_mapped_range_mut(..)?;
+    let (input, rest) = view.slice(..).split_at(size(plan.part_of(bytes.input, &segment.input)));
+    let steps = batch.input.slice(s![.., range(&segment.input), ..]);
+    write(input, Some(&steps), padded(batch.input.dim().2));
+    if !segment.is_first {
+        return Ok(());
+    }
     let (lengths, rest) = rest.split_at(size(bytes.lengths));
     let (h_0, c_0) = rest.split_at(size(bytes.hidden));
-    write(input, Some(&batch.input), padded(batch.input.dim().2));
     write_words(
         lengths,
         // T fits, and no length is above it.
@@ -101,6 +160,11 @@ fn fill(workspace: &Workspace, config: &Config, batch: &Batch<'_>) -> Result<(),
     Ok(())
 }
 
+/// Steps as ndarray slices by them.
+fn range(steps: &Range<u32>) -> Range<usize> {
+    steps.start as usize..steps.end as usize
+}
+
 /// Floats of a vector in whole quads.
 fn padded(size: usize) -> usize {
     4 * quads(size)
@@ -109,12 +173,19 @@ fn padded(size: usize) -> usize {
 /// An array whose vectors take `stride` floats each, padded with zeros; or zeros where there is none.
 fn write(mut to: WriteOnly<'_, [u8]>, from: Option<&ArrayView3<'_, f32>>, stride: usize) {
     let Some(from) = from else { return to.fill(0) };
-    let padding = stride - from.dim().2;
-    if padding == 0
-        && let Some(dense) = from.as_slice()
-    {
-        return to.copy_from_slice(bytemuck::cast_slice(dense));
+    let (_, vectors, values) = from.dim();
+    for from in from.outer_iter() {
+        let (mut row, rest) = to.split_at(vectors * stride * mem::size_of::<f32>());
+        match from.as_slice().filter(|_| values == stride) {
+            Some(dense) => row.copy_from_slice(bytemuck::cast_slice(dense)),
+            None => write_padded(row, &from, stride),
+        }
+        to = rest;
     }
+}
+
+fn write_padded(to: WriteOnly<'_, [u8]>, from: &ArrayView2<'_, f32>, stride: usize) {
+    let padding = stride - from.dim().1;
     let vectors = from.rows().into_iter();
     let padded = vectors.flat_map(|vector| {
         let values = vector.into_iter().map(|value| value.to_ne_bytes());
@@ -128,38 +199,38 @@ fn write_words(to: WriteOnly<'_, [u8]>, words: impl Iterator<Item = [u8; 4]>) {
     whole.write_iter(words);
 }
 
-/// Reads the result from the mapped download buffer.
-fn read(resident: &Resident, workspace: &Workspace) -> Result<Output, Error> {
-    let (config, plan) = (&resident.config, &workspace.plan);
-    let view = workspace.download.get_mapped_range(..).map_err(|reason| resident.gpu.unmapped(reason))?;
-    let (rows, states) = (plan.rows as usize, config.num_layers * config.directions());
-    let [h_n, c_n] = plan.bytes.download_offsets();
-    let array = |what, start: u64, shape: [usize; 3], stride| {
-        let mut array = crate::batch::zeros(what, shape)?;
-        copy(view.get(size(start)..).unwrap_or_default(), &mut array, stride);
-        Ok(array)
-    };
-    let (output_size, h_out, h) = (config.output_size(), config.hidden_output_size(), config.hidden_size);
-    Ok(Output {
-        output: array("output", 0, [rows, plan.steps as usize, output_size], output_size)?,
-        h_n: array("h_n", h_n, [states, rows, h_out], padded(h_out))?,
-        c_n: match config.cell.has_cell_state() {
-            true => Some(array("c_n", c_n, [states, rows, h], h)?),
-            false => None,
-        },
-    })
+/// Reads a segment's part of the result from its mapped download buffer.
+fn read(plan: &Plan, segment: &Segment, download: &Buffer, output: &mut Output) -> Result<(), MapRangeError> {
+    let bytes = &plan.bytes;
+    let view = download.get_mapped_range(..)?;
+    let (steps, states) = view.split_at(size(plan.part_of(bytes.output, &segment.output)));
+    let Output { output, h_n, c_n } = output;
+    let stride = output.dim().2;
+    copy(steps, output.slice_mut(s![.., range(&segment.output), ..]), stride);
+    if segment.is_last {
+        let (hidden, cell) = states.split_at(size(bytes.hidden));
+        let stride = padded(h_n.dim().2);
+        copy(hidden, h_n.view_mut(), stride);
+        if let Some(c_n) = c_n {
+            let stride = c_n.dim().2;
+            copy(cell, c_n.view_mut(), stride);
+        }
+    }
+    Ok(())
 }
 
-/// Fills a fresh array from vectors that take `stride` floats each.
-fn copy(from: &[u8], to: &mut Array3<f32>, stride: usize) {
-    let size = to.dim().2;
-    let Some(dense) = to.as_slice_mut() else { return };
-    let bytes = bytemuck::cast_slice_mut::<f32, u8>(dense);
+/// Fills an array, whose rows are dense, from vectors that take `stride` floats each.
+fn copy(from: &[u8], mut to: ArrayViewMut3<'_, f32>, stride: usize) {
     let float = mem::size_of::<f32>();
-    if stride == size {
-        let count = bytes.len();
-        bytes.copy_from_slice(&from[..count]);
-    } else {
+    let (_, vectors, size) = to.dim();
+    let rows = from.chunks_exact((vectors * stride * float).max(1));
+    for (mut to, from) in to.outer_iter_mut().zip(rows) {
+        let Some(dense) = to.as_slice_mut() else { return };
+        let bytes = bytemuck::cast_slice_mut::<f32, u8>(dense);
+        if stride == size {
+            bytes.copy_from_slice(from);
+            continue;
+        }
         for (to, from) in bytes.chunks_exact_mut(size * float).zip(from.chunks_exact(stride * float)) {
             to.copy_from_slice(&from[..size * float]);
         }

@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::layer::{GpuLayer, Resident};
-use super::plan::{Choice, Plan, Size};
+use super::plan::{Choice, Pieces, Plan, Size};
 use crate::batch::Batch;
 use crate::{Error, LayerOptions};
 
@@ -136,17 +136,16 @@ pub(super) struct Trial {
 }
 
 impl GpuLayer {
-    /// Measures the shapes of a batch that goes in pieces of that many rows, if that is asked for and was not done before.
-    /// What goes wrong is left for the call itself to report.
-    pub(super) fn tune(&self, batch: &Batch<'_>, rows: usize) {
+    /// Measures the shapes of a batch that goes in those pieces, if that is asked for and was not done before. What goes wrong is left for the call itself to report.
+    pub(super) fn tune(&self, batch: &Batch<'_>, &Pieces { rows, budget, .. }: &Pieces) {
         if !self.measures() {
             return;
         }
         for (_, piece) in batch.pieces(rows) {
-            let Some(mut race) = self.race(&piece) else { continue };
+            let Some(mut race) = self.race(&piece, budget) else { continue };
             while let Some(trial) = race.next() {
                 let start = Instant::now();
-                let done = trial.layer.submit(&piece).and_then(|pending| pending.wait());
+                let done = trial.layer.submit(&piece, budget).and_then(|pending| pending.wait());
                 race.record(done.map(|_| start.elapsed()));
             }
             let Some(winner) = self.winner(race, &piece) else { return };
@@ -157,15 +156,15 @@ impl GpuLayer {
     }
 
     /// As [`GpuLayer::tune`], without blocking.
-    pub(super) async fn tune_async(&self, batch: &Batch<'_>, rows: usize) {
+    pub(super) async fn tune_async(&self, batch: &Batch<'_>, &Pieces { rows, budget, .. }: &Pieces) {
         if !self.measures() {
             return;
         }
         for (_, piece) in batch.pieces(rows) {
-            let Some(mut race) = self.race(&piece) else { continue };
+            let Some(mut race) = self.race(&piece, budget) else { continue };
             while let Some(trial) = race.next() {
                 let start = Instant::now();
-                let done = match trial.layer.submit(&piece) {
+                let done = match trial.layer.submit(&piece, budget) {
                     Ok(pending) => pending.result().await,
                     Err(error) => Err(error),
                 };
@@ -184,13 +183,13 @@ impl GpuLayer {
     }
 
     /// The candidates for a batch; none if it is known what to run.
-    fn race(&self, batch: &Batch<'_>) -> Option<Race<Trial>> {
+    fn race(&self, batch: &Batch<'_>, budget: u64) -> Option<Race<Trial>> {
         let resident = &self.0;
-        let size @ (rows, steps) = (batch.rows(), batch.steps());
+        let size = Size { rows: batch.rows(), steps: batch.steps(), budget };
         if resident.tuner.knows(size) {
             return None;
         }
-        let request = resident.request(rows, steps);
+        let request = resident.request(size);
         let candidates = Plan::candidates(&request, resident.options.strategy).ok()?;
         let known = match &candidates[..] {
             [only] => Some(only),

@@ -6,7 +6,7 @@ use wgpu::{BindGroup, BindGroupEntry, BindingResource, Buffer, BufferBinding, Bu
 
 use super::Gpu;
 use super::kernel::{Moment, Shape};
-use super::plan::{Dispatch, Kind, Plan, Sequence};
+use super::plan::{Dispatch, Kind, Plan, Segment, Sequence};
 use crate::{Config, Error};
 
 /// What distinguishes the bind groups of a plan's dispatches.
@@ -26,15 +26,21 @@ impl Bindings {
     }
 }
 
-/// The GPU objects of a plan. The upload buffer is mapped whenever the workspace lies unused.
+/// The GPU objects of a plan. The upload buffers are mapped whenever the workspace lies unused.
 pub(super) struct Workspace {
     pub(super) plan: Plan,
-    pub(super) upload: Buffer,
-    pub(super) download: Buffer,
+    /// One for each of the plan's segments.
+    pub(super) staging: Vec<Staging>,
     buffers: Buffers,
     groups: HashMap<Bindings, BindGroup>,
     /// Bytes from one dispatch's `Moment` to the next one's.
     moment_stride: u32,
+}
+
+/// A segment's buffers on the host's side, if it takes or gives anything.
+pub(super) struct Staging {
+    pub(super) upload: Option<Buffer>,
+    pub(super) download: Option<Buffer>,
 }
 
 struct Buffers {
@@ -79,56 +85,67 @@ impl Workspace {
                 })
             });
         }
-        let upload =
-            gpu.buffer("upload", plan.bytes.upload, BufferUsages::MAP_WRITE | BufferUsages::COPY_SRC, true);
-        let download = gpu.buffer(
-            "download",
-            plan.bytes.download,
-            BufferUsages::MAP_READ | BufferUsages::COPY_DST,
-            false,
-        );
-        Ok(Workspace { plan, upload, download, buffers, groups, moment_stride })
+        let staging = plan.segments.iter().map(|segment| Staging::new(gpu, &plan, segment)).collect();
+        Ok(Workspace { plan, staging, buffers, groups, moment_stride })
     }
 
-    /// Whether it is for batches of N rows and T steps.
-    pub(super) fn is_for(&self, rows: usize, steps: usize) -> bool {
-        self.plan.rows as usize == rows && self.plan.steps as usize == steps
+    /// The submissions of a forward pass, each with its buffers on the host's side.
+    pub(super) fn segments(&self) -> impl Iterator<Item = (&Segment, &Staging)> {
+        self.plan.segments.iter().zip(&self.staging)
     }
 
-    /// Records the whole forward pass: upload, dispatches, readback.
-    pub(super) fn record(&self, gpu: &Gpu, config: &Config) -> CommandEncoder {
+    /// Records a segment of the forward pass: upload, dispatches, readback.
+    pub(super) fn record(
+        &self,
+        gpu: &Gpu,
+        config: &Config,
+        segment: &Segment,
+        staging: &Staging,
+    ) -> CommandEncoder {
         let mut encoder = gpu
             .device()
             .create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("wgpu-rnn forward") });
-        self.copy_in(&mut encoder, config);
-        self.dispatch(gpu, &mut encoder);
-        self.copy_out(&mut encoder, config);
+        if let Some(upload) = &staging.upload {
+            self.copy_in(&mut encoder, config, segment, upload);
+        }
+        self.dispatch(gpu, &mut encoder, segment);
+        if let Some(download) = &staging.download {
+            self.copy_out(&mut encoder, config, segment, download);
+        }
         encoder
     }
 
-    /// From the upload buffer: input, lengths, h_0 into both hidden buffers (each layer starts with the one that its
-    /// parity says), c_0.
-    fn copy_in(&self, encoder: &mut CommandEncoder, config: &Config) {
+    /// From the upload buffer: the segment's steps of the input; with the first segment lengths, h_0 into both hidden
+    /// buffers (each layer starts with the one that its parity says), c_0.
+    fn copy_in(&self, encoder: &mut CommandEncoder, config: &Config, segment: &Segment, upload: &Buffer) {
         let (bytes, buffers) = (&self.plan.bytes, &self.buffers);
-        let [lengths, h_0, c_0] = bytes.upload_offsets();
-        encoder.copy_buffer_to_buffer(&self.upload, 0, &buffers.input, 0, bytes.input);
-        encoder.copy_buffer_to_buffer(&self.upload, lengths, &buffers.lengths, 0, bytes.lengths);
+        for span in self.plan.spans(bytes.input, &segment.input) {
+            encoder.copy_buffer_to_buffer(upload, span.staged, &buffers.input, span.resident, span.bytes);
+        }
+        if !segment.is_first {
+            return;
+        }
+        let lengths = self.plan.part_of(bytes.input, &segment.input);
+        encoder.copy_buffer_to_buffer(upload, lengths, &buffers.lengths, 0, bytes.lengths);
+        let h_0 = lengths + bytes.lengths;
         for hidden in &buffers.hidden {
-            encoder.copy_buffer_to_buffer(&self.upload, h_0, hidden, 0, bytes.hidden);
+            encoder.copy_buffer_to_buffer(upload, h_0, hidden, 0, bytes.hidden);
         }
         if config.cell.has_cell_state() {
-            encoder.copy_buffer_to_buffer(&self.upload, c_0, &buffers.cell, 0, bytes.cell);
+            encoder.copy_buffer_to_buffer(upload, h_0 + bytes.hidden, &buffers.cell, 0, bytes.cell);
         }
     }
 
-    fn dispatch(&self, gpu: &Gpu, encoder: &mut CommandEncoder) {
+    fn dispatch(&self, gpu: &Gpu, encoder: &mut CommandEncoder, segment: &Segment) {
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
             label: Some("wgpu-rnn forward"),
             timestamp_writes: None,
         });
         let mut current = None;
-        let mut offset = 0;
-        for dispatch in &self.plan.dispatches {
+        let dispatches = &self.plan.dispatches[segment.dispatches.clone()];
+        // The plan holds the moments' bytes to 32 bits.
+        let mut offset = u32::try_from(segment.dispatches.start).unwrap_or(u32::MAX) * self.moment_stride;
+        for dispatch in dispatches {
             if current != Some(dispatch.kind)
                 && let Some(variant) = self.plan.variant(dispatch.kind)
             {
@@ -142,18 +159,34 @@ impl Workspace {
         }
     }
 
-    /// Into the download buffer: output, h_n, c_n.
-    fn copy_out(&self, encoder: &mut CommandEncoder, config: &Config) {
+    /// Into the download buffer: the segment's steps of the output; with the last segment h_n, c_n.
+    fn copy_out(&self, encoder: &mut CommandEncoder, config: &Config, segment: &Segment, download: &Buffer) {
         let (bytes, buffers) = (&self.plan.bytes, &self.buffers);
-        let [h_n, c_n] = bytes.download_offsets();
-        encoder.copy_buffer_to_buffer(&buffers.output, 0, &self.download, 0, bytes.output);
+        for span in self.plan.spans(bytes.output, &segment.output) {
+            encoder.copy_buffer_to_buffer(&buffers.output, span.resident, download, span.staged, span.bytes);
+        }
+        if !segment.is_last {
+            return;
+        }
+        let h_n = self.plan.part_of(bytes.output, &segment.output);
         let layer_bytes = bytes.hidden / config.num_layers as u64;
         for (layer, &parity) in (0..).zip(&self.plan.final_parity) {
             let at = layer * layer_bytes;
-            encoder.copy_buffer_to_buffer(&buffers.hidden[parity], at, &self.download, h_n + at, layer_bytes);
+            encoder.copy_buffer_to_buffer(&buffers.hidden[parity], at, download, h_n + at, layer_bytes);
         }
         if config.cell.has_cell_state() {
-            encoder.copy_buffer_to_buffer(&buffers.cell, 0, &self.download, c_n, bytes.cell);
+            encoder.copy_buffer_to_buffer(&buffers.cell, 0, download, h_n + bytes.hidden, bytes.cell);
+        }
+    }
+}
+
+impl Staging {
+    fn new(gpu: &Gpu, plan: &Plan, segment: &Segment) -> Self {
+        let made = |label, bytes, usage, mapped| (bytes > 0).then(|| gpu.buffer(label, bytes, usage, mapped));
+        let (upload, download) = (plan.upload_bytes(segment), plan.download_bytes(segment));
+        Staging {
+            upload: made("upload", upload, BufferUsages::MAP_WRITE | BufferUsages::COPY_SRC, true),
+            download: made("download", download, BufferUsages::MAP_READ | BufferUsages::COPY_DST, false),
         }
     }
 }
@@ -169,19 +202,19 @@ impl Buffers {
         let none = BufferUsages::empty();
         Ok(Buffers {
             input: storage("input", bytes.input, to),
-            between: bytes.between.map(|size| storage("between layers", size, none)),
+            between: bytes.between.map(|size| storage("the sequence between layers", size, none)),
             output: storage("output", bytes.output, from),
-            hidden: [0, 1].map(|_| storage("hidden", bytes.hidden, to | from)),
+            hidden: [0, 1].map(|_| storage("hidden state", bytes.hidden, to | from)),
             cell: storage("cell state", bytes.cell, to | from),
             gates: storage("gates", bytes.gates, none),
-            unprojected: storage("unprojected", bytes.unprojected, none),
+            unprojected: storage("hidden state before projection", bytes.unprojected, none),
             lengths: storage("lengths", bytes.lengths, to),
-            moments: uniform("moments", &moments(plan, moment_stride))?,
+            moments: uniform("dispatches' parameters", &moments(plan, moment_stride))?,
             shapes: shapes
                 .iter()
                 .map(|&shape| {
                     let shape = Shape { rows: plan.rows, steps: plan.steps, ..shape };
-                    uniform("shape", bytemuck::bytes_of(&shape))
+                    uniform("sizes", bytemuck::bytes_of(&shape))
                 })
                 .collect::<Result<_, _>>()?,
         })

@@ -64,6 +64,29 @@ fn halves_take_half_of_the_bytes_of_weights() {
 }
 
 #[test]
+fn submissions_and_pieces_are_told() {
+    let layer = "--cell gru --input-size 8000 --hidden-size 64 --strategy scan";
+    let told = |arguments: &str| {
+        let plan = &json(&format!("{layer} {arguments}"))[0];
+        let numbers = ["rows", "in_flight", "submissions"].map(|name| plan[name].as_u64().unwrap());
+        let ran = succeed(folder().path(), &format!("{BASELINE} {layer} {arguments}"));
+        (numbers, ran.stdout.lines().next().unwrap().to_owned())
+    };
+    let (numbers, line) = told("--batch 2 --steps 200");
+    assert_eq!(numbers, [2, 1, 1]);
+    assert!(
+        line.contains("2 rows at once, 1 piece in flight, ") && line.contains(" in 1 submission,"),
+        "{line}"
+    );
+    let (numbers, line) = told("--batch 2 --steps 200 --budget 100000");
+    assert_eq!(numbers, [2, 1, 4]);
+    assert!(line.contains(" in 4 submissions, "), "{line}");
+    let (numbers, line) = told("--batch 8 --steps 10 --budget 10000");
+    assert_eq!(numbers, [1, 2, 1]);
+    assert!(line.contains("1 rows at once, 2 pieces in flight, "), "{line}");
+}
+
+#[test]
 fn weights_stand_for_the_flags() {
     let folder = folder();
     let file = Weights::seeded(Config::gru(3, 4).bidirectional(true), 0).unwrap().to_safetensors().unwrap();

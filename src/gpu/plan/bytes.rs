@@ -48,24 +48,24 @@ impl Bytes {
     ) -> Result<Self, Error> {
         let mut bytes = Bytes::without_chunk(request, strategy);
         bytes.chunk = small(request.steps);
+        bytes.moments = moments(request, strategy, bytes.chunk);
         if strategy.is_hoisted() {
             bytes.chunk = bytes.chunk_steps(request, strategy, tilings)?;
+            // Smaller chunks are more dispatches, whose parameters need room, too.
+            loop {
+                let needed = moments(request, strategy, bytes.chunk);
+                if needed <= bytes.moments {
+                    break;
+                }
+                bytes.moments = needed;
+                // If there is not room for both, the check of the workspace says it.
+                let Ok(chunk) = bytes.chunk_steps(request, strategy, tilings) else { break };
+                bytes.chunk = chunk;
+            }
             bytes.gates = u64::from(bytes.chunk) * gates_of_a_step(request);
         }
-        bytes.moments = dispatches_at_most(request, strategy, bytes.chunk)
-            .saturating_mul(u64::from(request.capabilities.min_uniform_buffer_offset_alignment));
         bytes.check(request)?;
         Ok(bytes)
-    }
-
-    /// Where lengths, h_0 and c_0 start in the upload buffer, behind the input.
-    pub(in crate::gpu) fn upload_offsets(&self) -> [u64; 3] {
-        [self.input, self.input + self.lengths, self.input + self.lengths + self.hidden]
-    }
-
-    /// Where h_n and c_n start in the download buffer, behind the output.
-    pub(in crate::gpu) fn download_offsets(&self) -> [u64; 2] {
-        [self.output, self.output + self.hidden]
     }
 
     /// What the budget counts: all that is neither weights, input, output nor state.
@@ -74,7 +74,7 @@ impl Bytes {
         [first, second, self.gates, self.unprojected, self.moments].into_iter().fold(0, u64::saturating_add)
     }
 
-    /// Name and size of each buffer, as [`Workspace`](crate::gpu::workspace) makes them: one of 16 bytes stands in for
+    /// Label and size of each buffer, as [`Workspace`](crate::gpu::workspace) makes them: one of 16 bytes stands in for
     /// one that is not needed.
     pub(super) fn buffers(&self, parts: usize) -> Vec<(&'static str, u64)> {
         let made = |bytes: u64| bytes.max(16);
@@ -186,6 +186,12 @@ fn gates_of_a_step(request: &Request<'_>) -> u64 {
     let config = request.config;
     let columns = config.directions() * config.cell.gates() * config.hidden_size;
     4u64.saturating_mul(request.rows as u64).saturating_mul(columns as u64)
+}
+
+/// Bytes of the dispatches' parameters.
+fn moments(request: &Request<'_>, strategy: Strategy, chunk: u32) -> u64 {
+    dispatches_at_most(request, strategy, chunk)
+        .saturating_mul(u64::from(request.capabilities.min_uniform_buffer_offset_alignment))
 }
 
 /// Dispatches at most: not every one of them touches every part of the weights.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Dispatch, Kind, Plan, Request, Strategy, parts};
+use super::{Dispatch, Kind, Pieces, Plan, Request, Strategy, parts};
 use crate::gpu::{Capabilities, pack};
 use crate::{Config, Error, LayerOptions};
 
@@ -25,15 +25,21 @@ pub struct PlanReport {
     pub strategy: Strategy,
     /// N, as many rows as go at once; the batch goes in pieces of these if that is less.
     pub rows: usize,
+    /// Pieces that are on the GPU at once: two share the budget where there are several, so that one is uploaded or read
+    /// back while the GPU computes the other.
+    pub in_flight: usize,
     /// T.
     pub steps: usize,
     /// Steps whose input products are computed at once; T where none are computed ahead.
     pub chunk: usize,
     /// What the cost model expects of the dispatches, in microseconds. Coarse: it only orders the strategies.
     pub expected_us: f64,
-    /// Bytes beyond weights, input, output and state.
+    /// Submissions of a piece. Where time goes in several chunks, a layer of one direction takes several, so that the
+    /// next steps of the input are written and the last ones of the output read while the GPU computes.
+    pub submissions: usize,
+    /// Bytes beyond weights, input, output and state, of all pieces in flight.
     pub workspace_bytes: u64,
-    /// Name and bytes of each buffer on the GPU, those of the host's side included.
+    /// Name and bytes of the buffers on the GPU, those of the host's side included, of all pieces in flight.
     pub buffers: Vec<(&'static str, u64)>,
     /// The dispatches in order; neighbours that differ in the step alone stand together.
     pub dispatches: Vec<DispatchReport>,
@@ -101,20 +107,23 @@ impl PlanReport {
             budget: options.budget,
             bounds_checks: options.bounds_checks,
         };
-        request.rows = Plan::rows_at_once(&request, options.strategy)?;
-        Ok(PlanReport::of(&Plan::new(&request, options.strategy)?, &request))
+        let pieces = Pieces::of(&request, options.strategy)?;
+        (request.rows, request.budget) = (pieces.rows, pieces.budget);
+        Ok(PlanReport::of(&Plan::new(&request, options.strategy)?, &request, pieces.in_flight))
     }
 
-    /// Describes a plan that was made for that request.
-    pub(in crate::gpu) fn of(plan: &Plan, request: &Request<'_>) -> Self {
+    /// Describes a plan that was made for that request, of which so many are in flight.
+    pub(in crate::gpu) fn of(plan: &Plan, request: &Request<'_>, in_flight: usize) -> Self {
         PlanReport {
             strategy: plan.strategy,
             rows: request.rows,
+            in_flight,
             steps: request.steps,
             chunk: plan.bytes.chunk as usize,
             expected_us: plan.expected_us,
-            workspace_bytes: plan.bytes.workspace(),
-            buffers: buffers(plan, request),
+            submissions: plan.segments.len(),
+            workspace_bytes: in_flight as u64 * plan.bytes.workspace(),
+            buffers: buffers(plan, request, in_flight),
             dispatches: dispatches(plan, request),
         }
     }
@@ -130,9 +139,11 @@ impl PlanReport {
     }
 }
 
-fn buffers(plan: &Plan, request: &Request<'_>) -> Vec<(&'static str, u64)> {
+fn buffers(plan: &Plan, request: &Request<'_>, in_flight: usize) -> Vec<(&'static str, u64)> {
     let weights = request.parts.iter().map(|part| part.bytes).sum();
-    let all = [("weights", weights)].into_iter().chain(plan.bytes.buffers(request.parts.len()));
+    let of_a_piece = plan.bytes.buffers(request.parts.len()).into_iter();
+    let in_flight = of_a_piece.map(|(name, bytes)| (name, in_flight as u64 * bytes));
+    let all = [("weights", weights)].into_iter().chain(in_flight);
     all.filter(|(_, bytes)| *bytes > 0).collect()
 }
 
@@ -211,17 +222,24 @@ fn report(plan: &Plan, request: &Request<'_>, dispatch: &Dispatch) -> DispatchRe
     }
 }
 
+/// `1 piece`, `2 pieces`.
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// A line for the plan, then its dispatches and its buffers as tables.
 impl fmt::Display for PlanReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "strategy {}, {} rows at once, {} steps in chunks of {}: {} dispatches, about {:.0} us",
+            "strategy {}, {} rows at once, {} in flight, {} steps in chunks of {}: {} dispatches in {}, about {:.0} us",
             self.strategy,
             self.rows,
+            counted(self.in_flight, "piece"),
             self.steps,
             self.chunk,
             self.dispatch_count(),
+            counted(self.submissions, "submission"),
             self.expected_us
         )?;
         writeln!(

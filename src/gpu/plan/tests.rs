@@ -95,6 +95,36 @@ fn time_is_cut_where_the_gates_are_over_the_budget() {
 }
 
 #[test]
+fn chunks_leave_room_for_the_parameters_of_their_dispatches() {
+    let (config, capabilities) = (Config::gru(8, 64), Capabilities::default());
+    let precision = Precision::F32;
+    let parts = &parts(&config, precision, &capabilities).unwrap()[..];
+    let plan = |budget| {
+        let request = Request {
+            precision,
+            config: &config,
+            parts,
+            rows: 2,
+            steps: 200,
+            capabilities: &capabilities,
+            budget,
+            bounds_checks: false,
+        };
+        Plan::new(&request, Strategy::Scan)
+    };
+    // A step's gates take 1536 bytes, and a chunk's two dispatches 512.
+    for budget in [40_000, 60_000, 100_000, 200_000, 300_000] {
+        let bytes = plan(budget).unwrap().bytes;
+        let chunk = u64::from(bytes.chunk);
+        let with = |chunk: u64| 1536 * chunk + 512 * 200u64.div_ceil(chunk);
+        assert_eq!(bytes.workspace(), with(chunk));
+        assert!(with(chunk) <= budget && with(chunk + 1) > budget, "{budget}: {chunk}");
+    }
+    let error = plan(12_000).unwrap_err().to_string();
+    assert!(error.starts_with("bytes of workspace: expected at most 12000, found "), "{error}");
+}
+
+#[test]
 fn a_slow_gpu_is_given_short_dispatches() {
     // 64 * 8 * 4 * 1024 * 1024 multiply-adds a step are more than 0.2 s at 10 per ns.
     let plan =

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Tuning;
 use crate::gpu::Gpu;
-use crate::gpu::plan::Plan;
+use crate::gpu::plan::{Plan, Size};
 use crate::{Config, LayerOptions};
 
 /// The kernels' version: what was measured with others says nothing about them.
@@ -44,10 +44,18 @@ struct Entry {
     layer: LayerKey,
     batch: usize,
     steps: usize,
+    /// Bytes of workspace.
+    budget: u64,
     choice: Named,
 }
 
-/// All that a measurement depends on beside the shape.
+impl Entry {
+    fn size(&self) -> Size {
+        Size { rows: self.batch, steps: self.steps, budget: self.budget }
+    }
+}
+
+/// All that a measurement depends on beside the size.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct LayerKey {
     adapter: String,
@@ -58,7 +66,6 @@ struct LayerKey {
     config: String,
     /// The strategy that was asked for.
     strategy: String,
-    budget: u64,
     bounds_checks: bool,
     precision: String,
 }
@@ -97,8 +104,8 @@ impl TuningFile {
 
     /// The one of a shape's candidates that the file names.
     pub(super) fn choose<'a>(&self, candidates: &'a [Plan]) -> Option<&'a Plan> {
-        let (batch, steps) = candidates.first()?.size();
-        let entry = self.0.entries.iter().find(|entry| (entry.batch, entry.steps) == (batch, steps))?;
+        let size @ Size { rows: batch, steps, .. } = candidates.first()?.size();
+        let entry = self.0.entries.iter().find(|entry| entry.size() == size)?;
         let found = candidates.iter().find(|plan| Named::of(plan) == entry.choice);
         if found.is_none() {
             let path = self.0.path.display();
@@ -110,8 +117,8 @@ impl TuningFile {
     /// Adds a measurement to what is in the file by now.
     pub(super) fn record(&self, winner: &Plan) {
         let Opened { path, layer, .. } = &*self.0;
-        let (batch, steps) = winner.size();
-        let entry = Entry { layer: layer.clone(), batch, steps, choice: Named::of(winner) };
+        let Size { rows: batch, steps, budget } = winner.size();
+        let entry = Entry { layer: layer.clone(), batch, steps, budget, choice: Named::of(winner) };
         if let Err(reason) = add(path, entry) {
             log::warn!("{}: {reason}; the measurement is not written to the tuning file", path.display());
         }
@@ -143,7 +150,6 @@ impl LayerKey {
             driver_info: info.driver_info.clone(),
             config: config.to_string(),
             strategy: options.strategy.to_string(),
-            budget: options.budget,
             bounds_checks: options.bounds_checks,
             precision: options.precision.to_string(),
         }

@@ -4,7 +4,7 @@ use std::thread;
 use ndarray::Array3;
 
 use super::*;
-use crate::gpu::tests::{gpu, random, works};
+use crate::gpu::tests::{gpu, random, size, works};
 use crate::gpu::{Gpu, Strategy};
 use crate::{Config, Generator, Input, Output, Precision, State, Weights};
 
@@ -50,7 +50,7 @@ impl Given {
     /// What the layer does for the input.
     fn plan(&self, layer: &GpuLayer) -> String {
         let (rows, steps, _) = self.x.dim();
-        layer.0.plan(rows, steps).unwrap().to_string()
+        layer.0.plan(size(rows, steps)).unwrap().to_string()
     }
 }
 
@@ -81,7 +81,7 @@ fn a_shape_is_measured_once() {
     for rows in 4..10 {
         given.rows(rows).run(&layer);
     }
-    assert!(!layer.0.knows(3, 7), "the workspace is gone");
+    assert!(!layer.0.knows(size(3, 7)), "the workspace is gone");
     assert_eq!(measurements(&layer), 7);
     assert_eq!(given.run(&layer), first);
     assert_eq!((measurements(&layer), given.plan(&layer)), (7, plan));
@@ -97,7 +97,7 @@ fn the_winners_workspace_stays_and_no_others() {
     let given = Given::new(Config::gru(6, 20), 3, 7);
     let layer = given.layer(&gpu, &measure());
     // Left by a call whose measurement failed.
-    let by_model = layer.0.take_workspace(3, 7).unwrap();
+    let by_model = layer.0.take_workspace(size(3, 7)).unwrap();
     layer.0.put_back(by_model);
     given.run_async(&layer);
     assert_eq!(measurements(&layer), 1);
@@ -154,7 +154,7 @@ fn a_call_that_is_dropped_while_it_measures_leaves_nothing() {
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     assert!(future.as_mut().poll(&mut context).is_pending());
     drop(future);
-    assert!(layer.0.tuner.choice((3, 7)).is_none() && layer.0.unused().is_empty());
+    assert!(layer.0.tuner.choice(size(3, 7)).is_none() && layer.0.unused().is_empty());
     given.run(&layer);
     assert_eq!(measurements(&layer), 2);
 }
@@ -172,9 +172,9 @@ fn the_candidates_of_a_strategy_give_the_same_bits() {
             let expected = given.run(&given.layer(&gpu, &options));
             for checks in [false, true] {
                 let layer = given.layer(&gpu, &options.clone().bounds_checks(checks));
-                let request = layer.0.request(rows, 5);
+                let request = layer.0.request(size(rows, 5));
                 for plan in Plan::candidates(&request, strategy).unwrap() {
-                    let trial = GpuLayer::trial(&layer.0, Tuner::with((rows, 5), plan.choice()));
+                    let trial = GpuLayer::trial(&layer.0, Tuner::with(size(rows, 5), plan.choice()));
                     assert_eq!(given.run(&trial), expected, "{config}, {plan}");
                     assert_eq!(given.plan(&trial), plan.to_string());
                 }
@@ -197,7 +197,7 @@ fn candidates_that_fail_are_passed_over() {
     assert_eq!(error, given.try_run(&by_model).unwrap_err().to_string());
 
     let some_broken = given.layer(&broken.0.gpu, &measure());
-    let request = some_broken.0.request(3, 7);
+    let request = some_broken.0.request(size(3, 7));
     let candidates = Plan::candidates(&request, Strategy::Auto).unwrap();
     assert!(candidates.iter().any(|plan| plan.strategy == Strategy::Scan));
     given.run(&some_broken);

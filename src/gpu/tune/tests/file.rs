@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::{Given, measure, measurements};
-use crate::gpu::tests::gpu;
+use crate::gpu::tests::{gpu, size};
 use crate::gpu::{Gpu, GpuLayer, Strategy};
 use crate::{Config, LayerOptions};
 
@@ -91,7 +91,7 @@ fn what_is_named_is_taken_if_it_is_a_candidate() {
     let Some(gpu) = gpu() else { return };
     // Whatever won: each candidate in the file is taken as it is.
     let all = crate::gpu::plan::Plan::candidates(
-        &given().layer(&gpu, &measure()).0.request(ROWS, STEPS),
+        &given().layer(&gpu, &measure()).0.request(size(ROWS, STEPS)),
         Strategy::Auto,
     );
     for plan in all.unwrap() {
@@ -119,13 +119,14 @@ fn measurements_of_other_things_do_not_count() {
         ("driver_info", json!("0.0")),
         ("config", json!("LSTM(6, 20, bias=False)")),
         ("strategy", json!("step")),
-        ("budget", json!(1)),
+        ("precision", json!("f16")),
         ("bounds_checks", json!(true)),
     ] {
         assert_eq!(measured_with(&gpu, |entry| entry["layer"][key] = other.clone()), 1, "{key}");
     }
     assert_eq!(measured_with(&gpu, |entry| entry["batch"] = json!(4)), 1);
     assert_eq!(measured_with(&gpu, |entry| entry["steps"] = json!(8)), 1);
+    assert_eq!(measured_with(&gpu, |entry| entry["budget"] = json!(1)), 1);
 }
 
 #[test]

@@ -1,0 +1,76 @@
+//! A batch that does not fit at once, in pieces of rows.
+
+use super::{Plan, Request, Strategy};
+use crate::Error;
+
+/// How a batch goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::gpu) struct Pieces {
+    /// Rows of a piece at most.
+    pub(in crate::gpu) rows: usize,
+    /// Pieces that are on the GPU at once.
+    pub(in crate::gpu) in_flight: usize,
+    /// Bytes of workspace of each of them.
+    pub(in crate::gpu) budget: u64,
+}
+
+impl Pieces {
+    /// One piece, if the batch fits; else pieces of about the same size, of which two share the budget: one is uploaded
+    /// or read back while the GPU computes the other. If half of the budget does not do for a single row, they go one by
+    /// one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooLarge`] if not even one row fits.
+    pub(in crate::gpu) fn of(request: &Request<'_>, strategy: Strategy) -> Result<Self, Error> {
+        let alone =
+            Pieces { rows: Plan::rows_at_once(request, strategy)?, in_flight: 1, budget: request.budget };
+        if alone.rows == request.rows {
+            return Ok(alone);
+        }
+        let budget = request.budget / 2;
+        let pieces = Plan::rows_at_once(&Request { budget, ..*request }, strategy)
+            .map_or(alone, |rows| Pieces { rows, in_flight: 2, budget });
+        Ok(Pieces { rows: request.rows.div_ceil(request.rows.div_ceil(pieces.rows)), ..pieces })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parts;
+    use super::*;
+    use crate::{Capabilities, Config, Precision};
+
+    #[test]
+    fn two_pieces_share_the_budget() {
+        let config = Config::lstm(16, 32);
+        let capabilities = &Capabilities::default();
+        let precision = Precision::F32;
+        let parts = &parts(&config, precision, capabilities).unwrap()[..];
+        let strategy = Strategy::ProjectStep;
+        let of = |rows, budget| {
+            let request = Request {
+                config: &config,
+                precision,
+                parts,
+                rows,
+                steps: 4,
+                capabilities,
+                budget,
+                bounds_checks: false,
+            };
+            let pieces = Pieces::of(&request, strategy)?;
+            // What was found does fit, and is not less than it has to be.
+            let piece = Request { rows: pieces.rows, budget: pieces.budget, ..request };
+            Plan::new(&piece, strategy)?;
+            Ok::<_, Error>((pieces.rows, pieces.in_flight, pieces.budget))
+        };
+        // A row's gates of one step take 512 bytes, the parameters of eight dispatches 2048.
+        assert_eq!(of(100, 60_000).unwrap(), (100, 1, 60_000));
+        assert_eq!(of(100, 40_000).unwrap(), (34, 2, 20_000));
+        assert_eq!(of(100, 6_000).unwrap(), (1, 2, 3_000));
+        assert_eq!(of(100, 4_000).unwrap(), (3, 1, 4_000));
+        assert_eq!(of(1, 4_000).unwrap(), (1, 1, 4_000));
+        assert!(of(100, 2_000).is_err());
+    }
+}

@@ -1,0 +1,276 @@
+//! The submissions of a forward pass, and what each takes from the host and gives back.
+//!
+//! Where time goes in chunks, a layer of one direction needs no more of the input than its chunk's steps, and the last
+//! layer's output is done chunk by chunk. One submission for each run of chunks lets the host write the input of the next
+//! and read the output of the one before while the GPU computes. A reverse direction starts at the other end of the
+//! sequence, so with two directions there is one submission.
+
+use std::ops::Range;
+
+use super::{Bytes, Kind, Plan, Request, small};
+
+/// Input and output that the host has to move in the meantime, so that a submission of its own is worth its cost, and so
+/// that a copy of one row's steps is: a submission takes some 100 µs on lavapipe, a copy 1.3 µs (recorded and done), in
+/// which the host moves 13 bytes a nanosecond.
+const SUBMISSION_BYTES: u64 = 1 << 20;
+const COPY_BYTES: u64 = 16 << 10;
+/// Runs of chunks at most: with so many the host's part that nothing hides is an eighth.
+const MOST_RUNS: usize = 8;
+
+/// A part of a forward pass with a submission of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::gpu) struct Segment {
+    /// Which of the plan's dispatches.
+    pub(in crate::gpu) dispatches: Range<usize>,
+    /// Steps of the input that are uploaded with it.
+    pub(in crate::gpu) input: Range<u32>,
+    /// Steps of the output that are read back behind it.
+    pub(in crate::gpu) output: Range<u32>,
+    /// Whether it takes lengths and initial state along.
+    pub(in crate::gpu) is_first: bool,
+    /// Whether the final state is read back behind it.
+    pub(in crate::gpu) is_last: bool,
+}
+
+/// A run of bytes of a sequence `[N, T, …]`: where it is on the GPU, and where in a staging buffer with some of the steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::gpu) struct Span {
+    pub(in crate::gpu) resident: u64,
+    pub(in crate::gpu) staged: u64,
+    pub(in crate::gpu) bytes: u64,
+}
+
+/// Cuts a plan's dispatches into segments.
+pub(super) fn cut(plan: &Plan, request: &Request<'_>) -> Vec<Segment> {
+    let (layers, dispatches, steps) = (request.config.num_layers, plan.dispatches.len(), plan.steps);
+    let chunks = steps.div_ceil(plan.bytes.chunk) as usize;
+    let runs = runs(request, &plan.bytes, chunks);
+    // With one direction each chunk of each layer starts with one input product.
+    let starts: Vec<usize> =
+        (0..dispatches).filter(|&index| plan.dispatches[index].kind == Kind::Project).collect();
+    if runs < 2 || starts.len() != layers * chunks {
+        return vec![whole(dispatches, steps)];
+    }
+    let boundary = |run: usize| run * chunks / runs;
+    let steps_of = |run| {
+        let [start, end] = [run, run + 1].map(|run| boundary(run) * plan.bytes.chunk as usize);
+        small(start)..steps.min(small(end))
+    };
+    let of_layer = |layer: usize| (0..runs).map(move |run| (layer, run));
+    let last = layers - 1;
+    // The layers between the first and the last go with the first's last run.
+    let upper = if last > 0 { Some(of_layer(last)) } else { None };
+    let mut segments: Vec<Segment> = of_layer(0)
+        .chain(upper.into_iter().flatten())
+        .map(|(layer, run)| Segment {
+            dispatches: starts[layer * chunks + boundary(run)]..dispatches,
+            input: if layer == 0 { steps_of(run) } else { 0..0 },
+            output: if layer == last { steps_of(run) } else { 0..0 },
+            is_first: layer == 0 && run == 0,
+            is_last: layer == last && run + 1 == runs,
+        })
+        .collect();
+    for index in 1..segments.len() {
+        segments[index - 1].dispatches.end = segments[index].dispatches.start;
+    }
+    segments
+}
+
+fn whole(dispatches: usize, steps: u32) -> Segment {
+    Segment { dispatches: 0..dispatches, input: 0..steps, output: 0..steps, is_first: true, is_last: true }
+}
+
+/// As many runs of chunks as are worth it.
+fn runs(request: &Request<'_>, bytes: &Bytes, chunks: usize) -> usize {
+    if request.config.bidirectional {
+        return 1;
+    }
+    // A stack's input and output go with different submissions.
+    let submissions = if request.config.num_layers > 1 { 2 } else { 1 };
+    let copies = if request.rows > 1 { 2 * request.rows as u64 } else { 0 };
+    let cost = submissions * SUBMISSION_BYTES + copies.saturating_mul(COPY_BYTES);
+    let worth = usize::try_from((bytes.input + bytes.output) / cost).unwrap_or(usize::MAX);
+    worth.min(chunks).clamp(1, MOST_RUNS)
+}
+
+impl Plan {
+    /// Bytes that a segment uploads: its steps of the input; lengths, h_0 and c_0 behind them.
+    pub(in crate::gpu) fn upload_bytes(&self, segment: &Segment) -> u64 {
+        let bytes = &self.bytes;
+        let first = if segment.is_first { bytes.lengths + bytes.hidden + bytes.cell } else { 0 };
+        self.part_of(bytes.input, &segment.input) + first
+    }
+
+    /// Bytes that a segment reads back: its steps of the output; h_n and c_n behind them.
+    pub(in crate::gpu) fn download_bytes(&self, segment: &Segment) -> u64 {
+        let bytes = &self.bytes;
+        let last = if segment.is_last { bytes.hidden + bytes.cell } else { 0 };
+        self.part_of(bytes.output, &segment.output) + last
+    }
+
+    /// Bytes of some steps of a sequence that has so many in all.
+    pub(in crate::gpu) fn part_of(&self, sequence: u64, steps: &Range<u32>) -> u64 {
+        sequence / u64::from(self.steps) * u64::from(steps.end - steps.start)
+    }
+
+    /// Where some steps of a sequence of so many bytes are: a span for each row, or one where they are contiguous.
+    pub(in crate::gpu) fn spans(&self, sequence: u64, steps: &Range<u32>) -> impl Iterator<Item = Span> {
+        let part = self.part_of(sequence, steps);
+        let rows = if part == sequence || self.rows == 1 { 1 } else { u64::from(self.rows) };
+        let (apart, bytes) = (sequence / rows, part / rows);
+        let before = apart / u64::from(self.steps) * u64::from(steps.start);
+        let rows = if bytes > 0 { 0..rows } else { 0..0 };
+        rows.map(move |row| Span { resident: row * apart + before, staged: row * bytes, bytes })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{BUDGET, Strategy, parts};
+    use super::*;
+    use crate::{Capabilities, Config, Precision};
+
+    fn plan(config: &Config, rows: usize, steps: usize, strategy: Strategy, budget: u64) -> Plan {
+        let capabilities = &Capabilities::default();
+        let (precision, bounds_checks) = (Precision::F32, false);
+        let parts = &parts(config, precision, capabilities).unwrap()[..];
+        let request = Request { config, precision, parts, rows, steps, capabilities, budget, bounds_checks };
+        Plan::new(&request, strategy).unwrap()
+    }
+
+    /// A plan in two chunks.
+    fn cut_plan(config: &Config, rows: usize, steps: usize, strategy: Strategy) -> Plan {
+        let whole = plan(config, rows, steps, strategy, BUDGET);
+        // Two more dispatches a layer at most, with 256 bytes of parameters each.
+        let parameters = 2 * 256 * config.num_layers as u64;
+        plan(config, rows, steps, strategy, whole.bytes.workspace() - whole.bytes.gates / 2 + parameters)
+    }
+
+    #[test]
+    fn segments_hold_every_dispatch_and_step_once_and_in_time() {
+        let lstm = Config::lstm(8000, 16);
+        for config in [
+            Config::rnn(8000, 16),
+            lstm.proj_size(2),
+            Config::gru(8000, 16).num_layers(2),
+            lstm.num_layers(4),
+        ] {
+            for (rows, steps) in [(1, 400), (3, 200), (7, 101)] {
+                for strategy in [Strategy::ProjectStep, Strategy::Scan] {
+                    let plan = cut_plan(&config, rows, steps, strategy);
+                    let what = format!("{config}, N={rows}, T={steps}, {strategy}: {:?}", plan.segments);
+                    assert!(plan.segments.len() >= 2, "{what}");
+                    check(&plan, config.num_layers, &what);
+                }
+            }
+        }
+    }
+
+    fn check(plan: &Plan, layers: usize, what: &str) {
+        let last = small(layers - 1);
+        let (mut dispatches, mut input, mut output) = (0, 0, 0);
+        for segment in &plan.segments {
+            assert_eq!(segment.dispatches.start, dispatches, "{what}");
+            dispatches = segment.dispatches.end;
+            for (steps, done) in [(&segment.input, &mut input), (&segment.output, &mut output)] {
+                assert!(steps.is_empty() || steps.start == *done, "{what}");
+                *done = steps.end.max(*done);
+            }
+            let mut written = 0;
+            for dispatch in &plan.dispatches[segment.dispatches.clone()] {
+                let moment = dispatch.moment;
+                let end = moment.step + moment.count;
+                assert!(moment.first > 0 || end <= input, "a step without its input: {what}");
+                if moment.first == last && dispatch.kind != Kind::Project {
+                    written = end;
+                }
+            }
+            assert_eq!(segment.output.end, written, "output that is not there, or late: {what}");
+        }
+        assert_eq!((dispatches, input, output), (plan.dispatches.len(), plan.steps, plan.steps), "{what}");
+        let count = plan.segments.len();
+        for (index, segment) in plan.segments.iter().enumerate() {
+            assert_eq!((segment.is_first, segment.is_last), (index == 0, index + 1 == count), "{what}");
+        }
+    }
+
+    #[test]
+    fn staging_holds_every_byte_once() {
+        let config = Config::lstm(8000, 16).num_layers(2);
+        for (rows, steps) in [(1, 400), (3, 200), (7, 101)] {
+            let plan = cut_plan(&config, rows, steps, Strategy::Scan);
+            assert!(plan.segments.len() >= 4);
+            let sum = |bytes: fn(&Plan, &Segment) -> u64| -> u64 {
+                plan.segments.iter().map(|segment| bytes(&plan, segment)).sum()
+            };
+            let staged = (sum(Plan::upload_bytes), sum(Plan::download_bytes));
+            assert_eq!(staged, (plan.bytes.upload, plan.bytes.download));
+            let mut input: Vec<Span> = Vec::new();
+            for segment in &plan.segments {
+                let spans: Vec<Span> = plan.spans(plan.bytes.input, &segment.input).collect();
+                let mut at = 0;
+                for span in &spans {
+                    assert_eq!(span.staged, at);
+                    at += span.bytes;
+                }
+                assert_eq!(at, plan.part_of(plan.bytes.input, &segment.input));
+                input.extend(spans);
+            }
+            input.sort_by_key(|span| span.resident);
+            let mut at = 0;
+            for span in &input {
+                assert_eq!(span.resident, at, "N={rows}, T={steps}");
+                at += span.bytes;
+            }
+            assert_eq!(at, plan.bytes.input);
+        }
+    }
+
+    #[test]
+    fn rows_are_copied_apart_unless_contiguous() {
+        let plan = plan(&Config::rnn(4, 4), 2, 10, Strategy::Scan, BUDGET);
+        let spans = |steps| {
+            let spans = plan.spans(plan.bytes.input, &steps);
+            spans.map(|span| (span.resident, span.staged, span.bytes)).collect::<Vec<_>>()
+        };
+        assert_eq!(spans(3..5), [(48, 0, 32), (208, 32, 32)]);
+        assert_eq!(spans(0..10), [(0, 0, 320)]);
+        assert_eq!(spans(0..0), []);
+        assert_eq!(plan.segments, [whole(plan.dispatches.len(), 10)]);
+    }
+
+    #[test]
+    fn there_are_as_many_segments_as_are_worth_it() {
+        let count = |config: Config, rows, steps| {
+            let of = |strategy| cut_plan(&config, rows, steps, strategy).segments.len();
+            let counts = [of(Strategy::ProjectStep), of(Strategy::Scan)];
+            assert_eq!(counts[0], counts[1], "{config}");
+            counts[0]
+        };
+        // 0.8, 2.4 and 9.6 MB of input.
+        assert_eq!(count(Config::gru(2000, 64), 1, 100), 1);
+        assert_eq!(count(Config::gru(2000, 64), 1, 300), 2);
+        // There are no more than two chunks.
+        assert_eq!(count(Config::gru(8000, 64), 1, 300), 2);
+        // Two submissions for each run of a stack; a copy for each row.
+        assert_eq!(count(Config::gru(2000, 64).num_layers(2), 1, 300), 1);
+        assert_eq!(count(Config::gru(8000, 64).num_layers(2), 1, 300), 4);
+        assert_eq!(count(Config::gru(64, 64), 128, 100), 1);
+        assert_eq!(count(Config::gru(512, 64), 128, 100), 2);
+        // Both ends of the sequence are needed at once.
+        assert_eq!(count(Config::gru(8000, 64).bidirectional(true), 1, 300), 1);
+        assert_eq!(plan(&Config::gru(8000, 64), 1, 300, Strategy::Step, BUDGET).segments.len(), 1);
+        assert_eq!(plan(&Config::gru(8000, 64), 1, 300, Strategy::Scan, BUDGET).segments.len(), 1);
+    }
+
+    #[test]
+    fn many_chunks_share_a_segment() {
+        let config = Config::gru(8000, 64);
+        let whole = plan(&config, 1, 1000, Strategy::Scan, BUDGET);
+        let tenth =
+            plan(&config, 1, 1000, Strategy::Scan, whole.bytes.workspace() - whole.bytes.gates / 10 * 9);
+        assert!(tenth.steps.div_ceil(tenth.bytes.chunk) > 8, "{:?}", tenth.bytes);
+        assert_eq!(tenth.segments.len(), 8);
+        check(&tenth, 1, "many chunks");
+    }
+}

@@ -1,0 +1,148 @@
+//! GPU memory as the plan says, and nothing made by a call that is repeated.
+
+use std::collections::BTreeMap;
+
+use ndarray::Array3;
+use wgpu::{HalCounters, PollType};
+
+use super::super::counts::Counted;
+use super::super::{Gpu, GpuLayer, PlanReport, Strategy};
+use super::gpu;
+use crate::batch::Batch;
+use crate::{Config, Input, LayerOptions, Output, State, Weights};
+
+/// A layer's configuration, N and T.
+struct Case {
+    config: Config,
+    rows: usize,
+    steps: usize,
+    options: LayerOptions,
+}
+
+impl Case {
+    fn report(&self, gpu: &Gpu) -> PlanReport {
+        PlanReport::new(&self.config, self.rows, self.steps, gpu.capabilities(), &self.options).unwrap()
+    }
+
+    /// The same with a part of the budget that it needs at once.
+    fn with_less(&self, gpu: &Gpu, share: u64) -> Case {
+        let budget = self.report(gpu).workspace_bytes / share;
+        Case { options: self.options.clone().budget(budget), ..*self }
+    }
+
+    fn layer(&self, gpu: &Gpu) -> GpuLayer {
+        GpuLayer::new(gpu, &Weights::seeded(self.config, 0).unwrap(), &self.options).unwrap()
+    }
+
+    fn run(&self, layer: &GpuLayer) -> Output {
+        let x = Array3::ones((self.rows, self.steps, self.config.input_size));
+        let (input, state) = (Input::new(x.view()), State::zero());
+        layer.run(&Batch::new(&self.config, &input, &state).unwrap()).unwrap()
+    }
+}
+
+/// Every strategy; stacks, both directions, a projection; a batch at once, in chunks, in segments, in pieces.
+fn cases(gpu: &Gpu) -> Vec<Case> {
+    let lstm = Config::lstm(6, 20);
+    let shapes = [
+        (Config::rnn(5, 70), 1, 7),
+        (Config::gru(6, 20).num_layers(3), 3, 12),
+        (lstm.num_layers(2).bidirectional(true), 9, 8),
+        (lstm.proj_size(7).num_layers(2), 4, 9),
+        (lstm.proj_size(7).bidirectional(true), 2, 9),
+        (Config::gru(4000, 8), 2, 80),
+        (Config::lstm(8000, 8).num_layers(2), 1, 140),
+    ];
+    let all = shapes.into_iter().flat_map(|(config, rows, steps)| {
+        let options = |strategy| LayerOptions::default().strategy(strategy);
+        Strategy::ALL.iter().map(move |&strategy| Case { config, rows, steps, options: options(strategy) })
+    });
+    let mut cases: Vec<Case> = all.collect();
+    let less: Vec<Case> = cases
+        .iter()
+        .flat_map(|case| [2, 3].map(|share| case.with_less(gpu, share)))
+        .filter(|case| {
+            let plan =
+                PlanReport::new(&case.config, case.rows, case.steps, gpu.capabilities(), &case.options);
+            // Pieces of two sizes lie beside each other when they are done.
+            plan.is_ok_and(|plan| case.rows.is_multiple_of(plan.rows))
+        })
+        .collect();
+    cases.extend(less);
+    cases
+}
+
+/// Buffers by name, as the plan has them.
+fn planned(report: &PlanReport) -> BTreeMap<String, u64> {
+    report.buffers.iter().map(|&(name, bytes)| (name.to_owned(), bytes)).collect()
+}
+
+fn pieces(case: &Case, report: &PlanReport) -> usize {
+    case.rows.div_ceil(report.rows)
+}
+
+#[test]
+fn buffers_and_submissions_are_the_plans() {
+    let Some(gpu) = gpu() else { return };
+    let (mut chunks, mut segments, mut in_flight) = (0, 0, 0);
+    for case in cases(&gpu) {
+        let report = case.report(&gpu);
+        let what = format!("{}, N={}, T={}:\n{report}", case.config, case.rows, case.steps);
+        gpu.counts().take();
+        let layer = case.layer(&gpu);
+        case.run(&layer);
+        let submissions = report.submissions * pieces(&case, &report);
+        assert_eq!(gpu.counts().take(), Counted { buffers: planned(&report), submissions }, "{what}");
+        assert_eq!(report.bytes(), planned(&report).values().sum::<u64>());
+        assert!(report.workspace_bytes <= case.options.budget, "{what}");
+        case.run(&layer);
+        assert_eq!(gpu.counts().take(), Counted { submissions, ..Counted::default() }, "again: {what}");
+        chunks += usize::from(report.chunk < case.steps);
+        segments += usize::from(report.submissions > 1);
+        in_flight += usize::from(report.in_flight > 1);
+    }
+    assert!(chunks > 5 && segments > 3 && in_flight > 2, "{chunks} {segments} {in_flight}");
+}
+
+/// wgpu's counts of what there is, without what nothing holds any more.
+fn counters(gpu: &Gpu) -> HalCounters {
+    gpu.device().poll(PollType::wait_indefinitely()).unwrap();
+    gpu.device().get_internal_counters().hal
+}
+
+/// Buffers, their bytes, and bind groups, pipelines and shader modules.
+fn objects(counters: &HalCounters) -> [isize; 6] {
+    [
+        counters.buffers.read(),
+        counters.buffer_memory.read(),
+        counters.bind_groups.read(),
+        counters.compute_pipelines.read(),
+        counters.pipeline_layouts.read(),
+        counters.shader_modules.read(),
+    ]
+}
+
+#[test]
+fn wgpu_counts_what_is_planned_and_no_more_after_a_repeated_call() {
+    let Some(gpu) = gpu() else { return };
+    // GL keeps no such counts.
+    let counted = gpu.info().backend == wgpu::Backend::Vulkan;
+    let cases = cases(&gpu);
+    // The first submission frees what wgpu made with the device.
+    cases[0].run(&cases[0].layer(&gpu));
+    for case in cases {
+        let report = case.report(&gpu);
+        let before = objects(&counters(&gpu));
+        let layer = case.layer(&gpu);
+        case.run(&layer);
+        let first = objects(&counters(&gpu));
+        let what = format!("{}, N={}, T={}:\n{report}", case.config, case.rows, case.steps);
+        let (buffers, bytes) = (first[0] - before[0], first[1] - before[1]);
+        let planned = isize::try_from(report.bytes()).unwrap();
+        println!("{buffers} buffers, {bytes} bytes, {} more than planned", bytes - planned);
+        // The driver rounds each buffer up.
+        assert!(!counted || (planned..planned + 256 * buffers).contains(&bytes), "{bytes} bytes of {what}");
+        case.run(&layer);
+        assert_eq!(objects(&counters(&gpu)), first, "{what}");
+    }
+}

@@ -1,0 +1,45 @@
+//! What recording a forward pass costs the host.
+
+use std::time::Instant;
+
+use super::super::plan::Size;
+use super::super::{GpuLayer, Strategy};
+use super::gpu;
+use crate::{Config, LayerOptions, Weights};
+
+/// Microseconds that a dispatch may take to record.
+const LIMIT_US: f64 = 2.0;
+const TIMES: usize = 101;
+
+/// A time is for an optimised build on a quiet machine:
+/// `cargo test --release --all-features --lib recording -- --ignored --nocapture`.
+#[test]
+#[ignore = "a time, to be taken by hand"]
+fn recording_takes_less_than_two_microseconds_a_dispatch() {
+    let Some(gpu) = gpu() else { return };
+    let projected = Config::lstm(8, 16).proj_size(4);
+    for (config, strategy, steps) in [
+        (Config::lstm(8, 16), Strategy::Step, 1000),
+        (Config::lstm(8, 16), Strategy::ProjectStep, 1000),
+        (Config::gru(8, 16).num_layers(4).bidirectional(true), Strategy::Step, 250),
+        (projected, Strategy::Step, 500),
+    ] {
+        let options = LayerOptions::default().strategy(strategy);
+        let layer = GpuLayer::new(&gpu, &Weights::seeded(config, 0).unwrap(), &options).unwrap();
+        let workspace = layer.0.take_workspace(Size { rows: 1, steps, budget: options.budget }).unwrap();
+        let mut times: Vec<f64> = (0..TIMES)
+            .map(|_| {
+                let start = Instant::now();
+                for (segment, staging) in workspace.segments() {
+                    drop(workspace.record(&gpu, &config, segment, staging).finish());
+                }
+                start.elapsed().as_secs_f64() * 1e6
+            })
+            .collect();
+        times.sort_by(f64::total_cmp);
+        let dispatches = workspace.plan.dispatches.len();
+        let each = times[TIMES / 2] / dispatches as f64;
+        println!("{config} with {strategy}: {dispatches} dispatches, {each:.2} us each");
+        assert!(each < LIMIT_US, "{config} with {strategy}: {each} us");
+    }
+}
