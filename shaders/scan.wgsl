@@ -75,14 +75,15 @@ fn walk(index: u32, first_row: u32, step: u32, now: u32, next: u32, local: u32) 
     let rows = min(ROWS, shape.rows - first_row);
     for (var first = 0u; first < units; first += UNITS * UNITS_EACH) {
         let unit = first + local;
-        // Invocations without a unit may compute along, too.
+        // Invocations without a unit may compute along.
         let near = min(unit, units - 1u);
         var sums: Sums;
         let start = first_sums(bias, near);
         for (var row = 0u; row < ROWS; row++) {
             sums[row] = start;
         }
-        add_states(&sums, FROM_STATE, now / 4u, shape.hidden_quads, 0u, columns, columns_of(near));
+        let busy = unit < units;
+        add_states(&sums, FROM_STATE, now / 4u, shape.hidden_quads, 0u, columns, columns_of(near), busy);
         for (var row = 0u; row < rows; row++) {
             let own = row_of(&sums, row);
             for (var each = 0u; unit + each * UNITS < units && each < UNITS_EACH; each++) {
@@ -119,11 +120,12 @@ fn add_states(
     at: u32,
     columns: u32,
     offsets: vec4<u32>,
+    busy: bool,
 ) {
-    if ROWS == 1u {
+    if ROWS > 1u {
+        add_rows(sums, source, start, quads, quads, at, columns, offsets, busy);
+    } else if busy {
         add_single(sums, source, start, quads, at, columns, offsets);
-    } else {
-        add_rows(sums, source, start, quads, quads, at, columns, offsets);
     }
 }
 
@@ -168,7 +170,7 @@ fn project_state(index: u32, first_row: u32, step: u32, now: u32, next: u32, loc
     for (var first = 0u; first < size; first += 4u * UNITS) {
         let column = first + local;
         var sums: Sums;
-        add_states(&sums, FROM_WIDE, 0u, quads, weight_hr, size, spread(column, size));
+        add_states(&sums, FROM_WIDE, 0u, quads, weight_hr, size, spread(column, size), column < size);
         for (var row = 0u; row < rows; row++) {
             let own = row_of(&sums, row);
             for (var each = 0u; column + each * UNITS < size && each < 4u; each++) {

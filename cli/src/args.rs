@@ -148,7 +148,7 @@ pub(crate) struct InitArguments {
 /// whose input products are computed at once), expected_us (coarse: it orders the strategies), dispatch_count and
 /// submissions (of a piece), workspace_bytes (beyond weights, input, output and state), bytes (of all buffers), buffers
 /// (name, bytes) and dispatches (kernel, times, layer, directions, step, steps, grid, invocations, rows, overrides,
-/// workgroup_bytes, weight_bytes, read_bytes, written_bytes).
+/// bindings (buffers' names), workgroup_bytes, weight_bytes, read_bytes, written_bytes).
 #[derive(Debug, Args)]
 #[command(mut_args(needed_without_weights))]
 pub(crate) struct PlanArguments {

@@ -11,7 +11,11 @@ fn add_rows(
     at: u32,
     columns: u32,
     offsets: vec4<u32>,
+    busy: bool,
 ) {
+    if !busy {
+        return;
+    }
     for (var first = 0u; first < quads; first += BLOCK) {
         let end = min(first + BLOCK, quads);
         var partial: Sums;

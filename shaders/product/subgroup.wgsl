@@ -16,7 +16,7 @@ fn lane() -> u32 {
 
 // Adds to each row's sums the products of its vector of `quads` quads with the weights from `at` on, for several rows.
 // `start` is where the vector of the row that the invocation prepares starts. All invocations of a workgroup call it
-// together, and those that are not `busy` compute, too.
+// together; those that are not `busy` compute for the others of their subgroup.
 fn add_product(
     sums: ptr<function, Sums>,
     source: u32,
@@ -28,6 +28,9 @@ fn add_product(
     busy: bool,
     local: u32,
 ) {
+    if !subgroupAny(busy) {
+        return;
+    }
     let own = lane();
     var partial: Sums;
     var next = at;
@@ -67,8 +70,9 @@ fn add_rows(
     at: u32,
     columns: u32,
     offsets: vec4<u32>,
+    busy: bool,
 ) {
     let row = lane();
     let own = select(NOWHERE, start + row * stride, row < ROWS);
-    add_product(sums, source, own, quads, at, columns, offsets, true, 0u);
+    add_product(sums, source, own, quads, at, columns, offsets, busy, row);
 }

@@ -1,5 +1,6 @@
 //! How a forward pass becomes dispatches and buffers: a pure function of the configuration, the batch and the device.
 
+mod bindings;
 mod bytes;
 mod candidates;
 mod cost;
@@ -12,6 +13,7 @@ mod segments;
 mod strategy;
 mod tiling;
 
+pub(super) use bindings::Bound;
 pub(super) use bytes::{Bytes, quads};
 pub(super) use candidates::Choice;
 pub(super) use dispatch::{Dispatch, Kind, Sequence};

@@ -6,25 +6,8 @@ use wgpu::{BindGroup, BindGroupEntry, BindingResource, Buffer, BufferBinding, Bu
 
 use super::Gpu;
 use super::kernel::{Moment, Shape};
-use super::plan::{Dispatch, Kind, Plan, Segment, Sequence};
+use super::plan::{Bound, Plan, Segment, Sequence};
 use crate::{Config, Error};
-
-/// What distinguishes the bind groups of a plan's dispatches.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct Bindings {
-    kind: Kind,
-    part: usize,
-    input: Sequence,
-    output: Sequence,
-    parity: usize,
-}
-
-impl Bindings {
-    fn of(dispatch: &Dispatch) -> Self {
-        let &Dispatch { kind, part, input, output, parity, .. } = dispatch;
-        Bindings { kind, part, input, output, parity }
-    }
-}
 
 /// The GPU objects of a plan. The upload buffers are mapped whenever the workspace lies unused.
 pub(super) struct Workspace {
@@ -32,7 +15,8 @@ pub(super) struct Workspace {
     /// One for each of the plan's segments.
     pub(super) staging: Vec<Staging>,
     buffers: Buffers,
-    groups: HashMap<Bindings, BindGroup>,
+    groups: HashMap<[Bound; 10], BindGroup>,
+    projected: bool,
     /// Bytes from one dispatch's `Moment` to the next one's.
     moment_stride: u32,
 }
@@ -71,9 +55,10 @@ impl Workspace {
         let buffers = Buffers::new(gpu, &plan, shapes, moment_stride)?;
         let layout = gpu.kernels().layout(device);
         let mut groups = HashMap::new();
+        let projected = config.proj_size > 0;
         for dispatch in &plan.dispatches {
-            groups.entry(Bindings::of(dispatch)).or_insert_with_key(|bindings| {
-                let resources = buffers.resources(bindings, &weights[bindings.part], config.proj_size > 0);
+            groups.entry(dispatch.bindings(projected)).or_insert_with_key(|bindings| {
+                let resources = bindings.iter().map(|&bound| buffers.resource(bound, weights));
                 let entries: Vec<BindGroupEntry<'_>> = (0..)
                     .zip(resources)
                     .map(|(binding, resource)| BindGroupEntry { binding, resource })
@@ -86,7 +71,7 @@ impl Workspace {
             });
         }
         let staging = plan.segments.iter().map(|segment| Staging::new(gpu, &plan, segment)).collect();
-        Ok(Workspace { plan, staging, buffers, groups, moment_stride })
+        Ok(Workspace { plan, staging, buffers, groups, projected, moment_stride })
     }
 
     /// The submissions of a forward pass, each with its buffers on the host's side.
@@ -152,7 +137,7 @@ impl Workspace {
                 pass.set_pipeline(&gpu.kernels().pipeline(gpu.device(), variant));
                 current = Some(dispatch.kind);
             }
-            pass.set_bind_group(0, self.groups.get(&Bindings::of(dispatch)), &[offset]);
+            pass.set_bind_group(0, self.groups.get(&dispatch.bindings(self.projected)), &[offset]);
             let [x, y, z] = dispatch.grid;
             pass.dispatch_workgroups(x, y, z);
             offset += self.moment_stride;
@@ -228,41 +213,22 @@ impl Buffers {
         }
     }
 
-    /// Bindings 0 to 9 of `bindings.wgsl`.
-    fn resources<'a>(
-        &'a self,
-        bindings: &Bindings,
-        weights: &'a Buffer,
-        projected: bool,
-    ) -> [BindingResource<'a>; 10] {
-        let input = match bindings.kind {
-            Kind::Projection => &self.unprojected,
-            Kind::Project | Kind::Step | Kind::Scan => self.sequence(bindings.input),
+    fn resource<'a>(&'a self, bound: Bound, weights: &'a [Buffer]) -> BindingResource<'a> {
+        let buffer = match bound {
+            Bound::Sizes(part) => &self.shapes[part],
+            Bound::Parameters => {
+                let size = std::num::NonZeroU64::new(size_of::<Moment>() as u64);
+                return BindingResource::Buffer(BufferBinding { buffer: &self.moments, offset: 0, size });
+            }
+            Bound::Weights(part) => &weights[part],
+            Bound::Sequence(sequence) => self.sequence(sequence),
+            Bound::Hidden(parity) => &self.hidden[parity],
+            Bound::Unprojected => &self.unprojected,
+            Bound::Cell => &self.cell,
+            Bound::Gates => &self.gates,
+            Bound::Lengths => &self.lengths,
         };
-        let next_hidden = match bindings.kind {
-            Kind::Project => &self.gates,
-            Kind::Step if projected => &self.unprojected,
-            Kind::Step | Kind::Projection | Kind::Scan => &self.hidden[1 - bindings.parity],
-        };
-        // The product that makes the gates cannot read them.
-        let gates = if bindings.kind == Kind::Project { &self.lengths } else { &self.gates };
-        let moment = BufferBinding {
-            buffer: &self.moments,
-            offset: 0,
-            size: std::num::NonZeroU64::new(size_of::<Moment>() as u64),
-        };
-        [
-            self.shapes[bindings.part].as_entire_binding(),
-            BindingResource::Buffer(moment),
-            weights.as_entire_binding(),
-            input.as_entire_binding(),
-            self.hidden[bindings.parity].as_entire_binding(),
-            next_hidden.as_entire_binding(),
-            self.cell.as_entire_binding(),
-            self.sequence(bindings.output).as_entire_binding(),
-            self.lengths.as_entire_binding(),
-            gates.as_entire_binding(),
-        ]
+        buffer.as_entire_binding()
     }
 }
 

@@ -43,6 +43,13 @@ fn json_says_what_the_table_says() {
         let bytes = plan["buffers"].as_array().unwrap().iter().map(|buffer| &buffer["bytes"]);
         let bytes: u64 = bytes.map(|bytes| bytes.as_u64().unwrap()).sum();
         assert_eq!(plan["bytes"], bytes);
+        for dispatch in plan["dispatches"].as_array().unwrap() {
+            let bindings = dispatch["bindings"].as_array().unwrap();
+            let bindings: Vec<&str> = bindings.iter().map(|name| name.as_str().unwrap()).collect();
+            assert_eq!((bindings.len(), bindings[2]), (10, "weights"));
+            let line = format!("    binds {}\n", bindings.join(", "));
+            assert!(ran.stdout.contains(&line), "{line} in {}", ran.stdout);
+        }
         let line = format!("strategy {}, 8 rows at once", plan["strategy"].as_str().unwrap());
         assert!(ran.stdout.contains(&line), "{}", ran.stdout);
         let line = format!("{} bytes of workspace, {bytes} in all", plan["workspace_bytes"]);

@@ -30,7 +30,7 @@ impl Choice {
     fn all(request: &Request<'_>, strategy: Strategy) -> Vec<Self> {
         let Ok(own) = Choice::new(request, strategy) else { return Vec::new() };
         let recurrent = match strategy {
-            Strategy::Scan => tiling::scans(request).collect(),
+            Strategy::Scan => tiling::scans(request),
             Strategy::Auto | Strategy::Step | Strategy::ProjectStep => steps(request),
         };
         let mut all = vec![own];
@@ -64,7 +64,7 @@ fn steps(request: &Request<'_>) -> Vec<Tiling> {
     let own = tiling::step(request);
     let few_rows = request.rows <= MAX_ROWS as usize;
     let rows = [own.rows, if few_rows { 1 } else { own.rows }];
-    let units = [own.units, MIN_UNITS];
+    let units = [own.units, MIN_UNITS, tiling::whole(request).units];
     rows.into_iter().flat_map(|rows| units.map(|units| Tiling { units, ..Tiling { rows, ..own } })).collect()
 }
 

@@ -15,6 +15,8 @@ use crate::gpu::Capabilities;
 struct Machine {
     /// Workgroups that run at once.
     cores: f64,
+    /// Invocations that take no longer than one.
+    wide: f64,
     /// Microseconds between two dispatches of a pass.
     launch_us: f64,
     /// Microseconds that a step of `scan` takes beside its arithmetic.
@@ -32,6 +34,7 @@ struct Machine {
 /// lavapipe on one core of a recent x86-64 server, measured: 4.2 to 15 GFLOP/s on two cores, 20 µs a launch.
 const SOFTWARE: Machine = Machine {
     cores: 1.0,
+    wide: 1.0,
     launch_us: 20.0,
     barrier_us: 3.0,
     rates: [1050.0, 1700.0, 3000.0, 3700.0],
@@ -51,6 +54,7 @@ const SUBGROUPS: Machine = Machine {
 /// twice the bandwidth from workgroup memory.
 const HARDWARE: Machine = Machine {
     cores: 16.0,
+    wide: 64.0,
     launch_us: 5.0,
     barrier_us: 1.0,
     rates: [12_500.0, 25_000.0, 50_000.0, 50_000.0],
@@ -108,7 +112,7 @@ pub(super) fn expected_us(
         Strategy::Auto | Strategy::Step => {
             let Some(step) = tiling(Kind::Step) else { return f64::INFINITY };
             let one: f64 = layers
-                .map(|layer| step_us(&machine, request, step, inputs(request, layer)) - machine.launch_us)
+                .map(|layer| one_step_us(&machine, request, step, inputs(request, layer)) - machine.launch_us)
                 .sum();
             // On a diagonal the layers share a launch.
             let launches = if request.config.bidirectional { request.config.num_layers as f64 } else { 1.0 };
@@ -116,7 +120,7 @@ pub(super) fn expected_us(
         }
         Strategy::ProjectStep => {
             let Some(step) = tiling(Kind::Step) else { return f64::INFINITY };
-            let one = step_us(&machine, request, step, 0.0);
+            let one = one_step_us(&machine, request, step, 0.0);
             layers.map(|layer| ahead_us(&machine, request, layer, bytes) + steps * one).sum::<f64>()
                 + projection_us(&machine, request)
         }
@@ -130,16 +134,24 @@ pub(super) fn expected_us(
     }
 }
 
-/// One step of a layer's directions in a dispatch, over `inputs` inputs beside the hidden state.
-fn step_us(machine: &Machine, request: &Request<'_>, tiling: Tiling, inputs: f64) -> f64 {
+/// One step of a layer's directions in a dispatch, without the input's product.
+pub(super) fn step_us(request: &Request<'_>, tiling: Tiling) -> f64 {
+    one_step_us(&Machine::of(request.capabilities), request, tiling, 0.0)
+}
+
+/// The same over `inputs` inputs beside the hidden state.
+fn one_step_us(machine: &Machine, request: &Request<'_>, tiling: Tiling, inputs: f64) -> f64 {
     let config = request.config;
     let each = if config.cell.gates() == 1 { 4.0 } else { 1.0 };
     let units = f64::from(tiling.units) * each;
     let tiles = (config.hidden_size as f64 / units).ceil()
         * (request.rows as f64 / f64::from(tiling.rows)).ceil()
         * config.directions() as f64;
-    let columns = units.min(config.hidden_size as f64) * config.cell.gates() as f64;
-    let work = columns * f64::from(tiling.rows) * (inputs + config.hidden_output_size() as f64);
+    // Invocations without a unit take as long as the others.
+    let work = units.max(machine.wide * each)
+        * config.cell.gates() as f64
+        * f64::from(tiling.rows)
+        * (inputs + config.hidden_output_size() as f64);
     machine.dispatch_us(tiles, work, machine.rate(tiling.rows))
 }
 
@@ -160,8 +172,13 @@ pub(super) fn scan_step_us(request: &Request<'_>, tiling: Tiling) -> f64 {
     let config = request.config;
     let rows = f64::from(tiling.rows);
     let groups = (request.rows as f64 / rows).ceil() * config.directions() as f64;
-    let columns = (config.cell.gates() * config.hidden_size) as f64;
-    let projected = (config.proj_size * config.hidden_size) as f64;
+    let each = if config.cell.gates() == 1 { 4.0 } else { 1.0 };
+    let at_once = machine.wide.max(f64::from(tiling.units));
+    let padded = |columns: usize, each: f64| {
+        (columns as f64 / (each * f64::from(tiling.units))).ceil() * each * at_once
+    };
+    let columns = config.cell.gates() as f64 * padded(config.hidden_size, each);
+    let projected = padded(config.proj_size, 4.0) * config.hidden_size as f64;
     let work = rows * (columns * config.hidden_output_size() as f64 + projected);
     (groups / machine.cores).ceil() * (work / machine.scan_rate(tiling) + machine.barrier_us)
 }

@@ -69,6 +69,8 @@ pub struct DispatchReport {
     pub rows: u32,
     /// Names and values of the kernel's overrides.
     pub overrides: Vec<(&'static str, f64)>,
+    /// The buffers at bindings 0, 1, … of bind group 0, as [`PlanReport::buffers`] names them.
+    pub bindings: Vec<&'static str>,
     /// Bytes of workgroup memory.
     pub workgroup_bytes: u64,
     /// Bytes of weights that one dispatch reads, at least.
@@ -131,6 +133,17 @@ impl PlanReport {
     /// Dispatches in all.
     pub fn dispatch_count(&self) -> usize {
         self.dispatches.iter().map(|dispatch| dispatch.times).sum()
+    }
+
+    /// The first dispatch of each kernel with its bindings.
+    fn kernels(&self) -> impl Iterator<Item = &DispatchReport> {
+        let same = |a: &DispatchReport, b: &DispatchReport| {
+            a.kernel == b.kernel && a.overrides == b.overrides && a.bindings == b.bindings
+        };
+        self.dispatches.iter().enumerate().filter_map(move |(place, dispatch)| {
+            let before = &self.dispatches[..place];
+            (!before.iter().any(|earlier| same(earlier, dispatch))).then_some(dispatch)
+        })
     }
 
     /// Bytes of all buffers.
@@ -215,6 +228,7 @@ fn report(plan: &Plan, request: &Request<'_>, dispatch: &Dispatch) -> DispatchRe
         invocations: variant.map_or(0, |variant| variant.tiling().units),
         rows: variant.map_or(0, |variant| variant.tiling().rows),
         overrides: variant.map_or_else(Vec::new, |variant| variant.overrides()),
+        bindings: dispatch.bindings(config.proj_size > 0).map(|bound| bound.name()).to_vec(),
         workgroup_bytes: variant.map_or(0, |variant| variant.workgroup_bytes()),
         weight_bytes,
         read_bytes,
@@ -227,7 +241,7 @@ fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-/// A line for the plan, then its dispatches and its buffers as tables.
+/// A line for the plan, then its dispatches as a table, its kernels and its buffers.
 impl fmt::Display for PlanReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
@@ -276,6 +290,12 @@ impl fmt::Display for PlanReport {
                 dispatch.read_bytes,
                 dispatch.written_bytes,
             )?;
+        }
+        for dispatch in self.kernels() {
+            let overrides: Vec<_> =
+                dispatch.overrides.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            writeln!(f, "{} with {}", dispatch.kernel, overrides.join(" "))?;
+            writeln!(f, "    binds {}", dispatch.bindings.join(", "))?;
         }
         for (name, bytes) in &self.buffers {
             writeln!(f, "{bytes:>12} bytes of {name}")?;

@@ -18,6 +18,9 @@ pub(in crate::gpu) const WORKGROUP_BYTES: u32 = 16_352;
 /// What the step kernel takes for eight rows, without which nothing can run: TILE vec4s and a start each.
 pub(in crate::gpu) const MIN_WORKGROUP_BYTES: u32 = MAX_ROWS * (64 * 16 + 4);
 
+/// The part of its time that a step has to take with small workgroups, for which another kernel may have to be compiled.
+const WORTHWHILE: f64 = 0.9;
+
 /// A workgroup's invocations and each one's rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(in crate::gpu) struct Tiling {
@@ -67,8 +70,16 @@ pub(super) fn choose(request: &Request<'_>, strategy: Strategy) -> Result<Vec<(K
     Ok(tilings)
 }
 
-/// The tiling of a step of the layer: all columns of its units.
+/// The tiling of a step of the layer: small workgroups where they keep more cores busy.
 pub(super) fn step(request: &Request<'_>) -> Tiling {
+    let large = whole(request);
+    let small = Tiling { units: MIN_UNITS, ..large };
+    let expected_us = |tiling| cost::step_us(request, tiling);
+    if expected_us(small) < WORTHWHILE * expected_us(large) { small } else { large }
+}
+
+/// The tiling of all columns of the layer's units.
+pub(super) fn whole(request: &Request<'_>) -> Tiling {
     // An invocation has all gates of one unit, or four columns where there is one gate.
     let each = if request.config.cell.gates() == 1 { 4 } else { 1 };
     Tiling::new(request.config.hidden_size.div_ceil(each), request.rows)
@@ -77,23 +88,28 @@ pub(super) fn step(request: &Request<'_>) -> Tiling {
 /// As many rows as fit into workgroup memory and keep the cores busy, the weights beside them if that is faster.
 fn scan(request: &Request<'_>) -> Result<Tiling, Error> {
     let expected_us = |tiling: &Tiling| cost::scan_step_us(request, *tiling);
-    let best = scans(request).min_by(|a, b| expected_us(a).total_cmp(&expected_us(b)));
+    let best = scans(request).into_iter().min_by(|a, b| expected_us(a).total_cmp(&expected_us(b)));
     best.ok_or_else(|| Error::TooLarge {
         what: "bytes of hidden state in workgroup memory (strategy scan)".into(),
-        needed: scan_bytes(request, Tiling { rows: 1, ..step(request) }),
+        needed: scan_bytes(request, Tiling { rows: 1, ..whole(request) }),
         limit: scan_limit(request),
     })
 }
 
 /// The tilings of `scan` that fit into workgroup memory.
-pub(super) fn scans(request: &Request<'_>) -> impl Iterator<Item = Tiling> {
-    let step = step(request);
-    let rows = [1, 4, MAX_ROWS].into_iter().filter(move |&rows| rows <= step.rows);
+pub(super) fn scans(request: &Request<'_>) -> Vec<Tiling> {
+    let step = whole(request);
+    let units = if step.units > MIN_UNITS { &[MAX_UNITS, MIN_UNITS][..] } else { &[MIN_UNITS] };
     // To a driver on the CPU all memory is the same.
     let places = if request.capabilities.software { &[false][..] } else { &[false, true] };
-    let candidates =
-        rows.flat_map(move |rows| places.iter().map(move |&on_chip| Tiling { rows, on_chip, ..step }));
-    candidates.filter(|tiling| scan_bytes(request, *tiling) <= scan_limit(request))
+    let mut tilings = Vec::new();
+    for &units in units {
+        for rows in [1, 4, MAX_ROWS] {
+            tilings.extend(places.iter().map(|&on_chip| Tiling { units, rows, on_chip }));
+        }
+    }
+    tilings.retain(|tiling| tiling.rows <= step.rows && scan_bytes(request, *tiling) <= scan_limit(request));
+    tilings
 }
 
 fn scan_limit(request: &Request<'_>) -> u64 {
