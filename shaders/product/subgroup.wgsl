@@ -16,7 +16,7 @@ fn lane() -> u32 {
 
 // Adds to each row's sums the products of its vector of `quads` quads with the weights from `at` on, for several rows.
 // `start` is where the vector of the row that the invocation prepares starts. All invocations of a workgroup call it
-// together; those that are not `busy` compute for the others of their subgroup.
+// together, and those that are not `busy` compute along.
 fn add_product(
     sums: ptr<function, Sums>,
     source: u32,
@@ -28,9 +28,6 @@ fn add_product(
     busy: bool,
     local: u32,
 ) {
-    if !subgroupAny(busy) {
-        return;
-    }
     let own = lane();
     var partial: Sums;
     var next = at;
