@@ -246,6 +246,22 @@ fn in_pieces(layer: &Layer, batch: &Batch, steps: &[usize]) -> Output {
     whole.unwrap()
 }
 
+/// Drivers on the CPU may leave a kernel's loops early when there are too many rounds, and say nothing.
+#[test]
+fn long_sequences_are_walked_to_their_end() {
+    for (config, n) in [(Config::rnn(3, 128), 1), (Config::lstm(2, 24), 4), (Config::gru(2, 20), 9)] {
+        let t = 1500;
+        let batch = Batch { lengths: vec![t; n], ..Batch::new(config, n, t) };
+        let (input, state) = (batch.input(), batch.state());
+        let expected = reference::forward(&batch.weights, &input, &state).unwrap();
+        let tolerance = tolerance::forward(&batch.weights, &input, &state).unwrap();
+        on_each(|implementation| {
+            let found = batch.run(&implementation.layer(&batch.weights));
+            assert_within(&format!("{config}, N={n}"), &found, &expected, &tolerance);
+        });
+    }
+}
+
 #[test]
 fn a_batch_without_rows_gives_empty_results() {
     on_each(|implementation| {

@@ -5,6 +5,7 @@ mod bytes;
 mod candidates;
 mod cost;
 mod dispatch;
+mod loops;
 mod on_chip;
 mod parts;
 mod pieces;

@@ -1,7 +1,7 @@
 //! The size of each buffer, and the chunk of time steps that is computed at once.
 
 use super::tiling::Tiling;
-use super::{Kind, Request, Strategy, cost, small};
+use super::{Kind, Request, Strategy, cost, loops, small};
 use crate::Error;
 use crate::gpu::kernel::Shape;
 
@@ -46,6 +46,7 @@ impl Bytes {
         strategy: Strategy,
         tilings: &[(Kind, Tiling)],
     ) -> Result<Self, Error> {
+        loops::check(request, tilings)?;
         let mut bytes = Bytes::without_chunk(request, strategy);
         bytes.chunk = small(request.steps);
         bytes.moments = moments(request, strategy, bytes.chunk);
@@ -149,7 +150,8 @@ impl Bytes {
                 limit,
             });
         }
-        let patient = cost::patient_steps(request, strategy, tilings);
+        let patient =
+            cost::patient_steps(request, strategy, tilings).min(loops::steps_at_once(request, tilings));
         Ok(small(request.steps).min(u32::try_from(limit / one).unwrap_or(u32::MAX)).min(patient).max(1))
     }
 
