@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::{Arg, Args, Parser, Subcommand};
 use wgpu_rnn::{Error, Nonlinearity, Precision, Strategy, Tuning};
 
 use crate::device::DeviceChoice;
-use crate::shape::{LayerArguments, NEEDED, OPTIONAL};
+use crate::shape::{BatchArguments, LayerArguments, NEEDED, OPTIONAL};
 
 /// RNN, LSTM and GRU inference with PyTorch's semantics on any GPU that wgpu reaches, and on the CPU.
 ///
@@ -24,6 +25,7 @@ pub(crate) enum Command {
     Run(RunArguments),
     Check(CheckArguments),
     Init(InitArguments),
+    Bench(BenchArguments),
     Plan(PlanArguments),
     Info(InfoArguments),
 }
@@ -135,6 +137,65 @@ pub(crate) struct InitArguments {
     pub(crate) output: PathBuf,
 }
 
+/// Time forward passes on several devices.
+///
+/// The layer is given by flags, or --grid takes the standard sizes: tiny, stream, small, seed, speech, wide, big and long,
+/// with each kind of cell. Weights are seeded, inputs are sines, initial states are zero. The first call of each device
+/// is held against the reference in f64, element by element; where that would take too long, on some rows of the batch,
+/// spread over it, and of a long row that goes forward only on its first steps, without the final states: `checked`
+/// says on how much. A wrong result is an error and gets no row. Then the devices take turns, for --seconds each and at
+/// least three calls.
+///
+/// Columns: strategy (what a GPU ran), median, min and spread of a whole call, from the host's input to the host's
+/// output (spread: from the first to the third quartile, in parts of the median), runs, GFLOP/s (2 x multiply-adds /
+/// median; multiply-adds: N*T*D * the sum over layers of G*H*(in + H_out) + P*H, with G = 1, 4 or 3 gates and `in` I or
+/// D*H_out), and x cpu: how many times as fast as the CPU backend (its median / this one). A software adapter, which runs
+/// on the CPU, is marked as such by the end of its name.
+///
+/// With --json: an object of machine (cpu, cpu_threads, architecture, os, version, wgpu, optimised), devices (device,
+/// software, adapter: null or name, backend, type, driver), precision, tuning, seconds, rows and errors. Rows have case,
+/// layer, cell, batch, steps, input_size, hidden_size, num_layers, directions, multiply_adds, device, software, strategy
+/// (asked for; null where a device has none), ran (with who chose it), runs, median_ms, minimum_ms, spread, gflops,
+/// times_as_fast_as_cpu (null if cpu was left out), checked_rows, checked_steps, tolerance_used (of the worst element; 1
+/// is all). Errors have case, device, strategy, error.
+///
+/// Exit status 1 if a result was wrong or a device failed.
+#[derive(Debug, Args)]
+#[command(mut_args(needed_without_grid))]
+pub(crate) struct BenchArguments {
+    #[command(flatten)]
+    pub(crate) layer: LayerArguments,
+    #[command(flatten)]
+    pub(crate) size: BatchArguments,
+    /// The standard sizes, in place of the flags that say what the layer is; --cell takes one kind of cell only.
+    #[arg(long)]
+    pub(crate) grid: bool,
+    #[arg(
+        long,
+        value_name = "DEVICE,...",
+        value_delimiter = ',',
+        help = format!("Some of these; cpu and each adapter unless given. {DEVICE_HELP}")
+    )]
+    pub(crate) device: Vec<DeviceChoice>,
+    #[arg(long, default_value = "auto", help = strategy_help("; all: each but auto in turn"))]
+    pub(crate) strategy: Strategies,
+    #[arg(long, default_value = "f32", value_name = "f32|f16", help = PRECISION_HELP)]
+    pub(crate) precision: Precision,
+    /// How a GPU's strategy, unless it is forced, and tile sizes are found: by a cost model, or measured at the first
+    /// call, which is not timed.
+    #[arg(long, default_value = "model", value_name = "model|measure")]
+    pub(crate) tuning: Tuning,
+    /// Seconds for the timed calls of each row.
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    pub(crate) seconds: Duration,
+    /// Write the figures, the machine and the devices as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Draw time against size, with a line for each device and strategy, as SVG.
+    #[arg(long, value_name = "FILE.svg")]
+    pub(crate) plot: Option<PathBuf>,
+}
+
 /// Show how a GPU would run a layer: its dispatches and its buffers.
 ///
 /// The layer is given by flags or by its weights. Nothing is computed, and without a GPU the plan is for WebGPU's baseline
@@ -160,12 +221,8 @@ pub(crate) struct PlanArguments {
     /// What stands before the parameters' names, such as "encoder."; needed if the file has several layers.
     #[arg(long, requires = "weights")]
     pub(crate) prefix: Option<String>,
-    /// Sequences of the batch.
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub(crate) batch: usize,
-    /// Steps of each sequence.
-    #[arg(long, value_name = "T", default_value_t = 100)]
-    pub(crate) steps: usize,
+    #[command(flatten)]
+    pub(crate) size: BatchArguments,
     /// gpu: the best adapter, be it software, and without one WebGPU's baseline limits; baseline: those limits; an
     /// adapter's index in `wgpu-rnn info`; or a part of its name.
     #[arg(long, default_value = "gpu", value_name = "gpu|INDEX|NAME|baseline")]
@@ -223,4 +280,18 @@ fn needed_without_weights(arg: Arg) -> Arg {
     let (needed, optional) = (NEEDED.contains(&name), OPTIONAL.contains(&name));
     let arg = if needed { arg.required_unless_present("weights") } else { arg };
     if needed || optional { arg.conflicts_with("weights") } else { arg }
+}
+
+/// The grid says what the layers are, but for their cell; without it flags must.
+fn needed_without_grid(arg: Arg) -> Arg {
+    let name = arg.get_id().as_str();
+    let (needed, is_cell) = (NEEDED.contains(&name), name == "cell");
+    let shape = needed || OPTIONAL.contains(&name) || ["nonlinearity", "batch", "steps"].contains(&name);
+    let arg = if needed { arg.required_unless_present("grid") } else { arg };
+    if shape && !is_cell { arg.conflicts_with("grid") } else { arg }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "expected a number of seconds".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }

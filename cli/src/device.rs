@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
 
-use wgpu_rnn::{AdapterChoice, Backend, Error, Gpu};
+use wgpu_rnn::{AdapterChoice, Backend, Error, Gpu, Layer, LayerOptions, Strategy, Tuning};
 
 use crate::report;
 
@@ -81,4 +81,19 @@ impl DeviceChoice {
 /// What `auto` takes, or why it takes the CPU backend instead.
 pub(crate) fn hardware() -> Result<Gpu, Error> {
     Gpu::new(&AdapterChoice::Hardware)
+}
+
+/// `scan (auto)`: the strategy that a GPU runs a batch with and, where that was open, who chose it. None on other backends
+/// and without rows.
+pub(crate) fn strategy(layer: &Layer, options: &LayerOptions, rows: usize, steps: usize) -> Option<String> {
+    if rows == 0 {
+        return None;
+    }
+    let plan = layer.plan(rows, steps).ok()??;
+    let chosen = match (options.strategy, options.tuning) {
+        (_, Tuning::Measure) => " (measured)",
+        (Strategy::Auto, _) => " (auto)",
+        _ => "",
+    };
+    Some(format!("{}{chosen}", plan.strategy))
 }

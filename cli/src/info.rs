@@ -75,22 +75,31 @@ fn gather() -> Info {
 }
 
 fn adapter(index: usize, info: AdapterInfo, abilities: Option<Abilities>) -> Adapter {
-    let device_type = match info.device_type {
+    Adapter {
+        index,
+        backend: info.backend.to_string(),
+        device_type: device_type(&info).to_owned(),
+        software: info.device_type == DeviceType::Cpu,
+        driver: driver(&info),
+        name: info.name,
+        abilities,
+    }
+}
+
+/// What kind of device an adapter is, in words.
+pub(crate) fn device_type(info: &AdapterInfo) -> &'static str {
+    match info.device_type {
         DeviceType::DiscreteGpu => "discrete GPU",
         DeviceType::IntegratedGpu => "integrated GPU",
         DeviceType::VirtualGpu => "virtual GPU",
         DeviceType::Cpu => "CPU",
         DeviceType::Other => "other",
-    };
-    Adapter {
-        index,
-        backend: info.backend.to_string(),
-        device_type: device_type.to_owned(),
-        software: info.device_type == DeviceType::Cpu,
-        driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
-        name: info.name,
-        abilities,
     }
+}
+
+/// The driver's name and version.
+pub(crate) fn driver(info: &AdapterInfo) -> String {
+    format!("{} {}", info.driver, info.driver_info).trim().to_owned()
 }
 
 fn abilities(adapter: &wgpu::Adapter) -> Abilities {

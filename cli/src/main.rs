@@ -3,8 +3,11 @@
 //! Exit status: 0 done, 1 a check failed, 2 bad usage or bad input, with one line on standard error.
 
 mod args;
+mod bench;
 mod check;
+mod columns;
 mod device;
+mod draft;
 mod failure;
 mod files;
 mod given;
@@ -28,6 +31,7 @@ fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments).map(|()| true),
         Command::Check(arguments) => check::check(&arguments),
         Command::Init(arguments) => init::init(&arguments).map(|()| true),
+        Command::Bench(arguments) => bench::bench(&arguments),
         Command::Plan(arguments) => plan::plan(&arguments).map(|()| true),
         Command::Info(arguments) => info::info(&arguments).map(|()| true),
     };

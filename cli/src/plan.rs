@@ -9,6 +9,7 @@ use crate::device::DeviceChoice;
 use crate::failure::{Failure, Result};
 use crate::files::read_weights;
 use crate::report;
+use crate::shape::BatchArguments;
 
 /// A forward pass of N rows and T steps on a device.
 #[derive(Debug)]
@@ -24,11 +25,10 @@ const BASELINE: &str = "WebGPU's baseline limits";
 
 pub(crate) fn plan(arguments: &PlanArguments) -> Result<()> {
     let config = config(arguments)?;
-    if arguments.batch == 0 {
-        return Err(Failure::new("batch must be greater than zero, found 0"));
-    }
+    arguments.size.check()?;
     let (device, capabilities) = device(&arguments.device)?;
-    let work = Work { config, batch: arguments.batch, steps: arguments.steps, device, capabilities };
+    let BatchArguments { batch, steps } = arguments.size;
+    let work = Work { config, batch, steps, device, capabilities };
     let plans = plans(&work, arguments)?;
     report::print(&match arguments.json {
         true => json::text(&work, &plans)?,

@@ -4,9 +4,10 @@ use std::path::Path;
 
 use wgpu_rnn::io;
 use wgpu_rnn::ndarray::{ArrayViewD, IxDyn};
-use wgpu_rnn::{Config, Error, Layer, LayerOptions, Output, Precision, Strategy, Tuning};
+use wgpu_rnn::{Config, Error, Layer, LayerOptions, Output, Precision, Tuning};
 
 use crate::args::RunArguments;
+use crate::device;
 use crate::failure::{Failure, Result};
 use crate::files::{File, Format, read_weights};
 use crate::given::{Given, to_lengths};
@@ -108,19 +109,15 @@ fn blame(arguments: &RunArguments, error: &Error) -> Failure {
 fn description(layer: &Layer, options: &LayerOptions, input: &[usize]) -> String {
     let weights = if options.precision == Precision::F16 { ", weights f16" } else { "" };
     let ran = format!("{} on {}{weights}", layer.config(), layer.backend());
-    let plan = match *input {
-        [steps, _] => layer.plan(1, steps),
-        [rows, steps, _] if rows > 0 => layer.plan(rows, steps),
-        _ => Ok(None),
+    let (rows, steps) = match *input {
+        [steps, _] => (1, steps),
+        [rows, steps, _] => (rows, steps),
+        _ => (0, 0),
     };
-    // A plan of what ran can be made.
-    let Ok(Some(plan)) = plan else { return ran };
-    let chosen = match (options.strategy, options.tuning) {
-        (_, Tuning::Measure) => " (measured)",
-        (Strategy::Auto, _) => " (auto)",
-        _ => "",
-    };
-    format!("{ran}, strategy {}{chosen}", plan.strategy)
+    match device::strategy(layer, options, rows, steps) {
+        Some(strategy) => format!("{ran}, strategy {strategy}"),
+        None => ran,
+    }
 }
 
 /// A file of those arrays.

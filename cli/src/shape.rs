@@ -90,3 +90,24 @@ pub(crate) fn with_nonlinearity(
         cell => Err(format!("nonlinearity is only supported for RNN, not {cell}, found {nonlinearity}")),
     }
 }
+
+/// The size of a forward pass beside its layer.
+#[derive(Debug, Args)]
+pub(crate) struct BatchArguments {
+    /// Sequences of the batch.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) batch: usize,
+    /// Steps of each sequence.
+    #[arg(long, value_name = "T", default_value_t = 100)]
+    pub(crate) steps: usize,
+}
+
+impl BatchArguments {
+    /// Whether there is anything to run.
+    pub(crate) fn check(&self) -> Result<()> {
+        match self.batch {
+            0 => Err(Failure::new("batch must be greater than zero, found 0")),
+            _ => Ok(()),
+        }
+    }
+}

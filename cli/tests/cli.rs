@@ -2,6 +2,8 @@
 //! out, and `WGPU_RNN_TEST_ADAPTER=NAME` says which.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
+#[path = "cli/bench.rs"]
+mod bench;
 #[path = "cli/check.rs"]
 mod check;
 #[path = "cli/errors.rs"]

@@ -1,6 +1,7 @@
 //! The rows of a check for people.
 
 use super::Row;
+use crate::columns::columns;
 
 const HEADINGS: [&str; 9] =
     ["case", "device", "strategy", "absolute", "PyTorch's", "relative", "PyTorch's", "tolerance used", ""];
@@ -9,20 +10,7 @@ const HEADINGS: [&str; 9] =
 pub(super) fn table(rows: &[Row]) -> String {
     let mut lines = vec![HEADINGS.map(str::to_owned)];
     lines.extend(rows.iter().map(cells));
-    let widths: Vec<usize> = (0..HEADINGS.len())
-        .map(|column| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0))
-        .collect();
-    let mut text = String::new();
-    for line in &lines {
-        let cells = line.iter().zip(&widths).enumerate().map(|(column, (cell, &width))| match column {
-            // Words to the left, numbers to the right.
-            0..=2 | 8 => format!("{cell:<width$}"),
-            _ => format!("{cell:>width$}"),
-        });
-        let line = cells.collect::<Vec<_>>().join("  ");
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
+    let mut text = columns(&lines, |column| (3..=7).contains(&column));
     text.push_str(&summary(rows));
     text
 }

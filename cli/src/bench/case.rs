@@ -1,0 +1,105 @@
+//! What is timed.
+
+use wgpu_rnn::Config;
+use wgpu_rnn::ndarray::Array3;
+
+use crate::args::BenchArguments;
+use crate::failure::{Failure, Result};
+use crate::shape::{BatchArguments, CellName};
+
+/// A forward pass.
+#[derive(Debug)]
+pub(super) struct Case {
+    /// In rows and messages.
+    pub(super) name: String,
+    /// Without the cell, in a plot of that cell.
+    pub(super) short_name: String,
+    pub(super) config: Config,
+    pub(super) batch: usize,
+    pub(super) steps: usize,
+}
+
+/// The grid: name, N, T, I, H, L, D.
+const GRID: [(&str, [usize; 6]); 8] = [
+    ("tiny", [1, 100, 5, 8, 1, 1]),
+    ("stream", [1, 1, 80, 256, 2, 1]),
+    ("small", [1, 100, 64, 128, 1, 1]),
+    ("seed", [128, 100, 20, 64, 1, 2]),
+    ("speech", [8, 200, 80, 256, 2, 1]),
+    ("wide", [32, 64, 512, 512, 1, 1]),
+    ("big", [64, 128, 512, 1024, 1, 1]),
+    ("long", [1, 4096, 64, 128, 1, 1]),
+];
+
+/// The grid, or the case that the flags describe.
+pub(super) fn cases(arguments: &BenchArguments) -> Result<Vec<Case>> {
+    let cells = match (arguments.grid, arguments.layer.cell) {
+        (false, _) => return Ok(vec![one(arguments)?]),
+        (true, Some(cell)) => vec![cell],
+        (true, None) => vec![CellName::Rnn, CellName::Lstm, CellName::Gru],
+    };
+    Ok(cells.into_iter().flat_map(|cell| GRID.map(|(name, sizes)| of_grid(cell, name, sizes))).collect())
+}
+
+fn one(arguments: &BenchArguments) -> Result<Case> {
+    let config = arguments.layer.config()?;
+    arguments.size.check()?;
+    let BatchArguments { batch, steps } = arguments.size;
+    if steps == 0 {
+        return Err(Failure::new(wgpu_rnn::Error::NoSteps));
+    }
+    let name = format!("{config} N {batch} T {steps}");
+    Ok(Case { short_name: name.clone(), name, config, batch, steps })
+}
+
+fn of_grid(cell: CellName, name: &str, sizes: [usize; 6]) -> Case {
+    let [batch, steps, input_size, hidden_size, layers, directions] = sizes;
+    let config = cell.config(input_size, hidden_size).num_layers(layers).bidirectional(directions == 2);
+    Case { name: format!("{} {name}", config.cell.name()), short_name: name.to_owned(), config, batch, steps }
+}
+
+impl Case {
+    /// Sines, so that no two neighbours are alike.
+    pub(super) fn input(&self) -> Array3<f32> {
+        let shape = (self.batch, self.steps, self.config.input_size);
+        Array3::from_shape_fn(shape, |(n, t, i)| ((n + 3 * t + 7 * i) as f32).sin())
+    }
+
+    /// Of the whole forward pass.
+    pub(super) fn multiply_adds(&self) -> f64 {
+        self.batch as f64 * self.steps as f64 * multiply_adds_of_a_step(&self.config)
+    }
+}
+
+/// For one row: D * the sum over layers of G*H*(in + H_out) + P*H.
+pub(super) fn multiply_adds_of_a_step(config: &Config) -> f64 {
+    let (h, p) = (config.hidden_size as f64, config.proj_size as f64);
+    let gates = config.cell.gates() as f64;
+    let layers = (0..config.num_layers).map(|layer| {
+        let inputs = config.layer_input_size(layer) + config.hidden_output_size();
+        gates * h * inputs as f64 + p * h
+    });
+    config.directions() as f64 * layers.sum::<f64>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn multiply_adds_are_those_of_the_parameters() {
+        // Without biases each parameter takes part in one multiply-add a step.
+        let configs = [
+            Config::rnn(5, 8).num_layers(3),
+            Config::gru(7, 4).num_layers(2).bidirectional(true),
+            Config::lstm(6, 9).num_layers(2).proj_size(3).bidirectional(true),
+        ];
+        for config in configs {
+            let weights = wgpu_rnn::Weights::seeded(config.bias(false), 0);
+            let count: usize =
+                weights.iter().flat_map(|w| w.parameters()).map(|(_, values)| values.len()).sum();
+            assert!(count > 0);
+            assert_eq!(multiply_adds_of_a_step(&config), count as f64, "{config}");
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! What the reference says of a case, as far as there is time for it.
+
+use wgpu_rnn::ndarray::{Array3, Axis, Ix3, s};
+use wgpu_rnn::tolerance::{self, Comparison};
+use wgpu_rnn::{Error, Input, Output, Precision, State, Weights, reference};
+
+use super::case::multiply_adds_of_a_step;
+
+/// Multiply-adds that the reference may take for a case: a few seconds.
+const AFFORDABLE: f64 = 3e8;
+
+/// The reference's result for some rows of a batch, and for their first steps.
+#[derive(Debug)]
+pub(super) struct Expected {
+    rows: Vec<usize>,
+    steps: usize,
+    /// Whether these are all steps, so that the final states are the reference's.
+    all_steps: bool,
+    values: Output<Ix3, f64>,
+    tolerance: Output<Ix3, f64>,
+}
+
+impl Expected {
+    pub(super) fn new(weights: &Weights, precision: Precision, input: &Array3<f32>) -> Result<Self, Error> {
+        Expected::within(AFFORDABLE, weights, precision, input)
+    }
+
+    fn within(
+        affordable: f64,
+        weights: &Weights,
+        precision: Precision,
+        input: &Array3<f32>,
+    ) -> Result<Self, Error> {
+        let (batch, all) = (input.len_of(Axis(0)), input.len_of(Axis(1)));
+        let row_steps = affordable / multiply_adds_of_a_step(weights.config());
+        let rows = spread(whole(row_steps / all as f64, batch), batch);
+        // The reverse direction begins at the end.
+        let cut = rows.len() == 1 && !weights.config().bidirectional;
+        let steps = if cut { whole(row_steps, all) } else { all };
+        let part = input.select(Axis(0), &rows).slice_move(s![.., ..steps, ..]);
+        let (given, zero) = (Input::new(part.view()), State::zero());
+        let (values, tolerance) = rayon::join(
+            || reference::forward(weights, &given, &zero),
+            || tolerance::forward_with(weights, precision, &given, &zero),
+        );
+        let (mut values, mut tolerance) = (values?, tolerance?);
+        let all_steps = steps == all;
+        if !all_steps {
+            (values, tolerance) = (output_alone(values.output), output_alone(tolerance.output));
+        }
+        Ok(Expected { rows, steps, all_steps, values, tolerance })
+    }
+
+    /// How many rows and steps of them.
+    pub(super) fn checked(&self) -> [usize; 2] {
+        [self.rows.len(), self.steps]
+    }
+
+    /// How much of its tolerance the worst element of a result used, or what is wrong with it.
+    pub(super) fn check(&self, found: &Output) -> Result<f64, String> {
+        let output = found.output.select(Axis(0), &self.rows).slice_move(s![.., ..self.steps, ..]);
+        let part = if self.all_steps {
+            let of_rows = |state: &Array3<f32>| state.select(Axis(1), &self.rows);
+            Output::new(output, of_rows(&found.h_n), found.c_n.as_ref().map(of_rows))
+        } else {
+            output_alone(output)
+        };
+        let compared =
+            Comparison::new(&part, &self.values, &self.tolerance).map_err(|error| error.to_string())?;
+        match &compared.worst {
+            Some(worst) if !compared.passes() => Err(format!(
+                "wrong result: {}{:?} of rows {:?}: expected {:?} within {:.1e}, found {:?}",
+                worst.name, worst.index, self.rows, worst.expected, worst.tolerance, worst.found
+            )),
+            _ => Ok(compared.ratio()),
+        }
+    }
+}
+
+fn output_alone<A: Clone + Default>(output: Array3<A>) -> Output<Ix3, A> {
+    Output::new(output, Array3::default((0, 0, 0)), None)
+}
+
+/// At least one and at most all.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and `all`")]
+fn whole(wanted: f64, all: usize) -> usize {
+    wanted.clamp(1.0, all.max(1) as f64) as usize
+}
+
+/// So many of the rows, from the first to the last.
+fn spread(count: usize, rows: usize) -> Vec<usize> {
+    match count {
+        // The last: where a tile or a piece is not full.
+        1 => vec![rows - 1],
+        _ => (0..count).map(|place| place * (rows - 1) / (count - 1)).collect(),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use wgpu_rnn::{Backend, Config, Layer};
+
+    use super::*;
+
+    fn case(config: Config, affordable: f64) -> (Expected, Output) {
+        let weights = Weights::seeded(config, 0).unwrap();
+        let input = Array3::from_shape_fn((5, 7, 3), |(n, t, i)| ((n + 3 * t + 7 * i) as f32).sin());
+        let expected = Expected::within(affordable, &weights, Precision::F32, &input).unwrap();
+        let layer = Layer::new(&weights, Backend::Cpu).unwrap();
+        let found = layer.forward(&Input::new(input.view()), &State::zero()).unwrap();
+        (expected, found)
+    }
+
+    #[test]
+    fn a_wrong_number_in_the_part_that_is_checked_is_told() {
+        let (expected, right) = case(Config::lstm(3, 4).num_layers(2), 1e9);
+        assert_eq!(expected.checked(), [5, 7]);
+        let used = expected.check(&right).unwrap();
+        assert!(used > 0.0 && used <= 1.0, "{used}");
+        for wrong in [1e-4, f32::NAN] {
+            let mut found = right.clone();
+            found.output[[3, 2, 1]] += wrong;
+            let said = expected.check(&found).unwrap_err();
+            assert!(
+                said.starts_with("wrong result: output[3, 2, 1] of rows [0, 1, 2, 3, 4]: expected "),
+                "{said}"
+            );
+            let mut found = right.clone();
+            found.h_n[[1, 4, 0]] += wrong;
+            assert!(expected.check(&found).unwrap_err().contains("h_n[1, 4, 0]"));
+            let mut found = right.clone();
+            found.c_n.as_mut().unwrap()[[0, 0, 2]] += wrong;
+            assert!(expected.check(&found).unwrap_err().contains("c_n[0, 0, 2]"));
+        }
+    }
+
+    #[test]
+    fn too_large_a_case_is_checked_in_part() {
+        // 3 * 4 * (3 + 4) multiply-adds a step, 588 a row.
+        let (expected, mut found) = case(Config::gru(3, 4), 1200.0);
+        assert_eq!((expected.checked(), &expected.rows[..]), ([2, 7], &[0, 4][..]));
+        found.output[[4, 6, 0]] += 1e-4;
+        assert!(expected.check(&found).unwrap_err().contains("output[1, 6, 0] of rows [0, 4]"));
+
+        let (expected, mut found) = case(Config::gru(3, 4), 300.0);
+        assert_eq!((expected.checked(), &expected.rows[..]), ([1, 3], &[4][..]));
+        assert!(expected.check(&found).is_ok());
+        found.output[[4, 2, 0]] += 1e-4;
+        assert!(expected.check(&found).unwrap_err().contains("output[0, 2, 0] of rows [4]"));
+
+        let (expected, found) = case(Config::gru(3, 4).bidirectional(true), 300.0);
+        assert_eq!(expected.checked(), [1, 7]);
+        assert!(expected.check(&found).is_ok());
+    }
+}

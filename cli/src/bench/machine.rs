@@ -1,0 +1,37 @@
+//! What the figures were measured on.
+
+use serde::Serialize;
+use sysinfo::{CpuRefreshKind, RefreshKind, System};
+
+/// The machine and the program.
+#[derive(Debug, Serialize)]
+pub(super) struct Machine {
+    /// The CPU's name; empty where the system does not tell.
+    pub(super) cpu: String,
+    /// Of the CPU backend.
+    pub(super) cpu_threads: usize,
+    architecture: String,
+    pub(super) os: String,
+    /// Of wgpu-rnn.
+    version: &'static str,
+    wgpu: &'static str,
+    /// Whether the program was built for speed.
+    optimised: bool,
+}
+
+impl Machine {
+    pub(super) fn this() -> Self {
+        let refresh = RefreshKind::nothing().with_cpu(CpuRefreshKind::nothing());
+        let system = System::new_with_specifics(refresh).ok();
+        let cpu = system.and_then(|system| Some(system.cpus().first()?.brand().trim().to_owned()));
+        Machine {
+            cpu: cpu.unwrap_or_default(),
+            cpu_threads: rayon::current_num_threads(),
+            architecture: System::cpu_arch(),
+            os: System::long_os_version().unwrap_or_default(),
+            version: env!("CARGO_PKG_VERSION"),
+            wgpu: env!("WGPU_VERSION"),
+            optimised: !cfg!(debug_assertions),
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Measurements in turns, so that what else the machine does hurts all alike.
+
+use std::time::{Duration, Instant};
+
+use wgpu_rnn::Error;
+
+/// How long a device goes on before it is the next one's turn: long beside what changing over costs.
+const TURN: Duration = Duration::from_millis(50);
+/// Calls of each, however long they take.
+const LEAST: usize = 3;
+
+/// One thing to time.
+pub(super) struct Runner<'a> {
+    pass: Box<dyn Fn() -> Result<(), Error> + 'a>,
+    times: Vec<Duration>,
+    spent: Duration,
+    failure: Option<Error>,
+}
+
+impl<'a> Runner<'a> {
+    pub(super) fn new(pass: impl Fn() -> Result<(), Error> + 'a) -> Self {
+        Runner { pass: Box::new(pass), times: Vec::new(), spent: Duration::ZERO, failure: None }
+    }
+
+    /// What was measured, or why it stopped.
+    pub(super) fn finish(self) -> Result<Times, Error> {
+        match self.failure {
+            Some(error) => Err(error),
+            None => Ok(Times::new(&self.times)),
+        }
+    }
+
+    fn is_done(&self, budget: Duration) -> bool {
+        self.failure.is_some() || (self.times.len() >= LEAST && self.spent >= budget)
+    }
+
+    fn turn(&mut self, budget: Duration) {
+        let end = self.spent + TURN;
+        while !self.is_done(budget) {
+            let start = Instant::now();
+            let done = (self.pass)();
+            let time = start.elapsed();
+            match done {
+                Ok(()) => self.times.push(time),
+                Err(error) => self.failure = Some(error),
+            }
+            self.spent += time;
+            if self.spent >= end {
+                break;
+            }
+        }
+    }
+}
+
+/// Times all of them, for about that long each.
+pub(super) fn race(runners: &mut [Runner<'_>], budget: Duration) {
+    while runners.iter().any(|runner| !runner.is_done(budget)) {
+        for runner in &mut *runners {
+            runner.turn(budget);
+        }
+    }
+}
+
+/// What the calls took, in seconds, in ascending order; at least one.
+#[derive(Clone, Debug)]
+pub(super) struct Times(Vec<f64>);
+
+impl Times {
+    fn new(times: &[Duration]) -> Self {
+        let mut seconds: Vec<f64> = times.iter().map(Duration::as_secs_f64).collect();
+        seconds.sort_by(f64::total_cmp);
+        Times(seconds)
+    }
+
+    pub(super) fn runs(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn minimum(&self) -> f64 {
+        self.quantile(0.0)
+    }
+
+    pub(super) fn median(&self) -> f64 {
+        self.quantile(0.5)
+    }
+
+    /// From the first to the third quartile, in parts of the median.
+    pub(super) fn spread(&self) -> f64 {
+        (self.quantile(0.75) - self.quantile(0.25)) / self.median()
+    }
+
+    /// Between the two nearest times in proportion.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place among the times")]
+    fn quantile(&self, part: f64) -> f64 {
+        let place = part * self.0.len().saturating_sub(1) as f64;
+        let at = |place: f64| self.0.get(place as usize).copied().unwrap_or(f64::NAN);
+        at(place) + place.fract() * (at(place.ceil()) - at(place))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use std::cell::{Cell, RefCell};
+    use std::thread::sleep;
+
+    use super::*;
+
+    #[test]
+    fn quantiles_lie_between_times() {
+        let times = Times::new(&[4, 1, 3, 2].map(Duration::from_secs));
+        assert_eq!((times.runs(), times.minimum(), times.median()), (4, 1.0, 2.5));
+        assert_eq!(times.spread(), (3.25 - 1.75) / 2.5);
+        assert_eq!(Times::new(&[Duration::from_secs(7)]).median(), 7.0);
+    }
+
+    #[test]
+    fn everyone_gets_turns_and_three_calls() {
+        let order = RefCell::new(Vec::new());
+        let runner = |name, millis| {
+            let order = &order;
+            Runner::new(move || {
+                order.borrow_mut().push(name);
+                sleep(Duration::from_millis(millis));
+                Ok(())
+            })
+        };
+        let mut runners = [runner('a', 60), runner('b', 60)];
+        race(&mut runners, Duration::ZERO);
+        assert_eq!(*order.borrow(), ['a', 'b', 'a', 'b', 'a', 'b']);
+        let times = runners.map(|runner| runner.finish().unwrap());
+        assert!(times.iter().all(|times| times.runs() == 3 && times.minimum() >= 0.06));
+
+        let mut runners = [runner('c', 1)];
+        race(&mut runners, Duration::from_millis(30));
+        let [runner] = runners;
+        assert!((4..=31).contains(&runner.finish().unwrap().runs()));
+    }
+
+    #[test]
+    fn one_that_fails_stops_alone() {
+        let calls = Cell::new(0);
+        let failing = Runner::new(|| {
+            calls.set(calls.get() + 1);
+            if calls.get() == 2 { Err(Error::NoSteps) } else { Ok(()) }
+        });
+        let mut runners = [failing, Runner::new(|| Ok(()))];
+        race(&mut runners, Duration::ZERO);
+        let [failing, other] = runners;
+        assert!(failing.finish().is_err());
+        assert_eq!((calls.get(), other.finish().unwrap().runs()), (2, 3));
+    }
+}
