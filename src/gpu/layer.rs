@@ -75,16 +75,22 @@ impl GpuLayer {
 
     /// Runs a batch and waits for it. Batches that do not fit the device's limits at once go in pieces of rows.
     pub(crate) fn run(&self, batch: &Batch<'_>) -> Result<Output, Error> {
-        let pieces = self.pieces(batch.rows(), batch.steps())?;
-        self.tune(batch, &pieces);
-        pollster::block_on(self.run_pieces(batch, &pieces, async |pending: Pending| pending.wait()))
+        pollster::block_on(self.run_with(batch, async |pending: Pending| pending.wait()))
     }
 
     /// As [`GpuLayer::run`], without blocking.
     pub(crate) async fn run_async(&self, batch: &Batch<'_>) -> Result<Output, Error> {
+        self.run_with(batch, Pending::result).await
+    }
+
+    async fn run_with(
+        &self,
+        batch: &Batch<'_>,
+        finish: impl AsyncFn(Pending) -> Result<Output, Error> + Copy,
+    ) -> Result<Output, Error> {
         let pieces = self.pieces(batch.rows(), batch.steps())?;
-        self.tune_async(batch, &pieces).await;
-        self.run_pieces(batch, &pieces, Pending::result).await
+        self.tune(batch, &pieces, finish).await;
+        self.run_pieces(batch, &pieces, finish).await
     }
 
     /// Submits each piece before the one before is waited for, if two may be in flight.

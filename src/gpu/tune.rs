@@ -12,8 +12,9 @@ use std::time::Instant;
 
 use super::layer::{GpuLayer, Resident};
 use super::plan::{Choice, Pieces, Plan, Size};
+use super::transfer::Pending;
 use crate::batch::Batch;
-use crate::{Error, LayerOptions};
+use crate::{Error, LayerOptions, Output};
 
 #[cfg(feature = "tuning-file")]
 pub(super) use file::TuningFile;
@@ -136,27 +137,14 @@ pub(super) struct Trial {
 }
 
 impl GpuLayer {
-    /// Measures the shapes of a batch that goes in those pieces, if that is asked for and was not done before. What goes wrong is left for the call itself to report.
-    pub(super) fn tune(&self, batch: &Batch<'_>, &Pieces { rows, budget, .. }: &Pieces) {
-        if !self.measures() {
-            return;
-        }
-        for (_, piece) in batch.pieces(rows) {
-            let Some(mut race) = self.race(&piece, budget) else { continue };
-            while let Some(trial) = race.next() {
-                let start = Instant::now();
-                let done = trial.layer.submit(&piece, budget).and_then(|pending| pending.wait());
-                race.record(done.map(|_| start.elapsed()));
-            }
-            let Some(winner) = self.winner(race, &piece) else { return };
-            if self.adopt(&winner) {
-                self.write_down(&winner.plan);
-            }
-        }
-    }
-
-    /// As [`GpuLayer::tune`], without blocking.
-    pub(super) async fn tune_async(&self, batch: &Batch<'_>, &Pieces { rows, budget, .. }: &Pieces) {
+    /// Measures the shapes of a batch that goes in those pieces, if that is asked for and was not done before. What goes wrong
+    /// is left for the call itself to report. `finish` waits for a pass as the call does.
+    pub(super) async fn tune(
+        &self,
+        batch: &Batch<'_>,
+        &Pieces { rows, budget, .. }: &Pieces,
+        finish: impl AsyncFn(Pending) -> Result<Output, Error>,
+    ) {
         if !self.measures() {
             return;
         }
@@ -165,14 +153,14 @@ impl GpuLayer {
             while let Some(trial) = race.next() {
                 let start = Instant::now();
                 let done = match trial.layer.submit(&piece, budget) {
-                    Ok(pending) => pending.result().await,
+                    Ok(pending) => finish(pending).await,
                     Err(error) => Err(error),
                 };
                 race.record(done.map(|_| start.elapsed()));
             }
             let Some(winner) = self.winner(race, &piece) else { return };
             if self.adopt(&winner) {
-                self.write_down_beside(winner.plan).await;
+                self.write_down(winner.plan).await;
             }
         }
     }
@@ -235,24 +223,14 @@ impl GpuLayer {
     }
 
     #[cfg(feature = "tuning-file")]
-    fn write_down(&self, winner: &Plan) {
-        if let Some(file) = &self.0.tuner.file {
-            file.record(winner);
-        }
-    }
-
-    #[cfg(not(feature = "tuning-file"))]
-    fn write_down(&self, _winner: &Plan) {}
-
-    #[cfg(feature = "tuning-file")]
-    async fn write_down_beside(&self, winner: Plan) {
+    async fn write_down(&self, winner: Plan) {
         if let Some(file) = &self.0.tuner.file {
             file.record_beside(winner).await;
         }
     }
 
     #[cfg(not(feature = "tuning-file"))]
-    async fn write_down_beside(&self, _winner: Plan) {}
+    async fn write_down(&self, _winner: Plan) {}
 }
 
 #[cfg(test)]

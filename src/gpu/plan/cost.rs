@@ -3,9 +3,8 @@
 //! A dispatch costs its launch and then, for each wave of workgroups (as many as there are cores), the multiply-adds of one
 //! workgroup over the rate of a core. A core's rate grows with the rows of an invocation, since each weight that is loaded
 //! serves all of them, until arithmetic is the limit. Input products that were computed before are written and read once
-//! more. `scan` pays a barrier a step instead of a launch, and its cores are
-//! as many as there are workgroups of rows. Bytes count where they are the limit: one row's rate is that of loading the
-//! weights.
+//! more. `scan` pays a barrier a step instead of a launch, and its cores are as many as there are workgroups of rows. Bytes
+//! count where they are the limit: one row's rate is that of loading the weights.
 
 use super::tiling::Tiling;
 use super::{Bytes, Kind, Request, Strategy};
