@@ -17,6 +17,7 @@ mod workspace;
 
 pub use capabilities::Capabilities;
 pub use device::{AdapterChoice, Gpu, LimitsChoice};
+pub(crate) use device::{available, named, no_adapter};
 pub use kernel::{KernelSource, kernels};
 pub(crate) use layer::GpuLayer;
 pub(crate) use plan::BUDGET;

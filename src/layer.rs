@@ -5,9 +5,10 @@ use std::sync::Arc;
 use futures_intrusive::channel::shared::oneshot_channel;
 use ndarray::{Dimension, Ix3};
 
+use crate::auto::{self, Choice};
 use crate::batch::Batch;
 use crate::cpu::CpuLayer;
-use crate::gpu::{AdapterChoice, BUDGET, Gpu, GpuLayer, PlanReport, Strategy, Tuning};
+use crate::gpu::{BUDGET, Gpu, GpuLayer, PlanReport, Strategy, Tuning};
 use crate::{Config, Error, Input, Output, Precision, State, Weights, reference};
 
 /// What a layer runs on.
@@ -23,25 +24,36 @@ pub enum Backend {
 }
 
 impl Backend {
-    /// A hardware GPU if there is one, else the CPU. Never a software adapter, which is slower than the CPU backend.
+    /// The GPU where it is expected to be at least twice as fast as the CPU for a layer and batches of `batch` rows (N) and
+    /// `steps` steps (T), and else the CPU; never a software adapter. [`auto`](crate::auto) has the rule, what it
+    /// is made from and how far it can be trusted.
     ///
-    /// What was taken and why is logged at level `info`; [`Backend`]'s `Display` names it.
-    pub fn auto() -> Self {
-        pollster::block_on(Backend::auto_async())
+    /// What was taken and why is in the answer, and is logged at level `info`.
+    ///
+    /// ```
+    /// use wgpu_rnn::{Backend, Config, Layer, Weights};
+    ///
+    /// let weights = Weights::seeded(Config::lstm(80, 256), 0)?;
+    /// let choice = Backend::auto(weights.config(), 8, 200);
+    /// println!("{choice}"); // cpu, since there are only software adapters, which …
+    /// let layer = Layer::new(&weights, choice.backend)?;
+    /// # Ok::<(), wgpu_rnn::Error>(())
+    /// ```
+    pub fn auto(config: &Config, batch: usize, steps: usize) -> Choice {
+        Backend::auto_with_options(config, batch, steps, &LayerOptions::default())
     }
 
-    /// As [`Backend::auto`], without blocking.
-    pub async fn auto_async() -> Self {
-        match Gpu::request(&AdapterChoice::Hardware).await {
-            Ok(gpu) => {
-                log::info!("backend: {gpu}, a hardware adapter");
-                Backend::Gpu(gpu)
-            }
-            Err(error) => {
-                log::info!("backend: the CPU, since {error}");
-                Backend::Cpu
-            }
-        }
+    /// As [`Backend::auto`], for a layer with those options: a GPU is expected to run with their strategy, precision and
+    /// budget.
+    pub fn auto_with_options(config: &Config, batch: usize, steps: usize, options: &LayerOptions) -> Choice {
+        pollster::block_on(Backend::auto_async(config, batch, steps, options))
+    }
+
+    /// As [`Backend::auto_with_options`], without blocking.
+    pub async fn auto_async(config: &Config, batch: usize, steps: usize, options: &LayerOptions) -> Choice {
+        let choice = auto::choose(config, batch, steps, options).await;
+        log::info!("backend: {choice}");
+        choice
     }
 }
 

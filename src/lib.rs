@@ -8,7 +8,9 @@
 //! // What torch.manual_seed(0); torch.nn.GRU(80, 128, bidirectional=True) has. For trained weights:
 //! // Weights::from_safetensors(&std::fs::read("model.safetensors")?, &LoadOptions::default().prefix("encoder."))
 //! let weights = Weights::seeded(Config::gru(80, 128).bidirectional(true), 0)?;
-//! let layer = Layer::new(&weights, Backend::auto())?; // a hardware GPU if there is one, else the CPU
+//! let choice = Backend::auto(weights.config(), 4, 50); // the GPU if it pays for N = 4 and T = 50, else the CPU
+//! println!("{choice}");
+//! let layer = Layer::new(&weights, choice.backend)?;
 //! let input = Array3::<f32>::zeros((4, 50, 80)); // [N, T, I]
 //! let result = layer.forward(&Input::new(input.view()).lengths(&[50, 7, 0, 33]), &State::zero())?;
 //! assert_eq!(result.output.shape(), [4, 50, 256]); // [N, T, D*H]
@@ -45,6 +47,11 @@
 //! NaN and infinity in the input spread on the CPU as in PyTorch. On the GPU nothing is promised for them;
 //! [`Input::check_finite`] and [`State::check_finite`] refuse them. Parameters are always finite.
 //!
+//! # Choosing a backend
+//!
+//! [`guide::choosing_a_backend`] says what to expect of a GPU and of the CPU, and which knobs there are; [`auto`] is the
+//! rule behind [`Backend::auto`].
+//!
 //! # Features
 //!
 //! - `safetensors` (default): weights from and to state dicts saved as safetensors.
@@ -59,11 +66,13 @@ pub use wgpu;
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+pub mod auto;
 mod batch;
 mod config;
 mod cpu;
 mod error;
 mod gpu;
+pub mod guide;
 #[cfg(any(feature = "safetensors", feature = "npz"))]
 pub mod io;
 mod layer;

@@ -13,8 +13,8 @@ use std::sync::LazyLock;
 use wgpu_rnn::ndarray::{Array, ArrayD, Dimension, IntoDimension};
 use wgpu_rnn::tolerance::Comparison;
 use wgpu_rnn::{
-    AdapterChoice, Backend, Error, Gpu, Layer, LayerOptions, LimitsChoice, Output, Parameter, Strategy,
-    Weights,
+    AdapterChoice, Backend, Config, Error, Gpu, Layer, LayerOptions, LimitsChoice, Output, Parameter,
+    Strategy, Weights,
 };
 
 const ADAPTER: &str = "WGPU_RNN_TEST_ADAPTER";
@@ -226,7 +226,7 @@ fn each_adapter_has_every_strategy_with_both_limits() {
 
 #[test]
 fn software_is_never_taken_silently() {
-    match Backend::auto() {
+    match Backend::auto(&Config::lstm(512, 1024), 64, 128).backend {
         Backend::Gpu(gpu) => assert!(!gpu.is_software(), "{gpu}"),
         other => assert!(matches!(other, Backend::Cpu), "{other}"),
     }

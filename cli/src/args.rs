@@ -31,7 +31,7 @@ pub(crate) enum Command {
 }
 
 const DEVICE_HELP: &str = "\
-auto: a hardware GPU if there is one, else the CPU backend; gpu: the best adapter, be it software; cpu; reference: \
+auto: a hardware GPU where it is expected to be at least twice as fast as the CPU backend, and else that; gpu: the best adapter, be it software; cpu; reference: \
 plain f64 loops; an adapter's index in `wgpu-rnn info`; or a part of its name";
 
 const PRECISION_HELP: &str = "\
@@ -111,7 +111,7 @@ pub(crate) struct CheckArguments {
         long,
         default_value = "auto",
         value_name = "all|auto|gpu|cpu|reference|INDEX|NAME",
-        help = format!("all: reference, cpu and every adapter; {DEVICE_HELP}")
+        help = format!("all: reference, cpu and every adapter; {DEVICE_HELP}. With several cases auto is all that it takes for one")
     )]
     pub(crate) device: String,
     #[arg(long, default_value = "auto", help = strategy_help("; all: each but auto in turn"))]
@@ -174,7 +174,7 @@ pub(crate) struct BenchArguments {
         long,
         value_name = "DEVICE,...",
         value_delimiter = ',',
-        help = format!("Some of these; cpu and each adapter unless given. {DEVICE_HELP}")
+        help = format!("Some of these; cpu and each adapter unless given. {DEVICE_HELP}. With --grid auto is all that it takes for one size")
     )]
     pub(crate) device: Vec<DeviceChoice>,
     #[arg(long, default_value = "auto", help = strategy_help("; all: each but auto in turn"))]
@@ -223,9 +223,9 @@ pub(crate) struct PlanArguments {
     pub(crate) prefix: Option<String>,
     #[command(flatten)]
     pub(crate) size: BatchArguments,
-    /// gpu: the best adapter, be it software, and without one WebGPU's baseline limits; baseline: those limits; an
-    /// adapter's index in `wgpu-rnn info`; or a part of its name.
-    #[arg(long, default_value = "gpu", value_name = "gpu|INDEX|NAME|baseline")]
+    /// gpu: the best adapter, be it software, and without one WebGPU's baseline limits; auto: the best hardware adapter, and
+    /// whether `run` would take it; baseline: those limits; an adapter's index in `wgpu-rnn info`; or a part of its name.
+    #[arg(long, default_value = "gpu", value_name = "gpu|auto|INDEX|NAME|baseline")]
     pub(crate) device: String,
     #[arg(long, default_value = "auto", help = strategy_help("; all: a plan for each but auto"))]
     pub(crate) strategy: Strategies,
@@ -239,7 +239,13 @@ pub(crate) struct PlanArguments {
     pub(crate) json: bool,
 }
 
-/// Show the version, the adapters and what `--device auto` takes.
+/// Show the version, the adapters and what `--device auto` takes, and why.
+///
+/// What auto takes is shown for the sizes of `bench --grid`, LSTM. Its estimates are coarse; `bench` measures.
+///
+/// With --json: an object of version, adapters (index, name, backend, type, software, driver, auto (whether auto considers
+/// it), auto_reason (why not, else null), abilities: null or f16, subgroups and limits), cpu_threads, and auto: an array of
+/// case, layer, batch, steps, takes, reason, cpu_ms and gpu_ms (what was expected; null where no GPU was looked at).
 #[derive(Debug, Args)]
 pub(crate) struct InfoArguments {
     /// Print JSON.
@@ -250,6 +256,16 @@ pub(crate) struct InfoArguments {
 /// One strategy or all.
 #[derive(Clone, Debug)]
 pub(crate) struct Strategies(pub(crate) Vec<Strategy>);
+
+impl Strategies {
+    /// The strategy that a device is chosen for.
+    pub(crate) fn one(&self) -> Strategy {
+        match self.0[..] {
+            [strategy] => strategy,
+            _ => Strategy::Auto,
+        }
+    }
+}
 
 impl FromStr for Strategies {
     type Err = Error;

@@ -1,6 +1,6 @@
 //! `wgpu-rnn bench`: how long forward passes take.
 
-mod case;
+pub(crate) mod case;
 mod expected;
 mod files;
 mod json;
@@ -69,7 +69,7 @@ struct Results<'a> {
 pub(crate) fn bench(arguments: &BenchArguments) -> Result<bool> {
     let cases = case::cases(arguments)?;
     let mut files = files::Files::new(arguments)?;
-    let subjects = subject::subjects(&arguments.device, &arguments.strategy.0)?;
+    let subjects = subject::subjects(arguments, &cases)?;
     files.open()?;
     if cfg!(debug_assertions) {
         report::note("built without full optimisation: the figures say little");

@@ -8,7 +8,7 @@ use wgpu_rnn::tolerance::{Comparison, Worst};
 use wgpu_rnn::{Backend, Error, Layer, LayerOptions, Strategy};
 
 use crate::args::CheckArguments;
-use crate::device::DeviceChoice;
+use crate::device::{DeviceChoice, Work};
 use crate::failure::{Failure, Result};
 use crate::report;
 use case::Case;
@@ -51,7 +51,7 @@ pub(crate) fn check(arguments: &CheckArguments) -> Result<bool> {
     let precision = arguments.precision;
     let cases: Vec<Case> =
         arguments.cases.iter().map(|path| Case::read(path, precision)).collect::<Result<_>>()?;
-    let devices = devices(&arguments.device)?;
+    let devices = devices(arguments, &cases)?;
     let runs = runs(&devices, &arguments.strategy.0);
     let bar = report::progress(cases.len() * runs.len());
     let mut rows = Vec::new();
@@ -83,16 +83,25 @@ struct Device {
     backend: std::result::Result<Backend, Error>,
 }
 
-fn devices(text: &str) -> Result<Vec<Device>> {
-    if text != "all" {
-        let Ok(choice) = text.parse::<DeviceChoice>();
-        let backend = choice.open().map_err(Failure::new)?;
-        return Ok(vec![Device { name: backend.to_string(), backend: Ok(backend) }]);
+impl Device {
+    fn open(backend: Backend) -> Self {
+        Device { name: backend.to_string(), backend: Ok(backend) }
+    }
+}
+
+fn devices(arguments: &CheckArguments, cases: &[Case]) -> Result<Vec<Device>> {
+    let works: Vec<Work<'_>> = cases.iter().map(work).collect();
+    let options = LayerOptions::default().precision(arguments.precision);
+    let options = options.strategy(arguments.strategy.one());
+    if arguments.device != "all" {
+        let Ok(choice) = arguments.device.parse::<DeviceChoice>();
+        let backends = choice.open_for(&works, &options).map_err(Failure::new)?;
+        return Ok(backends.into_iter().map(Device::open).collect());
     }
     let mut devices = Vec::new();
     for choice in DeviceChoice::all() {
-        match choice.open() {
-            Ok(backend) => devices.push(Device { name: backend.to_string(), backend: Ok(backend) }),
+        match choice.open_for(&works, &options) {
+            Ok(backends) => devices.extend(backends.into_iter().map(Device::open)),
             Err(error @ Error::Unsupported { .. }) => {
                 report::note(&format!("left out {choice}, which cannot run the kernels: {error}"));
             }
@@ -100,6 +109,11 @@ fn devices(text: &str) -> Result<Vec<Device>> {
         }
     }
     Ok(devices)
+}
+
+fn work(case: &Case) -> Work<'_> {
+    let [batch, steps] = case.given.size();
+    Work { name: &case.name, config: *case.weights.config(), batch, steps }
 }
 
 /// Each device, a GPU with each strategy.

@@ -4,14 +4,26 @@ use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
 
-use wgpu_rnn::{AdapterChoice, Backend, Error, Gpu, Layer, LayerOptions, Strategy, Tuning};
+use wgpu_rnn::auto::{Choice, Machine};
+use wgpu_rnn::{AdapterChoice, Backend, Config, Error, Gpu, Layer, LayerOptions, Strategy, Tuning};
 
+use crate::failure::one_line;
 use crate::report;
+
+/// A forward pass that a device is wanted for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Work<'a> {
+    /// In messages, if there are several.
+    pub(crate) name: &'a str,
+    pub(crate) config: Config,
+    pub(crate) batch: usize,
+    pub(crate) steps: usize,
+}
 
 /// What to run on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum DeviceChoice {
-    /// A hardware GPU, else the CPU backend.
+    /// What the library's rule takes for the work.
     Auto,
     Cpu,
     Reference,
@@ -48,16 +60,10 @@ impl fmt::Display for DeviceChoice {
 }
 
 impl DeviceChoice {
-    /// Opens the device, and says on standard error what the user may not expect.
-    pub(crate) fn open(&self) -> Result<Backend, Error> {
+    /// Opens the device for a forward pass, and says on standard error what the user may not expect.
+    pub(crate) fn open(&self, work: &Work<'_>, options: &LayerOptions) -> Result<Backend, Error> {
         match self {
-            DeviceChoice::Auto => Ok(match hardware() {
-                Ok(gpu) => Backend::Gpu(gpu),
-                Err(error) => {
-                    report::note(&format!("auto: takes the CPU backend, since {error}"));
-                    Backend::Cpu
-                }
-            }),
+            DeviceChoice::Auto => Ok(auto(work, options, "")),
             DeviceChoice::Cpu => Ok(Backend::Cpu),
             DeviceChoice::Reference => Ok(Backend::Reference),
             DeviceChoice::Adapter(choice) => {
@@ -70,6 +76,14 @@ impl DeviceChoice {
         }
     }
 
+    /// As [`DeviceChoice::open`] for several forward passes: all that `auto` takes for one of them.
+    pub(crate) fn open_for(&self, works: &[Work<'_>], options: &LayerOptions) -> Result<Vec<Backend>, Error> {
+        match (self, works) {
+            (DeviceChoice::Auto, [_, _, ..]) => Ok(auto_for(works, options)),
+            (_, works) => works.iter().take(1).map(|work| self.open(work, options)).collect(),
+        }
+    }
+
     /// The reference, the CPU backend and every adapter.
     pub(crate) fn all() -> Vec<DeviceChoice> {
         let adapters = 0..Gpu::adapters().len();
@@ -78,9 +92,30 @@ impl DeviceChoice {
     }
 }
 
-/// What `auto` takes, or why it takes the CPU backend instead.
-pub(crate) fn hardware() -> Result<Gpu, Error> {
-    Gpu::new(&AdapterChoice::Hardware)
+/// Takes what the rule says, and tells it on standard error; `what` is what it is for, after a blank.
+pub(crate) fn auto(work: &Work<'_>, options: &LayerOptions, what: &str) -> Backend {
+    let Choice { backend, reason, .. } =
+        Backend::auto_with_options(&work.config, work.batch, work.steps, options);
+    report::note(&one_line(&format!("auto: takes {backend}{what}, since {reason}")));
+    backend
+}
+
+/// Each device that the rule takes for one of the passes, opened for the first of these.
+fn auto_for(works: &[Work<'_>], options: &LayerOptions) -> Vec<Backend> {
+    let machine = Machine::this();
+    let mut taken: Vec<(Option<usize>, &Work<'_>, usize)> = Vec::new();
+    for work in works {
+        let adapter = machine.decide(&work.config, work.batch, work.steps, options).adapter;
+        match taken.iter_mut().find(|(known, ..)| *known == adapter) {
+            Some((.., more)) => *more += 1,
+            None => taken.push((adapter, work, 0)),
+        }
+    }
+    let what = |work: &Work<'_>, more| match more {
+        0 => format!(" for {}", work.name),
+        _ => format!(" for {} and {more} more", work.name),
+    };
+    taken.into_iter().map(|(_, work, more)| auto(work, options, &what(work, more))).collect()
 }
 
 /// `scan (auto)`: the strategy that a GPU runs a batch with and, where that was open, who chose it. None on other backends

@@ -35,6 +35,15 @@ impl Given {
         self.state().check_finite()
     }
 
+    /// N and T.
+    pub(crate) fn size(&self) -> [usize; 2] {
+        match *self.input.shape() {
+            [steps, _] => [1, steps],
+            [rows, steps, _] => [rows, steps],
+            _ => [0, 0],
+        }
+    }
+
     pub(crate) fn forward(&self, layer: &Layer) -> Result<Output<IxDyn>, Error> {
         layer.forward(&self.input(), &self.state())
     }

@@ -3,22 +3,24 @@
 use std::fmt::Write as _;
 
 use serde::Serialize;
+use wgpu_rnn::auto::{self, Machine, Verdict};
 use wgpu_rnn::wgpu::{self, AdapterInfo, Backends, DeviceType, Features, Instance};
-use wgpu_rnn::{Backend, Capabilities, Gpu};
+use wgpu_rnn::{Backend, Capabilities, Gpu, LayerOptions};
 
 use crate::args::InfoArguments;
-use crate::device::hardware;
-use crate::failure::{Failure, Result};
+use crate::bench::case::{self, Case};
+use crate::columns::columns;
+use crate::failure::{Failure, Result, one_line};
 use crate::report;
+use crate::shape::CellName;
 
 #[derive(Debug, Serialize)]
 struct Info {
     version: &'static str,
     adapters: Vec<Adapter>,
-    /// What `--device auto` takes.
-    auto: String,
-    auto_reason: String,
     cpu_threads: usize,
+    /// What `--device auto` takes.
+    auto: Vec<Taken>,
 }
 
 #[derive(Debug, Serialize)]
@@ -30,8 +32,25 @@ struct Adapter {
     device_type: String,
     software: bool,
     driver: String,
+    /// Whether `--device auto` considers it, and why not.
+    auto: bool,
+    auto_reason: Option<String>,
     /// None if the adapter went away in between.
     abilities: Option<Abilities>,
+}
+
+/// What `--device auto` takes for a case.
+#[derive(Debug, Serialize)]
+struct Taken {
+    case: String,
+    layer: String,
+    batch: usize,
+    steps: usize,
+    takes: String,
+    reason: String,
+    /// What is expected of the two, in milliseconds, if a GPU was looked at.
+    cpu_ms: Option<f64>,
+    gpu_ms: Option<f64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -55,27 +74,52 @@ pub(crate) fn info(arguments: &InfoArguments) -> Result<()> {
 }
 
 fn gather() -> Info {
-    let (auto, auto_reason) = match hardware() {
-        Ok(gpu) => (Backend::Gpu(gpu).to_string(), "the best hardware adapter".to_owned()),
-        Err(error) => (Backend::Cpu.to_string(), error.to_string()),
-    };
+    let machine = Machine::this();
     let descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
     let available = pollster::block_on(Instance::new(descriptor).enumerate_adapters(Backends::all()));
     let adapters = Gpu::adapters().into_iter().enumerate().map(|(index, info)| {
         let abilities = available.iter().find(|adapter| adapter.get_info() == info).map(abilities);
-        adapter(index, info, abilities)
+        adapter(index, info, machine.adapters.get(index), abilities)
     });
     Info {
         version: env!("CARGO_PKG_VERSION"),
         adapters: adapters.collect(),
-        auto,
-        auto_reason,
-        cpu_threads: rayon::current_num_threads(),
+        cpu_threads: machine.threads,
+        auto: case::grid(CellName::Lstm).iter().map(|case| taken(&machine, case)).collect(),
     }
 }
 
-fn adapter(index: usize, info: AdapterInfo, abilities: Option<Abilities>) -> Adapter {
+fn taken(machine: &Machine, case: &Case) -> Taken {
+    let Case { short_name, config, batch, steps, .. } = case;
+    let Verdict { adapter, reason, .. } = machine.decide(config, *batch, *steps, &LayerOptions::default());
+    let gpu = adapter.and_then(|place| machine.adapters.get(place));
+    let expected = reason.expected();
+    Taken {
+        case: short_name.clone(),
+        layer: config.to_string(),
+        batch: *batch,
+        steps: *steps,
+        takes: gpu.map_or_else(|| Backend::Cpu.to_string(), |gpu| format!("gpu: {}", gpu.name)),
+        reason: one_line(&reason.to_string()),
+        cpu_ms: expected.map(|expected| 1e3 * expected.cpu.as_secs_f64()),
+        gpu_ms: expected.map(|expected| 1e3 * expected.gpu.as_secs_f64()),
+    }
+}
+
+fn adapter(
+    index: usize,
+    info: AdapterInfo,
+    seen: Option<&auto::Adapter>,
+    abilities: Option<Abilities>,
+) -> Adapter {
+    let refusal = match seen {
+        Some(adapter) if adapter.is_software() => Some("a software adapter".to_owned()),
+        Some(adapter) => adapter.check().err().map(|error| error.to_string()),
+        None => Some("it went away".to_owned()),
+    };
     Adapter {
+        auto: refusal.is_none(),
+        auto_reason: refusal,
         index,
         backend: info.backend.to_string(),
         device_type: device_type(&info).to_owned(),
@@ -125,16 +169,24 @@ fn text(info: &Info) -> String {
     for adapter in &info.adapters {
         describe(&mut text, adapter);
     }
-    let Info { auto, auto_reason, cpu_threads, .. } = info;
     // Writing to a string cannot fail.
-    let _ = write!(text, "\ncpu backend    {cpu_threads} threads\n--device auto  {auto}: {auto_reason}\n");
-    text
+    let _ = write!(text, "\ncpu backend\n  {} threads\n\n--device auto takes\n", info.cpu_threads);
+    let line = |taken: &Taken| {
+        let Taken { case, layer, batch, steps, takes, reason, .. } = taken;
+        [format!("  {case}"), format!("{layer}, N {batch}, T {steps}"), format!("{takes}, since {reason}")]
+    };
+    let lines: Vec<[String; 3]> = info.auto.iter().map(line).collect();
+    text + &columns(&lines, |_| false) + "Its estimates are coarse; `wgpu-rnn bench` measures.\n"
 }
 
 fn describe(text: &mut String, adapter: &Adapter) {
-    let Adapter { index, name, backend, device_type, software, driver, abilities } = adapter;
+    let Adapter { index, name, backend, device_type, software, driver, abilities, .. } = adapter;
     let kind = if *software { "software" } else { "hardware" };
     let _ = writeln!(text, "  {index}  {name}\n     {backend}, {device_type} ({kind}), driver {driver}");
+    let _ = match &adapter.auto_reason {
+        Some(reason) => writeln!(text, "     never taken by auto: {reason}"),
+        None => writeln!(text, "     considered by auto"),
+    };
     let Some(abilities) = abilities else { return };
     let yes = |has| if has { "yes" } else { "no" };
     let _ = writeln!(

@@ -2,10 +2,10 @@
 
 mod json;
 
-use wgpu_rnn::{AdapterChoice, Capabilities, Config, Error, Gpu, LayerOptions, PlanReport};
+use wgpu_rnn::{AdapterChoice, Capabilities, Config, Error, Gpu, LayerOptions, PlanReport, Strategy};
 
 use crate::args::PlanArguments;
-use crate::device::DeviceChoice;
+use crate::device::{self, DeviceChoice};
 use crate::failure::{Failure, Result};
 use crate::files::read_weights;
 use crate::report;
@@ -26,8 +26,8 @@ const BASELINE: &str = "WebGPU's baseline limits";
 pub(crate) fn plan(arguments: &PlanArguments) -> Result<()> {
     let config = config(arguments)?;
     arguments.size.check()?;
-    let (device, capabilities) = device(&arguments.device)?;
     let BatchArguments { batch, steps } = arguments.size;
+    let (device, capabilities) = device(arguments, &device::Work { name: "", config, batch, steps })?;
     let work = Work { config, batch, steps, device, capabilities };
     let plans = plans(&work, arguments)?;
     report::print(&match arguments.json {
@@ -50,24 +50,39 @@ fn config(arguments: &PlanArguments) -> Result<Config> {
 }
 
 /// What the plan is for, in words and as limits.
-fn device(text: &str) -> Result<(String, Capabilities)> {
+fn device(arguments: &PlanArguments, work: &device::Work<'_>) -> Result<(String, Capabilities)> {
     let baseline = || (BASELINE.to_owned(), Capabilities::default());
-    if text == "baseline" {
+    if arguments.device == "baseline" {
         return Ok(baseline());
     }
-    let Ok(choice) = text.parse::<DeviceChoice>();
-    let DeviceChoice::Adapter(choice) = choice else {
-        return Err(Failure::new(format_args!(
-            "device must be gpu, an adapter's index or name, or baseline: {choice} has no plan"
-        )));
+    let Ok(choice) = arguments.device.parse::<DeviceChoice>();
+    let adapter = match &choice {
+        DeviceChoice::Auto => {
+            device::auto(work, &options(arguments, arguments.strategy.one()), "");
+            &AdapterChoice::Hardware
+        }
+        DeviceChoice::Adapter(adapter) => adapter,
+        DeviceChoice::Cpu | DeviceChoice::Reference => {
+            return Err(Failure::new(format_args!(
+                "device must be gpu, auto, an adapter's index or name, or baseline: {choice} has no plan"
+            )));
+        }
     };
-    match Gpu::new(&choice) {
+    match Gpu::new(adapter) {
         Ok(gpu) => Ok((gpu.to_string(), *gpu.capabilities())),
-        Err(error) if choice == AdapterChoice::Best => {
-            report::note(&format!("gpu: takes {BASELINE}, since {error}"));
+        Err(error) if matches!(adapter, AdapterChoice::Best | AdapterChoice::Hardware) => {
+            report::note(&format!("{choice}: plans for {BASELINE}, since {error}"));
             Ok(baseline())
         }
         Err(error) => Err(Failure::new(error)),
+    }
+}
+
+fn options(arguments: &PlanArguments, strategy: Strategy) -> LayerOptions {
+    let options = LayerOptions::default().strategy(strategy).precision(arguments.precision);
+    match arguments.budget {
+        Some(bytes) => options.budget(bytes),
+        None => options,
     }
 }
 
@@ -76,10 +91,7 @@ fn plans(work: &Work, arguments: &PlanArguments) -> Result<Vec<PlanReport>> {
     let strategies = &arguments.strategy.0;
     let mut plans = Vec::new();
     for &strategy in strategies {
-        let mut options = LayerOptions::default().strategy(strategy).precision(arguments.precision);
-        if let Some(bytes) = arguments.budget {
-            options = options.budget(bytes);
-        }
+        let options = options(arguments, strategy);
         match PlanReport::new(&work.config, work.batch, work.steps, &work.capabilities, &options) {
             Ok(plan) => plans.push(plan),
             Err(error @ Error::TooLarge { .. }) if strategies.len() > 1 => {

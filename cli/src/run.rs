@@ -7,7 +7,7 @@ use wgpu_rnn::ndarray::{ArrayViewD, IxDyn};
 use wgpu_rnn::{Config, Error, Layer, LayerOptions, Output, Precision, Tuning};
 
 use crate::args::RunArguments;
-use crate::device;
+use crate::device::{self, Work};
 use crate::failure::{Failure, Result};
 use crate::files::{File, Format, read_weights};
 use crate::given::{Given, to_lengths};
@@ -22,14 +22,16 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<()> {
     let given = given(arguments)?;
     given.check(weights.config()).map_err(|error| blame(arguments, &error))?;
     outputs.open()?;
-    let backend = arguments.device.open().map_err(Failure::new)?;
+    let [batch, steps] = given.size();
+    let work = Work { name: "", config: *weights.config(), batch, steps };
+    let backend = arguments.device.open(&work, &options).map_err(Failure::new)?;
     let spinner = report::spinner(format!("{} on {backend}", weights.config()));
     let layer = Layer::with_options(&weights, backend, &options).map_err(Failure::new)?;
     let result = given.forward(&layer).map_err(Failure::new)?;
     spinner.finish_and_clear();
 
     outputs.commit(|format, names| encode(format, names, &result))?;
-    report::note(&format!("ran {}", description(&layer, &options, given.input.shape())));
+    report::note(&format!("ran {}", description(&layer, &options, given.size())));
     Ok(())
 }
 
@@ -106,14 +108,9 @@ fn blame(arguments: &RunArguments, error: &Error) -> Failure {
 }
 
 /// `LSTM(80, 256) on gpu: NAME (vulkan), strategy scan (auto)`: the strategy that ran and, where that was open, who chose it.
-fn description(layer: &Layer, options: &LayerOptions, input: &[usize]) -> String {
+fn description(layer: &Layer, options: &LayerOptions, [rows, steps]: [usize; 2]) -> String {
     let weights = if options.precision == Precision::F16 { ", weights f16" } else { "" };
     let ran = format!("{} on {}{weights}", layer.config(), layer.backend());
-    let (rows, steps) = match *input {
-        [steps, _] => (1, steps),
-        [rows, steps, _] => (rows, steps),
-        _ => (0, 0),
-    };
     match device::strategy(layer, options, rows, steps) {
         Some(strategy) => format!("{ran}, strategy {strategy}"),
         None => ran,

@@ -2,6 +2,8 @@
 //! out, and `WGPU_RNN_TEST_ADAPTER=NAME` says which.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
+#[path = "cli/auto.rs"]
+mod auto;
 #[path = "cli/bench.rs"]
 mod bench;
 #[path = "cli/check.rs"]

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::str::FromStr;
 
 use clap::Parser;
-use wgpu_rnn::{AdapterChoice, Backend, Gpu};
+use wgpu_rnn::{AdapterChoice, Backend, Config, Gpu};
 
 use g2p::G2p;
 
@@ -21,7 +21,7 @@ struct Arguments {
     /// A file with more words, one a line; - for standard input.
     #[arg(long)]
     file: Option<PathBuf>,
-    /// What to run on: auto (a hardware GPU, else the CPU), gpu, cpu or reference.
+    /// What to run on: auto (a GPU where it should pay, else the CPU), gpu, cpu or reference.
     #[arg(long, default_value = "auto")]
     device: Device,
 }
@@ -49,14 +49,15 @@ impl FromStr for Device {
 }
 
 impl Device {
-    /// The backend, and why it was taken.
-    fn backend(self) -> Result<(Backend, String), wgpu_rnn::Error> {
+    /// The backend for so many words, and why it was taken.
+    fn backend(self, words: usize) -> Result<(Backend, String), wgpu_rnn::Error> {
         let asked = || "as asked".to_owned();
         match self {
-            Device::Auto => Ok(match Gpu::new(&AdapterChoice::Hardware) {
-                Ok(gpu) => (Backend::Gpu(gpu), "a hardware GPU is there".into()),
-                Err(error) => (Backend::Cpu, error.to_string()),
-            }),
+            Device::Auto => {
+                // The decoder is what runs most: a step of all words for each phoneme.
+                let choice = Backend::auto(&Config::gru(256, 256), words, 1);
+                Ok((choice.backend, choice.reason.to_string()))
+            }
             Device::Gpu => {
                 let gpu = Gpu::new(&AdapterChoice::Best)?;
                 let why = if gpu.is_software() { "as asked; a software adapter".into() } else { asked() };
@@ -96,7 +97,7 @@ fn run(arguments: Arguments) -> Result<(), String> {
     if words.is_empty() {
         return Err("no words; give some as arguments, or a file of them with --file FILE".into());
     }
-    let (backend, why) = arguments.device.backend().map_err(|error| error.to_string())?;
+    let (backend, why) = arguments.device.backend(words.len()).map_err(|error| error.to_string())?;
     eprintln!("pronounce: running on {backend} ({why})");
     let g2p = G2p::new(backend).map_err(|error| error.to_string())?;
     let spoken = g2p.pronounce(&words).map_err(|error| error.to_string())?;

@@ -53,15 +53,23 @@ impl Capabilities {
 
     /// What a device of that adapter has.
     pub(super) fn of_device(device: &wgpu::Device) -> Self {
-        let (info, limits) = (device.adapter_info(), device.limits());
+        Capabilities::with(&device.adapter_info(), &device.limits(), device.features())
+    }
+
+    /// What a device would have that is opened with all that the adapter has.
+    pub(crate) fn of_adapter(adapter: &wgpu::Adapter) -> Self {
+        Capabilities::with(&adapter.get_info(), &adapter.limits(), adapter.features())
+    }
+
+    fn with(info: &wgpu::AdapterInfo, limits: &wgpu::Limits, features: wgpu::Features) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let of_one_size = info.subgroup_min_size == info.subgroup_max_size;
-        let subgroups = device.features().contains(wgpu::Features::SUBGROUP) && of_one_size;
+        let subgroups = features.contains(wgpu::Features::SUBGROUP) && of_one_size;
         Capabilities {
             subgroup_size: if subgroups { info.subgroup_max_size } else { 0 },
             software: info.device_type == wgpu::DeviceType::Cpu,
             cores: u32::try_from(cores).unwrap_or(1),
-            ..Capabilities::of(&limits)
+            ..Capabilities::of(limits)
         }
     }
 
@@ -74,7 +82,7 @@ impl Capabilities {
     }
 
     /// Whether the kernels can run at all; some GL adapters have no compute shaders or too few storage buffers.
-    pub(super) fn check(&self) -> Result<(), Error> {
+    pub(crate) fn check(&self) -> Result<(), Error> {
         let needs = [
             (
                 "storage buffers per shader stage",

@@ -92,7 +92,11 @@ impl Gpu {
     ///
     /// As [`Gpu::new`].
     pub async fn request_with_limits(choice: &AdapterChoice, limits: &LimitsChoice) -> Result<Self, Error> {
-        let adapter = choose(available().await, choice)?;
+        Gpu::open(&choose(available().await, choice)?, limits).await
+    }
+
+    /// Opens an adapter.
+    pub(crate) async fn open(adapter: &Adapter, limits: &LimitsChoice) -> Result<Self, Error> {
         let info = adapter.get_info();
         let required_limits = match limits {
             LimitsChoice::Adapter => adapter.limits(),
@@ -246,7 +250,7 @@ impl fmt::Debug for Gpu {
 }
 
 /// All adapters, best first.
-async fn available() -> Vec<Adapter> {
+pub(crate) async fn available() -> Vec<Adapter> {
     let descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
     let mut adapters = Instance::new(descriptor).enumerate_adapters(Backends::all()).await;
     adapters.sort_by_key(|adapter| preference(&adapter.get_info()));
@@ -274,21 +278,31 @@ fn choose(adapters: Vec<Adapter>, choice: &AdapterChoice) -> Result<Adapter, Err
         AdapterChoice::Name(name) => info.name.to_lowercase().contains(&name.to_lowercase()),
     };
     let place = infos.iter().enumerate().position(fits);
-    place.and_then(|place| adapters.into_iter().nth(place)).ok_or_else(|| Error::NoAdapter {
-        wanted: match choice {
+    place.and_then(|place| adapters.into_iter().nth(place)).ok_or_else(|| {
+        let wanted = match choice {
             AdapterChoice::Hardware => "a hardware adapter".into(),
             AdapterChoice::Best => "any adapter".into(),
             AdapterChoice::Index(index) => format!("adapter {index}"),
             AdapterChoice::Name(name) => format!("an adapter whose name contains {name:?}"),
-        },
-        found: match &infos[..] {
-            [] => "none (is a Vulkan, Metal, DX12 or GL driver installed?)".into(),
-            infos => {
-                let all = infos.iter().enumerate();
-                let all: Vec<_> =
-                    all.map(|(index, info)| format!("{index}: {} ({})", info.name, info.backend)).collect();
-                all.join(", ")
-            }
-        },
+        };
+        let names: Vec<String> = infos.iter().map(named).collect();
+        no_adapter(wanted, &names)
     })
+}
+
+/// The adapter's name and backend: `llvmpipe (LLVM 15.0.6, 256 bits) (vulkan)`.
+pub(crate) fn named(info: &AdapterInfo) -> String {
+    format!("{} ({})", info.name, info.backend)
+}
+
+/// None of the adapters that are there, in the order of their indices, is what was wanted.
+pub(crate) fn no_adapter(wanted: String, names: &[String]) -> Error {
+    let found = match names {
+        [] => "none (is a Vulkan, Metal, DX12 or GL driver installed?)".into(),
+        names => {
+            let all = names.iter().enumerate().map(|(index, name)| format!("{index}: {name}"));
+            all.collect::<Vec<_>>().join(", ")
+        }
+    };
+    Error::NoAdapter { wanted, found }
 }

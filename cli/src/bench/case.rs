@@ -9,14 +9,14 @@ use crate::shape::{BatchArguments, CellName};
 
 /// A forward pass.
 #[derive(Debug)]
-pub(super) struct Case {
+pub(crate) struct Case {
     /// In rows and messages.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// Without the cell, in a plot of that cell.
-    pub(super) short_name: String,
-    pub(super) config: Config,
-    pub(super) batch: usize,
-    pub(super) steps: usize,
+    pub(crate) short_name: String,
+    pub(crate) config: Config,
+    pub(crate) batch: usize,
+    pub(crate) steps: usize,
 }
 
 /// The grid: name, N, T, I, H, L, D.
@@ -38,7 +38,12 @@ pub(super) fn cases(arguments: &BenchArguments) -> Result<Vec<Case>> {
         (true, Some(cell)) => vec![cell],
         (true, None) => vec![CellName::Rnn, CellName::Lstm, CellName::Gru],
     };
-    Ok(cells.into_iter().flat_map(|cell| GRID.map(|(name, sizes)| of_grid(cell, name, sizes))).collect())
+    Ok(cells.into_iter().flat_map(grid).collect())
+}
+
+/// The grid's sizes with that kind of cell.
+pub(crate) fn grid(cell: CellName) -> [Case; 8] {
+    GRID.map(|(name, sizes)| of_grid(cell, name, sizes))
 }
 
 fn one(arguments: &BenchArguments) -> Result<Case> {

@@ -1,8 +1,10 @@
 //! What is compared: devices, a GPU with each strategy.
 
-use wgpu_rnn::{Backend, Strategy};
+use wgpu_rnn::{Backend, LayerOptions, Strategy};
 
-use crate::device::DeviceChoice;
+use super::case::Case;
+use crate::args::BenchArguments;
+use crate::device::{DeviceChoice, Work};
 use crate::failure::{Failure, Result};
 use crate::report;
 
@@ -35,10 +37,13 @@ impl Subject {
 }
 
 /// Those that were asked for; the CPU backend and every adapter that can be opened if none was.
-pub(super) fn subjects(choices: &[DeviceChoice], strategies: &[Strategy]) -> Result<Vec<Subject>> {
-    let backends = match choices {
-        [] => all(),
-        choices => opened(choices)?,
+pub(super) fn subjects(arguments: &BenchArguments, cases: &[Case]) -> Result<Vec<Subject>> {
+    let options = LayerOptions::default().precision(arguments.precision);
+    let options = options.strategy(arguments.strategy.one());
+    let works: Vec<Work<'_>> = cases.iter().map(work).collect();
+    let backends = match &arguments.device[..] {
+        [] => all(&works, &options),
+        choices => opened(choices, &works, &options)?,
     };
     let mut names: Vec<String> = Vec::new();
     let mut subjects = Vec::new();
@@ -47,7 +52,7 @@ pub(super) fn subjects(choices: &[DeviceChoice], strategies: &[Strategy]) -> Res
         names.push(backend.to_string());
         let device = if alike == 0 { backend.to_string() } else { format!("{backend} #{}", alike + 1) };
         let strategies = match backend {
-            Backend::Gpu(_) => strategies.iter().copied().map(Some).collect(),
+            Backend::Gpu(_) => arguments.strategy.0.iter().copied().map(Some).collect(),
             _ => vec![None],
         };
         for strategy in strategies {
@@ -57,18 +62,33 @@ pub(super) fn subjects(choices: &[DeviceChoice], strategies: &[Strategy]) -> Res
     Ok(subjects)
 }
 
-fn opened(choices: &[DeviceChoice]) -> Result<Vec<Backend>> {
-    let once = choices.iter().enumerate().filter(|(place, choice)| !choices[..*place].contains(choice));
-    once.map(|(_, choice)| choice.open().map_err(Failure::new)).collect()
+fn work(case: &Case) -> Work<'_> {
+    Work { name: &case.name, config: case.config, batch: case.batch, steps: case.steps }
 }
 
-fn all() -> Vec<Backend> {
+/// Each choice once; what `auto` takes last, and only if it is not there yet.
+fn opened(choices: &[DeviceChoice], works: &[Work<'_>], options: &LayerOptions) -> Result<Vec<Backend>> {
+    let once = choices.iter().enumerate().filter(|(place, choice)| !choices[..*place].contains(choice));
+    let mut once: Vec<&DeviceChoice> = once.map(|(_, choice)| choice).collect();
+    once.sort_by_key(|choice| **choice == DeviceChoice::Auto);
+    let mut backends: Vec<Backend> = Vec::new();
+    for choice in once {
+        let mut opened = choice.open_for(works, options).map_err(Failure::new)?;
+        if *choice == DeviceChoice::Auto {
+            opened.retain(|backend| !backends.iter().any(|known| known.to_string() == backend.to_string()));
+        }
+        backends.extend(opened);
+    }
+    Ok(backends)
+}
+
+fn all(works: &[Work<'_>], options: &LayerOptions) -> Vec<Backend> {
     let choices = DeviceChoice::all().into_iter().filter(|choice| *choice != DeviceChoice::Reference);
-    let backends = choices.filter_map(|choice| match choice.open() {
-        Ok(backend) => Some(backend),
+    let backends = choices.flat_map(|choice| match choice.open_for(works, options) {
+        Ok(backends) => backends,
         Err(error) => {
             report::note(&format!("left out {choice}: {error}"));
-            None
+            Vec::new()
         }
     });
     backends.collect()

@@ -1,0 +1,123 @@
+//! What the rule expects of the CPU backend and of a GPU, in microseconds.
+//!
+//! The CPU's constants were measured on one thread of an AMD EPYC (Zen 3, 32 MiB of L3): over 96 layers and batches of all
+//! cells, N from 1 to 128 and H from 8 to 1024, what they give is 0.76 to 1.36 times what was measured. To measure again:
+//! `cargo test --release --lib auto::tests::cpu -- --ignored --nocapture`. Of the GPU nothing was measured on hardware.
+
+use wgpu::DeviceType;
+
+use super::Adapter;
+use crate::{Config, Error, LayerOptions, PlanReport};
+
+/// How many times as fast as the CPU a GPU has to be expected. The estimates are no better than that, and between
+/// equals the CPU has no kernels to compile, no device that can be lost and PyTorch's handling of NaN.
+pub(super) const MARGIN: f64 = 2.0;
+
+/// From a submission to its answer on the host's side, whatever is computed. Assumed; lavapipe takes 79 to 135.
+pub(super) const SUBMISSION_US: f64 = 200.0;
+
+/// Recording a dispatch: 1.1 to 1.4 were measured (`src/gpu/tests/recording.rs`).
+const RECORDING_US: f64 = 1.4;
+
+/// Multiply-adds of a thread, measured: 14 000 to 19 000 where H is 128 or more.
+const MULTIPLY_ADDS_PER_US: f64 = 17_000.0;
+/// What a gate of a unit takes for a row and a step beside its products, measured: mostly its activation.
+const GATE_US: f64 = 2.5e-3;
+/// What a row takes for a step beside its gates, measured.
+const ROW_US: f64 = 0.06;
+/// What a layer takes beside its steps, measured.
+const LAYER_US: f64 = 3.0;
+/// Recurrent weights of more bytes than this come from memory at every step, so many bytes a microsecond; measured.
+const CACHE_BYTES: f64 = 8e6;
+const MEMORY_BYTES_PER_US: f64 = 35e3;
+/// Multiply-adds of a layer below which one thread does it all (`INLINE` of the CPU backend).
+const INLINE: f64 = 200_000.0;
+/// Of n threads as many work as if all n^this did. Two were measured to lose nothing; of more it is assumed.
+const SCALING: f64 = 0.85;
+
+/// A forward pass.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Work<'a> {
+    pub(super) config: &'a Config,
+    /// N.
+    pub(super) batch: usize,
+    /// T.
+    pub(super) steps: usize,
+    pub(super) options: &'a LayerOptions,
+}
+
+/// What kinds of GPU differ in.
+struct Kind {
+    /// Times what the planner expects, whose figures are those of a middling GPU.
+    slower: f64,
+    /// Bytes that go to the GPU or come back, with the copy on the host.
+    bytes_per_us: f64,
+}
+
+/// Assumed: half of what PCIe 3.0 x16 has.
+const DISCRETE: Kind = Kind { slower: 1.0, bytes_per_us: 6e3 };
+/// Assumed: it shares its memory with the CPU, so that bytes are copied there, and has half of the arithmetic. What does
+/// not say what it is is taken for this.
+const INTEGRATED: Kind = Kind { slower: 2.0, bytes_per_us: 1e4 };
+
+impl Kind {
+    fn of(device_type: DeviceType) -> Kind {
+        if device_type == DeviceType::DiscreteGpu { DISCRETE } else { INTEGRATED }
+    }
+}
+
+impl Work<'_> {
+    fn rows(&self) -> f64 {
+        self.batch as f64
+    }
+
+    fn row_steps(&self) -> f64 {
+        self.batch as f64 * self.steps as f64
+    }
+}
+
+/// What the CPU backend is expected to take with so many threads.
+pub(super) fn cpu_us(work: &Work<'_>, threads: usize) -> f64 {
+    (0..work.config.num_layers).map(|layer| layer_us(work, threads, layer)).sum()
+}
+
+fn layer_us(work: &Work<'_>, threads: usize, layer: usize) -> f64 {
+    let config = work.config;
+    let (directions, hidden) = (config.directions() as f64, config.hidden_size as f64);
+    let gates = config.cell.gates() as f64 * hidden;
+    let h_out = config.hidden_output_size() as f64;
+    let recurrent = gates * h_out + config.proj_size as f64 * hidden;
+    let one = gates * config.layer_input_size(layer) as f64 + recurrent;
+    let each = one / MULTIPLY_ADDS_PER_US + gates * GATE_US + ROW_US;
+    // A task is some rows in one direction.
+    let tasks = if work.row_steps() * one < INLINE { 1.0 } else { work.rows() * directions };
+    let speedup = tasks.min(threads as f64).max(1.0).powf(SCALING);
+    let bytes = 4.0 * recurrent;
+    let streamed = if bytes > CACHE_BYTES { bytes / MEMORY_BYTES_PER_US } else { 0.0 };
+    let of_memory = work.steps as f64 * streamed * directions / directions.min(speedup);
+    work.row_steps() * directions * each / speedup + of_memory + LAYER_US
+}
+
+/// What a GPU is expected to take, from the host's input to the host's output.
+///
+/// # Errors
+///
+/// Those of [`PlanReport::new`]: the layer does not fit.
+pub(super) fn gpu_us(work: &Work<'_>, adapter: &Adapter) -> Result<f64, Error> {
+    let plan = PlanReport::new(work.config, work.batch, work.steps, &adapter.capabilities, work.options)?;
+    let kind = Kind::of(adapter.device_type);
+    let pieces = work.batch.div_ceil(plan.rows.max(1)) as f64;
+    let recording = plan.dispatch_count() as f64 * RECORDING_US;
+    let computing = plan.expected_us * kind.slower;
+    Ok(SUBMISSION_US + pieces * (recording + computing) + transfer_bytes(work) / kind.bytes_per_us)
+}
+
+/// Input and initial state there, output and final state back.
+fn transfer_bytes(work: &Work<'_>) -> f64 {
+    let config = work.config;
+    let cell = if config.cell.has_cell_state() { config.hidden_size } else { 0 };
+    let state =
+        config.num_layers as f64 * config.directions() as f64 * (config.hidden_output_size() + cell) as f64;
+    let of_a_step = (config.input_size + config.output_size()) as f64;
+    4.0 * (work.row_steps() * of_a_step + 2.0 * work.rows() * state)
+}
