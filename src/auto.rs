@@ -219,7 +219,11 @@ pub(crate) async fn choose(config: &Config, batch: usize, steps: usize, options:
         return Choice { backend: Backend::Cpu, reason };
     }
     let adapters = gpu::available().await;
-    let verdict = Machine::with(&adapters).decide(config, batch, steps, options);
+    open(&adapters, Machine::with(&adapters).decide(config, batch, steps, options)).await
+}
+
+/// Opens what was taken of those adapters; the CPU backend, if that fails.
+async fn open(adapters: &[wgpu::Adapter], verdict: Verdict) -> Choice {
     let Some(adapter) = verdict.adapter.and_then(|place| adapters.get(place)) else {
         return Choice { backend: Backend::Cpu, reason: verdict.reason };
     };

@@ -25,4 +25,4 @@ pub use plan::{DispatchReport, PlanReport, Strategy};
 pub use tune::Tuning;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -190,6 +190,24 @@ fn nothing_breaks_on_sizes_that_are_none() {
     }
 }
 
+/// On the adapter that is tested, as if it were worth it.
+#[test]
+fn what_is_taken_is_opened() {
+    let Some(tested) = gpu::tests::gpu() else { return };
+    let adapters = pollster::block_on(gpu::available());
+    let place = adapters.iter().position(|adapter| adapter.get_info() == *tested.info()).unwrap();
+    // What is known beforehand is what the device has.
+    assert_eq!(Machine::this().adapters[place], Adapter::from(&tested));
+    let expected = Expected::new(2.0, 1.0);
+    let reason = || Reason::GpuFaster { adapter: String::new(), expected };
+    let opened = |adapter| pollster::block_on(open(&adapters, Verdict { adapter, reason: reason() }));
+    let choice = opened(Some(place));
+    assert!(matches!(&choice.backend, Backend::Gpu(gpu) if gpu.info() == tested.info()), "{choice}");
+    assert!(matches!(choice.reason, Reason::GpuFaster { .. }));
+    assert!(matches!(opened(None).backend, Backend::Cpu));
+    assert!(matches!(opened(Some(adapters.len())).backend, Backend::Cpu));
+}
+
 #[test]
 fn reasons_are_told() {
     let expected = |cpu, gpu| Expected { cpu: Duration::from_micros(cpu), gpu: Duration::from_micros(gpu) };

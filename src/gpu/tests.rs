@@ -121,7 +121,7 @@ const MUTATIONS: &[Mutation] = &[
 ];
 
 /// The adapter that the environment asks for; none if it opts out.
-pub(super) fn gpu() -> Option<Gpu> {
+pub(crate) fn gpu() -> Option<Gpu> {
     if env::var("WGPU_RNN_TEST_NO_GPU").is_ok_and(|value| value == "1") {
         return None;
     }
