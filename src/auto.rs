@@ -8,8 +8,7 @@
 //!    are no better than that; and the CPU compiles nothing, uploads nothing and treats NaN as PyTorch does.
 //!
 //! What is expected is one forward pass from the host's input to the host's output, of a layer that is called again and
-//! again: opening the device, compiling kernels and uploading weights, which take from a tenth of a second to several
-//! seconds, do not count.
+//! again: opening the device, compiling kernels and uploading weights, which may take seconds, do not count.
 //!
 //! | expected | of | from |
 //! |---|---|---|
