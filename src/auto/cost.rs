@@ -1,7 +1,8 @@
 //! What the rule expects of the CPU backend and of a GPU, in microseconds.
 //!
 //! The CPU's constants were measured on one thread of an AMD EPYC (Zen 3, 32 MiB of L3): over 96 layers and batches of all
-//! cells, N from 1 to 128 and H from 8 to 1024, what they give is 0.76 to 1.36 times what was measured. To measure again:
+//! cells, N from 1 to 128 and H from 8 to 1024, what they give is 0.76 to 1.36 times what was measured (CPU time, the
+//! least of at least three passes, since others used the machine, too). To measure again, on a quiet one:
 //! `cargo test --release --lib auto::tests::cpu -- --ignored --nocapture`. Of the GPU nothing was measured on hardware.
 
 use wgpu::DeviceType;
