@@ -5,6 +5,7 @@ mod expected;
 mod files;
 mod json;
 mod machine;
+mod parts;
 mod plot;
 mod race;
 mod subject;
@@ -20,6 +21,7 @@ use crate::failure::{Failure, Result};
 use crate::report;
 use case::Case;
 use expected::Expected;
+use parts::{Missing, Parts};
 use race::{Runner, Times};
 use subject::Subject;
 
@@ -31,6 +33,7 @@ struct Row<'a> {
     /// The strategy that ran and who chose it, on a GPU.
     ran: Option<String>,
     times: Times,
+    parts: std::result::Result<Parts, Missing>,
     /// The CPU backend's median in seconds, if it ran.
     cpu: Option<f64>,
     /// How many rows and steps were held against the reference.
@@ -131,22 +134,23 @@ impl<'a> Results<'a> {
             })
             .collect();
         race::race(&mut runners, arguments.seconds);
-        bar.inc(subjects.len() as u64);
-
         let results: Vec<std::result::Result<Times, Error>> =
             runners.into_iter().map(Runner::finish).collect();
         let cpu = ready.iter().zip(&results).find(|(ready, _)| ready.subject.is_cpu());
         let cpu = cpu.and_then(|(_, times)| Some(times.as_ref().ok()?.median()));
         for (ready, times) in ready.into_iter().zip(results) {
-            let Ready { subject, ran, tolerance_used, .. } = ready;
-            match times {
-                Ok(times) => {
+            let Ready { subject, layer, ran, tolerance_used } = ready;
+            let timed =
+                times.and_then(|times| Ok((times, parts::measure(&layer, &input, arguments.seconds)?)));
+            match timed {
+                Ok((times, parts)) => {
                     let checked = expected.checked();
-                    self.rows.push(Row { case, subject, ran, times, cpu, checked, tolerance_used });
+                    self.rows.push(Row { case, subject, ran, times, parts, cpu, checked, tolerance_used });
                 }
                 Err(error) => self.faults.push(Fault { case, subject, error: error.to_string() }),
             }
         }
+        bar.inc(subjects.len() as u64);
         Ok(())
     }
 }

@@ -66,7 +66,7 @@ pub(super) fn race(runners: &mut [Runner<'_>], budget: Duration) {
 pub(super) struct Times(Vec<f64>);
 
 impl Times {
-    fn new(times: &[Duration]) -> Self {
+    pub(super) fn new(times: &[Duration]) -> Self {
         let mut seconds: Vec<f64> = times.iter().map(Duration::as_secs_f64).collect();
         seconds.sort_by(f64::total_cmp);
         Times(seconds)

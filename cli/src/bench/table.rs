@@ -1,12 +1,18 @@
 //! The rows for people.
 
+use std::time::Duration;
+
 use super::Row;
+use super::parts::{Missing, Parts};
 use crate::columns::columns;
 
 const HEADINGS: [&str; 10] =
     ["case", "device", "strategy", "median ms", "min ms", "spread", "runs", "GFLOP/s", "x cpu", "checked"];
 
-/// Aligned columns, and what the ratio is.
+const PARTS: [&str; 8] =
+    ["case", "device", "strategy", "call ms", "upload ms", "compute ms", "readback ms", "rest ms"];
+
+/// Aligned columns, and what the ratio is; the parts of a call in columns of their own.
 pub(super) fn table(rows: &[Row<'_>]) -> String {
     let mut lines = vec![HEADINGS.map(str::to_owned)];
     lines.extend(rows.iter().map(cells));
@@ -17,7 +23,46 @@ pub(super) fn table(rows: &[Row<'_>]) -> String {
     if rows.iter().any(|row| row.subject.is_software()) {
         text.push_str("software: an adapter whose driver runs on the CPU; it says nothing of a GPU\n");
     }
+    text + &parts(rows)
+}
+
+/// Where the time goes, and why that is not known.
+fn parts(rows: &[Row<'_>]) -> String {
+    let mut lines = vec![PARTS.map(str::to_owned)];
+    lines.extend(rows.iter().filter_map(|row| Some(cells_of_parts(row, row.parts.as_ref().ok()?))));
+    let mut text = String::new();
+    if lines.len() > 1 {
+        text = format!("\n{}", columns(&lines, |column| column >= 3));
+        text.push_str("call: its submissions go one after the other, so that its parts do not overlap\n");
+    }
+    if rows.iter().any(|row| row.parts.is_ok_and(|parts| !parts.timings.copies_timed)) {
+        text.push_str("upload, readback: of the host alone where a device cannot time copies\n");
+    }
+    let mut missing: Vec<(&str, Missing)> = rows
+        .iter()
+        .filter_map(|row| Some((row.subject.device.as_str(), row.parts.err()?)))
+        .filter(|(_, missing)| *missing != Missing::Host)
+        .collect();
+    missing.dedup();
+    for (device, missing) in missing {
+        text.push_str(&format!("{device}: no upload, compute and readback apart: {missing}\n"));
+    }
     text
+}
+
+fn cells_of_parts(row: &Row<'_>, parts: &Parts) -> [String; 8] {
+    let ms = |time: Duration| digits(1e3 * time.as_secs_f64());
+    let timings = parts.timings;
+    [
+        row.case.name.clone(),
+        row.subject.device.clone(),
+        row.ran.clone().unwrap_or_else(|| "-".into()),
+        ms(parts.call),
+        ms(timings.upload),
+        ms(timings.compute),
+        ms(timings.readback),
+        ms(parts.rest()),
+    ]
 }
 
 fn cells(row: &Row<'_>) -> [String; 10] {
@@ -56,4 +101,54 @@ pub(super) fn digits(value: f64) -> String {
         _ => 4,
     };
     format!("{value:.places$}")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use wgpu_rnn::{Backend, Config, Timings};
+
+    use super::*;
+    use crate::bench::case::Case;
+    use crate::bench::race::Times;
+    use crate::bench::subject::Subject;
+
+    fn notes(parts: [Result<Parts, Missing>; 2]) -> Vec<String> {
+        let (name, config) = (String::from("small"), Config::rnn(2, 3));
+        let case = Case { short_name: name.clone(), name, config, batch: 1, steps: 1 };
+        let subject = Subject { device: "gpu: it".into(), backend: Backend::Cpu, strategy: None };
+        let times = Times::new(&[Duration::from_millis(2)]);
+        let rows = parts.map(|parts| Row {
+            case: &case,
+            subject: &subject,
+            ran: None,
+            times: times.clone(),
+            parts,
+            cpu: None,
+            checked: [1, 1],
+            tolerance_used: 0.0,
+        });
+        super::parts(&rows)
+            .lines()
+            .filter(|line| line.contains(": ") && !line.starts_with("small"))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    #[test]
+    fn what_is_not_known_of_the_parts_is_told() {
+        let mut timings = Timings::default();
+        timings.copies_timed = true;
+        let parts = Ok(Parts { call: Duration::from_millis(2), timings });
+        let call = "call: its submissions go one after the other, so that its parts do not overlap";
+        let host = "upload, readback: of the host alone where a device cannot time copies";
+        let no_queries =
+            "gpu: it: no upload, compute and readback apart: the device has no timestamp queries";
+        let unsound = "gpu: it: no upload, compute and readback apart: the device's timestamps make no sense";
+        assert_eq!(notes([parts, Err(Missing::Host)]), [call]);
+        timings.copies_timed = false;
+        let without_copies = Ok(Parts { call: Duration::from_millis(2), timings });
+        assert_eq!(notes([without_copies, Err(Missing::Unsound)]), [call, host, unsound]);
+        assert_eq!(notes([Err(Missing::NoTimestamps); 2]), [no_queries]);
+    }
 }
