@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use wgpu_rnn::ndarray::Array3;
 use wgpu_rnn::{Backend, Error, Input, Layer, State, Timings};
 
+use super::race::LONG;
+
 /// Of the time for the whole calls.
 const SHARE: u32 = 4;
-/// Calls, however long they take.
-const LEAST: usize = 3;
 
 /// A call, whose submissions go one after the other, and its parts.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +32,7 @@ pub(super) enum Missing {
     Host,
     NoTimestamps,
     Unsound,
+    Long,
 }
 
 impl fmt::Display for Missing {
@@ -40,28 +41,32 @@ impl fmt::Display for Missing {
             Missing::Host => "nothing is uploaded or read back",
             Missing::NoTimestamps => "the device has no timestamp queries",
             Missing::Unsound => "the device's timestamps make no sense",
+            Missing::Long => "a call takes too long to be repeated",
         })
     }
 }
 
-/// The parts of the call that took the median time: as parts of one call they add up to less than that.
+/// The parts of the call that took the median time: as parts of one call they add up to less than that. An earlier call
+/// took `first`.
 pub(super) fn measure(
     layer: &Layer,
     input: &Array3<f32>,
+    first: Duration,
     budget: Duration,
 ) -> Result<Result<Parts, Missing>, Error> {
     match layer.backend() {
+        Backend::Gpu(gpu) if gpu.has_timestamps() && first >= LONG => return Ok(Err(Missing::Long)),
         Backend::Gpu(gpu) if gpu.has_timestamps() => {}
         Backend::Gpu(_) => return Ok(Err(Missing::NoTimestamps)),
         _ => return Ok(Err(Missing::Host)),
     }
-    let (mut calls, mut spent, mut parts) = (0, Duration::ZERO, Vec::new());
-    while calls < LEAST || spent < budget / SHARE {
+    let (mut spent, mut parts) = (Duration::ZERO, Vec::new());
+    // One call at least.
+    while spent.is_zero() || spent < budget / SHARE {
         let start = Instant::now();
         let (_, timings) = layer.forward_timed(&Input::new(input.view()), &State::zero())?;
         let call = start.elapsed();
         parts.extend(timings.map(|timings| Parts { call, timings }));
-        calls += 1;
         spent += call;
     }
     Ok(median(parts).ok_or(Missing::Unsound))

@@ -38,16 +38,25 @@ fn parts(rows: &[Row<'_>]) -> String {
     if rows.iter().any(|row| row.parts.is_ok_and(|parts| !parts.timings.copies_timed)) {
         text.push_str("upload, readback: of the host alone where a device cannot time copies\n");
     }
-    let mut missing: Vec<(&str, Missing)> = rows
-        .iter()
-        .filter_map(|row| Some((row.subject.device.as_str(), row.parts.err()?)))
-        .filter(|(_, missing)| *missing != Missing::Host)
-        .collect();
-    missing.dedup();
-    for (device, missing) in missing {
-        text.push_str(&format!("{device}: no upload, compute and readback apart: {missing}\n"));
+    let mut notes: Vec<String> = Vec::new();
+    for note in rows.iter().filter_map(why_not) {
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
     }
+    notes.iter().for_each(|note| text.push_str(note));
     text
+}
+
+/// Why a row of a GPU has no parts.
+fn why_not(row: &Row<'_>) -> Option<String> {
+    let (device, why) = (&row.subject.device, row.parts.err()?);
+    let of = match why {
+        Missing::Host => return None,
+        Missing::NoTimestamps => device.clone(),
+        Missing::Unsound | Missing::Long => format!("{} on {device}", row.case.name),
+    };
+    Some(format!("{of}: no upload, compute and readback apart: {why}\n"))
 }
 
 fn cells_of_parts(row: &Row<'_>, parts: &Parts) -> [String; 8] {
@@ -106,31 +115,17 @@ pub(super) fn digits(value: f64) -> String {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
-    use wgpu_rnn::{Backend, Config, Timings};
+    use wgpu_rnn::Timings;
 
     use super::*;
-    use crate::bench::case::Case;
-    use crate::bench::race::Times;
-    use crate::bench::subject::Subject;
+    use crate::bench::tests::{case, row, subject};
 
     fn notes(parts: [Result<Parts, Missing>; 2]) -> Vec<String> {
-        let (name, config) = (String::from("small"), Config::rnn(2, 3));
-        let case = Case { short_name: name.clone(), name, config, batch: 1, steps: 1 };
-        let subject = Subject { device: "gpu: it".into(), backend: Backend::Cpu, strategy: None };
-        let times = Times::new(&[Duration::from_millis(2)]);
-        let rows = parts.map(|parts| Row {
-            case: &case,
-            subject: &subject,
-            ran: None,
-            times: times.clone(),
-            parts,
-            cpu: None,
-            checked: [1, 1],
-            tolerance_used: 0.0,
-        });
+        let (case, subject) = (case(1), subject());
+        let rows = parts.map(|parts| row(&case, &subject, Duration::from_millis(2), parts));
         super::parts(&rows)
             .lines()
-            .filter(|line| line.contains(": ") && !line.starts_with("small"))
+            .filter(|line| line.contains(": ") && !line.starts_with("small  "))
             .map(str::to_owned)
             .collect()
     }
@@ -144,7 +139,8 @@ mod tests {
         let host = "upload, readback: of the host alone where a device cannot time copies";
         let no_queries =
             "gpu: it: no upload, compute and readback apart: the device has no timestamp queries";
-        let unsound = "gpu: it: no upload, compute and readback apart: the device's timestamps make no sense";
+        let unsound =
+            "small on gpu: it: no upload, compute and readback apart: the device's timestamps make no sense";
         assert_eq!(notes([parts, Err(Missing::Host)]), [call]);
         timings.copies_timed = false;
         let without_copies = Ok(Parts { call: Duration::from_millis(2), timings });
