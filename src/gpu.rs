@@ -11,6 +11,8 @@ mod layer;
 mod pack;
 mod plan;
 mod poll;
+mod timed;
+mod timestamps;
 mod transfer;
 mod tune;
 mod workspace;
@@ -22,6 +24,7 @@ pub use kernel::{KernelSource, kernels};
 pub(crate) use layer::GpuLayer;
 pub(crate) use plan::BUDGET;
 pub use plan::{DispatchReport, PlanReport, Strategy};
+pub use timed::Timings;
 pub use tune::Tuning;
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use ndarray::{Dimension, Ix3};
 use crate::auto::{self, Choice};
 use crate::batch::Batch;
 use crate::cpu::CpuLayer;
-use crate::gpu::{BUDGET, Gpu, GpuLayer, PlanReport, Strategy, Tuning};
+use crate::gpu::{BUDGET, Gpu, GpuLayer, PlanReport, Strategy, Timings, Tuning};
 use crate::{Config, Error, Input, Output, Precision, State, Weights, reference};
 
 /// What a layer runs on.
@@ -270,6 +270,39 @@ impl Layer {
             _ => self.run_elsewhere(&batch).await?,
         };
         batch.restore(output)
+    }
+
+    /// As [`Layer::forward`], and says where the time went, if that can be told: on a GPU that
+    /// [has timestamps](Gpu::has_timestamps) whose clock ran, and not for N = 0.
+    ///
+    /// What `forward` overlaps goes one after the other here, so that the parts can be told apart: a batch in pieces or a
+    /// pass in several submissions takes longer. The result has the same bits.
+    ///
+    /// # Errors
+    ///
+    /// As [`Layer::forward`].
+    ///
+    /// ```no_run
+    /// # use wgpu_rnn::{AdapterChoice, Backend, Config, Gpu, Input, Layer, State, Weights, ndarray::Array3};
+    /// let gpu = Gpu::new(&AdapterChoice::Best)?;
+    /// let layer = Layer::new(&Weights::seeded(Config::gru(80, 128), 0)?, Backend::Gpu(gpu))?;
+    /// let (output, timings) = layer.forward_timed(&Input::new(Array3::zeros((4, 50, 80)).view()), &State::zero())?;
+    /// if let Some(timings) = timings {
+    ///     println!("{:?} + {:?} + {:?}", timings.upload, timings.compute, timings.readback);
+    /// }
+    /// # Ok::<(), wgpu_rnn::Error>(())
+    /// ```
+    pub fn forward_timed<D: Dimension>(
+        &self,
+        input: &Input<'_, D>,
+        state: &State<'_, D>,
+    ) -> Result<(Output<D>, Option<Timings>), Error> {
+        let batch = Batch::new(&self.config, input, state)?;
+        let (output, timings) = match &*self.implementation {
+            Implementation::Gpu(layer) if batch.rows() > 0 => layer.run_timed(&batch)?,
+            other => (other.run(&self.config, &batch)?, None),
+        };
+        Ok((batch.restore(output)?, timings))
     }
 
     /// Runs a copy of the batch on the thread pool.

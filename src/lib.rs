@@ -85,7 +85,7 @@ pub use config::{Cell, Config, Nonlinearity};
 pub use error::Error;
 pub use gpu::{
     AdapterChoice, Capabilities, DispatchReport, Gpu, KernelSource, LimitsChoice, PlanReport, Strategy,
-    Tuning, kernels,
+    Timings, Tuning, kernels,
 };
 pub use layer::{Backend, Layer, LayerOptions};
 pub use weights::{

@@ -11,10 +11,13 @@ use crate::harness::{adapters, assert_within, bits, random};
 
 /// The same adapter, opened with other limits.
 fn reopened(gpu: &Gpu, limits: Limits) -> Gpu {
-    let place =
-        Gpu::adapters().iter().position(|info| info == gpu.info()).expect("the adapter is still there");
     let limits = LimitsChoice::Exactly(Box::new(limits));
-    pollster::block_on(Gpu::request_with_limits(&AdapterChoice::Index(place), &limits)).expect("a device")
+    pollster::block_on(Gpu::request_with_limits(&adapter(gpu), &limits)).expect("a device")
+}
+
+fn adapter(gpu: &Gpu) -> AdapterChoice {
+    let place = Gpu::adapters().iter().position(|info| info == gpu.info());
+    AdapterChoice::Index(place.expect("the adapter is still there"))
 }
 
 fn tiny() -> Limits {
@@ -97,11 +100,8 @@ fn what_does_not_fit_at_all_is_an_error() {
 fn a_device_without_enough_storage_buffers_is_refused() {
     for gpu in adapters() {
         let limits = Limits { max_storage_buffers_per_shader_stage: 4, ..tiny() };
-        let place =
-            Gpu::adapters().iter().position(|info| info == gpu.info()).expect("the adapter is still there");
         let limits = LimitsChoice::Exactly(Box::new(limits.or_worse_values_from(&gpu.device().limits())));
-        let error =
-            pollster::block_on(Gpu::request_with_limits(&AdapterChoice::Index(place), &limits)).unwrap_err();
+        let error = pollster::block_on(Gpu::request_with_limits(&adapter(gpu), &limits)).unwrap_err();
         assert_eq!(error.to_string(), "storage buffers per shader stage: expected at least 8, found 4");
     }
 }
@@ -123,7 +123,7 @@ fn the_callers_own_device_serves() {
 #[test]
 fn a_destroyed_device_is_an_error_and_not_a_panic() {
     for gpu in adapters() {
-        let gpu = reopened(gpu, gpu.device().limits());
+        let gpu = Gpu::new(&adapter(gpu)).unwrap();
         let weights = Weights::seeded(Config::lstm(3, 5), 0).unwrap();
         let layer = Layer::new(&weights, Backend::Gpu(gpu.clone())).unwrap();
         let x = random((2, 4, 3), 1.0, 0);
@@ -134,6 +134,8 @@ fn a_destroyed_device_is_an_error_and_not_a_panic() {
             let error = layer.forward(&input, &state).unwrap_err();
             assert!(matches!(error, Error::DeviceLost { .. }), "{error}");
             let error = pollster::block_on(layer.forward_async(&input, &state)).unwrap_err();
+            assert!(matches!(error, Error::DeviceLost { .. }), "{error}");
+            let error = layer.forward_timed(&input, &state).unwrap_err();
             assert!(matches!(error, Error::DeviceLost { .. }), "{error}");
         }
         let error = Layer::new(&weights, Backend::Gpu(gpu)).unwrap_err();

@@ -14,6 +14,7 @@
 //! | `activation` | are the shaders' tanh, sigmoid and ReLU accurate on each adapter? |
 //! | `tuning` | are plans that were measured as right as the planner's own? |
 //! | `overlap` | passes in several submissions, and batches of which two pieces are in flight |
+//! | `timed` | passes that say where their time went |
 //! | `limits` | devices with very little, devices of the caller's, devices that are lost |
 //!
 //! [`harness`] says which implementations there are and which environment variables choose among them.
@@ -41,5 +42,6 @@ mod precision;
 mod pronounce;
 mod property;
 mod seeds;
+mod timed;
 mod tuning;
 mod weights_errors;

@@ -144,7 +144,9 @@ pub(crate) struct InitArguments {
 /// is held against the reference in f64, element by element; where that would take too long, on some rows of the batch,
 /// spread over it, and of a long row that goes forward only on its first steps, without the final states: `checked`
 /// says on how much. A wrong result is an error and gets no row. Then the devices take turns, for --seconds each and at
-/// least three calls.
+/// least three calls or ten seconds; a first call that takes half a minute counts and is not repeated. A case
+/// is left out where a call would take more than a minute, or --seconds if that is more, at the best rate that the device
+/// had before.
 ///
 /// Columns: strategy (what a GPU ran), median, min and spread of a whole call, from the host's input to the host's
 /// output (spread: from the first to the third quartile, in parts of the median), runs, GFLOP/s (2 x multiply-adds /
@@ -152,12 +154,18 @@ pub(crate) struct InitArguments {
 /// D*H_out), and x cpu: how many times as fast as the CPU backend (its median / this one). A software adapter, which runs
 /// on the CPU, is marked as such by the end of its name.
 ///
+/// Where a GPU has timestamps, a second table has a call (the median of some that come after the others, whose
+/// submissions go one after the other) and its parts: upload (the host writes, the GPU copies), compute, readback (the
+/// GPU copies, the host reads), and the rest: recording, submitting, waiting. What the GPU does is timed by its clock.
+/// Calls of ten seconds and more are not repeated for that.
+///
 /// With --json: an object of machine (cpu, cpu_threads, architecture, os, version, wgpu, optimised), devices (device,
 /// software, adapter: null or name, backend, type, driver), precision, tuning, seconds, rows and errors. Rows have case,
 /// layer, cell, batch, steps, input_size, hidden_size, num_layers, directions, multiply_adds, device, software, strategy
 /// (asked for; null where a device has none), ran (with who chose it), runs, median_ms, minimum_ms, spread, gflops,
 /// times_as_fast_as_cpu (null if cpu was left out), checked_rows, checked_steps, tolerance_used (of the worst element; 1
-/// is all). Errors have case, device, strategy, error.
+/// is all), and either parts (call_ms, upload_ms, compute_ms, readback_ms, copies_timed: whether the GPU's copies are in
+/// them) or no_parts (why). Errors have case, device, strategy, error.
 ///
 /// Exit status 1 if a result was wrong or a device failed.
 #[derive(Debug, Args)]

@@ -5,14 +5,17 @@ mod expected;
 mod files;
 mod json;
 mod machine;
+mod parts;
 mod plot;
 mod race;
 mod subject;
 mod table;
 
+use std::time::{Duration, Instant};
+
 use indicatif::ProgressBar;
 use wgpu_rnn::ndarray::Array3;
-use wgpu_rnn::{Error, Input, Layer, LayerOptions, State, Weights};
+use wgpu_rnn::{Error, Input, Layer, LayerOptions, State, Tuning, Weights};
 
 use crate::args::BenchArguments;
 use crate::device;
@@ -20,6 +23,7 @@ use crate::failure::{Failure, Result};
 use crate::report;
 use case::Case;
 use expected::Expected;
+use parts::{Missing, Parts};
 use race::{Runner, Times};
 use subject::Subject;
 
@@ -31,6 +35,7 @@ struct Row<'a> {
     /// The strategy that ran and who chose it, on a GPU.
     ran: Option<String>,
     times: Times,
+    parts: std::result::Result<Parts, Missing>,
     /// The CPU backend's median in seconds, if it ran.
     cpu: Option<f64>,
     /// How many rows and steps were held against the reference.
@@ -49,6 +54,9 @@ impl Row<'_> {
         2e-9 * self.case.multiply_adds() / self.times.median()
     }
 }
+
+/// Seconds that a call may take; --seconds if that is more.
+const BEARABLE: f64 = 60.0;
 
 /// Why there is no row.
 #[derive(Debug)]
@@ -97,6 +105,8 @@ struct Ready<'a> {
     subject: &'a Subject,
     layer: Layer,
     ran: Option<String>,
+    /// What that took; zero if that says nothing of other calls.
+    first: Duration,
     tolerance_used: f64,
 }
 
@@ -113,42 +123,57 @@ impl<'a> Results<'a> {
         let input = case.input();
         let expected = Expected::new(&weights, arguments.precision, &input).map_err(Failure::new)?;
         let mut ready = Vec::new();
+        let bearable = arguments.seconds.as_secs_f64().max(BEARABLE);
         for subject in subjects {
+            if let Some(seconds) = self.expected_seconds(case, subject).filter(|seconds| *seconds > bearable)
+            {
+                left_out(bar, case, subject, &format_args!("a call would take more than {seconds:.0} s"));
+                continue;
+            }
             match prepare(case, subject, &weights, &input, &expected, arguments) {
                 Ok(layer) => ready.push(layer),
-                Err(Refusal::Fits(error)) => {
-                    bar.suspend(|| {
-                        report::note(&format!("left out {} on {}: {error}", case.name, subject.label()));
-                    });
-                }
+                Err(Refusal::Fits(error)) => left_out(bar, case, subject, &error),
                 Err(Refusal::Fault(error)) => self.faults.push(Fault { case, subject, error }),
             }
         }
         let mut runners: Vec<Runner<'_>> = ready
             .iter()
             .map(|ready| {
-                Runner::new(|| ready.layer.forward(&Input::new(input.view()), &State::zero()).map(drop))
+                let pass = || ready.layer.forward(&Input::new(input.view()), &State::zero()).map(drop);
+                Runner::new(ready.first, pass)
             })
             .collect();
         race::race(&mut runners, arguments.seconds);
-        bar.inc(subjects.len() as u64);
-
         let results: Vec<std::result::Result<Times, Error>> =
             runners.into_iter().map(Runner::finish).collect();
         let cpu = ready.iter().zip(&results).find(|(ready, _)| ready.subject.is_cpu());
         let cpu = cpu.and_then(|(_, times)| Some(times.as_ref().ok()?.median()));
         for (ready, times) in ready.into_iter().zip(results) {
-            let Ready { subject, ran, tolerance_used, .. } = ready;
-            match times {
-                Ok(times) => {
+            let Ready { subject, layer, ran, first, tolerance_used } = ready;
+            let timed = times
+                .and_then(|times| Ok((times, parts::measure(&layer, &input, first, arguments.seconds)?)));
+            match timed {
+                Ok((times, parts)) => {
                     let checked = expected.checked();
-                    self.rows.push(Row { case, subject, ran, times, cpu, checked, tolerance_used });
+                    self.rows.push(Row { case, subject, ran, times, parts, cpu, checked, tolerance_used });
                 }
                 Err(error) => self.faults.push(Fault { case, subject, error: error.to_string() }),
             }
         }
+        bar.inc(subjects.len() as u64);
         Ok(())
     }
+
+    /// What a call takes at least, at the best rate that the subject had in any case so far.
+    fn expected_seconds(&self, case: &Case, subject: &Subject) -> Option<f64> {
+        let of_subject = self.rows.iter().filter(|row| std::ptr::eq(row.subject, subject));
+        let rate = of_subject.map(|row| row.case.multiply_adds() / row.times.median()).max_by(f64::total_cmp);
+        rate.map(|rate| case.multiply_adds() / rate)
+    }
+}
+
+fn left_out(bar: &ProgressBar, case: &Case, subject: &Subject, why: &dyn std::fmt::Display) {
+    bar.suspend(|| report::note(&format!("left out {} on {}: {why}", case.name, subject.label())));
 }
 
 /// Why a subject does not take part in a case.
@@ -180,8 +205,53 @@ fn prepare<'a>(
     let options =
         LayerOptions::default().strategy(strategy).precision(arguments.precision).tuning(arguments.tuning);
     let layer = Layer::with_options(weights, subject.backend.clone(), &options)?;
+    let start = Instant::now();
     let found = layer.forward(&Input::new(input.view()), &State::zero())?;
+    // A call that measures plans is many calls.
+    let first = if arguments.tuning == Tuning::Measure { Duration::ZERO } else { start.elapsed() };
     let tolerance_used = expected.check(&found).map_err(Refusal::Fault)?;
     let ran = device::strategy(&layer, &options, case.batch, case.steps);
-    Ok(Ready { subject, layer, ran, tolerance_used })
+    Ok(Ready { subject, layer, ran, first, tolerance_used })
+}
+
+#[cfg(test)]
+mod tests {
+    use wgpu_rnn::{Backend, Config};
+
+    use super::*;
+
+    /// A row of a call that took so long.
+    pub(super) fn row<'a>(
+        case: &'a Case,
+        subject: &'a Subject,
+        time: Duration,
+        parts: std::result::Result<Parts, Missing>,
+    ) -> Row<'a> {
+        let times = Times::new(&[time]);
+        let (checked, tolerance_used) = ([1, 1], 0.0);
+        Row { case, subject, ran: None, times, parts, cpu: None, checked, tolerance_used }
+    }
+
+    pub(super) fn case(steps: usize) -> Case {
+        let (name, config) = (String::from("small"), Config::rnn(2, 3));
+        Case { short_name: name.clone(), name, config, batch: 1, steps }
+    }
+
+    pub(super) fn subject() -> Subject {
+        Subject { device: "gpu: it".into(), backend: Backend::Cpu, strategy: None }
+    }
+
+    #[test]
+    fn the_best_rate_says_how_long_a_case_takes() {
+        let (cases, subjects) = ([10, 40, 1000].map(case), [subject(), subject(), subject()]);
+        let timed = |case: usize, subject: usize, seconds| {
+            row(&cases[case], &subjects[subject], Duration::from_secs(seconds), Err(Missing::Host))
+        };
+        // 5 steps a second, then 10; and another's 40.
+        let rows = vec![timed(0, 0, 2), timed(1, 0, 4), timed(1, 1, 1)];
+        let results = Results { rows, faults: Vec::new() };
+        let expected = [&subjects[0], &subjects[1], &subjects[2]]
+            .map(|subject| results.expected_seconds(&cases[2], subject));
+        assert_eq!(expected, [Some(100.0), Some(25.0), None]);
+    }
 }

@@ -1,4 +1,4 @@
-//! Runs the binary as a user would. Only what `tuning` asks of a GPU needs an adapter; `WGPU_RNN_TEST_NO_GPU=1` leaves it
+//! Runs the binary as a user would. Only what `tuning` and `bench` ask of a GPU needs an adapter; `WGPU_RNN_TEST_NO_GPU=1` leaves it
 //! out, and `WGPU_RNN_TEST_ADAPTER=NAME` says which.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
@@ -53,6 +53,15 @@ fn refuse(folder: &Path, arguments: &str, line: &str) {
     let ran = wgpu_rnn(folder, &arguments.split_whitespace().collect::<Vec<_>>());
     assert_eq!(ran.stderr, format!("wgpu-rnn: {line}\n"), "{arguments}");
     assert_eq!((ran.status, ran.stdout.as_str()), (2, ""), "{arguments}");
+}
+
+/// `--device` for the adapter that is tested; none if none is.
+fn gpu() -> Option<String> {
+    if std::env::var("WGPU_RNN_TEST_NO_GPU").is_ok_and(|value| value == "1") {
+        return None;
+    }
+    let wanted = std::env::var("WGPU_RNN_TEST_ADAPTER").ok().filter(|wanted| !wanted.is_empty());
+    Some(wanted.unwrap_or_else(|| "gpu".into()))
 }
 
 fn golden(name: &str) -> PathBuf {

@@ -13,6 +13,8 @@ pub(super) struct Counted {
     /// Bytes of the buffers of each label.
     pub(super) buffers: BTreeMap<String, u64>,
     pub(super) submissions: usize,
+    /// Places for timestamps.
+    pub(super) queries: u32,
 }
 
 impl Counts {
@@ -22,6 +24,10 @@ impl Counts {
 
     pub(super) fn submission(&self) {
         self.change(|counted| counted.submissions += 1);
+    }
+
+    pub(super) fn queries(&self, count: u32) {
+        self.change(|counted| counted.queries += count);
     }
 
     pub(super) fn take(&self) -> Counted {

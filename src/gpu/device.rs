@@ -8,7 +8,7 @@ use wgpu::{
     SubmissionIndex,
 };
 
-use super::Capabilities;
+use super::{Capabilities, timestamps};
 use crate::Error;
 
 /// Which adapter to take.
@@ -30,7 +30,7 @@ pub enum AdapterChoice {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub enum LimitsChoice {
-    /// All that the adapter has, and subgroups if it has them.
+    /// All that the adapter has, and subgroups and timestamps if it has them.
     #[default]
     Adapter,
     /// What every WebGPU device has, and nothing more.
@@ -104,7 +104,7 @@ impl Gpu {
             LimitsChoice::Exactly(limits) => (**limits).clone(),
         };
         let optional = match limits {
-            LimitsChoice::Adapter => Features::SUBGROUP,
+            LimitsChoice::Adapter => Features::SUBGROUP | timestamps::FEATURES,
             LimitsChoice::Baseline | LimitsChoice::Exactly(_) => Features::empty(),
         };
         let descriptor = wgpu::DeviceDescriptor {

@@ -119,7 +119,7 @@ impl GpuLayer {
         Ok(whole)
     }
 
-    fn pieces(&self, rows: usize, steps: usize) -> Result<Pieces, Error> {
+    pub(super) fn pieces(&self, rows: usize, steps: usize) -> Result<Pieces, Error> {
         let whole = Size { rows, steps, budget: self.0.options.budget };
         // A shape that was planned before fits.
         if self.0.knows(whole) {

@@ -12,11 +12,12 @@ use super::faults::{Caught, Scopes};
 use super::layer::Resident;
 use super::plan::{Plan, Segment, quads};
 use super::poll::Poller;
+use super::timed::Stopwatch;
 use super::workspace::{Staging, Workspace};
 use crate::batch::Batch;
 use crate::{Config, Error, Output};
 
-type Mapped = OneshotReceiver<Result<(), BufferAsyncError>>;
+pub(super) type Mapped = OneshotReceiver<Result<(), BufferAsyncError>>;
 
 /// A forward pass that has been submitted. Dropped, it is simply forgotten: its workspace is not used again.
 pub(super) struct Pending {
@@ -29,11 +30,11 @@ pub(super) struct Pending {
 }
 
 /// A segment that has been submitted.
-struct Submitted {
-    index: SubmissionIndex,
+pub(super) struct Submitted {
+    pub(super) index: SubmissionIndex,
     /// The upload buffer, for the next call.
-    upload: Option<Mapped>,
-    download: Option<Mapped>,
+    pub(super) upload: Option<Mapped>,
+    pub(super) download: Option<Mapped>,
 }
 
 impl Pending {
@@ -46,7 +47,7 @@ impl Pending {
         let scopes = Scopes::open(resident.gpu.device());
         let submitted: Result<_, _> = workspace
             .segments()
-            .map(|(segment, staging)| submit(&resident, &workspace, segment, staging, batch))
+            .map(|(segment, staging)| submit(&resident, &workspace, segment, staging, batch, None))
             .collect();
         let caught = scopes.close(&resident.gpu);
         let submitted = submitted.map_err(|reason| resident.gpu.unmapped(reason))?;
@@ -80,9 +81,7 @@ impl Pending {
             let (Some(buffer), Some(download)) = (&staging.download, download) else { continue };
             finish(resident.gpu.poller(), index)?;
             is_mapped(&resident, download).await?;
-            read(&workspace.plan, segment, buffer, &mut output)
-                .map_err(|reason| resident.gpu.unmapped(reason))?;
-            buffer.unmap();
+            take(&resident, &workspace, segment, buffer, &mut output)?;
         }
         // The last segment has a download buffer, and no upload buffer is in use behind it.
         for upload in uploads {
@@ -93,7 +92,7 @@ impl Pending {
     }
 }
 
-async fn is_mapped(resident: &Resident, mapped: Mapped) -> Result<(), Error> {
+pub(super) async fn is_mapped(resident: &Resident, mapped: Mapped) -> Result<(), Error> {
     match mapped.receive().await {
         Some(Ok(())) => Ok(()),
         Some(Err(error)) => Err(resident.gpu.unmapped(error)),
@@ -101,20 +100,25 @@ async fn is_mapped(resident: &Resident, mapped: Mapped) -> Result<(), Error> {
     }
 }
 
-/// Uploads and starts a segment.
-fn submit(
+/// Uploads and starts a segment, and has it timed if there is something to time it with.
+pub(super) fn submit(
     resident: &Resident,
     workspace: &Workspace,
     segment: &Segment,
     staging: &Staging,
     batch: &Batch<'_>,
+    mut stopwatch: Option<&mut Stopwatch>,
 ) -> Result<Submitted, MapRangeError> {
     let (gpu, config) = (&resident.gpu, &resident.config);
     if let Some(upload) = &staging.upload {
-        fill(&workspace.plan, segment, upload, config, batch)?;
-        upload.unmap();
+        let give = || give(&workspace.plan, segment, upload, config, batch);
+        match &mut stopwatch {
+            Some(stopwatch) => stopwatch.upload(give)?,
+            None => give()?,
+        }
     }
-    let encoder = workspace.record(gpu, config, segment, staging);
+    let timestamps = stopwatch.map(|stopwatch| &stopwatch.timestamps);
+    let encoder = workspace.record(gpu, config, segment, staging, timestamps);
     let index = gpu.submit(encoder.finish());
     Ok(Submitted {
         index,
@@ -123,7 +127,7 @@ fn submit(
     })
 }
 
-fn map(buffer: &Buffer, mode: MapMode) -> Mapped {
+pub(super) fn map(buffer: &Buffer, mode: MapMode) -> Mapped {
     let (sender, receiver) = oneshot_channel();
     buffer.map_async(mode, .., move |result| {
         // A receiver that is gone means that nobody waits any more.
@@ -132,7 +136,32 @@ fn map(buffer: &Buffer, mode: MapMode) -> Mapped {
     receiver
 }
 
-/// Writes a segment's part of the batch into its mapped upload buffer.
+/// Writes a segment's part of the batch into its mapped upload buffer, and leaves that to the GPU.
+fn give(
+    plan: &Plan,
+    segment: &Segment,
+    upload: &Buffer,
+    config: &Config,
+    batch: &Batch<'_>,
+) -> Result<(), MapRangeError> {
+    fill(plan, segment, upload, config, batch)?;
+    upload.unmap();
+    Ok(())
+}
+
+/// Reads a segment's part of the result from its mapped download buffer, and leaves that to the GPU.
+pub(super) fn take(
+    resident: &Resident,
+    workspace: &Workspace,
+    segment: &Segment,
+    download: &Buffer,
+    output: &mut Output,
+) -> Result<(), Error> {
+    read(&workspace.plan, segment, download, output).map_err(|reason| resident.gpu.unmapped(reason))?;
+    download.unmap();
+    Ok(())
+}
+
 fn fill(
     plan: &Plan,
     segment: &Segment,
@@ -199,7 +228,6 @@ fn write_words(to: WriteOnly<'_, [u8]>, words: impl Iterator<Item = [u8; 4]>) {
     whole.write_iter(words);
 }
 
-/// Reads a segment's part of the result from its mapped download buffer.
 fn read(plan: &Plan, segment: &Segment, download: &Buffer, output: &mut Output) -> Result<(), MapRangeError> {
     let bytes = &plan.bytes;
     let view = download.get_mapped_range(..)?;

@@ -7,6 +7,7 @@ use wgpu::{BindGroup, BindGroupEntry, BindingResource, Buffer, BufferBinding, Bu
 use super::Gpu;
 use super::kernel::{Moment, Shape};
 use super::plan::{Bound, Plan, Segment, Sequence};
+use super::timestamps::Timestamps;
 use crate::{Config, Error};
 
 /// The GPU objects of a plan. The upload buffers are mapped whenever the workspace lies unused.
@@ -79,23 +80,30 @@ impl Workspace {
         self.plan.segments.iter().zip(&self.staging)
     }
 
-    /// Records a segment of the forward pass: upload, dispatches, readback.
+    /// Records a segment of the forward pass: upload, dispatches, readback; and timestamps between them, if there are any.
     pub(super) fn record(
         &self,
         gpu: &Gpu,
         config: &Config,
         segment: &Segment,
         staging: &Staging,
+        timestamps: Option<&Timestamps>,
     ) -> CommandEncoder {
         let mut encoder = gpu
             .device()
             .create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("wgpu-rnn forward") });
+        if let Some(timestamps) = timestamps {
+            timestamps.begin(&mut encoder);
+        }
         if let Some(upload) = &staging.upload {
             self.copy_in(&mut encoder, config, segment, upload);
         }
-        self.dispatch(gpu, &mut encoder, segment);
+        self.dispatch(gpu, &mut encoder, segment, timestamps);
         if let Some(download) = &staging.download {
             self.copy_out(&mut encoder, config, segment, download);
+        }
+        if let Some(timestamps) = timestamps {
+            timestamps.end(&mut encoder);
         }
         encoder
     }
@@ -121,10 +129,16 @@ impl Workspace {
         }
     }
 
-    fn dispatch(&self, gpu: &Gpu, encoder: &mut CommandEncoder, segment: &Segment) {
+    fn dispatch(
+        &self,
+        gpu: &Gpu,
+        encoder: &mut CommandEncoder,
+        segment: &Segment,
+        timestamps: Option<&Timestamps>,
+    ) {
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
             label: Some("wgpu-rnn forward"),
-            timestamp_writes: None,
+            timestamp_writes: timestamps.map(Timestamps::of_pass),
         });
         let mut current = None;
         let dispatches = &self.plan.dispatches[segment.dispatches.clone()];

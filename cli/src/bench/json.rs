@@ -1,10 +1,12 @@
 //! Figures for programs. The help of `bench` documents the names.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use wgpu_rnn::Backend;
 
 use super::machine::Machine;
-use super::{Fault, Results, Row, Subject};
+use super::{Fault, Parts, Results, Row, Subject};
 use crate::args::BenchArguments;
 use crate::failure::{Failure, Result};
 use crate::info;
@@ -61,6 +63,19 @@ struct Figures<'a> {
     checked_rows: usize,
     checked_steps: usize,
     tolerance_used: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parts: Option<PartFigures>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    no_parts: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct PartFigures {
+    call_ms: f64,
+    upload_ms: f64,
+    compute_ms: f64,
+    readback_ms: f64,
+    copies_timed: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -134,6 +149,20 @@ fn figures<'a>(row: &'a Row<'_>) -> Figures<'a> {
         checked_rows: row.checked[0],
         checked_steps: row.checked[1],
         tolerance_used: row.tolerance_used,
+        parts: row.parts.as_ref().ok().map(part_figures),
+        no_parts: row.parts.err().map(|missing| missing.to_string()),
+    }
+}
+
+fn part_figures(parts: &Parts) -> PartFigures {
+    let ms = |time: Duration| 1e3 * time.as_secs_f64();
+    let timings = parts.timings;
+    PartFigures {
+        call_ms: ms(parts.call),
+        upload_ms: ms(timings.upload),
+        compute_ms: ms(timings.compute),
+        readback_ms: ms(timings.readback),
+        copies_timed: timings.copies_timed,
     }
 }
 

@@ -5,7 +5,8 @@ mod panel;
 
 use plotters::coord::Shift;
 use plotters::prelude::{DrawingArea, IntoDrawingArea, PathElement, RGBColor, SVGBackend, Text, WHITE};
-use plotters::style::Color as _;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::{Color as _, TextStyle};
 
 use super::machine::Machine;
 use super::{Row, Subject};
@@ -79,14 +80,15 @@ fn header(area: &Area<'_>, lines: &[Line], machine: &Machine) -> std::result::Re
         area.draw(&Text::new(title, (MARGIN, 16), (FONT, 20)))?;
         let Machine { cpu, cpu_threads, os, .. } = machine;
         let place = format!("{cpu}, {cpu_threads} threads, {os}");
-        let grey = plotters::style::TextStyle::from((FONT, 14)).color(&GREY);
+        let grey = TextStyle::from((FONT, 14)).color(&GREY);
         area.draw(&Text::new(place, (MARGIN, 42), grey))?;
         for (line, row) in lines.iter().zip(0..) {
             let y = 68 + LEGEND_LINE * row + LEGEND_LINE / 2;
             let stroke = line.colour.stroke_width(2);
             area.draw(&PathElement::new([(MARGIN, y), (MARGIN + 40, y)], stroke))?;
             area.draw(&panel::marker(line, (MARGIN + 20, y)))?;
-            area.draw(&Text::new(line.label.clone(), (MARGIN + 52, y - 8), (FONT, 15)))?;
+            let beside = TextStyle::from((FONT, 15)).pos(Pos::new(HPos::Left, VPos::Center));
+            area.draw(&Text::new(line.label.clone(), (MARGIN + 52, y), beside))?;
         }
         Ok(())
     };

@@ -6,8 +6,11 @@ use wgpu_rnn::Error;
 
 /// How long a device goes on before it is the next one's turn: long beside what changing over costs.
 const TURN: Duration = Duration::from_millis(50);
-/// Calls of each, however long they take.
+/// Calls of each, unless fewer take [`LONG`].
 const LEAST: usize = 3;
+pub(super) const LONG: Duration = Duration::from_secs(10);
+/// A first call that takes so long counts, and is not repeated: what kernels take to compile is little beside it.
+const VERY_LONG: Duration = Duration::from_secs(30);
 
 /// One thing to time.
 pub(super) struct Runner<'a> {
@@ -18,8 +21,11 @@ pub(super) struct Runner<'a> {
 }
 
 impl<'a> Runner<'a> {
-    pub(super) fn new(pass: impl Fn() -> Result<(), Error> + 'a) -> Self {
-        Runner { pass: Box::new(pass), times: Vec::new(), spent: Duration::ZERO, failure: None }
+    /// The first call, which took that long, counts if it was very long.
+    pub(super) fn new(first: Duration, pass: impl Fn() -> Result<(), Error> + 'a) -> Self {
+        let times: Vec<Duration> = (first >= VERY_LONG).then_some(first).into_iter().collect();
+        let spent = times.iter().sum();
+        Runner { pass: Box::new(pass), times, spent, failure: None }
     }
 
     /// What was measured, or why it stopped.
@@ -31,7 +37,8 @@ impl<'a> Runner<'a> {
     }
 
     fn is_done(&self, budget: Duration) -> bool {
-        self.failure.is_some() || (self.times.len() >= LEAST && self.spent >= budget)
+        let enough = self.times.len() >= LEAST || self.spent >= LONG;
+        self.failure.is_some() || (enough && self.spent >= budget)
     }
 
     fn turn(&mut self, budget: Duration) {
@@ -66,7 +73,7 @@ pub(super) fn race(runners: &mut [Runner<'_>], budget: Duration) {
 pub(super) struct Times(Vec<f64>);
 
 impl Times {
-    fn new(times: &[Duration]) -> Self {
+    pub(super) fn new(times: &[Duration]) -> Self {
         let mut seconds: Vec<f64> = times.iter().map(Duration::as_secs_f64).collect();
         seconds.sort_by(f64::total_cmp);
         Times(seconds)
@@ -119,7 +126,7 @@ mod tests {
         let order = RefCell::new(Vec::new());
         let runner = |name, millis| {
             let order = &order;
-            Runner::new(move || {
+            Runner::new(Duration::ZERO, move || {
                 order.borrow_mut().push(name);
                 sleep(Duration::from_millis(millis));
                 Ok(())
@@ -138,13 +145,38 @@ mod tests {
     }
 
     #[test]
+    fn very_long_calls_are_not_repeated() {
+        let (calls, budget) = (Cell::new(0), Duration::from_secs(1));
+        let runner = |first| {
+            Runner::new(Duration::from_secs(first), || {
+                calls.set(calls.get() + 1);
+                Ok(())
+            })
+        };
+        let mut runners = [runner(30)];
+        race(&mut runners, budget);
+        let [long] = runners;
+        let times = long.finish().unwrap();
+        assert_eq!((calls.get(), times.runs(), times.median()), (0, 1, 30.0));
+
+        let mut runner = runner(29);
+        for is_done in [false, true] {
+            assert!(!runner.is_done(budget));
+            runner.times.push(Duration::from_secs(6));
+            runner.spent += Duration::from_secs(6);
+            assert_eq!(runner.is_done(budget), is_done);
+        }
+        assert_eq!(runner.finish().unwrap().runs(), 2);
+    }
+
+    #[test]
     fn one_that_fails_stops_alone() {
         let calls = Cell::new(0);
-        let failing = Runner::new(|| {
+        let failing = Runner::new(Duration::ZERO, || {
             calls.set(calls.get() + 1);
             if calls.get() == 2 { Err(Error::NoSteps) } else { Ok(()) }
         });
-        let mut runners = [failing, Runner::new(|| Ok(()))];
+        let mut runners = [failing, Runner::new(Duration::ZERO, || Ok(()))];
         race(&mut runners, Duration::ZERO);
         let [failing, other] = runners;
         assert!(failing.finish().is_err());

@@ -1,12 +1,18 @@
 //! The rows for people.
 
+use std::time::Duration;
+
 use super::Row;
+use super::parts::{Missing, Parts};
 use crate::columns::columns;
 
 const HEADINGS: [&str; 10] =
     ["case", "device", "strategy", "median ms", "min ms", "spread", "runs", "GFLOP/s", "x cpu", "checked"];
 
-/// Aligned columns, and what the ratio is.
+const PARTS: [&str; 8] =
+    ["case", "device", "strategy", "call ms", "upload ms", "compute ms", "readback ms", "rest ms"];
+
+/// Aligned columns, and what the ratio is; the parts of a call in columns of their own.
 pub(super) fn table(rows: &[Row<'_>]) -> String {
     let mut lines = vec![HEADINGS.map(str::to_owned)];
     lines.extend(rows.iter().map(cells));
@@ -17,7 +23,55 @@ pub(super) fn table(rows: &[Row<'_>]) -> String {
     if rows.iter().any(|row| row.subject.is_software()) {
         text.push_str("software: an adapter whose driver runs on the CPU; it says nothing of a GPU\n");
     }
+    text + &parts(rows)
+}
+
+/// Where the time goes, and why that is not known.
+fn parts(rows: &[Row<'_>]) -> String {
+    let mut lines = vec![PARTS.map(str::to_owned)];
+    lines.extend(rows.iter().filter_map(|row| Some(cells_of_parts(row, row.parts.as_ref().ok()?))));
+    let mut text = String::new();
+    if lines.len() > 1 {
+        text = format!("\n{}", columns(&lines, |column| column >= 3));
+        text.push_str("call: its submissions go one after the other, so that its parts do not overlap\n");
+    }
+    if rows.iter().any(|row| row.parts.is_ok_and(|parts| !parts.timings.copies_timed)) {
+        text.push_str("upload, readback: of the host alone where a device cannot time copies\n");
+    }
+    let mut notes: Vec<String> = Vec::new();
+    for note in rows.iter().filter_map(why_not) {
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
+    notes.iter().for_each(|note| text.push_str(note));
     text
+}
+
+/// Why a row of a GPU has no parts.
+fn why_not(row: &Row<'_>) -> Option<String> {
+    let (device, why) = (&row.subject.device, row.parts.err()?);
+    let of = match why {
+        Missing::Host => return None,
+        Missing::NoTimestamps => device.clone(),
+        Missing::Unsound | Missing::Long => format!("{} on {device}", row.case.name),
+    };
+    Some(format!("{of}: no upload, compute and readback apart: {why}\n"))
+}
+
+fn cells_of_parts(row: &Row<'_>, parts: &Parts) -> [String; 8] {
+    let ms = |time: Duration| digits(1e3 * time.as_secs_f64());
+    let timings = parts.timings;
+    [
+        row.case.name.clone(),
+        row.subject.device.clone(),
+        row.ran.clone().unwrap_or_else(|| "-".into()),
+        ms(parts.call),
+        ms(timings.upload),
+        ms(timings.compute),
+        ms(timings.readback),
+        ms(parts.rest()),
+    ]
 }
 
 fn cells(row: &Row<'_>) -> [String; 10] {
@@ -56,4 +110,41 @@ pub(super) fn digits(value: f64) -> String {
         _ => 4,
     };
     format!("{value:.places$}")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use wgpu_rnn::Timings;
+
+    use super::*;
+    use crate::bench::tests::{case, row, subject};
+
+    fn notes(parts: [Result<Parts, Missing>; 2]) -> Vec<String> {
+        let (case, subject) = (case(1), subject());
+        let rows = parts.map(|parts| row(&case, &subject, Duration::from_millis(2), parts));
+        super::parts(&rows)
+            .lines()
+            .filter(|line| line.contains(": ") && !line.starts_with("small  "))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    #[test]
+    fn what_is_not_known_of_the_parts_is_told() {
+        let mut timings = Timings::default();
+        timings.copies_timed = true;
+        let parts = Ok(Parts { call: Duration::from_millis(2), timings });
+        let call = "call: its submissions go one after the other, so that its parts do not overlap";
+        let host = "upload, readback: of the host alone where a device cannot time copies";
+        let no_queries =
+            "gpu: it: no upload, compute and readback apart: the device has no timestamp queries";
+        let unsound =
+            "small on gpu: it: no upload, compute and readback apart: the device's timestamps make no sense";
+        assert_eq!(notes([parts, Err(Missing::Host)]), [call]);
+        timings.copies_timed = false;
+        let without_copies = Ok(Parts { call: Duration::from_millis(2), timings });
+        assert_eq!(notes([without_copies, Err(Missing::Unsound)]), [call, host, unsound]);
+        assert_eq!(notes([Err(Missing::NoTimestamps); 2]), [no_queries]);
+    }
 }

@@ -1,10 +1,11 @@
-//! `bench` on the CPU backend and the reference.
+//! `bench`: on the CPU backend and the reference, and of a GPU the parts of a call.
 
 use std::fs;
 
 use serde_json::Value;
+use wgpu_rnn::{AdapterChoice, Gpu};
 
-use super::{Ran, folder, refuse, succeed, wgpu_rnn};
+use super::{Ran, folder, gpu, refuse, succeed, wgpu_rnn};
 
 const LAYER: &str =
     "bench --cell lstm --input-size 3 --hidden-size 4 --num-layers 2 --batch 3 --steps 5 --seconds 0";
@@ -71,6 +72,7 @@ fn json_has_the_documented_fields() {
         "multiply_adds": (3 * 5 * 2 * 4 * 4 * (3 + 4 + 8 + 4)) as f64,
         "device": "cpu", "software": false, "strategy": null, "ran": null, "runs": 3,
         "times_as_fast_as_cpu": 1.0, "checked_rows": 3, "checked_steps": 5,
+        "no_parts": "nothing is uploaded or read back",
     });
     for (field, value) in given.as_object().unwrap() {
         assert_eq!(&rows[1][field], value, "{field}");
@@ -81,6 +83,59 @@ fn json_has_the_documented_fields() {
     let gflops = 2e-6 * number("multiply_adds") / number("median_ms");
     assert!((number("gflops") / gflops - 1.0).abs() < 1e-9);
     assert_eq!(rows[1].as_object().unwrap().len(), given.as_object().unwrap().len() + 5);
+}
+
+#[test]
+fn a_gpus_calls_have_parts_or_say_why_not() {
+    let Some(device) = gpu() else { return };
+    let folder = folder();
+    let devices = format!("cpu,{device}");
+    let more = ["--device", &devices, "--strategy", "all", "--json", "b.json"];
+    let ran = wgpu_rnn(folder.path(), &LAYER.split(' ').chain(more).collect::<Vec<_>>());
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    let report: Value = serde_json::from_slice(&fs::read(folder.path().join("b.json")).unwrap()).unwrap();
+    let rows = &report["rows"].as_array().unwrap()[1..];
+    assert_eq!(rows.len(), 3);
+    let table: Vec<&str> = ran.stdout.lines().skip_while(|line| !line.is_empty()).skip(1).collect();
+    if !has_timestamps(&device) {
+        let why = "the device has no timestamp queries";
+        assert!(rows.iter().all(|row| row["parts"].is_null() && row["no_parts"] == why), "{rows:?}");
+        let name = rows[0]["device"].as_str().unwrap();
+        let line = format!("{name}: no upload, compute and readback apart: {why}");
+        assert_eq!((ran.stdout.lines().last(), table.len()), (Some(&line[..]), 0));
+        return;
+    }
+    let headings =
+        ["case", "device", "strategy", "call ms", "upload ms", "compute ms", "readback ms", "rest ms"];
+    let places: Vec<usize> = headings.iter().map(|heading| table[0].find(heading).unwrap()).collect();
+    assert!(places.is_sorted(), "{}", table[0]);
+    for (row, line) in rows.iter().zip(&table[1..]) {
+        let parts = row["parts"].as_object().unwrap();
+        let [call, upload, compute, readback] =
+            ["call_ms", "upload_ms", "compute_ms", "readback_ms"].map(|field| parts[field].as_f64().unwrap());
+        assert!([upload, compute, readback].iter().all(|part| *part > 0.0), "{row}");
+        // But for the rounding of four numbers.
+        assert!(upload + compute + readback <= call * (1.0 + 1e-12), "{row}");
+        assert!(
+            (parts["copies_timed"].is_boolean(), parts.len()) == (true, 5) && row["no_parts"].is_null(),
+            "{row}"
+        );
+        let figures: Vec<f64> = line.split_whitespace().rev().take(5).map(|x| x.parse().unwrap()).collect();
+        let expected = [call - upload - compute - readback, readback, compute, upload, call];
+        let near = figures.iter().zip(expected).all(|(figure, ms)| (figure - ms).abs() <= 6e-5 + 5e-3 * ms);
+        assert!(near, "{line}: {expected:?}");
+        assert!(line.starts_with(NAME) && line.contains(row["strategy"].as_str().unwrap()), "{line}");
+    }
+    assert!(table[4].starts_with("call: "), "{table:?}");
+}
+
+fn has_timestamps(device: &str) -> bool {
+    let choice = match (device, device.parse()) {
+        ("gpu", _) => AdapterChoice::Best,
+        (_, Ok(index)) => AdapterChoice::Index(index),
+        (name, _) => AdapterChoice::Name(name.to_owned()),
+    };
+    Gpu::new(&choice).expect("an adapter; WGPU_RNN_TEST_NO_GPU=1 leaves the GPU out").has_timestamps()
 }
 
 #[test]

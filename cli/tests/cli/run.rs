@@ -140,8 +140,10 @@ fn halves_are_the_rounded_weights_and_said() {
 
 #[test]
 #[cfg(unix)]
-fn devices_links_and_permissions_are_left_as_they_are() {
+fn pipes_links_and_permissions_are_left_as_they_are() {
+    use std::io::{Read, Write};
     use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
+    use std::process::Command;
     let folder = folder();
     let at = |name: &str| folder.path().join(name);
     succeed(folder.path(), "init --cell gru --input-size 2 --hidden-size 3 --seed 0 --output w.npz");
@@ -154,8 +156,18 @@ fn devices_links_and_permissions_are_left_as_they_are() {
     assert!(fs::symlink_metadata(at("link.npy")).unwrap().is_symlink());
     assert_eq!(read_npy(&at("y.npy")).shape(), [1, 2, 3]);
     assert_eq!(fs::metadata(at("y.npy")).unwrap().permissions().mode() & 0o777, 0o640);
-    succeed(folder.path(), &format!("{run} /dev/null --h-n /dev/null"));
-    assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());
+    // A pipe for a device, which a fault here would replace. Held open at both ends, so that nobody waits for the other.
+    assert!(Command::new("mkfifo").arg(at("pipe.npy")).status().unwrap().success());
+    let mut pipe = fs::File::options().read(true).write(true).open(at("pipe.npy")).unwrap();
+    succeed(folder.path(), &format!("{run} pipe.npy --h-n pipe.npy"));
+    assert!(fs::symlink_metadata(at("pipe.npy")).unwrap().file_type().is_fifo());
+    pipe.write_all(b"end").unwrap();
+    let mut found = vec![0; 4096];
+    let length = pipe.read(&mut found).unwrap();
+    let output = fs::read(at("y.npy")).unwrap();
+    let h_n = found[..length].strip_prefix(&output[..]).unwrap().strip_suffix(b"end").unwrap();
+    fs::write(at("h_n.npy"), h_n).unwrap();
+    assert_eq!(read_npy(&at("h_n.npy")).shape(), [1, 1, 3]);
     let made = fs::metadata(at("w.npz")).unwrap().permissions().mode() & 0o777;
     fs::File::create(at("plain")).unwrap();
     assert_eq!(made, fs::metadata(at("plain")).unwrap().permissions().mode() & 0o777);

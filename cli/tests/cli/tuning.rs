@@ -1,12 +1,12 @@
 //! `run --tuning` and `--tuning-file`.
 
+use std::fs;
 use std::path::Path;
-use std::{env, fs};
 
 use wgpu_rnn::io::to_npy;
 use wgpu_rnn::{Config, Weights};
 
-use super::{Ran, folder, listing, refuse, succeed, values, wgpu_rnn};
+use super::{Ran, folder, gpu, listing, refuse, succeed, values, wgpu_rnn};
 
 const RUN: &[&str] = &["run", "--weights", "w.safetensors", "--input", "x.npy", "--output", "y.npy"];
 
@@ -21,11 +21,7 @@ fn prepared() -> tempfile::TempDir {
 
 /// Runs on the adapter that is tested; nothing if none is.
 fn on_gpu(folder: &Path, arguments: &str) -> Option<Ran> {
-    if env::var("WGPU_RNN_TEST_NO_GPU").is_ok_and(|value| value == "1") {
-        return None;
-    }
-    let device = env::var("WGPU_RNN_TEST_ADAPTER").ok().filter(|wanted| !wanted.is_empty());
-    let device = device.unwrap_or_else(|| "gpu".into());
+    let device = gpu()?;
     let arguments = arguments.split_whitespace();
     let all: Vec<&str> = RUN.iter().copied().chain(["--device", &device]).chain(arguments).collect();
     let ran = wgpu_rnn(folder, &all);

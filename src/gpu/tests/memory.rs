@@ -35,9 +35,17 @@ impl Case {
     }
 
     fn run(&self, layer: &GpuLayer) -> Output {
+        self.with_batch(|batch| layer.run(batch).unwrap())
+    }
+
+    fn run_timed(&self, layer: &GpuLayer) -> Output {
+        self.with_batch(|batch| layer.run_timed(batch).unwrap().0)
+    }
+
+    fn with_batch<T>(&self, run: impl FnOnce(&Batch<'_>) -> T) -> T {
         let x = Array3::ones((self.rows, self.steps, self.config.input_size));
         let (input, state) = (Input::new(x.view()), State::zero());
-        layer.run(&Batch::new(&self.config, &input, &state).unwrap()).unwrap()
+        run(&Batch::new(&self.config, &input, &state).unwrap())
     }
 }
 
@@ -92,11 +100,17 @@ fn buffers_and_submissions_are_the_plans() {
         let layer = case.layer(&gpu);
         case.run(&layer);
         let submissions = report.submissions * pieces(&case, &report);
-        assert_eq!(gpu.counts().take(), Counted { buffers: planned(&report), submissions }, "{what}");
+        let made = Counted { buffers: planned(&report), submissions, queries: 0 };
+        assert_eq!(gpu.counts().take(), made, "{what}");
         assert_eq!(report.bytes(), planned(&report).values().sum::<u64>());
         assert!(report.workspace_bytes <= case.options.budget, "{what}");
         case.run(&layer);
         assert_eq!(gpu.counts().take(), Counted { submissions, ..Counted::default() }, "again: {what}");
+        case.run_timed(&layer);
+        let timestamps = if gpu.has_timestamps() { vec![("timestamps".to_owned(), 64)] } else { vec![] };
+        let queries = if gpu.has_timestamps() { 4 } else { 0 };
+        let made = Counted { buffers: timestamps.into_iter().collect(), submissions, queries };
+        assert_eq!(gpu.counts().take(), made, "timed: {what}");
         chunks += usize::from(report.chunk < case.steps);
         segments += usize::from(report.submissions > 1);
         in_flight += usize::from(report.in_flight > 1);

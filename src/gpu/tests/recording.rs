@@ -31,7 +31,7 @@ fn recording_takes_less_than_two_microseconds_a_dispatch() {
             .map(|_| {
                 let start = Instant::now();
                 for (segment, staging) in workspace.segments() {
-                    drop(workspace.record(&gpu, &config, segment, staging).finish());
+                    drop(workspace.record(&gpu, &config, segment, staging, None).finish());
                 }
                 start.elapsed().as_secs_f64() * 1e6
             })

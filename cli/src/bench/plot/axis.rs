@@ -4,12 +4,13 @@ use std::ops::Range;
 
 use plotters::prelude::{IntoLogRange, LogCoord};
 
-/// Powers of ten around all of the values, which are above zero.
+/// Powers of ten around all of the values, which are above zero: at least three, since plotters draws an end of a single
+/// decade twice.
 pub(super) fn around(values: impl Iterator<Item = f64> + Clone) -> Range<f64> {
     let (least, most) = (values.clone().fold(f64::INFINITY, f64::min), values.fold(0.0, f64::max));
     // A value on the frame would be hard to see.
     let (low, high) = ((least / 1.1).log10().floor(), (most * 1.1).log10().ceil());
-    10f64.powf(low)..10f64.powf(high)
+    10f64.powf(low)..10f64.powf(high.max(low + 2.0))
 }
 
 /// The axis; its ends are a trace beyond the range, so that rounding leaves no mark out and draws none twice.
@@ -45,6 +46,9 @@ mod tests {
         assert!((range.start - 0.01).abs() < 1e-9 && (range.end - 100.0).abs() < 1e-9, "{range:?}");
         let range = around([1.0].into_iter());
         assert!((range.start - 0.1).abs() < 1e-9 && (range.end - 10.0).abs() < 1e-9, "{range:?}");
+        let range = around([2.0, 3.0].into_iter());
+        assert!((range.start - 1.0).abs() < 1e-9 && (range.end - 100.0).abs() < 1e-9, "{range:?}");
+        let range = around([1.0].into_iter());
         assert!((place(&range, 1.0) - 0.5).abs() < 1e-9);
         assert_eq!([1e5, 1e6 - 1e-3, 5e10, 20.0].map(count), ["100 k", "1 M", "50 G", "20"]);
         assert_eq!(number(0.1 + 0.2), "0.3");

@@ -31,6 +31,7 @@ fn drawn(area: &Area<'_>, cell: &str, rows: &[&Row<'_>], lines: &[Line]) -> Draw
     area.draw(&Text::new(cell.to_uppercase(), (MARGIN, 8), (FONT, 18)))?;
     let mut chart = ChartBuilder::on(area)
         .margin_top(TOP)
+        .margin_bottom(8)
         .margin_right(MARGIN)
         .margin_left(MARGIN)
         .x_label_area_size(BOTTOM)

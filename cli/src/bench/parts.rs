@@ -1,0 +1,92 @@
+//! Where the time of a call goes, on devices that can tell.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use wgpu_rnn::ndarray::Array3;
+use wgpu_rnn::{Backend, Error, Input, Layer, State, Timings};
+
+use super::race::LONG;
+
+/// Of the time for the whole calls.
+const SHARE: u32 = 4;
+
+/// A call, whose submissions go one after the other, and its parts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Parts {
+    pub(super) call: Duration,
+    pub(super) timings: Timings,
+}
+
+impl Parts {
+    /// What is in no part.
+    pub(super) fn rest(&self) -> Duration {
+        let Timings { upload, compute, readback, .. } = self.timings;
+        self.call.saturating_sub(upload + compute + readback)
+    }
+}
+
+/// Why there are no parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Missing {
+    Host,
+    NoTimestamps,
+    Unsound,
+    Long,
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Missing::Host => "nothing is uploaded or read back",
+            Missing::NoTimestamps => "the device has no timestamp queries",
+            Missing::Unsound => "the device's timestamps make no sense",
+            Missing::Long => "a call takes too long to be repeated",
+        })
+    }
+}
+
+/// The parts of the call that took the median time: as parts of one call they add up to less than that. An earlier call
+/// took `first`.
+pub(super) fn measure(
+    layer: &Layer,
+    input: &Array3<f32>,
+    first: Duration,
+    budget: Duration,
+) -> Result<Result<Parts, Missing>, Error> {
+    match layer.backend() {
+        Backend::Gpu(gpu) if gpu.has_timestamps() && first >= LONG => return Ok(Err(Missing::Long)),
+        Backend::Gpu(gpu) if gpu.has_timestamps() => {}
+        Backend::Gpu(_) => return Ok(Err(Missing::NoTimestamps)),
+        _ => return Ok(Err(Missing::Host)),
+    }
+    let (mut spent, mut parts) = (Duration::ZERO, Vec::new());
+    // One call at least.
+    while spent.is_zero() || spent < budget / SHARE {
+        let start = Instant::now();
+        let (_, timings) = layer.forward_timed(&Input::new(input.view()), &State::zero())?;
+        let call = start.elapsed();
+        parts.extend(timings.map(|timings| Parts { call, timings }));
+        spent += call;
+    }
+    Ok(median(parts).ok_or(Missing::Unsound))
+}
+
+fn median(mut parts: Vec<Parts>) -> Option<Parts> {
+    parts.sort_by_key(|parts| parts.call);
+    parts.get(parts.len().saturating_sub(1) / 2).copied()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_call_has_its_own_parts() {
+        let parts = |ms| Parts { call: Duration::from_millis(ms), timings: Timings::default() };
+        assert_eq!(median([5, 1, 9, 3].map(parts).to_vec()).unwrap().call, Duration::from_millis(3));
+        assert_eq!(median([5, 1, 9].map(parts).to_vec()).unwrap().rest(), Duration::from_millis(5));
+        assert!(median(Vec::new()).is_none());
+    }
+}

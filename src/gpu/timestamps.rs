@@ -1,0 +1,159 @@
+//! When the GPU began and ended the parts of a submission.
+
+use std::time::Duration;
+
+use wgpu::{
+    Buffer, BufferUsages, CommandEncoder, ComputePassTimestampWrites, Features, MapMode, QuerySet,
+    QuerySetDescriptor, QueryType,
+};
+
+use super::Gpu;
+use super::transfer::{self, Mapped};
+use crate::Error;
+
+/// What a device is asked for where the adapter has it.
+pub(super) const FEATURES: Features =
+    Features::TIMESTAMP_QUERY.union(Features::TIMESTAMP_QUERY_INSIDE_ENCODERS);
+
+/// A submission's marks: before the copies to the GPU, at the pass's two ends, behind the copies from the GPU.
+const BEFORE: u32 = 0;
+const PASS: [u32; 2] = [1, 2];
+const BEHIND: u32 = 3;
+const MARKS: u32 = 4;
+const BYTES: u64 = MARKS as u64 * wgpu::QUERY_SIZE as u64;
+
+/// The queries of a submission and where they are read: for one submission after the other.
+pub(super) struct Timestamps {
+    queries: QuerySet,
+    resolved: Buffer,
+    readable: Buffer,
+    /// Whether copies, too, lie between marks.
+    around_copies: bool,
+    /// Seconds from one tick to the next.
+    tick: f64,
+}
+
+/// What the GPU spent on a submission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Spent {
+    pub(super) copies_in: Duration,
+    pub(super) compute: Duration,
+    pub(super) copies_out: Duration,
+}
+
+impl Gpu {
+    /// Whether the device has timestamp queries, without which [`Layer::forward_timed`](crate::Layer::forward_timed)
+    /// gives no [`Timings`](crate::Timings).
+    ///
+    /// [`Gpu::new`] asks for them where the adapter has them. Of the choices of limits only
+    /// [`LimitsChoice::Adapter`](crate::LimitsChoice::Adapter) does.
+    pub fn has_timestamps(&self) -> bool {
+        self.device().features().contains(Features::TIMESTAMP_QUERY)
+    }
+}
+
+impl Timestamps {
+    /// To be called with errors caught, on a device that has timestamps.
+    pub(super) fn new(gpu: &Gpu) -> Self {
+        let device = gpu.device();
+        #[cfg(test)]
+        gpu.counts().queries(MARKS);
+        Timestamps {
+            queries: device.create_query_set(&QuerySetDescriptor {
+                label: Some("timestamps"),
+                ty: QueryType::Timestamp,
+                count: MARKS,
+            }),
+            resolved: gpu.buffer(
+                "timestamps",
+                BYTES,
+                BufferUsages::QUERY_RESOLVE | BufferUsages::COPY_SRC,
+                false,
+            ),
+            readable: gpu.buffer("timestamps", BYTES, BufferUsages::MAP_READ | BufferUsages::COPY_DST, false),
+            around_copies: device.features().contains(Features::TIMESTAMP_QUERY_INSIDE_ENCODERS),
+            tick: f64::from(gpu.queue().get_timestamp_period()) * 1e-9,
+        }
+    }
+
+    pub(super) fn around_copies(&self) -> bool {
+        self.around_copies
+    }
+
+    /// Before the copies to the GPU.
+    pub(super) fn begin(&self, encoder: &mut CommandEncoder) {
+        if self.around_copies {
+            encoder.write_timestamp(&self.queries, BEFORE);
+        }
+    }
+
+    /// At the ends of the pass.
+    pub(super) fn of_pass(&self) -> ComputePassTimestampWrites<'_> {
+        ComputePassTimestampWrites {
+            query_set: &self.queries,
+            beginning_of_pass_write_index: Some(PASS[0]),
+            end_of_pass_write_index: Some(PASS[1]),
+        }
+    }
+
+    /// Behind the copies from the GPU.
+    pub(super) fn end(&self, encoder: &mut CommandEncoder) {
+        if self.around_copies {
+            encoder.write_timestamp(&self.queries, BEHIND);
+        }
+        encoder.resolve_query_set(&self.queries, 0..MARKS, &self.resolved, 0);
+        encoder.copy_buffer_to_buffer(&self.resolved, 0, &self.readable, 0, BYTES);
+    }
+
+    /// Has the marks mapped once the submission is done.
+    pub(super) fn map(&self) -> Mapped {
+        transfer::map(&self.readable, MapMode::Read)
+    }
+
+    /// What lies between the marks, which are mapped; none if the driver's clock stood still or went back.
+    pub(super) fn read(&self, gpu: &Gpu) -> Result<Option<Spent>, Error> {
+        let mut marks = [0; MARKS as usize];
+        {
+            let view = self.readable.get_mapped_range(..).map_err(|reason| gpu.unmapped(reason))?;
+            for (mark, bytes) in marks.iter_mut().zip(view.as_chunks().0) {
+                *mark = u64::from_ne_bytes(*bytes);
+            }
+        }
+        self.readable.unmap();
+        if !self.around_copies {
+            let [_, begin, end, _] = marks;
+            marks = [begin, begin, end, end];
+        }
+        Ok(spent(marks, self.tick))
+    }
+}
+
+/// What lies between the marks.
+fn spent([before, begin, end, behind]: [u64; 4], tick: f64) -> Option<Spent> {
+    let between =
+        |from: u64, to: u64| Duration::try_from_secs_f64(to.saturating_sub(from) as f64 * tick).ok();
+    Some(Spent {
+        copies_in: between(before, begin)?,
+        compute: between(begin, end).filter(|time| !time.is_zero())?,
+        copies_out: between(end, behind)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_become_times() {
+        let [a, b, c] = [20, 300, 10].map(Duration::from_nanos);
+        let expected = Spent { copies_in: a, compute: b, copies_out: c };
+        assert_eq!(spent([1000, 1002, 1032, 1033], 1e-8), Some(expected));
+        // Copies that the driver has in another order take no time; a pass that takes none was not timed.
+        let expected = Spent { copies_in: Duration::ZERO, compute: b, copies_out: Duration::ZERO };
+        assert_eq!(spent([1003, 1002, 1032, 1030], 1e-8), Some(expected));
+        assert_eq!(spent([1000, 1002, 1002, 1003], 1e-8), None);
+        assert_eq!(spent([1000, 1032, 1002, 1033], 1e-8), None);
+        assert_eq!(spent([0, 0, u64::MAX, u64::MAX], 1e9), None);
+        assert_eq!(spent([0, 1, 2, 3], f64::NAN), None);
+    }
+}

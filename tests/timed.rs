@@ -1,0 +1,111 @@
+//! Forward passes whose parts are timed.
+
+use std::time::{Duration, Instant};
+
+use wgpu_rnn::{
+    Backend, Config, Gpu, Input, Layer, LayerOptions, PlanReport, State, Strategy, Timings, Weights, wgpu,
+};
+
+use crate::harness::{adapters, assert_same_bits, gpus, host, random};
+
+/// A layer with its sizes and what it is cut by.
+struct Case {
+    config: Config,
+    rows: usize,
+    steps: usize,
+    options: LayerOptions,
+}
+
+impl Case {
+    fn plan(&self, gpu: &Gpu) -> Option<PlanReport> {
+        PlanReport::new(&self.config, self.rows, self.steps, gpu.capabilities(), &self.options).ok()
+    }
+
+    fn layer(&self, backend: Backend) -> Layer {
+        Layer::with_options(&Weights::seeded(self.config, 0).unwrap(), backend, &self.options).unwrap()
+    }
+
+    /// The parts of a call that allocates no buffers, and the whole of it.
+    fn time(&self, layer: &Layer) -> (Option<Timings>, Duration) {
+        let x = random((self.rows, self.steps, self.config.input_size), 0.1, 1);
+        let lengths: Vec<usize> = (0..self.rows).map(|row| self.steps - row % 5).collect();
+        let h_0 = random((self.config.num_layers, self.rows, self.config.hidden_size), 1.0, 2);
+        let (input, state) = (Input::new(x.view()).lengths(&lengths), State::hidden(h_0.view()));
+        let expected = layer.forward(&input, &state).unwrap();
+        let start = Instant::now();
+        let (found, timings) = layer.forward_timed(&input, &state).unwrap();
+        let whole = start.elapsed();
+        assert_same_bits(&found, &expected, &layer.backend().to_string());
+        (timings, whole)
+    }
+}
+
+/// Every strategy; at once, in chunks, in pieces, in several submissions.
+fn cases(gpu: &Gpu) -> Vec<Case> {
+    // So large that what a driver does around a dispatch is little beside it.
+    let shapes = [(Config::gru(400, 64).num_layers(2), 12, 30), (Config::gru(8192, 2), 1, 200)];
+    let mut cases = Vec::new();
+    for (config, rows, steps) in shapes {
+        for &strategy in Strategy::ALL {
+            let whole = Case { config, rows, steps, options: LayerOptions::default().strategy(strategy) };
+            let bytes = whole.plan(gpu).map_or(0, |plan| plan.workspace_bytes);
+            let cut = |share| Case { options: whole.options.clone().budget(bytes / share), ..whole };
+            cases.extend([2, 4, 32].map(cut));
+            cases.push(whole);
+        }
+    }
+    cases.retain(|case| case.plan(gpu).is_some());
+    cases
+}
+
+#[test]
+fn parts_add_up_to_less_than_the_call() {
+    for gpu in adapters() {
+        let (mut pieces, mut submissions) = (0, 0);
+        for case in cases(gpu) {
+            let layer = case.layer(Backend::Gpu(gpu.clone()));
+            let plan = case.plan(gpu).unwrap();
+            pieces = case.rows.div_ceil(plan.rows).max(pieces);
+            submissions = plan.submissions.max(submissions);
+            let (timings, whole) = case.time(&layer);
+            let what = format!("{timings:?} of {whole:?} on {gpu} by {plan}");
+            let Some(Timings { upload, compute, readback, copies_timed, .. }) = timings else {
+                assert!(!gpu.has_timestamps(), "{what}");
+                continue;
+            };
+            let features = gpu.device().features();
+            assert_eq!(features.contains(wgpu::Features::TIMESTAMP_QUERY_INSIDE_ENCODERS), copies_timed);
+            let sum = upload + compute + readback;
+            println!(
+                "{sum:?} of {whole:?} on {gpu}, {} rows at once, {} submissions",
+                plan.rows, plan.submissions
+            );
+            assert!([upload, compute, readback].iter().all(|part| !part.is_zero()), "{what}");
+            assert!(sum <= whole, "{what}");
+            // No piece and no submission is left out. A GPU may be done before its driver is.
+            assert!(!gpu.is_software() || compute > whole / 2, "{what}");
+        }
+        assert!(pieces > 3 && submissions > 2, "{pieces} {submissions}");
+    }
+}
+
+#[test]
+fn there_are_no_parts_without_timestamps() {
+    let options = LayerOptions::default();
+    let case = Case { config: Config::rnn(3, 4), rows: 2, steps: 5, options };
+    for host in host() {
+        assert_eq!(case.time(&case.layer(host.backend.clone())).0, None, "{}", host.name);
+    }
+    let baseline = gpus().unwrap().iter().filter(|gpu| gpu.name.contains("baseline limits"));
+    for implementation in baseline {
+        let Backend::Gpu(gpu) = &implementation.backend else { continue };
+        assert!(!gpu.has_timestamps());
+        assert_eq!(case.time(&case.layer(implementation.backend.clone())).0, None, "{}", implementation.name);
+    }
+    for gpu in adapters().into_iter().filter(|gpu| gpu.has_timestamps()) {
+        let layer = case.layer(Backend::Gpu(gpu.clone()));
+        assert!(case.time(&layer).0.is_some(), "{gpu}");
+        let empty = Case { rows: 0, options: LayerOptions::default(), ..case };
+        assert_eq!(empty.time(&layer).0, None, "{gpu}");
+    }
+}
