@@ -83,6 +83,9 @@ pub struct LayerOptions {
     pub bounds_checks: bool,
     /// How the GPU backend comes to the strategy, unless that is forced, and to the tile sizes: by its cost model unless set.
     pub tuning: Tuning,
+    /// Threads that the CPU backend may use for a call, the calling one among them: 0, unless set, for as many as the
+    /// rayon pool that it is called in has. The result does not depend on it.
+    pub threads: usize,
     /// Where measurements are kept for the next run; nowhere unless set.
     #[cfg(feature = "tuning-file")]
     pub tuning_file: Option<std::path::PathBuf>,
@@ -96,6 +99,7 @@ impl Default for LayerOptions {
             budget: BUDGET,
             bounds_checks: false,
             tuning: Tuning::Model,
+            threads: 0,
             #[cfg(feature = "tuning-file")]
             tuning_file: None,
         }
@@ -133,6 +137,26 @@ impl LayerOptions {
     pub fn tuning(mut self, tuning: Tuning) -> Self {
         self.tuning = tuning;
         self
+    }
+
+    /// Sets how many threads the CPU backend may use for a call. What goes beyond the calling one comes from rayon's
+    /// pool: a thread that is not free in time is done without.
+    ///
+    /// ```
+    /// use wgpu_rnn::{Backend, Config, Layer, LayerOptions, Weights};
+    ///
+    /// let weights = Weights::seeded(Config::gru(40, 64), 0)?;
+    /// let layer = Layer::with_options(&weights, Backend::Cpu, &LayerOptions::default().threads(1))?;
+    /// # Ok::<(), wgpu_rnn::Error>(())
+    /// ```
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads;
+        self
+    }
+
+    /// How many the CPU backend may use in a pool of so many.
+    pub(crate) fn threads_of(&self, pool: usize) -> usize {
+        if self.threads == 0 { pool } else { self.threads }
     }
 
     /// Sets the file that keeps what [`Tuning::Measure`] finds out, so that a layer need not measure what another one or
@@ -204,7 +228,7 @@ impl Layer {
         let weights = options.precision.round(weights)?;
         let implementation = match &backend {
             Backend::Reference => Implementation::Reference(weights.clone().into_owned()),
-            Backend::Cpu => Implementation::Cpu(CpuLayer::new(&weights)),
+            Backend::Cpu => Implementation::Cpu(CpuLayer::new(&weights, options.threads)),
             Backend::Gpu(gpu) => Implementation::Gpu(GpuLayer::new(gpu, &weights, options)?),
         };
         Ok(Layer { config: *weights.config(), backend, implementation: Arc::new(implementation) })

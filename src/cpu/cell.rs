@@ -1,56 +1,180 @@
-//! The elementwise part of one time step of one row, once its products are known.
+//! One time step: the recurrent product, and the elementwise part behind it while the sums are in the nearest cache.
+
+use std::marker::PhantomData;
+use std::ops::Range;
 
 use super::activation::{relu, sigmoid, tanh};
+use super::pack::{Matrix, PANEL};
+use super::product::{Pass, Rows};
+use super::simd::{Instructions, Kernel, Level};
 use crate::{Cell, Nonlinearity};
 
-/// Turns the products of a step into the new state.
-///
-/// `of_input` and `of_hidden` hold the G*H gates in PyTorch's order, biases included. `h` is the state before and after;
-/// for a projected LSTM it is only written, with what is to be projected. `c` is empty where the cell has none.
-pub(super) fn advance(cell: Cell, of_input: &[f32], of_hidden: &[f32], h: &mut [f32], c: &mut [f32]) {
-    match cell {
-        Cell::Rnn(Nonlinearity::Tanh) => rnn(of_input, of_hidden, h, tanh),
-        Cell::Rnn(Nonlinearity::Relu) => rnn(of_input, of_hidden, h, relu),
-        Cell::Lstm => lstm(of_input, of_hidden, h, c),
-        Cell::Gru => gru(of_input, of_hidden, h),
+/// Rows whose sums are made before the elementwise part takes them.
+const ROWS: usize = 24;
+
+/// Blocks of units whose sums are made at once: with them, a multiple of [`PANELS`] panels whatever the cell.
+const BLOCKS: usize = 4;
+
+/// The most panels that [`BLOCKS`] blocks have.
+const PANELS: usize = 4 * BLOCKS;
+
+/// Elements that [`Step::sums`] must have.
+pub(super) const SUMS: usize = ROWS * PANELS * PANEL;
+
+/// A value for each unit of a block.
+type Block = [f32; PANEL];
+
+/// One step of all rows. Every array is padded to whole blocks of units.
+pub(super) struct Step<'a> {
+    pub(super) cell: Cell,
+    pub(super) instructions: Instructions,
+    /// `weight_hh` and what is not folded of its bias.
+    pub(super) matrix: &'a Matrix,
+    /// Blocks of units to be computed; all arrays but `h` have these only.
+    pub(super) blocks: Range<usize>,
+    /// The hidden state before the step.
+    pub(super) h: Rows<'a>,
+    /// `[rows, blocks, G]` blocks: the input's share of the gates, biases included.
+    pub(super) of_input: &'a [f32],
+    /// Room for [`SUMS`] elements.
+    pub(super) sums: &'a mut [f32],
+    /// `[rows, blocks]` blocks: the hidden state after the step, before a projection.
+    pub(super) next: &'a mut [f32],
+    /// `[rows, blocks]` blocks: the cell state before and after, or nothing where the cell has none.
+    pub(super) c: &'a mut [f32],
+}
+
+impl Step<'_> {
+    pub(super) fn run(self) {
+        match self.cell {
+            Cell::Rnn(Nonlinearity::Tanh) => self.walk::<Tanh, 1>(),
+            Cell::Rnn(Nonlinearity::Relu) => self.walk::<Relu, 1>(),
+            Cell::Lstm => self.walk::<Lstm, 4>(),
+            Cell::Gru => self.walk::<Gru, 3>(),
+        }
+    }
+
+    fn walk<A: Advance<G>, const G: usize>(mut self) {
+        // As many as there are panels in the smallest multiple of G that a pass takes without a rest.
+        let size = if G == 4 { 1 } else { BLOCKS };
+        // A group's weights are used for all rows before the next ones are read.
+        for group in pieces(self.blocks.clone(), size) {
+            for rows in pieces(0..self.next.len() / (self.blocks.len() * PANEL), ROWS) {
+                self.instructions.run(Pass {
+                    matrix: self.matrix,
+                    x: self.h,
+                    rows: rows.clone(),
+                    panels: group.start * G..group.end * G,
+                    out: self.sums,
+                    stride: group.len() * G * PANEL,
+                });
+                let (instructions, step, group) = (self.instructions, &mut self, group.clone());
+                instructions.run(Elementwise::<A, G> { step, rows, group, cell: PhantomData });
+            }
+        }
     }
 }
 
-fn rnn(of_input: &[f32], of_hidden: &[f32], h: &mut [f32], activation: impl Fn(f32) -> f32) {
-    for ((h, of_input), of_hidden) in h.iter_mut().zip(of_input).zip(of_hidden) {
-        *h = activation(of_input + of_hidden);
+/// The elementwise part of some rows and blocks, whose sums are there.
+struct Elementwise<'a, 'b, A, const G: usize> {
+    step: &'a mut Step<'b>,
+    rows: Range<usize>,
+    group: Range<usize>,
+    cell: PhantomData<A>,
+}
+
+impl<A: Advance<G>, const G: usize> Kernel for Elementwise<'_, '_, A, G> {
+    #[inline(always)]
+    fn run<L: Level>(self) {
+        let Elementwise { rows, group, .. } = self;
+        let Step { blocks, h, of_input, sums, next, c, .. } = self.step;
+        let of_input = of_input.as_chunks::<PANEL>().0.as_chunks::<G>().0;
+        let of_hidden = sums.as_chunks::<PANEL>().0.as_chunks::<G>().0.chunks_exact(group.len());
+        let next = next.as_chunks_mut::<PANEL>().0;
+        let c = c.as_chunks_mut::<PANEL>().0;
+        for (row, of_hidden) in rows.zip(of_hidden) {
+            for (block, of_hidden) in group.clone().zip(of_hidden) {
+                let at = row * blocks.len() + block - blocks.start;
+                next[at] = A::before(*h, row, block);
+                A::advance::<L>(&of_input[at], of_hidden, c.get_mut(at), &mut next[at]);
+            }
+        }
     }
 }
 
-fn lstm(of_input: &[f32], of_hidden: &[f32], h: &mut [f32], c: &mut [f32]) {
-    let units = h.len().min(c.len());
-    let (h, c) = (&mut h[..units], &mut c[..units]);
-    let [xi, xf, xg, xo] = gates(of_input, units);
-    let [hi, hf, hg, ho] = gates(of_hidden, units);
-    for unit in 0..units {
-        let i = sigmoid(xi[unit] + hi[unit]);
-        let f = sigmoid(xf[unit] + hf[unit]);
-        let g = tanh(xg[unit] + hg[unit]);
-        let o = sigmoid(xo[unit] + ho[unit]);
-        let next = f * c[unit] + i * g;
-        c[unit] = next;
-        h[unit] = o * tanh(next);
+/// A range in pieces of `size`.
+#[inline(always)]
+fn pieces(range: Range<usize>, size: usize) -> impl Iterator<Item = Range<usize>> {
+    let end = range.end;
+    range.step_by(size).map(move |start| start..end.min(start + size))
+}
+
+/// The elementwise part of a cell with G gates.
+trait Advance<const G: usize> {
+    /// The old hidden state, if it takes part.
+    #[inline(always)]
+    fn before(_: Rows<'_>, _: usize, _: usize) -> Block {
+        [0.0; PANEL]
+    }
+
+    /// One step of one block: `x` and `h` are the shares of the gates, `state` the hidden state, old and new.
+    fn advance<L: Level>(x: &[Block; G], h: &[Block; G], c: Option<&mut Block>, state: &mut Block);
+}
+
+struct Tanh;
+struct Relu;
+struct Lstm;
+struct Gru;
+
+impl Advance<1> for Tanh {
+    #[inline(always)]
+    fn advance<L: Level>(x: &[Block; 1], h: &[Block; 1], _: Option<&mut Block>, state: &mut Block) {
+        for unit in 0..PANEL {
+            state[unit] = tanh::<L>(x[0][unit] + h[0][unit]);
+        }
     }
 }
 
-fn gru(of_input: &[f32], of_hidden: &[f32], h: &mut [f32]) {
-    let units = h.len();
-    let [xr, xz, xn] = gates(of_input, units);
-    let [hr, hz, hn] = gates(of_hidden, units);
-    for unit in 0..units {
-        let r = sigmoid(xr[unit] + hr[unit]);
-        let z = sigmoid(xz[unit] + hz[unit]);
-        let n = tanh(xn[unit] + r * hn[unit]);
-        h[unit] = (1.0 - z) * n + z * h[unit];
+impl Advance<1> for Relu {
+    #[inline(always)]
+    fn advance<L: Level>(x: &[Block; 1], h: &[Block; 1], _: Option<&mut Block>, state: &mut Block) {
+        for unit in 0..PANEL {
+            state[unit] = relu(x[0][unit] + h[0][unit]);
+        }
     }
 }
 
-/// Each gate's values for all units.
-fn gates<const G: usize>(values: &[f32], units: usize) -> [&[f32]; G] {
-    std::array::from_fn(|gate| &values[gate * units..(gate + 1) * units])
+impl Advance<4> for Lstm {
+    #[inline(always)]
+    fn advance<L: Level>(x: &[Block; 4], h: &[Block; 4], c: Option<&mut Block>, state: &mut Block) {
+        let Some(c) = c else { return };
+        for unit in 0..PANEL {
+            let i = sigmoid::<L>(x[0][unit] + h[0][unit]);
+            let f = sigmoid::<L>(x[1][unit] + h[1][unit]);
+            let g = tanh::<L>(x[2][unit] + h[2][unit]);
+            let o = sigmoid::<L>(x[3][unit] + h[3][unit]);
+            let next = f * c[unit] + i * g;
+            c[unit] = next;
+            state[unit] = o * tanh::<L>(next);
+        }
+    }
+}
+
+impl Advance<3> for Gru {
+    #[inline(always)]
+    fn before(h: Rows<'_>, row: usize, block: usize) -> Block {
+        let mut before = [0.0; PANEL];
+        before.copy_from_slice(&h.values[row * h.stride + block * PANEL..][..PANEL]);
+        before
+    }
+
+    #[inline(always)]
+    fn advance<L: Level>(x: &[Block; 3], h: &[Block; 3], _: Option<&mut Block>, state: &mut Block) {
+        for unit in 0..PANEL {
+            let r = sigmoid::<L>(x[0][unit] + h[0][unit]);
+            let z = sigmoid::<L>(x[1][unit] + h[1][unit]);
+            let n = tanh::<L>(x[2][unit] + r * h[2][unit]);
+            state[unit] = (1.0 - z) * n + z * state[unit];
+        }
+    }
 }

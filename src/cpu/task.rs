@@ -1,30 +1,57 @@
-//! One direction of one layer over some rows of the batch: the unit of work of a thread.
+//! One direction of one layer over some rows of the batch and some of its units: what a thread does at a time.
 
-use ndarray::{ArrayView3, ArrayViewMut2, ArrayViewMut3, s};
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use super::pack::Direction;
-use super::product::{multiply, multiply_many};
-use super::{buffer, cell};
-use crate::{Config, Error};
+use ndarray::{ArrayView1, ArrayView3, ArrayViewMut1, ArrayViewMut2, ArrayViewMut3, Axis};
 
-/// T from which on the input's share is computed by the matrix product, which for fewer rows is no faster.
-pub(super) const MANY_STEPS: usize = 8;
+use super::cell::Step;
+use super::pack::{Direction, PANEL};
+use super::product::{self, multiply};
+use super::simd::Instructions;
+use super::team::Team;
+use super::workspace::{Sizes, Workspace, Workspaces};
+use crate::{Cell, Error};
 
-/// What a thread reads and what it writes; tasks share nothing that is written.
+/// What a task reads and what it writes; tasks share nothing that is written but what a [`Team`] exchanges.
 pub(super) struct Task<'a> {
-    pub(super) config: Config,
+    pub(super) cell: Cell,
+    pub(super) instructions: Instructions,
     pub(super) weights: &'a Direction,
+    pub(super) workspaces: &'a Workspaces,
     pub(super) reverse: bool,
     /// `[rows, T, in]`.
     pub(super) input: ArrayView3<'a, f32>,
     /// Valid steps of each row.
     pub(super) lengths: &'a [usize],
-    /// `[rows, T, H_out]`, zero.
+    /// Steps whose input product is made at once.
+    pub(super) chunk: usize,
+    /// Blocks of units that the task computes: all, unless others of its team have the rest.
+    pub(super) blocks: Range<usize>,
+    /// The team and the task's place in it.
+    pub(super) team: Option<(Arc<Team>, usize)>,
+    /// `[rows, T, units]`, zero; like the state, only the task's units.
     pub(super) output: ArrayViewMut3<'a, f32>,
-    /// `[rows, H_out]`: the state before and after.
+    /// `[rows, units]`: the state before and after.
     pub(super) h: ArrayViewMut2<'a, f32>,
-    /// `[rows, H]`, or `[rows, 0]` where the cell has no cell state.
+    /// `[rows, units]`, or `[rows, 0]` where the cell has no cell state.
     pub(super) c: ArrayViewMut2<'a, f32>,
+}
+
+/// Runs tasks of one team, or one task alone, step by step.
+pub(super) fn run(tasks: Vec<Task<'_>>) -> Result<(), Error> {
+    let mut runs = tasks.into_iter().map(Run::new).collect::<Result<Vec<_>, _>>()?;
+    let (longest, chunk) = runs.first().map_or((0, 1), |run| (run.rows.longest(), run.task.chunk));
+    for start in (0..longest).step_by(chunk) {
+        let end = longest.min(start + chunk);
+        runs.iter_mut().for_each(|run| run.project(start..end));
+        for step in start..end {
+            runs.iter_mut().for_each(|run| run.step(start, step));
+        }
+    }
+    runs.into_iter().for_each(Run::finish);
+    Ok(())
 }
 
 /// The rows of a task, longest first: those that still have steps left are always the first ones.
@@ -57,130 +84,207 @@ impl Rows {
     }
 }
 
-/// The arrays of a task, rows in the order of [`Rows`].
-struct Workspace {
-    /// `[chunk, rows, in]`.
-    x: Vec<f32>,
-    /// `[chunk, rows, G*H]`: the input's share of the gates.
-    of_input: Vec<f32>,
-    /// `[rows, G*H]`: the hidden state's share.
-    of_hidden: Vec<f32>,
-    /// `[rows, H]`, only for a projection: the hidden state before it.
-    unprojected: Vec<f32>,
-    /// `[rows, H_out]`.
-    h: Vec<f32>,
-    /// `[rows, H]`, or nothing.
-    c: Vec<f32>,
+/// A task that is on its way.
+struct Run<'a> {
+    task: Task<'a>,
+    rows: Rows,
+    workspace: Workspace,
 }
 
-/// Bytes of workspace that one row takes for each step of a chunk.
-pub(super) fn step_bytes(weights: &Direction) -> usize {
-    (weights.input.terms() + weights.input.columns()) * size_of::<f32>()
+/// Bytes of workspace that one row takes for each step of a chunk, where the units are shared by so many tasks.
+pub(super) fn step_bytes(weights: &Direction, members: usize) -> usize {
+    (weights.input.terms() + weights.input.columns().div_ceil(members)) * size_of::<f32>()
 }
 
-impl Task<'_> {
-    /// Walks the rows' steps, in chunks that keep the workspace for the input's share within `budget` bytes.
-    pub(super) fn run(mut self, budget: usize) -> Result<(), Error> {
-        let rows = Rows::new(self.lengths);
-        let count = rows.order.len();
-        let one_step = step_bytes(self.weights).saturating_mul(count);
-        let chunk = (budget / one_step.max(1)).clamp(1, rows.longest().max(1));
-        let mut workspace = self.workspace(count, chunk)?;
-        self.load_state(&rows, &mut workspace);
-        for start in (0..rows.longest()).step_by(chunk) {
-            let end = rows.longest().min(start + chunk);
-            // Rows that end inside the chunk leave stale values behind, which no step reads.
-            let live = rows.live(start);
-            self.project(&rows, start..end, live, &mut workspace);
-            for step in start..end {
-                self.step(rows.live(step), (step - start) * live, &mut workspace);
-                self.store_output(&rows, step, &workspace);
-            }
-        }
-        self.store_state(&rows, &workspace);
-        Ok(())
+impl<'a> Run<'a> {
+    fn new(task: Task<'a>) -> Result<Self, Error> {
+        let rows = Rows::new(task.lengths);
+        let units = task.blocks.len() * PANEL;
+        let workspace = task.workspaces.take(&Sizes {
+            chunk: task.chunk,
+            rows: rows.order.len(),
+            terms: task.weights.input.terms(),
+            columns: units * task.cell.gates(),
+            h: task.weights.hidden.terms(),
+            next: units,
+            c: if task.cell.has_cell_state() { units } else { 0 },
+        })?;
+        let mut run = Run { task, rows, workspace };
+        run.load_state();
+        Ok(run)
     }
 
-    fn workspace(&self, rows: usize, chunk: usize) -> Result<Workspace, Error> {
-        let (terms, columns) = (self.weights.input.terms(), self.weights.input.columns());
-        let unprojected = if self.weights.projection.is_some() { self.config.hidden_size } else { 0 };
-        Ok(Workspace {
-            x: buffer("a chunk of the input", [chunk, rows, terms])?,
-            of_input: buffer("a chunk of the gates", [chunk, rows, columns])?,
-            of_hidden: buffer("the gates of a step", [1, rows, columns])?,
-            unprojected: buffer("the hidden state before the projection", [1, rows, unprojected])?,
-            h: buffer("the hidden state", [1, rows, self.h.ncols()])?,
-            c: buffer("the cell state", [1, rows, self.c.ncols()])?,
-        })
+    /// The task's panels of a matrix with all gates.
+    fn panels(&self) -> Range<usize> {
+        let gates = self.task.cell.gates();
+        self.task.blocks.start * gates..self.task.blocks.end * gates
     }
 
-    /// The input's share of the gates for the first `live` rows and a range of steps.
-    fn project(&self, rows: &Rows, steps: std::ops::Range<usize>, live: usize, workspace: &mut Workspace) {
-        let (terms, columns) = (self.weights.input.terms(), self.weights.input.columns());
+    /// The input's share of the gates for a range of steps.
+    ///
+    /// Rows that end inside the chunk leave stale values behind, which no step reads.
+    fn project(&mut self, steps: Range<usize>) {
+        let panels = self.panels();
+        let (Task { weights, input, instructions, .. }, rows) = (&self.task, &self.rows);
+        let (terms, live) = (weights.input.terms(), rows.live(steps.start));
         let count = steps.len() * live;
-        let x = &mut workspace.x[..count * terms];
+        let x = &mut self.workspace.x[..count * terms];
         for (step, x) in steps.zip(x.chunks_exact_mut(live * terms)) {
             for (row, x) in x.chunks_exact_mut(terms).enumerate().take(rows.live(step)) {
-                let time = rows.time(row, step, self.reverse);
-                copy(&self.input.slice(s![rows.order[row], time, ..]), x);
+                let time = rows.time(row, step, self.task.reverse);
+                copy(&input.index_axis(Axis(0), rows.order[row]).row(time), x);
             }
         }
-        let of_input = &mut workspace.of_input[..count * columns];
-        // T alone decides: neither the batch nor the chunks may change a row's bits.
-        if self.input.dim().1 < MANY_STEPS {
-            multiply(&self.weights.input, x, of_input);
+        let x = product::Rows { values: x, stride: terms };
+        let of_input = &mut self.workspace.of_input[..count * panels.len() * PANEL];
+        multiply(*instructions, &weights.input, panels, x, of_input);
+    }
+
+    /// One time step of the rows that have it; `start` is the chunk's first.
+    fn step(&mut self, start: usize, step: usize) {
+        self.read(step);
+        let (live, before) = (self.rows.live(step), self.rows.live(start) * (step - start));
+        let panels = self.panels();
+        let columns = panels.len() * PANEL;
+        let Task { weights, instructions, cell, .. } = &self.task;
+        let Workspace { of_input, sums, next, h, c, .. } = &mut self.workspace;
+        Step {
+            cell: *cell,
+            instructions: *instructions,
+            matrix: &weights.hidden,
+            blocks: self.task.blocks.clone(),
+            h: h.rows(),
+            of_input: &of_input[before * columns..][..live * columns],
+            sums,
+            next: next.first(live),
+            c: c.first(live),
+        }
+        .run();
+        if let Some(projection) = &weights.projection {
+            multiply(*instructions, projection, 0..projection.panels(), next.rows(), h.first(live));
+        } else if self.task.team.is_some() {
+            self.place(live);
+            self.publish(step + 1, live);
+        } else if live == self.rows.order.len() {
+            std::mem::swap(next, h);
         } else {
-            multiply_many(&self.weights.weight_ih, &self.weights.input, x, of_input);
+            // The other rows keep their state.
+            h.first(live).copy_from_slice(next.first(live));
+        }
+        self.store_output(step, live);
+    }
+
+    /// Copies the task's units of the next hidden state to their place among all units.
+    fn place(&mut self, live: usize) {
+        let Workspace { next, h, .. } = &mut self.workspace;
+        let first = self.task.blocks.start * PANEL;
+        for (h, next) in
+            h.values.chunks_exact_mut(h.width).zip(next.values.chunks_exact(next.width)).take(live)
+        {
+            h[first..first + next.len()].copy_from_slice(next);
         }
     }
 
-    /// One time step of the first `live` rows, whose input shares begin at row `first` of the chunk.
-    fn step(&self, live: usize, first: usize, workspace: &mut Workspace) {
-        let Direction { hidden, projection, .. } = self.weights;
-        let (units, columns) = (self.config.hidden_size, hidden.columns());
-        let Workspace { of_input, of_hidden, unprojected, h, c, .. } = workspace;
-        let (h, of_hidden) = (&mut h[..live * hidden.terms()], &mut of_hidden[..live * columns]);
-        multiply(hidden, h, of_hidden);
-        let new = if projection.is_some() { &mut unprojected[..live * units] } else { &mut *h };
-        let mut c = c.chunks_exact_mut(units);
-        let shares = of_input[first * columns..].chunks_exact(columns).zip(of_hidden.chunks_exact(columns));
-        for (new, (of_input, of_hidden)) in new.chunks_exact_mut(units).zip(shares) {
-            cell::advance(self.config.cell, of_input, of_hidden, new, c.next().unwrap_or(&mut []));
-        }
-        if let Some(projection) = projection {
-            multiply(projection, &unprojected[..live * units], h);
+    /// Shows the team the task's units of a state, which `next` holds.
+    fn publish(&mut self, state: usize, live: usize) {
+        if let Some((team, member)) = &self.task.team {
+            team.publish(*member, state, self.workspace.next.first(live));
         }
     }
 
-    fn load_state(&self, rows: &Rows, workspace: &mut Workspace) {
-        for (views, buffer) in [(&self.h, &mut workspace.h), (&self.c, &mut workspace.c)] {
-            let width = views.ncols().max(1);
-            for (&row, buffer) in rows.order.iter().zip(buffer.chunks_exact_mut(width)) {
-                copy(&views.row(row), buffer);
+    /// Takes the units of the others from the state before a step: those of the rows that the step before had.
+    fn read(&mut self, step: usize) {
+        let Some((team, own)) = &self.task.team else { return };
+        let live = step.checked_sub(1).map_or(self.rows.order.len(), |before| self.rows.live(before));
+        let h = &mut self.workspace.h;
+        let mut first = 0;
+        for member in 0..team.len() {
+            let width = team.part(member) / self.rows.order.len();
+            if member != *own {
+                let part = team.wait(member, step);
+                for (h, part) in h.values.chunks_exact_mut(h.width).zip(part.chunks_exact(width)).take(live) {
+                    for (h, part) in h[first..].iter_mut().zip(part) {
+                        *h = f32::from_bits(part.load(Ordering::Relaxed));
+                    }
+                }
+            }
+            first += width;
+        }
+    }
+
+    /// The units of the view that the hidden state of all units begins with; only a task of a team has not all.
+    fn first_unit(&self) -> usize {
+        self.task.blocks.start * PANEL
+    }
+
+    fn load_state(&mut self) {
+        let first = self.first_unit();
+        let Workspace { next, h, c, .. } = &mut self.workspace;
+        let rows = self.rows.order.len();
+        load(&self.rows.order, &self.task.h, h.values.chunks_exact_mut(h.width).map(|h| &mut h[first..]));
+        if !c.values.is_empty() {
+            load(&self.rows.order, &self.task.c, c.values.chunks_exact_mut(c.width));
+        }
+        if self.task.team.is_some() {
+            load(&self.rows.order, &self.task.h, next.values.chunks_exact_mut(next.width));
+            self.publish(0, rows);
+        }
+    }
+
+    fn store_output(&mut self, step: usize, live: usize) {
+        let first = self.first_unit();
+        let units = self.task.h.ncols();
+        for (row, h) in self.workspace.h.values.chunks_exact(self.workspace.h.width).enumerate().take(live) {
+            let time = self.rows.time(row, step, self.task.reverse);
+            let mut output = self.task.output.index_axis_mut(Axis(0), self.rows.order[row]);
+            store(&h[first..first + units], output.row_mut(time));
+        }
+    }
+
+    /// Stores the final state.
+    fn finish(mut self) {
+        let first = self.first_unit();
+        let Workspace { h, c, .. } = &self.workspace;
+        for (&row, h) in self.rows.order.iter().zip(h.values.chunks_exact(h.width)) {
+            let units = self.task.h.ncols();
+            store(&h[first..first + units], self.task.h.row_mut(row));
+        }
+        if !c.values.is_empty() {
+            for (&row, c) in self.rows.order.iter().zip(c.values.chunks_exact(c.width)) {
+                let units = self.task.c.ncols();
+                store(&c[..units], self.task.c.row_mut(row));
             }
         }
+        self.task.workspaces.give_back(std::mem::take(&mut self.workspace));
     }
+}
 
-    fn store_output(&mut self, rows: &Rows, step: usize, workspace: &Workspace) {
-        for (row, h) in workspace.h.chunks_exact(self.h.ncols()).enumerate().take(rows.live(step)) {
-            let time = rows.time(row, step, self.reverse);
-            self.output.slice_mut(s![rows.order[row], time, ..]).assign(&ndarray::aview1(h));
-        }
-    }
-
-    fn store_state(&mut self, rows: &Rows, workspace: &Workspace) {
-        for (views, buffer) in [(&mut self.h, &workspace.h), (&mut self.c, &workspace.c)] {
-            let width = views.ncols().max(1);
-            for (&row, buffer) in rows.order.iter().zip(buffer.chunks_exact(width)) {
-                views.row_mut(row).assign(&ndarray::aview1(buffer));
-            }
+/// Whatever ends a task, a panic too, nobody may wait for it.
+impl Drop for Task<'_> {
+    fn drop(&mut self) {
+        if let Some((team, member)) = &self.team {
+            team.leave(*member);
         }
     }
 }
 
-fn copy(from: &ndarray::ArrayView1<'_, f32>, to: &mut [f32]) {
+/// Rows of a state into the order of a task.
+fn load<'a>(order: &[usize], from: &ArrayViewMut2<'_, f32>, to: impl Iterator<Item = &'a mut [f32]>) {
+    for (&row, to) in order.iter().zip(to) {
+        copy(&from.row(row), &mut to[..from.ncols()]);
+    }
+}
+
+fn copy(from: &ArrayView1<'_, f32>, to: &mut [f32]) {
     match from.as_slice() {
         Some(from) => to.copy_from_slice(from),
+        None => to.iter_mut().zip(from).for_each(|(to, &from)| *to = from),
+    }
+}
+
+fn store(from: &[f32], mut to: ArrayViewMut1<'_, f32>) {
+    match to.as_slice_mut() {
+        Some(to) => to.copy_from_slice(from),
         None => to.iter_mut().zip(from).for_each(|(to, &from)| *to = from),
     }
 }

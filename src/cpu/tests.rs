@@ -1,11 +1,15 @@
 use ndarray::{Array, Array3, Dimension, s};
+use rayon::prelude::*;
 
+use super::task::step_bytes;
 use super::*;
 use crate::tolerance::Comparison;
 use crate::{Input, State, reference, tolerance};
 
 /// A batch and the parameters to run it with.
+#[derive(Clone)]
 struct Case {
+    instructions: Instructions,
     weights: Weights,
     input: Array3<f32>,
     h_0: Option<Array3<f32>>,
@@ -27,6 +31,7 @@ impl Case {
     fn new(config: Config, n: usize, t: usize) -> Self {
         let states = config.num_layers * config.directions();
         Case {
+            instructions: Instructions::best(),
             weights: Weights::seeded(config, 7).unwrap(),
             input: noise((n, t, config.input_size), 1) * 2.0,
             h_0: Some(noise((states, n, config.hidden_output_size()), 2)),
@@ -54,17 +59,26 @@ impl Case {
         f(&input, &state)
     }
 
+    /// The same case with every instruction set of this machine.
+    fn on_all_instructions(&self) -> impl Iterator<Item = Case> {
+        Instructions::available().map(|instructions| Case { instructions, ..self.clone() })
+    }
+
+    fn layer(&self) -> CpuLayer {
+        CpuLayer { instructions: self.instructions, ..CpuLayer::new(&self.weights, 0) }
+    }
+
     fn run_cut(&self, cut: Cut) -> Output {
         self.with(|input, state| {
             let batch = Batch::new(self.weights.config(), input, state).unwrap();
-            CpuLayer::new(&self.weights).run_cut(&batch, cut).unwrap()
+            self.layer().run_cut(&batch, cut).unwrap()
         })
     }
 
     fn run(&self) -> Output {
         self.with(|input, state| {
             let batch = Batch::new(self.weights.config(), input, state).unwrap();
-            CpuLayer::new(&self.weights).run(&batch).unwrap()
+            self.layer().run(&batch).unwrap()
         })
     }
 
@@ -76,16 +90,25 @@ impl Case {
         })
     }
 
+    /// Within the tolerance with every instruction set of this machine.
     fn check(&self) {
-        let comparison = self.compare(&self.run());
         let (config, dim) = (self.weights.config(), self.input.dim());
-        assert!(comparison.passes(), "{config}, N T I {dim:?}, {:?}: {comparison:?}", self.lengths);
+        for case in self.on_all_instructions() {
+            let comparison = case.compare(&case.run());
+            let instructions = case.instructions;
+            assert!(
+                comparison.passes(),
+                "{config}, N T I {dim:?}, {:?}, {instructions:?}: {comparison:?}",
+                self.lengths
+            );
+        }
     }
 
     /// Row `row` of the batch, alone.
     fn row(&self, row: usize) -> Case {
         let one = |state: &Array3<f32>| state.slice(s![.., row..row + 1, ..]).to_owned();
         Case {
+            instructions: self.instructions,
             weights: self.weights.clone(),
             input: self.input.slice(s![row..row + 1, .., ..]).to_owned(),
             h_0: self.h_0.as_ref().map(one),
@@ -128,12 +151,21 @@ fn sizes_around_the_edges_of_panels_and_blocks() {
 }
 
 #[test]
-fn many_steps_and_sizes_around_the_edges_of_the_matrix_product() {
+fn many_steps_and_long_sums() {
     for (input_size, hidden_size) in [(1, 1), (7, 9), (63, 16), (64, 17), (65, 33), (129, 5), (300, 3)] {
         for config in configs(input_size, hidden_size) {
-            for steps in [task::MANY_STEPS - 1, task::MANY_STEPS, 33] {
-                Case::new(config, 3, steps).ragged().check();
-            }
+            Case::new(config, 3, 33).ragged().check();
+        }
+    }
+}
+
+#[test]
+fn numbers_of_rows_around_the_edges_of_tiles() {
+    for n in 1..=27 {
+        // Three, nine and twelve panels: groups of panels that are full and that are not.
+        for hidden_size in [48, 33] {
+            Case::new(Config::rnn(5, hidden_size), n, 2).check();
+            Case::new(Config::lstm(5, hidden_size), n, 2).check();
         }
     }
 }
@@ -183,21 +215,24 @@ fn a_row_of_length_zero_keeps_its_state() {
 fn a_row_has_the_same_bits_in_any_batch() {
     for config in configs(70, 40) {
         let config = config.num_layers(2).bidirectional(true);
-        for (n, steps) in
-            [1, 2, 3, 5, 8, 17, 64].into_iter().flat_map(|n| [(n, 5), (n, task::MANY_STEPS + 1)])
-        {
-            let case = Case::new(config, n, steps).ragged();
-            let whole = case.run();
-            for row in [0, n / 2, n - 1] {
-                let alone = case.row(row).run();
-                let same = Output {
-                    output: whole.output.slice(s![row..row + 1, .., ..]).to_owned(),
-                    h_n: whole.h_n.slice(s![.., row..row + 1, ..]).to_owned(),
-                    c_n: whole.c_n.as_ref().map(|c_n| c_n.slice(s![.., row..row + 1, ..]).to_owned()),
-                };
-                assert_eq!(bits(&same), bits(&alone), "{config}: row {row} of {n}");
-            }
+        for n in [1, 2, 3, 4, 5, 6, 8, 11, 17, 64] {
+            let case = Case::new(config, n, 5).ragged();
+            case.on_all_instructions().for_each(|case| same_bits_alone(&case));
         }
+    }
+}
+
+fn same_bits_alone(case: &Case) {
+    let (n, whole) = (case.input.dim().0, case.run());
+    for row in [0, n / 2, n - 1] {
+        let alone = case.row(row).run();
+        let same = Output {
+            output: whole.output.slice(s![row..row + 1, .., ..]).to_owned(),
+            h_n: whole.h_n.slice(s![.., row..row + 1, ..]).to_owned(),
+            c_n: whole.c_n.as_ref().map(|c_n| c_n.slice(s![.., row..row + 1, ..]).to_owned()),
+        };
+        let (config, instructions) = (case.weights.config(), case.instructions);
+        assert_eq!(bits(&same), bits(&alone), "{config}: row {row} of {n}, {instructions:?}");
     }
 }
 
@@ -205,17 +240,71 @@ fn a_row_has_the_same_bits_in_any_batch() {
 fn bits_do_not_depend_on_the_cut() {
     for (config, steps) in configs(6, 20).into_iter().flat_map(|config| [(config, 6), (config, 11)]) {
         let case = Case::new(config.num_layers(2).bidirectional(true), 9, steps).ragged();
-        let expected = case.run_cut(Cut { budget: usize::MAX, threads: 1 });
+        let expected = case.run_cut(Cut { budget: usize::MAX, threads: 1, shared: 0 });
         assert!(case.compare(&expected).passes());
-        let row = step_bytes(&Direction::new(&config, &case.weights.directions()[0]));
+        let row = step_bytes(&Direction::new(&config, &case.weights.directions()[0]), 1);
         // Less than one row's step; some rows; all rows and 1, 2, 4, 10, 11, 12 steps.
         let budgets = [0, row, row * 4, row * 9, row * 18, row * 36, row * 90, row * 99, row * 108];
         for budget in budgets {
             for threads in [1, 2, 3, 64] {
-                let found = case.run_cut(Cut { budget, threads });
+                let found = case.run_cut(Cut { budget, threads, shared: usize::MAX });
                 assert_eq!(bits(&found), bits(&expected), "{config}: budget {budget}, {threads} threads");
             }
         }
+    }
+}
+
+/// Threads that share units: fewer than, as many as and more than there are blocks, ragged rows, one and two directions.
+#[test]
+fn bits_do_not_depend_on_who_computes_which_units() {
+    for (hidden_size, bidirectional) in [(16, false), (40, false), (40, true), (65, false)] {
+        for config in configs(6, hidden_size) {
+            let case = Case::new(config.num_layers(2).bidirectional(bidirectional), 3, 7).ragged();
+            let alone = case.run_cut(Cut { budget: usize::MAX, threads: 1, shared: 0 });
+            assert!(case.compare(&alone).passes());
+            for (threads, budget) in [(2, usize::MAX), (3, 0), (4, 4000), (64, usize::MAX)] {
+                let found = case.run_cut(Cut { budget, threads, shared: 0 });
+                assert_eq!(bits(&found), bits(&alone), "{config}: {threads} threads");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_thread_that_does_not_come_is_done_without() {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    let case = Case::new(Config::lstm(6, 64), 2, 9).ragged();
+    let expected = case.run_cut(Cut { budget: usize::MAX, threads: 1, shared: 0 });
+    // The only thread of the pool is the one that waits.
+    let found = pool.install(|| case.run_cut(Cut { budget: usize::MAX, threads: 3, shared: 0 }));
+    assert_eq!(bits(&found), bits(&expected));
+}
+
+#[test]
+fn many_callers_share_the_pool() {
+    let case = Case::new(Config::gru(6, 64), 2, 30);
+    let expected = bits(&case.run_cut(Cut { budget: usize::MAX, threads: 1, shared: 0 }));
+    let cut = Cut { budget: 4000, threads: 2, shared: 0 };
+    let all: Vec<_> = (0..32).into_par_iter().map(|_| bits(&case.run_cut(cut))).collect();
+    assert!(all.iter().all(|found| *found == expected));
+}
+
+#[test]
+fn a_layer_gives_the_same_bits_again_whatever_it_ran_before() {
+    for config in configs(6, 20) {
+        let case = Case::new(config.bidirectional(true), 5, 9);
+        let layer = case.layer();
+        let run = |case: &Case| {
+            case.with(|input, state| {
+                layer.run(&Batch::new(&config.bidirectional(true), input, state).unwrap()).unwrap()
+            })
+        };
+        let expected = bits(&run(&case));
+        let mut poison = case.clone().ragged();
+        poison.input.fill(f32::NAN);
+        run(&poison);
+        run(&case.row(2));
+        assert_eq!(bits(&run(&case)), expected, "{config}");
     }
 }
 
@@ -227,7 +316,7 @@ fn steps_one_by_one_are_the_whole_sequence() {
         let (mut h_0, mut c_0) = (case.h_0.clone(), case.c_0.clone());
         for step in 0..5 {
             let input = case.input.slice(s![.., step..step + 1, ..]).to_owned();
-            let one = Case { weights: case.weights.clone(), input, h_0, c_0, lengths: None }.run();
+            let one = Case { input, h_0, c_0, ..case.clone() }.run();
             assert_eq!(one.output.slice(s![.., 0, ..]), whole.output.slice(s![.., step, ..]));
             (h_0, c_0) = (Some(one.h_n), one.c_n);
         }
@@ -238,14 +327,14 @@ fn steps_one_by_one_are_the_whole_sequence() {
 #[test]
 fn pieces_are_the_whole_sequence() {
     for config in configs(6, 20) {
-        let whole = Case::new(config.num_layers(2), 3, 2 * task::MANY_STEPS);
+        let whole = Case::new(config.num_layers(2), 3, 16);
         let expected = whole.run();
         let half = |steps: std::ops::Range<usize>, h_0, c_0| {
             let input = whole.input.slice(s![.., steps, ..]).to_owned();
-            Case { weights: whole.weights.clone(), input, h_0, c_0, lengths: None }.run()
+            Case { input, h_0, c_0, ..whole.clone() }.run()
         };
-        let first = half(0..task::MANY_STEPS, whole.h_0.clone(), whole.c_0.clone());
-        let second = half(task::MANY_STEPS..2 * task::MANY_STEPS, Some(first.h_n), first.c_n);
+        let first = half(0..8, whole.h_0.clone(), whole.c_0.clone());
+        let second = half(8..16, Some(first.h_n), first.c_n);
         assert_eq!((second.h_n, second.c_n), (expected.h_n, expected.c_n));
     }
 }
@@ -276,6 +365,10 @@ fn large_weights_saturate() {
 
 /// What is NaN must be NaN in the reference too, and the other way round.
 fn same_nans(case: &Case) {
+    case.on_all_instructions().for_each(|case| same_nans_on(&case));
+}
+
+fn same_nans_on(case: &Case) {
     let found = case.run();
     let expected = case.with(|input, state| reference::forward(&case.weights, input, state).unwrap());
     let nans = |array: &Array3<f64>| array.map(|value| value.is_nan());
@@ -287,12 +380,11 @@ fn same_nans(case: &Case) {
 
 #[test]
 fn nan_spreads_as_in_the_reference() {
-    let steps = [6, task::MANY_STEPS + 3];
-    for (config, steps) in configs(5, 17).into_iter().flat_map(|config| steps.map(|steps| (config, steps))) {
-        let mut case = Case::new(config, 3, steps);
+    for config in configs(5, 17) {
+        let mut case = Case::new(config, 3, 6);
         case.input[[1, 2, 4]] = f32::NAN;
         same_nans(&case);
-        let mut case = Case::new(config.bidirectional(true), 3, steps);
+        let mut case = Case::new(config.bidirectional(true), 3, 6);
         if let Some(h_0) = &mut case.h_0 {
             h_0[[1, 2, 0]] = f32::NAN;
         }
@@ -323,5 +415,5 @@ fn memory_that_cannot_be_had_is_an_error() {
     let huge = one.broadcast((1 << 20, 1 << 40, 1)).unwrap();
     let (input, state) = (Input::new(huge), State::zero());
     let batch = Batch::new(&config, &input, &state).unwrap();
-    assert!(matches!(CpuLayer::new(&weights).run(&batch), Err(Error::OutOfMemory { .. })));
+    assert!(matches!(CpuLayer::new(&weights, 0).run(&batch), Err(Error::OutOfMemory { .. })));
 }

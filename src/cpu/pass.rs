@@ -1,0 +1,225 @@
+//! All directions of one layer over the whole batch, cut in tasks for threads.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use ndarray::{ArrayView3, ArrayViewMut, ArrayViewMut2, ArrayViewMut3, Axis, Dimension};
+
+use super::pack::{Direction, PANEL};
+use super::simd::Instructions;
+use super::task::{self, Task, step_bytes};
+use super::team::Team;
+use super::workspace::Workspaces;
+use crate::{Config, Error};
+
+/// Rows for each thread below which it would be bound by reading all weights: threads then share the units of all rows,
+/// not the rows.
+const FEW_ROWS: usize = 4;
+
+/// How a forward pass is cut; the result does not depend on it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cut {
+    /// Bytes that a task may take for a chunk of the input and of the gates.
+    pub(super) budget: usize,
+    /// Tasks that can run at once.
+    pub(super) threads: usize,
+    /// Multiply-adds of a step for which a thread is worth having: with fewer the exchange after each step costs more.
+    pub(super) shared: usize,
+}
+
+pub(super) struct Pass<'a> {
+    pub(super) config: Config,
+    pub(super) instructions: Instructions,
+    pub(super) workspaces: &'a Workspaces,
+    pub(super) weights: &'a [Direction],
+    /// `[N, T, in]`.
+    pub(super) input: ArrayView3<'a, f32>,
+    pub(super) lengths: &'a [usize],
+}
+
+impl Pass<'_> {
+    /// `output [N, T, D*H_out]` is zero; `h [D, N, H_out]` and `c [D, N, H]` are the state before and after.
+    pub(super) fn run(
+        &self,
+        mut output: ArrayViewMut3<'_, f32>,
+        mut h: ArrayViewMut3<'_, f32>,
+        mut c: ArrayViewMut3<'_, f32>,
+        cut: Cut,
+    ) -> Result<(), Error> {
+        let members = self.members(cut);
+        let rows = self.rows_of_a_task(cut, members);
+        // Views whose lifetimes are this function's: a view's lifetime does not shrink by itself.
+        let (input, mut output) = (self.input.view(), output.view_mut());
+        let mut teams = Vec::new();
+        let states = h.outer_iter_mut().zip(c.outer_iter_mut());
+        for (direction, (weights, (mut h, mut c))) in self.weights.iter().zip(states).enumerate() {
+            let mut own_output;
+            (own_output, output) = take(output, Axis(2), self.config.hidden_output_size());
+            let inputs = input.axis_chunks_iter(Axis(0), rows).zip(self.lengths.chunks(rows));
+            for (input, lengths) in inputs {
+                let (part_output, part_h, part_c);
+                (part_output, own_output) = take(own_output, Axis(0), rows);
+                (part_h, h) = take(h, Axis(0), rows);
+                (part_c, c) = take(c, Axis(0), rows);
+                let reverse = direction == 1;
+                let part = Part { pass: self, weights, reverse, input, lengths, budget: cut.budget };
+                teams.push(part.tasks(members, part_output, part_h, part_c)?);
+            }
+        }
+        run_teams(teams, cut.threads)
+    }
+
+    /// Tasks that share the units of each direction: one, where there are rows enough for all threads.
+    fn members(&self, cut: Cut) -> usize {
+        let [rows, directions] = [self.lengths.len(), self.weights.len()].map(|count| count.max(1));
+        let threads = cut.threads / directions;
+        let Some(weights) = self.weights.first() else { return 1 };
+        // A projection would need another exchange.
+        if rows >= FEW_ROWS * threads || weights.projection.is_some() {
+            return 1;
+        }
+        let step = rows * weights.hidden.terms() * weights.hidden.columns();
+        threads.min(step / cut.shared.max(1)).min(weights.hidden.panels() / self.config.cell.gates()).max(1)
+    }
+
+    /// As many as keep every thread busy, and no more than one step of fits into the budget.
+    fn rows_of_a_task(&self, cut: Cut, members: usize) -> usize {
+        let rows = self.lengths.len().max(1);
+        let Some(weights) = self.weights.first() else { return rows };
+        let blocks = if members > 1 { 1 } else { cut.threads.div_ceil(self.weights.len()) };
+        rows.div_ceil(blocks.max(1)).min(cut.budget / step_bytes(weights, members).max(1)).max(1)
+    }
+}
+
+/// One direction over some rows.
+struct Part<'a, 'p> {
+    pass: &'a Pass<'p>,
+    weights: &'a Direction,
+    reverse: bool,
+    input: ArrayView3<'a, f32>,
+    lengths: &'a [usize],
+    budget: usize,
+}
+
+impl<'a> Part<'a, '_> {
+    /// A task for each member of a team, each with its own units of the arrays.
+    fn tasks(
+        &self,
+        members: usize,
+        mut output: ArrayViewMut3<'a, f32>,
+        mut h: ArrayViewMut2<'a, f32>,
+        mut c: ArrayViewMut2<'a, f32>,
+    ) -> Result<Vec<Task<'a>>, Error> {
+        let Pass { config, instructions, workspaces, .. } = *self.pass;
+        let longest = self.lengths.iter().copied().max().unwrap_or(0);
+        let step = step_bytes(self.weights, members).saturating_mul(self.lengths.len());
+        let chunk = (self.budget / step.max(1)).clamp(1, longest.max(1));
+        let blocks = self.weights.hidden.panels() / config.cell.gates();
+        let parts: Vec<Range<usize>> =
+            (0..members).map(|member| blocks * member / members..blocks * (member + 1) / members).collect();
+        let sizes = parts.iter().map(|blocks| self.lengths.len() * blocks.len() * PANEL);
+        let team = if members > 1 { Some(Arc::new(Team::new(sizes)?)) } else { None };
+        let mut tasks = Vec::with_capacity(members);
+        for (member, blocks) in parts.into_iter().enumerate() {
+            let (own_output, own_h, own_c);
+            (own_output, output) = take(output, Axis(2), blocks.len() * PANEL);
+            (own_h, h) = take(h, Axis(1), blocks.len() * PANEL);
+            (own_c, c) = take(c, Axis(1), blocks.len() * PANEL);
+            tasks.push(Task {
+                cell: config.cell,
+                instructions,
+                weights: self.weights,
+                workspaces,
+                reverse: self.reverse,
+                input: self.input,
+                lengths: self.lengths,
+                chunk,
+                blocks,
+                team: team.clone().map(|team| (team, member)),
+                output: own_output,
+                h: own_h,
+                c: own_c,
+            });
+        }
+        Ok(tasks)
+    }
+}
+
+/// The first `count` along an axis, or all where there are fewer, and the rest.
+fn take<'a, D: Dimension>(
+    array: ArrayViewMut<'a, f32, D>,
+    axis: Axis,
+    count: usize,
+) -> (ArrayViewMut<'a, f32, D>, ArrayViewMut<'a, f32, D>) {
+    let count = count.min(array.len_of(axis));
+    array.split_at(axis, count)
+}
+
+/// The calling thread runs teams, and up to `threads` in all do.
+fn run_teams(teams: Vec<Vec<Task<'_>>>, threads: usize) -> Result<(), Error> {
+    let others = teams.len().min(threads).saturating_sub(1);
+    let queue = Mutex::new(teams);
+    let failed = Mutex::new(None);
+    let work = || {
+        while let Some(team) = pop(&queue) {
+            if let Err(error) = run_team(team) {
+                failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+            }
+        }
+    };
+    rayon::in_place_scope(|scope| {
+        (0..others).for_each(|_| scope.spawn(|_| work()));
+        work();
+    });
+    failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+}
+
+/// One thread for each task, if they come; else the calling thread does what nobody has taken.
+fn run_team(tasks: Vec<Task<'_>>) -> Result<(), Error> {
+    if tasks.len() < 2 {
+        return task::run(tasks);
+    }
+    let others = tasks.len() - 1;
+    let patience = patience(&tasks);
+    let queue = Mutex::new(tasks);
+    let failed = Mutex::new(None);
+    let arrived = AtomicUsize::new(0);
+    let run = |tasks| {
+        if let Err(error) = task::run(tasks) {
+            failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        }
+    };
+    rayon::in_place_scope(|scope| {
+        for _ in 0..others {
+            scope.spawn(|_| {
+                if let Some(task) = pop(&queue) {
+                    arrived.fetch_add(1, Ordering::Relaxed);
+                    run(vec![task]);
+                }
+            });
+        }
+        let start = Instant::now();
+        while arrived.load(Ordering::Relaxed) < others && start.elapsed() < patience {
+            std::hint::spin_loop();
+        }
+        run(std::mem::take(&mut *queue.lock().unwrap_or_else(PoisonError::into_inner)));
+    });
+    failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+}
+
+fn pop<T>(queue: &Mutex<Vec<T>>) -> Option<T> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner).pop()
+}
+
+/// How long to wait for the others: a small part of the time that they save.
+fn patience(tasks: &[Task<'_>]) -> Duration {
+    /// Of one thread, about, in multiply-adds a nanosecond.
+    const RATE: usize = 20;
+    let Some(task) = tasks.first() else { return Duration::ZERO };
+    let steps: usize = task.lengths.iter().sum();
+    let terms = task.weights.input.terms() + task.weights.hidden.terms();
+    let nanoseconds = steps.saturating_mul(terms * task.weights.hidden.columns()) / RATE;
+    Duration::from_nanos(nanoseconds as u64 / 8)
+}

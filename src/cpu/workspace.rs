@@ -1,0 +1,106 @@
+//! The arrays that a task works in, kept from call to call.
+
+use std::sync::{Mutex, PoisonError};
+
+use super::pack::PANEL;
+use super::product;
+use crate::Error;
+
+/// A vector of units for each row, padded to whole blocks.
+#[derive(Debug, Default)]
+pub(super) struct Units {
+    pub(super) values: Vec<f32>,
+    pub(super) width: usize,
+}
+
+impl Units {
+    fn resize(&mut self, what: &str, rows: usize, units: usize) -> Result<(), Error> {
+        self.width = units.next_multiple_of(PANEL);
+        resize(what, &mut self.values, [1, rows, self.width])
+    }
+
+    pub(super) fn rows(&self) -> product::Rows<'_> {
+        product::Rows { values: &self.values, stride: self.width }
+    }
+
+    pub(super) fn first(&mut self, rows: usize) -> &mut [f32] {
+        &mut self.values[..rows * self.width]
+    }
+}
+
+/// What a workspace must have room for.
+pub(super) struct Sizes {
+    pub(super) chunk: usize,
+    pub(super) rows: usize,
+    /// I, or the width of the layer below.
+    pub(super) terms: usize,
+    /// Of the task's share of the gates.
+    pub(super) columns: usize,
+    /// Of the hidden state that the recurrent product reads.
+    pub(super) h: usize,
+    /// Of the task's share of the next hidden state.
+    pub(super) next: usize,
+    /// Of the task's share of the cell state.
+    pub(super) c: usize,
+}
+
+/// Rows are in the order of the task. What the arrays hold before they are written has no meaning.
+#[derive(Debug, Default)]
+pub(super) struct Workspace {
+    /// `[chunk, rows, in]`.
+    pub(super) x: Vec<f32>,
+    /// `[chunk, rows, columns]`: the input's share of the gates.
+    pub(super) of_input: Vec<f32>,
+    /// The sums that the recurrent product leaves for the elementwise part.
+    pub(super) sums: Vec<f32>,
+    /// The hidden state after a step, before a projection.
+    pub(super) next: Units,
+    pub(super) h: Units,
+    pub(super) c: Units,
+}
+
+impl Workspace {
+    fn resize(&mut self, sizes: &Sizes) -> Result<(), Error> {
+        let &Sizes { chunk, rows, terms, columns, h, next, c } = sizes;
+        resize("a chunk of the input", &mut self.x, [chunk, rows, terms])?;
+        resize("a chunk of the gates", &mut self.of_input, [chunk, rows, columns])?;
+        resize("the sums of a group", &mut self.sums, [1, 1, super::cell::SUMS])?;
+        self.next.resize("the next hidden state", rows, next)?;
+        self.h.resize("the hidden state", rows, h)?;
+        self.c.resize("the cell state", rows, c)
+    }
+}
+
+/// Workspaces that no task uses: as many as there were tasks at once.
+#[derive(Debug, Default)]
+pub(super) struct Workspaces(Mutex<Vec<Workspace>>);
+
+impl Workspaces {
+    pub(super) fn take(&self, sizes: &Sizes) -> Result<Workspace, Error> {
+        let mut workspace = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+        workspace.resize(sizes)?;
+        Ok(workspace)
+    }
+
+    pub(super) fn give_back(&self, workspace: Workspace) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(workspace);
+    }
+}
+
+fn resize(what: &str, values: &mut Vec<f32>, shape: [usize; 3]) -> Result<(), Error> {
+    let [a, b, c] = shape;
+    let len = a.checked_mul(b).and_then(|len| len.checked_mul(c));
+    let out_of_memory = || Error::OutOfMemory { found: format!("{what} of shape {shape:?}") };
+    let len = len.ok_or_else(out_of_memory)?;
+    values.try_reserve_exact(len.saturating_sub(values.len())).map_err(|_| out_of_memory())?;
+    values.resize(len, 0.0);
+    Ok(())
+}
+
+/// Room for so many elements.
+pub(super) fn reserved<A>(what: &str, len: usize) -> Result<Vec<A>, Error> {
+    let mut values = Vec::new();
+    let out_of_memory = |_| Error::OutOfMemory { found: format!("{what}: {len} elements") };
+    values.try_reserve_exact(len).map_err(out_of_memory)?;
+    Ok(values)
+}
