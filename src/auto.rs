@@ -160,7 +160,7 @@ impl Machine {
     /// What the rule takes for `batch` rows (N) of `steps` steps (T). Nothing is opened.
     pub fn decide(&self, config: &Config, batch: usize, steps: usize, options: &LayerOptions) -> Verdict {
         let work = Work { config, batch, steps, options };
-        let cpu_us = cost::cpu_us(&work, self.threads);
+        let cpu_us = cost::cpu_us(&work, options.threads_of(self.threads));
         if let Some(reason) = too_small(cpu_us) {
             return Verdict::cpu(reason);
         }
@@ -214,7 +214,7 @@ fn too_small(cpu_us: f64) -> Option<Reason> {
 /// The rule's choice on this machine, opened. Drivers are not even loaded where no GPU can pay.
 pub(crate) async fn choose(config: &Config, batch: usize, steps: usize, options: &LayerOptions) -> Choice {
     let work = Work { config, batch, steps, options };
-    if let Some(reason) = too_small(cost::cpu_us(&work, rayon::current_num_threads())) {
+    if let Some(reason) = too_small(cost::cpu_us(&work, options.threads_of(rayon::current_num_threads()))) {
         return Choice { backend: Backend::Cpu, reason };
     }
     let adapters = gpu::available().await;

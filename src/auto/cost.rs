@@ -1,13 +1,14 @@
 //! What the rule expects of the CPU backend and of a GPU, in microseconds.
 //!
-//! The CPU's constants were measured on one thread of an AMD EPYC (Zen 3, 32 MiB of L3): over 96 layers and batches of all
-//! cells, N from 1 to 128 and H from 8 to 1024, what they give is 0.76 to 1.36 times what was measured (CPU time, the
-//! least of at least three passes, since others used the machine, too). To measure again, on a quiet one:
+//! The CPU's constants were measured on one thread of an AMD EPYC (Zen 3, AVX2, 512 KiB of L2, 32 MiB of L3): over 21 layers
+//! and batches (RNN, LSTM and GRU of N 1 to 128, T 1 to 4096, H 8 to 512), what they give is 0.84 to 1.14 times what was
+//! measured (the median of a quiet run). To measure again, on a quiet machine:
 //! `cargo test --release --lib auto::tests::cpu -- --ignored --nocapture`. Of the GPU nothing was measured on hardware.
 
 use wgpu::DeviceType;
 
 use super::Adapter;
+use crate::cpu::{INLINE, PANEL, SHARED};
 use crate::{Config, Error, LayerOptions, PlanReport};
 
 /// How many times as fast as the CPU a GPU has to be expected. The estimates are no better than that, and between
@@ -20,19 +21,19 @@ pub(super) const SUBMISSION_US: f64 = 200.0;
 /// Recording a dispatch: 1.1 to 1.4 were measured (`src/gpu/tests/recording.rs`).
 const RECORDING_US: f64 = 1.4;
 
-/// Multiply-adds of a thread, measured: 14 000 to 19 000 where H is 128 or more.
-const MULTIPLY_ADDS_PER_US: f64 = 17_000.0;
+/// Multiply-adds of a thread, measured.
+const MULTIPLY_ADDS_PER_US: f64 = 50_000.0;
 /// What a gate of a unit takes for a row and a step beside its products, measured: mostly its activation.
-const GATE_US: f64 = 2.5e-3;
+const GATE_US: f64 = 1.6e-3;
 /// What a row takes for a step beside its gates, measured.
-const ROW_US: f64 = 0.06;
+const ROW_US: f64 = 0.014;
 /// What a layer takes beside its steps, measured.
-const LAYER_US: f64 = 3.0;
-/// Recurrent weights of more bytes than this come from memory at every step, so many bytes a microsecond; measured.
+const LAYER_US: f64 = 9.0;
+/// Bytes of recurrent weights that a thread reads in a microsecond, once a step: from the caches, measured; and from memory,
+/// where there are more than this, measured with an earlier version of the backend.
+const CACHED_BYTES_PER_US: f64 = 160e3;
 const CACHE_BYTES: f64 = 8e6;
 const MEMORY_BYTES_PER_US: f64 = 35e3;
-/// Multiply-adds of a layer below which one thread does it all (`INLINE` of the CPU backend).
-const INLINE: f64 = 200_000.0;
 /// Of n threads as many work as if all n^this did. Two were measured to lose nothing; of more it is assumed.
 const SCALING: f64 = 0.85;
 
@@ -90,13 +91,15 @@ fn layer_us(work: &Work<'_>, threads: usize, layer: usize) -> f64 {
     let recurrent = gates * h_out + config.proj_size as f64 * hidden;
     let one = gates * config.layer_input_size(layer) as f64 + recurrent;
     let each = one / MULTIPLY_ADDS_PER_US + gates * GATE_US + ROW_US;
-    // A task is some rows in one direction.
-    let tasks = if work.row_steps() * one < INLINE { 1.0 } else { work.rows() * directions };
+    // A task is some rows in one direction, or some units of a few rows.
+    let shares = (work.rows() * recurrent / SHARED as f64).min(hidden / PANEL as f64);
+    let tasks =
+        if work.row_steps() * one < INLINE as f64 { 1.0 } else { work.rows().max(shares) * directions };
     let speedup = tasks.min(threads as f64).max(1.0).powf(SCALING);
     let bytes = 4.0 * recurrent;
-    let streamed = if bytes > CACHE_BYTES { bytes / MEMORY_BYTES_PER_US } else { 0.0 };
-    let of_memory = work.steps as f64 * streamed * directions / directions.min(speedup);
-    work.row_steps() * directions * each / speedup + of_memory + LAYER_US
+    let rate = if bytes > CACHE_BYTES { MEMORY_BYTES_PER_US } else { CACHED_BYTES_PER_US };
+    let reading = work.steps as f64 * bytes / rate * directions / directions.min(speedup);
+    work.row_steps() * directions * each / speedup + reading + LAYER_US
 }
 
 /// What a GPU is expected to take, from the host's input to the host's output.
