@@ -1,5 +1,6 @@
 //! The arguments of every command.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -72,6 +73,9 @@ pub(crate) struct RunArguments {
     pub(crate) strategy: Strategy,
     #[arg(long, default_value = "f32", value_name = "f32|f16", help = PRECISION_HELP)]
     pub(crate) precision: Precision,
+    /// Threads that the CPU backend may use; as many as the machine has, unless given.
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
     /// How a GPU's strategy, unless it is forced, and tile sizes are found. model: a cost model, at once; measure: the few
     /// best are timed on the GPU first, which takes some twenty runs. Results of different strategies differ by rounding.
     #[arg(long, value_name = "model|measure")]
@@ -189,6 +193,9 @@ pub(crate) struct BenchArguments {
     pub(crate) strategy: Strategies,
     #[arg(long, default_value = "f32", value_name = "f32|f16", help = PRECISION_HELP)]
     pub(crate) precision: Precision,
+    /// Threads that the CPU backend may use; as many as the machine has, unless given.
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
     /// How a GPU's strategy, unless it is forced, and tile sizes are found: by a cost model, or measured at the first
     /// call, which is not timed.
     #[arg(long, default_value = "model", value_name = "model|measure")]
@@ -318,4 +325,9 @@ fn needed_without_grid(arg: Arg) -> Arg {
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "expected a number of seconds".to_owned())?;
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+/// As the library takes it.
+pub(crate) fn threads(given: Option<NonZeroUsize>) -> usize {
+    given.map_or(0, NonZeroUsize::get)
 }

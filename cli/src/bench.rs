@@ -17,7 +17,7 @@ use indicatif::ProgressBar;
 use wgpu_rnn::ndarray::Array3;
 use wgpu_rnn::{Error, Input, Layer, LayerOptions, State, Tuning, Weights};
 
-use crate::args::BenchArguments;
+use crate::args::{BenchArguments, threads};
 use crate::device;
 use crate::failure::{Failure, Result};
 use crate::report;
@@ -204,6 +204,7 @@ fn prepare<'a>(
     let strategy = subject.strategy.unwrap_or_default();
     let options =
         LayerOptions::default().strategy(strategy).precision(arguments.precision).tuning(arguments.tuning);
+    let options = options.threads(threads(arguments.threads));
     let layer = Layer::with_options(weights, subject.backend.clone(), &options)?;
     let start = Instant::now();
     let found = layer.forward(&Input::new(input.view()), &State::zero())?;

@@ -6,7 +6,7 @@ use wgpu_rnn::io;
 use wgpu_rnn::ndarray::{ArrayViewD, IxDyn};
 use wgpu_rnn::{Config, Error, Layer, LayerOptions, Output, Precision, Tuning};
 
-use crate::args::RunArguments;
+use crate::args::{RunArguments, threads};
 use crate::device::{self, Work};
 use crate::failure::{Failure, Result};
 use crate::files::{File, Format, read_weights};
@@ -37,6 +37,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<()> {
 
 fn options(arguments: &RunArguments) -> Result<LayerOptions> {
     let options = LayerOptions::default().strategy(arguments.strategy).precision(arguments.precision);
+    let options = options.threads(threads(arguments.threads));
     Ok(match (arguments.tuning, &arguments.tuning_file) {
         (Some(Tuning::Model), Some(path)) => {
             let reason = "tuning-file: expected --tuning measure, found model, which measures nothing";

@@ -35,7 +35,7 @@ impl Files {
         subjects: &[Subject],
         arguments: &BenchArguments,
     ) -> Result<()> {
-        let machine = Machine::this();
+        let machine = Machine::this(arguments.threads);
         if let Some(draft) = &mut self.json {
             draft.fill(json::text(results, subjects, &machine, arguments)?.as_bytes())?;
         }

@@ -1,5 +1,7 @@
 //! What the figures were measured on.
 
+use std::num::NonZeroUsize;
+
 use serde::Serialize;
 use sysinfo::{CpuRefreshKind, RefreshKind, System};
 
@@ -20,13 +22,14 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    pub(super) fn this() -> Self {
+    /// `threads`: those that the CPU backend may use; rayon's unless given.
+    pub(super) fn this(threads: Option<NonZeroUsize>) -> Self {
         let refresh = RefreshKind::nothing().with_cpu(CpuRefreshKind::nothing());
         let system = System::new_with_specifics(refresh).ok();
         let cpu = system.and_then(|system| Some(system.cpus().first()?.brand().trim().to_owned()));
         Machine {
             cpu: cpu.unwrap_or_default(),
-            cpu_threads: rayon::current_num_threads(),
+            cpu_threads: threads.map_or_else(rayon::current_num_threads, NonZeroUsize::get),
             architecture: System::cpu_arch(),
             os: System::long_os_version().unwrap_or_default(),
             version: env!("CARGO_PKG_VERSION"),

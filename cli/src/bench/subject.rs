@@ -3,7 +3,7 @@
 use wgpu_rnn::{Backend, LayerOptions, Strategy};
 
 use super::case::Case;
-use crate::args::BenchArguments;
+use crate::args::{BenchArguments, threads};
 use crate::device::{DeviceChoice, Work};
 use crate::failure::{Failure, Result};
 use crate::report;
@@ -39,7 +39,7 @@ impl Subject {
 /// Those that were asked for; the CPU backend and every adapter that can be opened if none was.
 pub(super) fn subjects(arguments: &BenchArguments, cases: &[Case]) -> Result<Vec<Subject>> {
     let options = LayerOptions::default().precision(arguments.precision);
-    let options = options.strategy(arguments.strategy.one());
+    let options = options.strategy(arguments.strategy.one()).threads(threads(arguments.threads));
     let works: Vec<Work<'_>> = cases.iter().map(work).collect();
     let backends = match &arguments.device[..] {
         [] => all(&works, &options),

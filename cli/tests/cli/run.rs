@@ -6,7 +6,7 @@ use wgpu_rnn::io::{Tensors, to_npy, to_npz, to_safetensors};
 use wgpu_rnn::ndarray::{ArrayD, IxDyn};
 use wgpu_rnn::{Backend, Config, Input, Layer, Output, Precision, State, Weights};
 
-use super::{folder, listing, npy, refuse, succeed, values};
+use super::{folder, listing, npy, refuse, succeed, values, wgpu_rnn};
 
 fn library(
     weights: &Weights,
@@ -171,4 +171,22 @@ fn pipes_links_and_permissions_are_left_as_they_are() {
     let made = fs::metadata(at("w.npz")).unwrap().permissions().mode() & 0o777;
     fs::File::create(at("plain")).unwrap();
     assert_eq!(made, fs::metadata(at("plain")).unwrap().permissions().mode() & 0o777);
+}
+
+#[test]
+fn the_result_does_not_depend_on_the_threads() {
+    let folder = folder();
+    let at = |name: &str| folder.path().join(name);
+    let weights = Weights::seeded(Config::lstm(7, 96), 7).unwrap();
+    fs::write(at("w.safetensors"), weights.to_safetensors().unwrap()).unwrap();
+    fs::write(at("x.npy"), to_npy(values(&[1, 40, 7]).view()).unwrap()).unwrap();
+    let run = "run --device cpu --weights w.safetensors --input x.npy";
+    for threads in [1, 2, 3] {
+        succeed(folder.path(), &format!("{run} --threads {threads} --output y{threads}.npy"));
+        assert_eq!(read_npy(&at(&format!("y{threads}.npy"))), read_npy(&at("y1.npy")));
+    }
+    let none = format!("{run} --threads 0 --output y.npy");
+    let ran = wgpu_rnn(folder.path(), &none.split_whitespace().collect::<Vec<_>>());
+    assert!(ran.stderr.contains("'0' for '--threads <N>'"), "{}", ran.stderr);
+    assert_eq!((ran.status, at("y.npy").exists()), (2, false));
 }
