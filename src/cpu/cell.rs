@@ -5,18 +5,19 @@ use std::ops::Range;
 
 use super::activation::{relu, sigmoid, tanh};
 use super::pack::{Matrix, PANEL};
-use super::product::{Pass, Rows};
+use super::product::{Product, Rows};
 use super::simd::{Instructions, Kernel, Level};
 use crate::{Cell, Nonlinearity};
 
 /// Rows whose sums are made before the elementwise part takes them.
 const ROWS: usize = 24;
 
-/// Blocks of units whose sums are made at once: with them, a multiple of [`PANELS`] panels whatever the cell.
+/// Blocks of units whose sums are made at once where a block has one panel or three, so that one row's tiles of four panels
+/// leave no rest; an LSTM's block has four.
 const BLOCKS: usize = 4;
 
-/// The most panels that [`BLOCKS`] blocks have.
-const PANELS: usize = 4 * BLOCKS;
+/// The most panels whose sums are made at once: a GRU's.
+const PANELS: usize = 3 * BLOCKS;
 
 /// Elements that [`Step::sums`] must have.
 pub(super) const SUMS: usize = ROWS * PANELS * PANEL;
@@ -55,12 +56,11 @@ impl Step<'_> {
     }
 
     fn walk<A: Advance<G>, const G: usize>(mut self) {
-        // As many as there are panels in the smallest multiple of G that a pass takes without a rest.
         let size = if G == 4 { 1 } else { BLOCKS };
         // A group's weights are used for all rows before the next ones are read.
         for group in pieces(self.blocks.clone(), size) {
             for rows in pieces(0..self.next.len() / (self.blocks.len() * PANEL), ROWS) {
-                self.instructions.run(Pass {
+                self.instructions.run(Product {
                     matrix: self.matrix,
                     x: self.h,
                     rows: rows.clone(),

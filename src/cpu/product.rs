@@ -42,7 +42,7 @@ pub(super) struct Rows<'a> {
 /// `out [rows, columns] = x · Wᵀ + b`, for the columns of some panels.
 ///
 /// A row's bits do not depend on the other rows: each sum runs over the terms in order, in blocks of [`BLOCK`],
-/// however many rows and panels share the pass.
+/// however many rows and panels are computed at once.
 pub(super) fn multiply(
     instructions: Instructions,
     matrix: &Matrix,
@@ -53,12 +53,12 @@ pub(super) fn multiply(
     let stride = panels.len() * PANEL;
     for (first, out) in (0..).step_by(ROWS).zip(out.chunks_mut(ROWS * stride)) {
         let rows = first..first + out.len() / stride;
-        instructions.run(Pass { matrix, x, rows, panels: panels.clone(), out, stride });
+        instructions.run(Product { matrix, x, rows, panels: panels.clone(), out, stride });
     }
 }
 
 /// The sums of some panels for some rows.
-pub(super) struct Pass<'a> {
+pub(super) struct Product<'a> {
     pub(super) matrix: &'a Matrix,
     pub(super) x: Rows<'a>,
     pub(super) rows: Range<usize>,
@@ -69,7 +69,7 @@ pub(super) struct Pass<'a> {
     pub(super) stride: usize,
 }
 
-impl Kernel for Pass<'_> {
+impl Kernel for Product<'_> {
     /// All rows, in tiles whose heights differ by one at most, so that none is left with too few rows to keep the
     /// arithmetic units busy.
     #[inline(always)]
@@ -79,22 +79,22 @@ impl Kernel for Pass<'_> {
         let (height, higher) = (rows.len() / tiles, rows.len() % tiles);
         let middle = rows.start + higher * (height + 1);
         if higher > 0 {
-            L::tiles(height + 1, Part { pass: &mut self, rows: rows.start..middle });
+            L::tiles(height + 1, Part { product: &mut self, rows: rows.start..middle });
         }
-        L::tiles(height, Part { pass: &mut self, rows: middle..rows.end });
+        L::tiles(height, Part { product: &mut self, rows: middle..rows.end });
     }
 }
 
-/// Rows of a pass that are a whole number of tiles.
+/// Rows of a product that are a whole number of tiles.
 struct Part<'a, 'b> {
-    pass: &'a mut Pass<'b>,
+    product: &'a mut Product<'b>,
     rows: Range<usize>,
 }
 
 impl Tiles for Part<'_, '_> {
     #[inline(always)]
     fn tile<L: Level, const ROWS: usize, const PANELS: usize>(mut self) {
-        let mut panels = self.pass.panels.clone();
+        let mut panels = self.product.panels.clone();
         while panels.len() >= PANELS {
             self.rows::<L, ROWS, PANELS>(panels.start);
             panels.start += PANELS;
@@ -109,7 +109,7 @@ impl Part<'_, '_> {
     /// The sums of `PANELS` panels, for `ROWS` rows at once.
     #[inline(always)]
     fn rows<L: Level, const ROWS: usize, const PANELS: usize>(&mut self, panel: usize) {
-        let Pass { matrix, x, rows, panels, out, stride } = &mut *self.pass;
+        let Product { matrix, x, rows, panels, out, stride } = &mut *self.product;
         let terms = matrix.terms();
         // Arrays are filled in loops here and below: `map` and `from_fn` are not always inlined, and what is behind a call
         // is not vectorised.

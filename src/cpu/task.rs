@@ -55,18 +55,18 @@ pub(super) fn run(tasks: Vec<Task<'_>>) -> Result<(), Error> {
 }
 
 /// The rows of a task, longest first: those that still have steps left are always the first ones.
-struct Rows {
+struct Sorted {
     /// Index of each row in the task's arrays.
     order: Vec<usize>,
     lengths: Vec<usize>,
 }
 
-impl Rows {
+impl Sorted {
     fn new(lengths: &[usize]) -> Self {
         let mut order: Vec<usize> = (0..lengths.len()).collect();
         order.sort_by_key(|&row| std::cmp::Reverse(lengths[row]));
         let lengths = order.iter().map(|&row| lengths[row]).collect();
-        Rows { order, lengths }
+        Sorted { order, lengths }
     }
 
     fn longest(&self) -> usize {
@@ -87,7 +87,7 @@ impl Rows {
 /// A task that is on its way.
 struct Run<'a> {
     task: Task<'a>,
-    rows: Rows,
+    rows: Sorted,
     workspace: Workspace,
 }
 
@@ -98,7 +98,7 @@ pub(super) fn step_bytes(weights: &Direction, members: usize) -> usize {
 
 impl<'a> Run<'a> {
     fn new(task: Task<'a>) -> Result<Self, Error> {
-        let rows = Rows::new(task.lengths);
+        let rows = Sorted::new(task.lengths);
         let units = task.blocks.len() * PANEL;
         let workspace = task.workspaces.take(&Sizes {
             chunk: task.chunk,
