@@ -21,7 +21,7 @@ use super::simd::{Instructions, Kernel, Level, Tiles};
 
 /// Terms that are summed in registers before they join the total: rounding then grows with the square root of two short
 /// sums instead of one long one.
-const BLOCK: usize = 128;
+const BLOCK: usize = 64;
 
 /// Terms of a panel that are used for all rows before the next ones are read, a multiple of [`BLOCK`]: what the nearest caches
 /// hold. Without a bound 64 rows of 1024 terms take 1.07 to 1.16 times as long.
