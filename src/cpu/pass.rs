@@ -18,6 +18,9 @@ use crate::{Config, Error};
 /// not the rows.
 const FEW_ROWS: usize = 4;
 
+/// How many steps' work, of the least that is shared, a team must have: less is done before another thread has come.
+const STEPS: usize = 256;
+
 /// How a forward pass is cut; the result does not depend on it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cut {
@@ -81,6 +84,10 @@ impl Pass<'_> {
             return 1;
         }
         let step = rows * weights.hidden.terms() * weights.hidden.columns();
+        let steps = self.lengths.iter().copied().max().unwrap_or(0);
+        if steps.saturating_mul(step) < STEPS.saturating_mul(cut.shared) {
+            return 1;
+        }
         threads.min(step / cut.shared.max(1)).min(weights.hidden.panels() / self.config.cell.gates()).max(1)
     }
 
