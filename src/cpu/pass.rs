@@ -164,23 +164,37 @@ fn take<'a, D: Dimension>(
     array.split_at(axis, count)
 }
 
+/// The first error of several threads.
+#[derive(Default)]
+struct Failure(Mutex<Option<Error>>);
+
+impl Failure {
+    fn note(&self, result: Result<(), Error>) {
+        if let Err(error) = result {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        }
+    }
+
+    fn result(self) -> Result<(), Error> {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+    }
+}
+
 /// The calling thread runs teams, and up to `threads` in all do.
 fn run_teams(teams: Vec<Vec<Task<'_>>>, threads: usize) -> Result<(), Error> {
     let others = teams.len().min(threads).saturating_sub(1);
     let queue = Mutex::new(teams);
-    let failed = Mutex::new(None);
+    let failed = Failure::default();
     let work = || {
         while let Some(team) = pop(&queue) {
-            if let Err(error) = run_team(team) {
-                failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-            }
+            failed.note(run_team(team));
         }
     };
     rayon::in_place_scope(|scope| {
         (0..others).for_each(|_| scope.spawn(|_| work()));
         work();
     });
-    failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+    failed.result()
 }
 
 /// One thread for each task, if they come; else the calling thread does what nobody has taken.
@@ -191,13 +205,9 @@ fn run_team(tasks: Vec<Task<'_>>) -> Result<(), Error> {
     let others = tasks.len() - 1;
     let patience = patience(&tasks);
     let queue = Mutex::new(tasks);
-    let failed = Mutex::new(None);
+    let failed = Failure::default();
     let arrived = AtomicUsize::new(0);
-    let run = |tasks| {
-        if let Err(error) = task::run(tasks) {
-            failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-        }
-    };
+    let run = |tasks| failed.note(task::run(tasks));
     rayon::in_place_scope(|scope| {
         for _ in 0..others {
             scope.spawn(|_| {
@@ -213,7 +223,7 @@ fn run_team(tasks: Vec<Task<'_>>) -> Result<(), Error> {
         }
         run(std::mem::take(&mut *queue.lock().unwrap_or_else(PoisonError::into_inner)));
     });
-    failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+    failed.result()
 }
 
 fn pop<T>(queue: &Mutex<Vec<T>>) -> Option<T> {

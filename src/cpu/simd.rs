@@ -116,6 +116,20 @@ impl Level for Baseline {
     }
 }
 
+/// Tiles of up to twelve vectors of eight lanes, or twenty-four of four.
+#[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
+#[inline(always)]
+fn tiles_up_to_six<L: Level>(height: usize, tiles: impl Tiles) {
+    match height {
+        6 => tiles.tile::<L, 6, 1>(),
+        5 => tiles.tile::<L, 5, 1>(),
+        4 => tiles.tile::<L, 4, 1>(),
+        3 => tiles.tile::<L, 3, 2>(),
+        2 => tiles.tile::<L, 2, 2>(),
+        _ => tiles.tile::<L, 1, 4>(),
+    }
+}
+
 /// NEON: thirty-two registers of four lanes.
 #[cfg(target_arch = "aarch64")]
 #[derive(Clone, Copy)]
@@ -132,14 +146,7 @@ impl Level for Baseline {
 
     #[inline(always)]
     fn tiles(height: usize, tiles: impl Tiles) {
-        match height {
-            6 => tiles.tile::<Self, 6, 1>(),
-            5 => tiles.tile::<Self, 5, 1>(),
-            4 => tiles.tile::<Self, 4, 1>(),
-            3 => tiles.tile::<Self, 3, 2>(),
-            2 => tiles.tile::<Self, 2, 2>(),
-            _ => tiles.tile::<Self, 1, 4>(),
-        }
+        tiles_up_to_six::<Self>(height, tiles);
     }
 }
 
@@ -160,14 +167,7 @@ impl Level for Avx2 {
 
     #[inline(always)]
     fn tiles(height: usize, tiles: impl Tiles) {
-        match height {
-            6 => tiles.tile::<Self, 6, 1>(),
-            5 => tiles.tile::<Self, 5, 1>(),
-            4 => tiles.tile::<Self, 4, 1>(),
-            3 => tiles.tile::<Self, 3, 2>(),
-            2 => tiles.tile::<Self, 2, 2>(),
-            _ => tiles.tile::<Self, 1, 4>(),
-        }
+        tiles_up_to_six::<Self>(height, tiles);
     }
 }
 

@@ -176,8 +176,8 @@ impl<'a> Run<'a> {
 
     /// Copies the task's units of the next hidden state to their place among all units.
     fn place(&mut self, live: usize) {
+        let first = self.first_unit();
         let Workspace { next, h, .. } = &mut self.workspace;
-        let first = self.task.blocks.start * PANEL;
         for (h, next) in
             h.values.chunks_exact_mut(h.width).zip(next.values.chunks_exact(next.width)).take(live)
         {
@@ -212,7 +212,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The units of the view that the hidden state of all units begins with; only a task of a team has not all.
+    /// Where the task's units begin among all; only a task of a team has not all.
     fn first_unit(&self) -> usize {
         self.task.blocks.start * PANEL
     }
