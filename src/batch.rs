@@ -1,7 +1,11 @@
 //! Input, state and output on the host: the one place where their shapes are checked.
 
-use ndarray::{Array, Array3, ArrayView, ArrayView3, ArrayViewD, Axis, Dimension, Ix3, Slice};
+use ndarray::{
+    Array, Array3, ArrayView, ArrayView3, ArrayViewD, ArrayViewMut, ArrayViewMut3, Axis, Dimension, Ix3,
+    Slice,
+};
 
+use crate::array::zeros;
 use crate::{Config, Error};
 
 /// The input of a forward pass: `[N, T, I]`, or `[T, I]` without a batch, and the rows' lengths.
@@ -84,6 +88,27 @@ impl<'a, D: Dimension> State<'a, D> {
         State { h_0: Some(h_0), c_0: Some(c_0) }
     }
 
+    /// Hidden and cell state with a batch axis, for so many rows of an input of that rank.
+    fn checked<'s>(
+        &'s self,
+        config: &Config,
+        n: usize,
+        rank: usize,
+    ) -> Result<[Option<ArrayView3<'s, f32>>; 2], Error> {
+        if let (Some(c_0), false) = (&self.c_0, config.cell.has_cell_state()) {
+            return Err(Error::UnexpectedCellState { cell: config.cell, found: c_0.shape().to_vec() });
+        }
+        let rows = config.num_layers * config.directions();
+        let states =
+            [("h_0", &self.h_0, config.hidden_output_size()), ("c_0", &self.c_0, config.hidden_size)];
+        let [h_0, c_0] = states.map(|(name, values, size)| {
+            let check =
+                |values: &'s ArrayView<'_, f32, D>| check_state(name, values.view(), rank, [rows, n, size]);
+            values.as_ref().map(check).transpose()
+        });
+        Ok([h_0?, c_0?])
+    }
+
     /// Refuses NaN and infinity.
     ///
     /// # Errors
@@ -96,6 +121,13 @@ impl<'a, D: Dimension> State<'a, D> {
             }
         }
         Ok(())
+    }
+}
+
+impl State<'_> {
+    /// Whether it is a state of so many rows of a layer.
+    pub(crate) fn check(&self, config: &Config, rows: usize) -> Result<(), Error> {
+        self.checked(config, rows, 3).map(|_| ())
     }
 }
 
@@ -137,10 +169,15 @@ impl Output {
         let (n, states) = (batch.rows(), config.num_layers * config.directions());
         let c_n = config.cell.has_cell_state().then(|| zeros("c_n", [states, n, config.hidden_size]));
         Ok(Output {
-            output: zeros("output", [n, batch.steps(), config.output_size()])?,
+            output: batch.output(config)?,
             h_n: zeros("h_n", [states, n, config.hidden_output_size()])?,
             c_n: c_n.transpose()?,
         })
+    }
+
+    /// The same without final states, for those that stay elsewhere.
+    pub(crate) fn without_state(config: &Config, batch: &Batch<'_>) -> Result<Self, Error> {
+        Ok(Output { output: batch.output(config)?, h_n: zeros("h_n", [0; 3])?, c_n: None })
     }
 
     /// Puts the result of some rows in its place.
@@ -199,21 +236,23 @@ impl<'a> Batch<'a> {
             return Err(Error::NoSteps);
         }
         check_lengths(input.lengths, n, t)?;
-        let rows = config.num_layers * config.directions();
-        if let (Some(c_0), false) = (&state.c_0, config.cell.has_cell_state()) {
-            return Err(Error::UnexpectedCellState { cell: config.cell, found: c_0.shape().to_vec() });
+        let [h_0, c_0] = state.checked(config, n, rank)?;
+        Ok(Batch { input: values, lengths: input.lengths, h_0, c_0, unbatched })
+    }
+
+    /// The same input with another state, `[L*D, N, H_out]` and `[L*D, N, H]`.
+    pub(crate) fn with_state<'b>(
+        &'b self,
+        h_0: &'b ArrayView3<'_, f32>,
+        c_0: Option<&'b ArrayView3<'_, f32>>,
+    ) -> Batch<'b> {
+        Batch {
+            input: self.input.view(),
+            lengths: self.lengths,
+            h_0: Some(h_0.view()),
+            c_0: c_0.map(|c_0| c_0.view()),
+            unbatched: self.unbatched,
         }
-        let check = |name, values: &'a Option<ArrayView<'_, f32, D>>, size| match values {
-            None => Ok(None),
-            Some(values) => check_state(name, values.view(), rank, [rows, n, size]).map(Some),
-        };
-        Ok(Batch {
-            input: values,
-            lengths: input.lengths,
-            h_0: check("h_0", &state.h_0, config.hidden_output_size())?,
-            c_0: check("c_0", &state.c_0, config.hidden_size)?,
-            unbatched,
-        })
     }
 
     /// N.
@@ -229,6 +268,11 @@ impl<'a> Batch<'a> {
     /// The number of valid steps of a row.
     pub(crate) fn length(&self, row: usize) -> usize {
         self.lengths.and_then(|lengths| lengths.get(row)).copied().unwrap_or(self.steps())
+    }
+
+    /// The number of valid steps of each row.
+    pub(crate) fn lengths(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.rows()).map(|row| self.length(row))
     }
 
     /// The batch in pieces of at most `rows` rows, each with the number of its first row.
@@ -264,21 +308,53 @@ impl<'a> Batch<'a> {
         &self,
         output: Output<Ix3, A>,
     ) -> Result<Output<D, A>, Error> {
-        let same_rank = |array: Array3<A>, axis| {
-            let array = array.into_dyn();
-            let array = if self.unbatched { array.index_axis_move(axis, 0) } else { array };
-            let found = array.ndim();
-            array.into_dimensionality::<D>().map_err(|_| Error::StateRank {
-                name: "output",
-                input_rank: D::NDIM.unwrap_or(found),
-                found,
-            })
-        };
         Ok(Output {
-            output: same_rank(output.output, Axis(0))?,
-            h_n: same_rank(output.h_n, Axis(1))?,
-            c_n: output.c_n.map(|c_n| same_rank(c_n, Axis(1))).transpose()?,
+            output: self.restore_rank(output.output, Axis(0))?,
+            h_n: self.restore_rank(output.h_n, Axis(1))?,
+            c_n: output.c_n.map(|c_n| self.restore_rank(c_n, Axis(1))).transpose()?,
         })
+    }
+
+    /// Gives an array the rank that the input had; `axis` is the one of the batch.
+    pub(crate) fn restore_rank<A: Clone, D: Dimension>(
+        &self,
+        array: Array3<A>,
+        axis: Axis,
+    ) -> Result<Array<A, D>, Error> {
+        let array = array.into_dyn();
+        let array = if self.unbatched { array.index_axis_move(axis, 0) } else { array };
+        let found = array.ndim();
+        array.into_dimensionality::<D>().map_err(|_| Error::StateRank {
+            name: "output",
+            input_rank: D::NDIM.unwrap_or(found),
+            found,
+        })
+    }
+
+    /// Zeros for the output: `[N, T, D*H_out]`.
+    pub(crate) fn output(&self, config: &Config) -> Result<Array3<f32>, Error> {
+        zeros("output", [self.rows(), self.steps(), config.output_size()])
+    }
+
+    /// A caller's array for the output, if it has the shape.
+    pub(crate) fn checked_output<'b, D: Dimension>(
+        &self,
+        config: &Config,
+        output: ArrayViewMut<'b, f32, D>,
+    ) -> Result<ArrayViewMut3<'b, f32>, Error> {
+        let expected = [self.rows(), self.steps(), config.output_size()];
+        let wanted = if self.unbatched { &expected[1..] } else { &expected };
+        let wrong = |found: &[usize]| Error::Shape {
+            name: "output".into(),
+            expected: wanted.to_vec(),
+            found: found.to_vec(),
+        };
+        if output.shape() != wanted {
+            return Err(wrong(output.shape()));
+        }
+        let output = output.into_dyn();
+        let output = if self.unbatched { output.insert_axis(Axis(0)) } else { output };
+        output.into_dimensionality().map_err(|_| wrong(&expected))
     }
 }
 
@@ -335,17 +411,6 @@ pub(crate) fn check_finite(name: &str, values: &ArrayViewD<'_, f32>) -> Result<(
         }
         None => Ok(()),
     }
-}
-
-/// Zeros, or an error where memory for them cannot be had.
-pub(crate) fn zeros<A: Clone + Default>(what: &str, shape: [usize; 3]) -> Result<Array3<A>, Error> {
-    let out_of_memory = || Error::OutOfMemory { found: format!("{what} of shape {shape:?}") };
-    let count =
-        shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size)).ok_or_else(out_of_memory)?;
-    let mut values = Vec::new();
-    values.try_reserve_exact(count).map_err(|_| out_of_memory())?;
-    values.resize(count, A::default());
-    Array3::from_shape_vec(shape, values).map_err(|_| out_of_memory())
 }
 
 /// A batch that owns its arrays, for another thread.

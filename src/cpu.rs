@@ -18,14 +18,15 @@ mod team;
 mod tests;
 mod workspace;
 
-use ndarray::{Array3, ArrayView3, s};
+use ndarray::{Array3, ArrayView3, ArrayViewMut3, s};
 
-use crate::batch::{Batch, zeros};
+use crate::batch::Batch;
 use crate::{Config, Error, Output, Weights};
 use pack::Direction;
 pub(crate) use pack::PANEL;
 use pass::{Cut, Pass};
 use simd::Instructions;
+pub(crate) use workspace::Between;
 use workspace::Workspaces;
 
 /// Bytes that a task may take for a chunk of the input and of the gates.
@@ -64,56 +65,89 @@ impl CpuLayer {
     }
 
     pub(crate) fn run(&self, batch: &Batch<'_>) -> Result<Output, Error> {
+        self.run_cut(batch, self.cut(batch.rows(), batch.steps()))
+    }
+
+    /// As [`CpuLayer::run`], on the caller's arrays.
+    pub(crate) fn run_on(&self, work: Work<'_>, between: &mut Between) -> Result<(), Error> {
+        let (rows, steps, _) = work.input.dim();
+        self.walk(work, between, self.cut(rows, steps))
+    }
+
+    /// How a batch of that size is cut.
+    fn cut(&self, rows: usize, steps: usize) -> Cut {
         let threads = match self.threads {
-            _ if self.work(batch) < INLINE => 1,
+            _ if self.work(rows, steps) < INLINE => 1,
             0 => rayon::current_num_threads(),
             threads => threads,
         };
-        self.run_cut(batch, Cut { budget: BUDGET, threads, shared: SHARED })
+        Cut { budget: BUDGET, threads, shared: SHARED }
     }
 
-    /// Multiply-adds of one layer of the batch, about.
-    fn work(&self, batch: &Batch<'_>) -> usize {
+    /// Multiply-adds of one layer of a batch, about.
+    fn work(&self, rows: usize, steps: usize) -> usize {
         let weights = |weights: &Direction| {
             (weights.input.terms() + weights.hidden.terms()).saturating_mul(weights.hidden.columns())
         };
-        let steps = batch.rows().saturating_mul(batch.steps());
-        self.directions.iter().map(weights).max().unwrap_or(0).saturating_mul(steps)
+        let vectors = rows.saturating_mul(steps);
+        self.directions.iter().map(weights).max().unwrap_or(0).saturating_mul(vectors)
     }
 
     fn run_cut(&self, batch: &Batch<'_>, cut: Cut) -> Result<Output, Error> {
-        let Config { cell, num_layers, hidden_size, .. } = self.config;
-        let (n, t, d) = (batch.rows(), batch.steps(), self.config.directions());
-        let h_out = self.config.hidden_output_size();
-        let lengths: Vec<usize> = (0..n).map(|row| batch.length(row)).collect();
-        let mut h_n = initial("h_n", batch.h_0.as_ref(), [num_layers * d, n, h_out])?;
-        let cell_size = if cell.has_cell_state() { hidden_size } else { 0 };
-        let mut c_n = initial("c_n", batch.c_0.as_ref(), [num_layers * d, n, cell_size])?;
-        let mut sequence: Option<Array3<f32>> = None;
+        let mut output = Output::zeros(&self.config, batch)?;
+        for (state, given) in [(Some(&mut output.h_n), &batch.h_0), (output.c_n.as_mut(), &batch.c_0)] {
+            if let (Some(state), Some(given)) = (state, given) {
+                state.assign(given);
+            }
+        }
+        let mut no_cell_state = Array3::zeros([output.h_n.dim().0, batch.rows(), 0]);
+        let work = Work {
+            input: batch.input.view(),
+            lengths: &batch.lengths().collect::<Vec<_>>(),
+            output: output.output.view_mut(),
+            h: output.h_n.view_mut(),
+            c: output.c_n.as_mut().unwrap_or(&mut no_cell_state).view_mut(),
+        };
+        self.walk(work, &mut Between::default(), cut)?;
+        Ok(output)
+    }
+
+    /// Runs layer after layer.
+    fn walk(&self, work: Work<'_>, between: &mut Between, cut: Cut) -> Result<(), Error> {
+        let Work { input, lengths, mut output, mut h, mut c } = work;
+        let d = self.config.directions();
+        let (n, t, _) = input.dim();
+        let shape = [n, t, d * self.config.hidden_output_size()];
         for (layer, weights) in self.directions.chunks(d).enumerate() {
-            let mut output = zeros("output", [n, t, d * h_out])?;
+            let is_last = layer + 1 == self.config.num_layers;
+            let (below, above) = between.around(if is_last { [0; 3] } else { shape })?;
             let pass = Pass {
                 config: self.config,
                 instructions: self.instructions,
                 workspaces: &self.workspaces,
                 weights,
-                input: sequence.as_ref().map_or(batch.input.view(), |sequence| sequence.view()),
-                lengths: &lengths,
+                input: if layer == 0 { input.view() } else { below },
+                lengths,
             };
             let states = s![layer * d..(layer + 1) * d, .., ..];
-            pass.run(output.view_mut(), h_n.slice_mut(states), c_n.slice_mut(states), cut)?;
-            sequence = Some(output);
+            let output = if is_last { output.view_mut() } else { above };
+            pass.run(output, h.slice_mut(states), c.slice_mut(states), cut)?;
+            between.swap();
         }
-        let output = sequence.map_or_else(|| zeros("output", [n, t, d * h_out]), Ok)?;
-        Ok(Output { output, h_n, c_n: cell.has_cell_state().then_some(c_n) })
+        Ok(())
     }
 }
 
-/// The state given, or zeros.
-fn initial(name: &str, given: Option<&ArrayView3<'_, f32>>, shape: [usize; 3]) -> Result<Array3<f32>, Error> {
-    let mut state = zeros(name, shape)?;
-    if let Some(given) = given {
-        state.assign(given);
-    }
-    Ok(state)
+/// What a call of a layer reads and writes.
+pub(crate) struct Work<'a> {
+    /// `[N, T, I]`.
+    pub(crate) input: ArrayView3<'a, f32>,
+    /// Valid steps of each row.
+    pub(crate) lengths: &'a [usize],
+    /// `[N, T, D*H_out]`, zero.
+    pub(crate) output: ArrayViewMut3<'a, f32>,
+    /// `[L*D, N, H_out]`: the state before and after.
+    pub(crate) h: ArrayViewMut3<'a, f32>,
+    /// `[L*D, N, H]`, or `[L*D, N, 0]` where the cell has no cell state.
+    pub(crate) c: ArrayViewMut3<'a, f32>,
 }

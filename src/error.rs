@@ -175,6 +175,38 @@ pub enum Error {
         found: i64,
     },
 
+    /// A session of a bidirectional layer: its reverse direction would have to begin at the end of a stream.
+    #[error("session: expected a layer of one direction, found a bidirectional {cell}")]
+    Bidirectional {
+        /// The layer's cell.
+        cell: Cell,
+    },
+
+    /// A session has no such row.
+    #[error("rows: expected numbers of rows below {rows} (the session's rows), found {found}")]
+    Row {
+        /// R.
+        rows: usize,
+        /// The number given.
+        found: usize,
+    },
+
+    /// A call names a session's row twice.
+    #[error("rows: expected each row once, found {row} twice")]
+    RowTwice {
+        /// The row.
+        row: usize,
+    },
+
+    /// The input has not one row for each row of a session that the call is about.
+    #[error("input: expected {expected} rows (as many as the call is about), found {found}")]
+    RowsCount {
+        /// Rows that the call is about.
+        expected: usize,
+        /// N of the input.
+        found: usize,
+    },
+
     /// A file's contents are not what its format says.
     #[error("{what}: expected {expected}, found {found}")]
     Format {

@@ -11,6 +11,7 @@ mod layer;
 mod pack;
 mod plan;
 mod poll;
+mod session;
 mod timed;
 mod timestamps;
 mod transfer;
@@ -24,6 +25,7 @@ pub use kernel::{KernelSource, kernels};
 pub(crate) use layer::GpuLayer;
 pub(crate) use plan::BUDGET;
 pub use plan::{DispatchReport, PlanReport, Strategy};
+pub(crate) use session::GpuSession;
 pub use timed::Timings;
 pub use tune::Tuning;
 

@@ -203,7 +203,7 @@ pub struct Layer {
 }
 
 #[derive(Debug)]
-enum Implementation {
+pub(crate) enum Implementation {
     Reference(Weights),
     Cpu(CpuLayer),
     Gpu(GpuLayer),
@@ -242,6 +242,14 @@ impl Layer {
     /// What the layer runs on.
     pub fn backend(&self) -> &Backend {
         &self.backend
+    }
+
+    pub(crate) fn implementation(&self) -> &Implementation {
+        &self.implementation
+    }
+
+    pub(crate) fn shared_implementation(&self) -> &Arc<Implementation> {
+        &self.implementation
     }
 
     /// How a GPU runs a batch of N rows and T steps, if the layer is on one: what was measured for that shape, or else the
@@ -345,7 +353,7 @@ impl Layer {
 }
 
 impl Implementation {
-    fn run(&self, config: &Config, batch: &Batch<'_>) -> Result<Output, Error> {
+    pub(crate) fn run(&self, config: &Config, batch: &Batch<'_>) -> Result<Output, Error> {
         if batch.rows() == 0 {
             return Output::zeros(config, batch);
         }

@@ -66,6 +66,7 @@ pub use wgpu;
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+mod array;
 pub mod auto;
 mod batch;
 mod config;
@@ -77,6 +78,7 @@ pub mod guide;
 pub mod io;
 mod layer;
 pub mod reference;
+mod session;
 pub mod tolerance;
 mod weights;
 
@@ -88,6 +90,7 @@ pub use gpu::{
     Timings, Tuning, kernels,
 };
 pub use layer::{Backend, Layer, LayerOptions};
+pub use session::{SavedState, Session};
 pub use weights::{
     DirectionWeights, Generator, LoadOptions, Parameter, ParameterKind, Precision, Weights, infer,
 };

@@ -5,7 +5,8 @@
 
 use ndarray::{Array3, ArrayView1, ArrayView3, Dimension, Ix3, s};
 
-use crate::batch::{Batch, zeros};
+use crate::array::zeros;
+use crate::batch::Batch;
 use crate::{Cell, Config, DirectionWeights, Error, Input, Nonlinearity, Output, State, Weights};
 
 /// The forward pass of the f32 parameters and inputs, computed in f64.

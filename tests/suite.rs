@@ -15,6 +15,7 @@
 //! | `tuning` | are plans that were measured as right as the planner's own? |
 //! | `overlap` | passes in several submissions, and batches of which two pieces are in flight |
 //! | `timed` | passes that say where their time went |
+//! | `session` | streams in pieces: the bits of one call, whatever comes and goes |
 //! | `limits` | devices with very little, devices of the caller's, devices that are lost |
 //!
 //! [`harness`] says which implementations there are and which environment variables choose among them.
@@ -42,6 +43,7 @@ mod precision;
 mod pronounce;
 mod property;
 mod seeds;
+mod session;
 mod timed;
 mod tuning;
 mod weights_errors;

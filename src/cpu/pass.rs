@@ -55,6 +55,18 @@ impl Pass<'_> {
         let rows = self.rows_of_a_task(cut, members);
         // Views whose lifetimes are this function's: a view's lifetime does not shrink by itself.
         let (input, mut output) = (self.input.view(), output.view_mut());
+        let part = |weights, reverse, input, lengths| Part {
+            pass: self,
+            weights,
+            reverse,
+            input,
+            lengths,
+            budget: cut.budget,
+        };
+        if let ([weights], true) = (self.weights, members == 1 && rows >= self.lengths.len()) {
+            let (h, c) = (h.index_axis_mut(Axis(0), 0), c.index_axis_mut(Axis(0), 0));
+            return task::run_alone(part(weights, false, input, self.lengths).only_task(output, h, c));
+        }
         let mut teams = Vec::new();
         let states = h.outer_iter_mut().zip(c.outer_iter_mut());
         for (direction, (weights, (mut h, mut c))) in self.weights.iter().zip(states).enumerate() {
@@ -66,8 +78,7 @@ impl Pass<'_> {
                 (part_output, own_output) = take(own_output, Axis(0), rows);
                 (part_h, h) = take(h, Axis(0), rows);
                 (part_c, c) = take(c, Axis(0), rows);
-                let reverse = direction == 1;
-                let part = Part { pass: self, weights, reverse, input, lengths, budget: cut.budget };
+                let part = part(weights, direction == 1, input, lengths);
                 teams.push(part.tasks(members, part_output, part_h, part_c)?);
             }
         }
@@ -119,38 +130,74 @@ impl<'a> Part<'a, '_> {
         mut h: ArrayViewMut2<'a, f32>,
         mut c: ArrayViewMut2<'a, f32>,
     ) -> Result<Vec<Task<'a>>, Error> {
-        let Pass { config, instructions, workspaces, .. } = *self.pass;
-        let longest = self.lengths.iter().copied().max().unwrap_or(0);
-        let step = step_bytes(self.weights, members).saturating_mul(self.lengths.len());
-        let chunk = (self.budget / step.max(1)).clamp(1, longest.max(1));
-        let blocks = self.weights.hidden.panels() / config.cell.gates();
+        if members < 2 {
+            return Ok(vec![self.only_task(output, h, c)]);
+        }
+        let chunk = self.chunk(members);
+        let blocks = self.blocks();
         let parts: Vec<Range<usize>> =
             (0..members).map(|member| blocks * member / members..blocks * (member + 1) / members).collect();
         let sizes = parts.iter().map(|blocks| self.lengths.len() * blocks.len() * PANEL);
-        let team = if members > 1 { Some(Arc::new(Team::new(sizes)?)) } else { None };
+        let team = Arc::new(Team::new(sizes)?);
         let mut tasks = Vec::with_capacity(members);
         for (member, blocks) in parts.into_iter().enumerate() {
             let (own_output, own_h, own_c);
             (own_output, output) = take(output, Axis(2), blocks.len() * PANEL);
             (own_h, h) = take(h, Axis(1), blocks.len() * PANEL);
             (own_c, c) = take(c, Axis(1), blocks.len() * PANEL);
-            tasks.push(Task {
-                cell: config.cell,
-                instructions,
-                weights: self.weights,
-                workspaces,
-                reverse: self.reverse,
-                input: self.input,
-                lengths: self.lengths,
-                chunk,
-                blocks,
-                team: team.clone().map(|team| (team, member)),
-                output: own_output,
-                h: own_h,
-                c: own_c,
-            });
+            let team = Some((Arc::clone(&team), member));
+            tasks.push(self.task(chunk, blocks, team, own_output, own_h, own_c));
         }
         Ok(tasks)
+    }
+
+    /// A task for all units.
+    fn only_task(
+        &self,
+        output: ArrayViewMut3<'a, f32>,
+        h: ArrayViewMut2<'a, f32>,
+        c: ArrayViewMut2<'a, f32>,
+    ) -> Task<'a> {
+        self.task(self.chunk(1), 0..self.blocks(), None, output, h, c)
+    }
+
+    fn task(
+        &self,
+        chunk: usize,
+        blocks: Range<usize>,
+        team: Option<(Arc<Team>, usize)>,
+        output: ArrayViewMut3<'a, f32>,
+        h: ArrayViewMut2<'a, f32>,
+        c: ArrayViewMut2<'a, f32>,
+    ) -> Task<'a> {
+        let Pass { config, instructions, workspaces, .. } = *self.pass;
+        Task {
+            cell: config.cell,
+            instructions,
+            weights: self.weights,
+            workspaces,
+            reverse: self.reverse,
+            input: self.input,
+            lengths: self.lengths,
+            chunk,
+            blocks,
+            team,
+            output,
+            h,
+            c,
+        }
+    }
+
+    /// Blocks of units.
+    fn blocks(&self) -> usize {
+        self.weights.hidden.panels() / self.pass.config.cell.gates()
+    }
+
+    /// Steps of a chunk where so many tasks share the units.
+    fn chunk(&self, members: usize) -> usize {
+        let longest = self.lengths.iter().copied().max().unwrap_or(0);
+        let step = step_bytes(self.weights, members).saturating_mul(self.lengths.len());
+        (self.budget / step.max(1)).clamp(1, longest.max(1))
     }
 }
 

@@ -1,5 +1,6 @@
 //! One direction of one layer over some rows of the batch and some of its units: what a thread does at a time.
 
+use std::cmp::Reverse;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -39,9 +40,23 @@ pub(super) struct Task<'a> {
     pub(super) c: ArrayViewMut2<'a, f32>,
 }
 
-/// Runs tasks of one team, or one task alone, step by step.
+/// Runs tasks of one team step by step.
 pub(super) fn run(tasks: Vec<Task<'_>>) -> Result<(), Error> {
     let mut runs = tasks.into_iter().map(Run::new).collect::<Result<Vec<_>, _>>()?;
+    walk(&mut runs);
+    runs.into_iter().for_each(Run::finish);
+    Ok(())
+}
+
+/// Runs a task that is no part of a team, without an allocation where its workspace was as large before.
+pub(super) fn run_alone(task: Task<'_>) -> Result<(), Error> {
+    let mut run = Run::new(task)?;
+    walk(std::slice::from_mut(&mut run));
+    run.finish();
+    Ok(())
+}
+
+fn walk(runs: &mut [Run<'_>]) {
     let (longest, chunk) = runs.first().map_or((0, 1), |run| (run.rows.longest(), run.task.chunk));
     for start in (0..longest).step_by(chunk) {
         let end = longest.min(start + chunk);
@@ -50,23 +65,23 @@ pub(super) fn run(tasks: Vec<Task<'_>>) -> Result<(), Error> {
             runs.iter_mut().for_each(|run| run.step(start, step));
         }
     }
-    runs.into_iter().for_each(Run::finish);
-    Ok(())
 }
 
 /// The rows of a task, longest first: those that still have steps left are always the first ones.
-struct Sorted {
+#[derive(Debug, Default)]
+pub(super) struct Sorted {
     /// Index of each row in the task's arrays.
     order: Vec<usize>,
     lengths: Vec<usize>,
 }
 
 impl Sorted {
-    fn new(lengths: &[usize]) -> Self {
-        let mut order: Vec<usize> = (0..lengths.len()).collect();
-        order.sort_by_key(|&row| std::cmp::Reverse(lengths[row]));
-        let lengths = order.iter().map(|&row| lengths[row]).collect();
-        Sorted { order, lengths }
+    fn sort(&mut self, lengths: &[usize]) {
+        self.order.clear();
+        self.order.extend(0..lengths.len());
+        self.order.sort_unstable_by_key(|&row| (Reverse(lengths[row]), row));
+        self.lengths.clear();
+        self.lengths.extend(self.order.iter().map(|&row| lengths[row]));
     }
 
     fn longest(&self) -> usize {
@@ -98,17 +113,18 @@ pub(super) fn step_bytes(weights: &Direction, members: usize) -> usize {
 
 impl<'a> Run<'a> {
     fn new(task: Task<'a>) -> Result<Self, Error> {
-        let rows = Sorted::new(task.lengths);
         let units = task.blocks.len() * PANEL;
-        let workspace = task.workspaces.take(&Sizes {
+        let mut workspace = task.workspaces.take(&Sizes {
             chunk: task.chunk,
-            rows: rows.order.len(),
+            rows: task.lengths.len(),
             terms: task.weights.input.terms(),
             columns: units * task.cell.gates(),
             h: task.weights.hidden.terms(),
             next: units,
             c: if task.cell.has_cell_state() { units } else { 0 },
         })?;
+        let mut rows = std::mem::take(&mut workspace.rows);
+        rows.sort(task.lengths);
         let mut run = Run { task, rows, workspace };
         run.load_state();
         Ok(run)
@@ -255,7 +271,8 @@ impl<'a> Run<'a> {
                 store(&c[..units], self.task.c.row_mut(row));
             }
         }
-        self.task.workspaces.give_back(std::mem::take(&mut self.workspace));
+        self.workspace.rows = self.rows;
+        self.task.workspaces.give_back(self.workspace);
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
-use super::workspace::reserved;
 use crate::Error;
+use crate::array::reserved;
 
 /// Looks at another member's progress before the thread offers its core to others: some tens of microseconds, longer than
 /// a step that is worth sharing.

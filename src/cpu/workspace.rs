@@ -2,9 +2,13 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use ndarray::{ArrayView3, ArrayViewMut3};
+
 use super::pack::PANEL;
 use super::product;
+use super::task::Sorted;
 use crate::Error;
+use crate::array::{Reused, resize};
 
 /// A vector of units for each row, padded to whole blocks.
 #[derive(Debug, Default)]
@@ -47,6 +51,7 @@ pub(super) struct Sizes {
 /// Rows are in the order of the task. What the arrays hold before they are written has no meaning.
 #[derive(Debug, Default)]
 pub(super) struct Workspace {
+    pub(super) rows: Sorted,
     /// `[chunk, rows, in]`.
     pub(super) x: Vec<f32>,
     /// `[chunk, rows, columns]`: the input's share of the gates.
@@ -87,20 +92,26 @@ impl Workspaces {
     }
 }
 
-fn resize(what: &str, values: &mut Vec<f32>, shape: [usize; 3]) -> Result<(), Error> {
-    let [a, b, c] = shape;
-    let len = a.checked_mul(b).and_then(|len| len.checked_mul(c));
-    let out_of_memory = || Error::OutOfMemory { found: format!("{what} of shape {shape:?}") };
-    let len = len.ok_or_else(out_of_memory)?;
-    values.try_reserve_exact(len.saturating_sub(values.len())).map_err(|_| out_of_memory())?;
-    values.resize(len, 0.0);
-    Ok(())
+/// The sequences between the layers of a stack: two, which are read and written in turn.
+#[derive(Debug, Default)]
+pub(crate) struct Between {
+    read: Reused,
+    write: Reused,
 }
 
-/// Room for so many elements.
-pub(super) fn reserved<A>(what: &str, len: usize) -> Result<Vec<A>, Error> {
-    let mut values = Vec::new();
-    let out_of_memory = |_| Error::OutOfMemory { found: format!("{what}: {len} elements") };
-    values.try_reserve_exact(len).map_err(out_of_memory)?;
-    Ok(values)
+impl Between {
+    /// The sequence below a layer, and zeros for the one above it.
+    pub(super) fn around(
+        &mut self,
+        above: [usize; 3],
+    ) -> Result<(ArrayView3<'_, f32>, ArrayViewMut3<'_, f32>), Error> {
+        self.write.reshape("the sequence between layers", above)?;
+        self.write.zero();
+        Ok((self.read.view()?, self.write.view_mut()?))
+    }
+
+    /// What was above is below now.
+    pub(super) fn swap(&mut self) {
+        std::mem::swap(&mut self.read, &mut self.write);
+    }
 }

@@ -50,6 +50,18 @@ pub(super) struct Moment {
     pub(super) diagonal: u32,
 }
 
+/// `Exchange` of `exchange.wgsl`, where the fields are described: what `gather` and `scatter` have in place of a `Moment`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub(super) struct Exchange {
+    pub(super) slots: u32,
+    pub(super) capacity: u32,
+    pub(super) layers: u32,
+    pub(super) hidden_quads: u32,
+    pub(super) cell_size: u32,
+    pub(super) parity: u32,
+}
+
 /// A kernel with its overrides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Variant {
@@ -109,6 +121,26 @@ impl Variant {
         }
     }
 
+    /// The kernel of a session's exchange of states, the same for every layer.
+    pub(super) fn exchange(kind: Kind, checked: bool) -> Self {
+        Variant {
+            kind,
+            cell: Cell::Lstm,
+            hoisted: false,
+            projected: false,
+            precision: Precision::F32,
+            tiling: Tiling { units: 64, rows: 1, on_chip: false },
+            memory: ScanMemory::default(),
+            subgroups: false,
+            checked,
+        }
+    }
+
+    /// Whether it multiplies matrices; else it moves states.
+    fn is_product(&self) -> bool {
+        !matches!(self.kind, Kind::Gather | Kind::Scatter)
+    }
+
     /// WGSL does not care for the order, but naga 30 loses track of overrides that come after an array whose size depends
     /// on one: the files with such arrays, `scan.wgsl` and `product/workgroup.wgsl`, come last.
     pub(super) fn source(&self) -> &'static str {
@@ -133,6 +165,7 @@ impl Variant {
             (Kind::Scan, Cell::Gru) => {
                 kernel!(self, "product/direct", "activation", "cell/gru", "unit", "scan")
             }
+            (Kind::Gather | Kind::Scatter, _) => shader!("exchange"),
         }
     }
 
@@ -142,6 +175,8 @@ impl Variant {
             Kind::Step => "step",
             Kind::Projection => "projection",
             Kind::Scan => "scan",
+            Kind::Gather => "gather",
+            Kind::Scatter => "scatter",
         }
     }
 
@@ -153,6 +188,7 @@ impl Variant {
     pub(super) fn workgroup_bytes(&self) -> u64 {
         match self.kind {
             Kind::Scan => self.memory.bytes(self.precision),
+            Kind::Gather | Kind::Scatter => 0,
             _ if self.subgroups => 0,
             _ => u64::from(self.tiling.rows) * (64 * 16 + 4),
         }
@@ -161,6 +197,9 @@ impl Variant {
     /// Names and values of the overrides.
     pub(super) fn overrides(&self) -> Vec<(&'static str, f64)> {
         let flag = |value: bool| f64::from(u8::from(value));
+        if !self.is_product() {
+            return Vec::new();
+        }
         let mut overrides =
             vec![("UNITS", f64::from(self.tiling.units)), ("ROWS", f64::from(self.tiling.rows))];
         if self.kind == Kind::Project {
@@ -241,7 +280,7 @@ impl Made {
     }
 }
 
-/// Bindings 0 to 9 of `bindings.wgsl`.
+/// Bindings 0 to 9 of `bindings.wgsl` and of `exchange.wgsl`.
 fn bind_group_layout(device: &Device) -> BindGroupLayout {
     let uniform = |bytes: usize, has_dynamic_offset| BindingType::Buffer {
         ty: BufferBindingType::Uniform,
@@ -320,7 +359,8 @@ fn compile(
 ///   loops over rows), times below `shape.steps` (a length is at most T), units below H or H_out, steps inside the chunk; the
 ///   buffers are of just these sizes ([`super::plan::Bytes`]);
 /// - workgroup memory: rows below `ROWS`, quads below `TILE`; in `scan` units below H, for which the plan
-///   sets `STATE`, and weights of one direction, for which it sets `KEPT`.
+///   sets `STATE`, and weights of one direction, for which it sets `KEPT`;
+/// - `exchange.wgsl`: slots below N, and rows below R, since a session names no others.
 ///
 /// The checked variant stays selectable, and the tests compare the two.
 #[allow(unsafe_code, reason = "measured, and sound as said above")]

@@ -11,14 +11,14 @@ use super::Gpu;
 use super::kernel::Shape;
 use super::kernel::Variant;
 use super::pack;
-use super::plan::{self, Part, Pieces, Plan, PlanReport, Request, Size};
-use super::transfer::Pending;
+use super::plan::{self, Ends, Part, Pieces, Plan, PlanReport, Request, Size, Strategy};
+use super::transfer::{Given, Pending};
 use super::tune::{Tuner, Tuning};
-use super::workspace::Workspace;
+use super::workspace::{Saved, Workspace};
 use crate::batch::Batch;
 use crate::{Config, Error, LayerOptions, Output, Precision, Weights};
 
-/// Workspaces that lie unused at most: as many calls of known shapes allocate nothing, from as many threads.
+/// Workspaces that a layer keeps unused at most.
 const KEPT_WORKSPACES: usize = 4;
 
 /// A layer with its weights packed, uploaded and ready to run.
@@ -35,6 +35,11 @@ pub(super) struct Resident {
     /// For each part what does not depend on the batch.
     shapes: Vec<Shape>,
     unused: Mutex<Vec<Workspace>>,
+    /// Workspaces that lie unused at most: as many calls of known shapes allocate nothing, from as many threads.
+    kept: usize,
+    pub(super) ends: Ends,
+    /// The states, if it is a session's.
+    pub(super) saved: Option<Saved>,
     pub(super) tuner: Tuner,
 }
 
@@ -55,22 +60,23 @@ impl GpuLayer {
             weights: buffers,
             shapes,
             unused: Mutex::default(),
+            kept: KEPT_WORKSPACES,
+            ends: Ends::Host,
+            saved: None,
             tuner: Tuner::new(gpu, &config, options),
         })))
     }
 
     /// The same layer with workspaces and a tuner of its own, that measures nothing.
     pub(super) fn trial(resident: &Resident, tuner: Tuner) -> Self {
-        GpuLayer(Arc::new(Resident {
-            gpu: resident.gpu.clone(),
-            config: resident.config,
-            options: LayerOptions { tuning: Tuning::Model, ..resident.options.clone() },
-            parts: resident.parts.clone(),
-            weights: resident.weights.clone(),
-            shapes: resident.shapes.clone(),
-            unused: Mutex::default(),
-            tuner,
-        }))
+        GpuLayer(Arc::new(resident.like(tuner)))
+    }
+
+    /// The same layer for a session with these states, with a strategy that does not change and workspaces of its own.
+    pub(super) fn of_session(&self, ends: Ends, strategy: Strategy, kept: usize, saved: Saved) -> Self {
+        let own = self.0.like(Tuner::default());
+        let options = LayerOptions { strategy, ..own.options.clone() };
+        GpuLayer(Arc::new(Resident { options, kept, ends, saved: Some(saved), ..own }))
     }
 
     /// Runs a batch and waits for it. Batches that do not fit the device's limits at once go in pieces of rows.
@@ -141,7 +147,7 @@ impl GpuLayer {
     /// Uploads a batch and starts its forward pass, with so many bytes of workspace.
     pub(super) fn submit(&self, batch: &Batch<'_>, budget: u64) -> Result<Pending, Error> {
         let size = Size { rows: batch.rows(), steps: batch.steps(), budget };
-        Pending::start(Arc::clone(&self.0), self.0.take_workspace(size)?, batch)
+        Pending::start(Arc::clone(&self.0), self.0.take_workspace(size)?, Given::all(batch))
     }
 }
 
@@ -152,6 +158,23 @@ impl fmt::Debug for GpuLayer {
 }
 
 impl Resident {
+    /// The same weights, with no workspace yet and nothing measured.
+    fn like(&self, tuner: Tuner) -> Self {
+        Resident {
+            gpu: self.gpu.clone(),
+            config: self.config,
+            options: LayerOptions { tuning: Tuning::Model, ..self.options.clone() },
+            parts: self.parts.clone(),
+            weights: self.weights.clone(),
+            shapes: self.shapes.clone(),
+            unused: Mutex::default(),
+            kept: self.kept,
+            ends: self.ends,
+            saved: self.saved.clone(),
+            tuner,
+        }
+    }
+
     pub(super) fn request(&self, Size { rows, steps, budget }: Size) -> Request<'_> {
         Request {
             config: &self.config,
@@ -162,6 +185,7 @@ impl Resident {
             capabilities: self.gpu.capabilities(),
             budget,
             bounds_checks: self.options.bounds_checks,
+            ends: self.ends,
         }
     }
 
@@ -197,7 +221,8 @@ impl Resident {
             for &variant in &variants {
                 self.gpu.kernels().pipeline(self.gpu.device(), variant);
             }
-            Workspace::new(&self.gpu, &self.config, &self.weights, &self.shapes, plan)
+            let saved = self.saved.clone();
+            Workspace::new(&self.gpu, &self.config, &self.weights, &self.shapes, plan, saved)
         });
         if made.is_err() {
             variants.into_iter().for_each(|variant| self.gpu.kernels().forget(variant));
@@ -215,7 +240,7 @@ impl Resident {
     /// Keeps a workspace for the next call of its shape; the one unused for longest makes room.
     pub(super) fn put_back(&self, workspace: Workspace) {
         let mut unused = self.unused();
-        if unused.len() == KEPT_WORKSPACES {
+        if unused.len() == self.kept {
             unused.remove(0);
         }
         unused.push(workspace);

@@ -5,6 +5,7 @@ mod bytes;
 mod candidates;
 mod cost;
 mod dispatch;
+mod ends;
 mod loops;
 mod on_chip;
 mod parts;
@@ -18,6 +19,7 @@ pub(super) use bindings::Bound;
 pub(super) use bytes::{Bytes, quads};
 pub(super) use candidates::Choice;
 pub(super) use dispatch::{Dispatch, Kind, Sequence};
+pub(super) use ends::Ends;
 pub(super) use on_chip::{ScanMemory, scan_memory};
 pub(super) use parts::{Part, parts};
 pub(super) use pieces::Pieces;
@@ -55,6 +57,7 @@ pub(super) struct Plan {
     pub(super) steps: u32,
     /// Bytes of workspace that it was to fit.
     pub(super) budget: u64,
+    pub(super) ends: Ends,
     pub(super) bytes: Bytes,
     /// In order; each needs what the ones before it wrote.
     pub(super) dispatches: Vec<Dispatch>,
@@ -81,6 +84,8 @@ pub(super) struct Request<'a> {
     pub(super) budget: u64,
     /// Whether wgpu puts bounds checks into the kernels.
     pub(super) bounds_checks: bool,
+    /// Where the state comes from and goes.
+    pub(super) ends: Ends,
 }
 
 impl Plan {
@@ -118,13 +123,16 @@ impl Plan {
         let Choice { strategy, ref tilings } = *choice;
         let bytes = Bytes::fitting(request, strategy, tilings)?;
         let expected_us = cost::expected_us(request, strategy, tilings, &bytes);
-        let variants =
-            tilings.iter().map(|(kind, tiling)| (*kind, Variant::new(*kind, request, strategy, *tiling)));
+        let of_cell =
+            |&(kind, tiling): &(Kind, Tiling)| (kind, Variant::new(kind, request, strategy, tiling));
+        let of_ends = |&kind: &Kind| (kind, Variant::exchange(kind, request.bounds_checks));
+        let variants = tilings.iter().map(of_cell).chain(request.ends.kernels().iter().map(of_ends));
         let mut plan = Plan {
             strategy,
             rows: small(request.rows),
             steps: small(request.steps),
             budget: request.budget,
+            ends: request.ends,
             bytes,
             dispatches: Vec::new(),
             segments: Vec::new(),
@@ -133,6 +141,7 @@ impl Plan {
             expected_us,
         };
         dispatch::list(&mut plan, request, tilings)?;
+        ends::add(&mut plan, request);
         plan.segments = segments::cut(&plan, request);
         Ok(plan)
     }

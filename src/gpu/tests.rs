@@ -6,12 +6,13 @@
 
 mod memory;
 mod recording;
+mod session;
 
 use std::env;
 
 use ndarray::{Array3, Ix3};
 
-use super::plan::{BUDGET, Request, Size};
+use super::plan::{BUDGET, Ends, Request, Size};
 use super::{AdapterChoice, Gpu, GpuLayer, Strategy};
 use crate::batch::Batch;
 use crate::tolerance::{self, Comparison};
@@ -237,7 +238,17 @@ fn failure(case: &Case, gpu: &Gpu, strategy: Strategy) -> Option<String> {
 fn text(&(ref config, rows, precision): &Work, strategy: Strategy, capabilities: &Capabilities) -> String {
     let (steps, budget, bounds_checks) = (5, BUDGET, false);
     let parts = &super::plan::parts(config, precision, capabilities).unwrap()[..];
-    let request = Request { config, precision, parts, rows, steps, capabilities, budget, bounds_checks };
+    let request = Request {
+        config,
+        precision,
+        parts,
+        rows,
+        steps,
+        capabilities,
+        budget,
+        bounds_checks,
+        ends: Ends::Host,
+    };
     let plan = super::plan::Plan::new(&request, strategy).unwrap();
     plan.variants.iter().map(|(_, variant)| variant.source()).collect()
 }

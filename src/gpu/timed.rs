@@ -6,7 +6,7 @@ use super::faults::Scopes;
 use super::layer::{GpuLayer, Resident};
 use super::plan::{Pieces, Segment, Size};
 use super::timestamps::{Spent, Timestamps};
-use super::transfer::{self, Mapped, Pending, Submitted};
+use super::transfer::{self, Given, Mapped, Pending, Submitted};
 use super::workspace::{Staging, Workspace};
 use crate::batch::Batch;
 use crate::{Error, Output};
@@ -146,7 +146,8 @@ impl Resident {
         stopwatch: &mut Stopwatch,
     ) -> Result<Submitted, Error> {
         let scopes = Scopes::open(self.gpu.device());
-        let submitted = transfer::submit(self, workspace, segment, staging, batch, Some(stopwatch));
+        let submitted =
+            transfer::submit(self, workspace, segment, staging, Given::all(batch), Some(stopwatch));
         pollster::block_on(scopes.close(&self.gpu))?;
         submitted.map_err(|reason| self.gpu.unmapped(reason))
     }

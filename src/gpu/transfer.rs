@@ -10,10 +10,11 @@ use wgpu::{Buffer, BufferAsyncError, MapMode, MapRangeError, SubmissionIndex, Wr
 
 use super::faults::{Caught, Scopes};
 use super::layer::Resident;
-use super::plan::{Plan, Segment, quads};
+use super::plan::{Ends, Plan, Segment, quads};
 use super::poll::Poller;
+use super::session::NOBODY;
 use super::timed::Stopwatch;
-use super::workspace::{Staging, Workspace};
+use super::workspace::{Staging, Turn, Workspace};
 use crate::batch::Batch;
 use crate::{Config, Error, Output};
 
@@ -29,6 +30,22 @@ pub(super) struct Pending {
     output: Output,
 }
 
+/// What a pass takes from the host.
+#[derive(Clone, Copy)]
+pub(super) struct Given<'a, 'b> {
+    pub(super) batch: &'a Batch<'b>,
+    /// Of a session: for each row of the batch which it is, see `exchange.wgsl`; and what is done with its states.
+    pub(super) rows: &'a [u32],
+    pub(super) turn: Turn,
+}
+
+impl<'a, 'b> Given<'a, 'b> {
+    /// A batch with its state.
+    pub(super) fn all(batch: &'a Batch<'b>) -> Self {
+        Given { batch, rows: &[], turn: Turn::default() }
+    }
+}
+
 /// A segment that has been submitted.
 pub(super) struct Submitted {
     pub(super) index: SubmissionIndex,
@@ -42,16 +59,19 @@ impl Pending {
     pub(super) fn start(
         resident: Arc<Resident>,
         workspace: Workspace,
-        batch: &Batch<'_>,
+        given: Given<'_, '_>,
     ) -> Result<Self, Error> {
         let scopes = Scopes::open(resident.gpu.device());
         let submitted: Result<_, _> = workspace
             .segments()
-            .map(|(segment, staging)| submit(&resident, &workspace, segment, staging, batch, None))
+            .map(|(segment, staging)| submit(&resident, &workspace, segment, staging, given, None))
             .collect();
         let caught = scopes.close(&resident.gpu);
         let submitted = submitted.map_err(|reason| resident.gpu.unmapped(reason))?;
-        let output = Output::zeros(&resident.config, batch)?;
+        let output = match workspace.plan.ends {
+            Ends::Host => Output::zeros(&resident.config, given.batch)?,
+            Ends::Session { .. } => Output::without_state(&resident.config, given.batch)?,
+        };
         Ok(Pending { resident, workspace, submitted, caught, output })
     }
 
@@ -106,19 +126,19 @@ pub(super) fn submit(
     workspace: &Workspace,
     segment: &Segment,
     staging: &Staging,
-    batch: &Batch<'_>,
+    given: Given<'_, '_>,
     mut stopwatch: Option<&mut Stopwatch>,
 ) -> Result<Submitted, MapRangeError> {
     let (gpu, config) = (&resident.gpu, &resident.config);
     if let Some(upload) = &staging.upload {
-        let give = || give(&workspace.plan, segment, upload, config, batch);
+        let give = || give(&workspace.plan, segment, upload, config, given);
         match &mut stopwatch {
             Some(stopwatch) => stopwatch.upload(give)?,
             None => give()?,
         }
     }
     let timestamps = stopwatch.map(|stopwatch| &stopwatch.timestamps);
-    let encoder = workspace.record(gpu, config, segment, staging, timestamps);
+    let encoder = workspace.record(gpu, config, segment, staging, given.turn, timestamps);
     let index = gpu.submit(encoder.finish());
     Ok(Submitted {
         index,
@@ -142,9 +162,9 @@ fn give(
     segment: &Segment,
     upload: &Buffer,
     config: &Config,
-    batch: &Batch<'_>,
+    given: Given<'_, '_>,
 ) -> Result<(), MapRangeError> {
-    fill(plan, segment, upload, config, batch)?;
+    fill(plan, segment, upload, config, given)?;
     upload.unmap();
     Ok(())
 }
@@ -167,7 +187,7 @@ fn fill(
     segment: &Segment,
     upload: &Buffer,
     config: &Config,
-    batch: &Batch<'_>,
+    Given { batch, rows, .. }: Given<'_, '_>,
 ) -> Result<(), MapRangeError> {
     let bytes = &plan.bytes;
     let mut view = upload.get_mapped_range_mut(..)?;
@@ -177,13 +197,16 @@ fn fill(
     if !segment.is_first {
         return Ok(());
     }
-    let (lengths, rest) = rest.split_at(size(bytes.lengths));
-    let (h_0, c_0) = rest.split_at(size(bytes.hidden));
-    write_words(
-        lengths,
-        // T fits, and no length is above it.
-        (0..batch.rows()).map(|row| u32::try_from(batch.length(row)).unwrap_or(u32::MAX).to_ne_bytes()),
-    );
+    let (lengths, start) = rest.split_at(size(bytes.lengths));
+    let slots = plan.rows as usize;
+    // T fits, and no length is above it. Slots beyond the batch have no steps.
+    let of_batch = batch.lengths().map(|length| u32::try_from(length).unwrap_or(u32::MAX));
+    write_u32(lengths, of_batch.chain(std::iter::repeat(0)).take(slots));
+    if let Ends::Session { .. } = plan.ends {
+        write_u32(start, rows.iter().copied().chain(std::iter::repeat(NOBODY)).take(slots));
+        return Ok(());
+    }
+    let (h_0, c_0) = start.split_at(size(bytes.hidden));
     write(h_0, batch.h_0.as_ref(), padded(config.hidden_output_size()));
     write(c_0, batch.c_0.as_ref(), config.hidden_size);
     Ok(())
@@ -195,7 +218,7 @@ fn range(steps: &Range<u32>) -> Range<usize> {
 }
 
 /// Floats of a vector in whole quads.
-fn padded(size: usize) -> usize {
+pub(super) fn padded(size: usize) -> usize {
     4 * quads(size)
 }
 
@@ -223,6 +246,10 @@ fn write_padded(to: WriteOnly<'_, [u8]>, from: &ArrayView2<'_, f32>, stride: usi
     write_words(to, padded);
 }
 
+fn write_u32(to: WriteOnly<'_, [u8]>, values: impl Iterator<Item = u32>) {
+    write_words(to, values.map(u32::to_ne_bytes));
+}
+
 fn write_words(to: WriteOnly<'_, [u8]>, words: impl Iterator<Item = [u8; 4]>) {
     let (whole, _) = to.into_chunks::<4>();
     whole.write_iter(words);
@@ -235,7 +262,7 @@ fn read(plan: &Plan, segment: &Segment, download: &Buffer, output: &mut Output) 
     let Output { output, h_n, c_n } = output;
     let stride = output.dim().2;
     copy(steps, output.slice_mut(s![.., range(&segment.output), ..]), stride);
-    if segment.is_last {
+    if segment.is_last && bytes.end > 0 {
         let (hidden, cell) = states.split_at(size(bytes.hidden));
         let stride = padded(h_n.dim().2);
         copy(hidden, h_n.view_mut(), stride);
@@ -248,7 +275,7 @@ fn read(plan: &Plan, segment: &Segment, download: &Buffer, output: &mut Output) 
 }
 
 /// Fills an array, whose rows are dense, from vectors that take `stride` floats each.
-fn copy(from: &[u8], mut to: ArrayViewMut3<'_, f32>, stride: usize) {
+pub(super) fn copy(from: &[u8], mut to: ArrayViewMut3<'_, f32>, stride: usize) {
     let float = mem::size_of::<f32>();
     let (_, vectors, size) = to.dim();
     let rows = from.chunks_exact((vectors * stride * float).max(1));
@@ -266,6 +293,6 @@ fn copy(from: &[u8], mut to: ArrayViewMut3<'_, f32>, stride: usize) {
 }
 
 /// A size of memory that is mapped, and so fits a `usize`.
-fn size(bytes: u64) -> usize {
+pub(super) fn size(bytes: u64) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }

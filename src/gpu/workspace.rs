@@ -17,6 +17,8 @@ pub(super) struct Workspace {
     pub(super) staging: Vec<Staging>,
     buffers: Buffers,
     groups: HashMap<[Bound; 10], BindGroup>,
+    /// The states of the session, if it is one's.
+    saved: Option<Saved>,
     projected: bool,
     /// Bytes from one dispatch's `Moment` to the next one's.
     moment_stride: u32,
@@ -37,9 +39,28 @@ struct Buffers {
     gates: Buffer,
     unprojected: Buffer,
     lengths: Buffer,
+    rows: Option<Buffer>,
     moments: Buffer,
     /// One for each part of the weights.
     shapes: Vec<Buffer>,
+}
+
+/// A session's states: a pass reads the one and writes the other.
+#[derive(Clone)]
+pub(super) struct Saved {
+    /// `[L, R, quads of H_out]`.
+    pub(super) hidden: [Buffer; 2],
+    /// `[L, R, H]`.
+    pub(super) cell: [Buffer; 2],
+}
+
+/// What of a session's states a submission does.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Turn {
+    /// Which of the two is read.
+    pub(super) from: usize,
+    /// Whether the other one gets what the first one has, before the pass writes its rows.
+    pub(super) carries: bool,
 }
 
 impl Workspace {
@@ -50,6 +71,7 @@ impl Workspace {
         weights: &[Buffer],
         shapes: &[Shape],
         plan: Plan,
+        saved: Option<Saved>,
     ) -> Result<Self, Error> {
         let device = gpu.device();
         let moment_stride = gpu.capabilities().min_uniform_buffer_offset_alignment;
@@ -57,9 +79,12 @@ impl Workspace {
         let layout = gpu.kernels().layout(device);
         let mut groups = HashMap::new();
         let projected = config.proj_size > 0;
-        for dispatch in &plan.dispatches {
-            groups.entry(dispatch.bindings(projected)).or_insert_with_key(|bindings| {
-                let resources = bindings.iter().map(|&bound| buffers.resource(bound, weights));
+        let turns = if saved.is_some() { 2 } else { 1 };
+        let all = plan.dispatches.iter().flat_map(|dispatch| (0..turns).map(move |from| (dispatch, from)));
+        for (dispatch, from) in all {
+            groups.entry(dispatch.bindings(projected, from)).or_insert_with_key(|bindings| {
+                let resources =
+                    bindings.iter().map(|&bound| buffers.resource(bound, weights, saved.as_ref()));
                 let entries: Vec<BindGroupEntry<'_>> = (0..)
                     .zip(resources)
                     .map(|(binding, resource)| BindGroupEntry { binding, resource })
@@ -72,7 +97,7 @@ impl Workspace {
             });
         }
         let staging = plan.segments.iter().map(|segment| Staging::new(gpu, &plan, segment)).collect();
-        Ok(Workspace { plan, staging, buffers, groups, projected, moment_stride })
+        Ok(Workspace { plan, staging, buffers, groups, saved, projected, moment_stride })
     }
 
     /// The submissions of a forward pass, each with its buffers on the host's side.
@@ -87,6 +112,7 @@ impl Workspace {
         config: &Config,
         segment: &Segment,
         staging: &Staging,
+        turn: Turn,
         timestamps: Option<&Timestamps>,
     ) -> CommandEncoder {
         let mut encoder = gpu
@@ -98,7 +124,10 @@ impl Workspace {
         if let Some(upload) = &staging.upload {
             self.copy_in(&mut encoder, config, segment, upload);
         }
-        self.dispatch(gpu, &mut encoder, segment, timestamps);
+        if let (true, Some(saved)) = (turn.carries && segment.is_first, &self.saved) {
+            saved.carry(&mut encoder, turn.from);
+        }
+        self.dispatch(gpu, &mut encoder, segment, turn, timestamps);
         if let Some(download) = &staging.download {
             self.copy_out(&mut encoder, config, segment, download);
         }
@@ -108,8 +137,8 @@ impl Workspace {
         encoder
     }
 
-    /// From the upload buffer: the segment's steps of the input; with the first segment lengths, h_0 into both hidden
-    /// buffers (each layer starts with the one that its parity says), c_0.
+    /// From the upload buffer: the segment's steps of the input; with the first segment lengths and a session's rows, or h_0
+    /// into both hidden buffers (each layer starts with the one that its parity says) and c_0.
     fn copy_in(&self, encoder: &mut CommandEncoder, config: &Config, segment: &Segment, upload: &Buffer) {
         let (bytes, buffers) = (&self.plan.bytes, &self.buffers);
         for span in self.plan.spans(bytes.input, &segment.input) {
@@ -121,6 +150,10 @@ impl Workspace {
         let lengths = self.plan.part_of(bytes.input, &segment.input);
         encoder.copy_buffer_to_buffer(upload, lengths, &buffers.lengths, 0, bytes.lengths);
         let h_0 = lengths + bytes.lengths;
+        if let Some(rows) = &buffers.rows {
+            encoder.copy_buffer_to_buffer(upload, h_0, rows, 0, bytes.rows);
+            return;
+        }
         for hidden in &buffers.hidden {
             encoder.copy_buffer_to_buffer(upload, h_0, hidden, 0, bytes.hidden);
         }
@@ -134,6 +167,7 @@ impl Workspace {
         gpu: &Gpu,
         encoder: &mut CommandEncoder,
         segment: &Segment,
+        turn: Turn,
         timestamps: Option<&Timestamps>,
     ) {
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
@@ -151,7 +185,7 @@ impl Workspace {
                 pass.set_pipeline(&gpu.kernels().pipeline(gpu.device(), variant));
                 current = Some(dispatch.kind);
             }
-            pass.set_bind_group(0, self.groups.get(&dispatch.bindings(self.projected)), &[offset]);
+            pass.set_bind_group(0, self.groups.get(&dispatch.bindings(self.projected, turn.from)), &[offset]);
             let [x, y, z] = dispatch.grid;
             pass.dispatch_workgroups(x, y, z);
             offset += self.moment_stride;
@@ -164,7 +198,7 @@ impl Workspace {
         for span in self.plan.spans(bytes.output, &segment.output) {
             encoder.copy_buffer_to_buffer(&buffers.output, span.resident, download, span.staged, span.bytes);
         }
-        if !segment.is_last {
+        if !segment.is_last || bytes.end == 0 {
             return;
         }
         let h_n = self.plan.part_of(bytes.output, &segment.output);
@@ -175,6 +209,15 @@ impl Workspace {
         }
         if config.cell.has_cell_state() {
             encoder.copy_buffer_to_buffer(&buffers.cell, 0, download, h_n + bytes.hidden, bytes.cell);
+        }
+    }
+}
+
+impl Saved {
+    /// Copies the state that is read to the one that is written.
+    fn carry(&self, encoder: &mut CommandEncoder, from: usize) {
+        for buffers in [&self.hidden, &self.cell] {
+            encoder.copy_buffer_to_buffer(&buffers[from], 0, &buffers[1 - from], 0, buffers[from].size());
         }
     }
 }
@@ -208,6 +251,7 @@ impl Buffers {
             gates: storage("gates", bytes.gates, none),
             unprojected: storage("hidden state before projection", bytes.unprojected, none),
             lengths: storage("lengths", bytes.lengths, to),
+            rows: (bytes.rows > 0).then(|| storage("rows", bytes.rows, to)),
             moments: uniform("dispatches' parameters", &moments(plan, moment_stride))?,
             shapes: shapes
                 .iter()
@@ -227,7 +271,12 @@ impl Buffers {
         }
     }
 
-    fn resource<'a>(&'a self, bound: Bound, weights: &'a [Buffer]) -> BindingResource<'a> {
+    fn resource<'a>(
+        &'a self,
+        bound: Bound,
+        weights: &'a [Buffer],
+        saved: Option<&'a Saved>,
+    ) -> BindingResource<'a> {
         let buffer = match bound {
             Bound::Sizes(part) => &self.shapes[part],
             Bound::Parameters => {
@@ -241,6 +290,10 @@ impl Buffers {
             Bound::Cell => &self.cell,
             Bound::Gates => &self.gates,
             Bound::Lengths => &self.lengths,
+            // A session's plan has these, and no other.
+            Bound::Rows => self.rows.as_ref().unwrap_or(&self.lengths),
+            Bound::SavedHidden(which) => saved.map_or(&self.hidden[which], |saved| &saved.hidden[which]),
+            Bound::SavedCell(which) => saved.map_or(&self.cell, |saved| &saved.cell[which]),
         };
         buffer.as_entire_binding()
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::Variant;
 use crate::gpu::Capabilities;
-use crate::gpu::plan::{BUDGET, Kind, Plan, Request, Strategy, parts};
+use crate::gpu::plan::{BUDGET, Ends, Kind, Plan, Request, Strategy, parts};
 use crate::{Cell, Config, Nonlinearity, Precision};
 
 /// A kernel as it is handed to the GPU's compiler, see [`kernels`].
@@ -23,6 +23,8 @@ pub struct KernelSource {
     pub rows: u32,
     /// How its weights are stored.
     pub precision: Precision,
+    /// Whether it multiplies matrices; the others move states between a session and its passes.
+    pub is_product: bool,
     /// Whether it keeps the recurrent weights in workgroup memory.
     pub on_chip: bool,
     /// Whether it needs subgroups: only planned for drivers on the CPU that have them. WGSL asks for `enable subgroups;`
@@ -57,6 +59,7 @@ pub fn kernels() -> Vec<KernelSource> {
             overrides: variant.overrides(),
             rows: variant.tiling.rows,
             precision: variant.precision,
+            is_product: variant.is_product(),
             on_chip: variant.tiling.on_chip,
             subgroups: variant.subgroups,
         })
@@ -91,7 +94,9 @@ fn of_layer(config: &Config, precision: Precision, capabilities: &Capabilities) 
     // `scan` takes several rows to a workgroup only where there are enough for every core.
     let plans = [1, 3, 9, 30, 100, 5000].into_iter().flat_map(|rows| {
         let (steps, budget, bounds_checks) = (1, BUDGET, false);
-        let request = Request { config, precision, parts, rows, steps, capabilities, budget, bounds_checks };
+        let ends = Ends::Session { rows: u32::try_from(rows).unwrap_or(u32::MAX) };
+        let request =
+            Request { config, precision, parts, rows, steps, capabilities, budget, bounds_checks, ends };
         Strategy::ALL.iter().filter_map(move |strategy| Plan::candidates(&request, *strategy).ok()).flatten()
     });
     plans.flat_map(|plan| plan.variants.into_iter().map(|(_, variant)| variant)).collect()
@@ -100,7 +105,7 @@ fn of_layer(config: &Config, precision: Precision, capabilities: &Capabilities) 
 fn name(variant: &Variant) -> String {
     let mut words = vec![variant.entry_point().to_owned()];
     match (variant.kind, variant.cell) {
-        (Kind::Projection, _) => {}
+        (Kind::Projection | Kind::Gather | Kind::Scatter, _) => {}
         (Kind::Step | Kind::Scan, Cell::Rnn(Nonlinearity::Relu)) => words.push("RNN relu".into()),
         (_, cell) => words.push(cell.to_string()),
     }
@@ -117,6 +122,8 @@ fn name(variant: &Variant) -> String {
     if variant.subgroups {
         words.push("subgroups".into());
     }
-    words.push(variant.tiling.to_string());
+    if variant.is_product() {
+        words.push(variant.tiling.to_string());
+    }
     words.join(" ")
 }

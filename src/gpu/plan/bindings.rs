@@ -17,6 +17,11 @@ pub(in crate::gpu) enum Bound {
     Cell,
     Gates,
     Lengths,
+    /// Of a session: its rows in the order of the pass, and its two states, of which a pass reads the one and writes the
+    /// other.
+    Rows,
+    SavedHidden(usize),
+    SavedCell(usize),
 }
 
 impl Bound {
@@ -34,21 +39,42 @@ impl Bound {
             Bound::Cell => "cell state",
             Bound::Gates => "gates",
             Bound::Lengths => "lengths",
+            Bound::Rows => "rows",
+            Bound::SavedHidden(_) => "the session's hidden state",
+            Bound::SavedCell(_) => "the session's cell state",
         }
     }
 }
 
 impl Dispatch {
-    /// What is at bindings 0 to 9 of `bindings.wgsl`, of a layer with or without a projection.
-    pub(in crate::gpu) fn bindings(&self, projected: bool) -> [Bound; 10] {
-        let input = match self.kind {
-            Kind::Projection => Bound::Unprojected,
-            Kind::Project | Kind::Step | Kind::Scan => Bound::Sequence(self.input),
-        };
+    /// What is at bindings 0 to 9 of `bindings.wgsl` or `exchange.wgsl`, of a layer with or without a projection; `from` is
+    /// which of a session's states is read.
+    pub(in crate::gpu) fn bindings(&self, projected: bool, from: usize) -> [Bound; 10] {
+        let input = Bound::Sequence(self.input);
+        let (sizes, weights) = (Bound::Sizes(self.part), Bound::Weights(self.part));
+        let [first, second] = [0, 1].map(Bound::Hidden);
+        match self.kind {
+            Kind::Gather => {
+                let [hidden, cell] = [Bound::SavedHidden(from), Bound::SavedCell(from)];
+                let (parameters, rows) = (Bound::Parameters, Bound::Rows);
+                [sizes, parameters, weights, input, hidden, first, Bound::Cell, second, rows, cell]
+            }
+            Kind::Scatter => {
+                let [hidden, cell] = [Bound::SavedHidden(1 - from), Bound::SavedCell(1 - from)];
+                let (parameters, rows) = (Bound::Parameters, Bound::Rows);
+                [sizes, parameters, weights, input, first, hidden, Bound::Cell, cell, rows, second]
+            }
+            Kind::Project | Kind::Step | Kind::Projection | Kind::Scan => self.of_cell(projected),
+        }
+    }
+
+    fn of_cell(&self, projected: bool) -> [Bound; 10] {
+        let input =
+            if self.kind == Kind::Projection { Bound::Unprojected } else { Bound::Sequence(self.input) };
         let next_hidden = match self.kind {
             Kind::Project => Bound::Gates,
             Kind::Step if projected => Bound::Unprojected,
-            Kind::Step | Kind::Projection | Kind::Scan => Bound::Hidden(1 - self.parity),
+            _ => Bound::Hidden(1 - self.parity),
         };
         // The product that makes the gates cannot read them.
         let gates = if self.kind == Kind::Project { Bound::Lengths } else { Bound::Gates };

@@ -1,7 +1,7 @@
 //! The size of each buffer, and the chunk of time steps that is computed at once.
 
 use super::tiling::Tiling;
-use super::{Kind, Request, Strategy, cost, loops, small};
+use super::{Ends, Kind, Request, Strategy, cost, loops, small};
 use crate::Error;
 use crate::gpu::kernel::Shape;
 
@@ -31,9 +31,15 @@ pub(in crate::gpu) struct Bytes {
     pub(in crate::gpu) lengths: u64,
     /// One `Moment` for each dispatch, at multiples of the alignment.
     pub(in crate::gpu) moments: u64,
-    /// From the host: input, lengths, h_0, c_0.
+    /// `[N]`, of a session: which row of it each is.
+    pub(in crate::gpu) rows: u64,
+    /// What says where a pass starts: h_0 and c_0, or a session's rows.
+    pub(in crate::gpu) start: u64,
+    /// What is brought back of where it ends: h_n and c_n, unless a session keeps them.
+    pub(in crate::gpu) end: u64,
+    /// From the host: input, lengths, start.
     pub(in crate::gpu) upload: u64,
-    /// To the host: output, h_n, c_n.
+    /// To the host: output, end.
     pub(in crate::gpu) download: u64,
     /// Steps of a chunk; T where nothing is computed ahead.
     pub(in crate::gpu) chunk: u32,
@@ -89,6 +95,7 @@ impl Bytes {
             ("cell state", made(self.cell)),
             ("hidden state before projection", made(self.unprojected)),
             ("lengths", made(self.lengths)),
+            ("rows", self.rows),
             ("dispatches' parameters", self.moments),
             ("sizes", (size_of::<Shape>() * parts) as u64),
             ("upload", self.upload),
@@ -117,7 +124,12 @@ impl Bytes {
             if config.cell.has_cell_state() { floats([states, rows, 1, config.hidden_size]) } else { 0 };
         let lengths = floats([rows, 1, 1, 1]);
         let apart = config.proj_size > 0 && strategy != Strategy::Scan;
-        let sum = |sizes: [u64; 4]| sizes.into_iter().fold(0, u64::saturating_add);
+        let sum = |sizes: [u64; 3]| sizes.into_iter().fold(0, u64::saturating_add);
+        let state = sum([hidden, cell, 0]);
+        let (session_rows, start, end) = match request.ends {
+            Ends::Host => (0, state, state),
+            Ends::Session { .. } => (lengths, lengths, 0),
+        };
         Bytes {
             input,
             output,
@@ -126,8 +138,11 @@ impl Bytes {
             cell,
             unprojected: if apart { floats([states, rows, 4, quads(config.hidden_size)]) } else { 0 },
             lengths,
-            upload: sum([input, lengths, hidden, cell]),
-            download: sum([output, hidden, cell, 0]),
+            rows: session_rows,
+            start,
+            end,
+            upload: sum([input, lengths, start]),
+            download: sum([output, end, 0]),
             ..Bytes::default()
         }
     }
@@ -208,5 +223,6 @@ fn dispatches_at_most(request: &Request<'_>, strategy: Strategy, chunk: u32) -> 
         Strategy::Auto | Strategy::Step if config.bidirectional => steps.saturating_mul(layers * kernels),
         Strategy::Auto | Strategy::Step => steps.saturating_add(layers - 1).saturating_mul(kernels),
     };
-    dispatches.saturating_mul(request.parts.len() as u64)
+    let ends = request.ends.kernels().len() as u64;
+    dispatches.saturating_mul(request.parts.len() as u64).saturating_add(ends)
 }

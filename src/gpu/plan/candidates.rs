@@ -49,6 +49,7 @@ impl Choice {
             Kind::Project => (kind, own),
             Kind::Step | Kind::Scan => (kind, tiling),
             Kind::Projection => (kind, Tiling { rows: tiling.rows, ..own }),
+            Kind::Gather | Kind::Scatter => (kind, tiling),
         });
         Choice { strategy: self.strategy, tilings: tilings.collect() }
     }

@@ -33,6 +33,10 @@ pub(in crate::gpu) enum Kind {
     Projection,
     /// A chunk of steps.
     Scan,
+    /// The state of a session's rows that have input, before a pass.
+    Gather,
+    /// The same back, behind it.
+    Scatter,
 }
 
 /// A buffer `[N, T, …]`.
@@ -196,7 +200,7 @@ impl List<'_> {
         let each = match kind {
             Kind::Project | Kind::Projection => 4,
             Kind::Step if self.request.config.cell.gates() == 1 => 4,
-            Kind::Step | Kind::Scan => 1,
+            Kind::Step | Kind::Scan | Kind::Gather | Kind::Scatter => 1,
         };
         let tiles = columns.div_ceil(units as usize * each) as u64 * rows.div_ceil(tile_rows as usize) as u64;
         let side = u64::from(self.request.capabilities.max_compute_workgroups_per_dimension);

@@ -50,6 +50,7 @@ fn rounds(request: &Request<'_>, kind: Kind, tiling: Tiling) -> u64 {
         Kind::Step => of_input + product(quads(config.hidden_output_size()), rows) + finish + 3 * rows,
         Kind::Projection => product(quads(config.hidden_size), rows) + finish,
         Kind::Scan => scan_step(request, tiling) + AROUND,
+        Kind::Gather | Kind::Scatter => 0,
     }
 }
 
@@ -75,7 +76,7 @@ fn product(quads: usize, rows: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{BUDGET, Plan, Strategy, parts};
+    use super::super::{BUDGET, Ends, Plan, Strategy, parts};
     use super::*;
     use crate::{Capabilities, Config, Precision};
 
@@ -89,7 +90,17 @@ mod tests {
         let capabilities = &Capabilities { software, cores: 2, subgroup_size: 8, ..Capabilities::default() };
         let (precision, budget, bounds_checks) = (Precision::F32, BUDGET, false);
         let parts = &parts(config, precision, capabilities)?[..];
-        let request = Request { config, precision, parts, rows, steps, capabilities, budget, bounds_checks };
+        let request = Request {
+            config,
+            precision,
+            parts,
+            rows,
+            steps,
+            capabilities,
+            budget,
+            bounds_checks,
+            ends: Ends::Host,
+        };
         Plan::new(&request, strategy)
     }
 

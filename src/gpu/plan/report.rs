@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Dispatch, Kind, Pieces, Plan, Request, Strategy, parts};
+use super::{Dispatch, Ends, Kind, Pieces, Plan, Request, Strategy, parts};
 use crate::gpu::{Capabilities, pack};
 use crate::{Config, Error, LayerOptions};
 
@@ -108,6 +108,7 @@ impl PlanReport {
             capabilities,
             budget: options.budget,
             bounds_checks: options.bounds_checks,
+            ends: Ends::Host,
         };
         let pieces = Pieces::of(&request, options.strategy)?;
         (request.rows, request.budget) = (pieces.rows, pieces.budget);
@@ -163,7 +164,8 @@ fn buffers(plan: &Plan, request: &Request<'_>, in_flight: usize) -> Vec<(&'stati
 fn dispatches(plan: &Plan, request: &Request<'_>) -> Vec<DispatchReport> {
     let mut reports: Vec<DispatchReport> = Vec::new();
     // A projection stands between two steps: what repeats is the kernel before last, too.
-    for dispatch in &plan.dispatches {
+    for dispatch in plan.dispatches.iter().filter(|dispatch| !request.ends.kernels().contains(&dispatch.kind))
+    {
         let report = report(plan, request, dispatch);
         let back = if request.config.proj_size > 0 { 2 } else { 1 };
         let near = reports.len().saturating_sub(back);
@@ -213,6 +215,7 @@ fn report(plan: &Plan, request: &Request<'_>, dispatch: &Dispatch) -> DispatchRe
                 let times = if variant.is_some_and(|variant| variant.tiling().on_chip) { 1 } else { steps };
                 ((of_hidden + projection) * times, 4 * (steps * (gates + h) + h_out), 4 * steps * (h + h_out))
             }
+            Kind::Gather | Kind::Scatter => (0, 4 * state, 4 * state),
         };
         sums = [sums[0] + weights, sums[1] + rows * read, sums[2] + rows * written];
     }
@@ -228,7 +231,7 @@ fn report(plan: &Plan, request: &Request<'_>, dispatch: &Dispatch) -> DispatchRe
         invocations: variant.map_or(0, |variant| variant.tiling().units),
         rows: variant.map_or(0, |variant| variant.tiling().rows),
         overrides: variant.map_or_else(Vec::new, |variant| variant.overrides()),
-        bindings: dispatch.bindings(config.proj_size > 0).map(|bound| bound.name()).to_vec(),
+        bindings: dispatch.bindings(config.proj_size > 0, 0).map(|bound| bound.name()).to_vec(),
         workgroup_bytes: variant.map_or(0, |variant| variant.workgroup_bytes()),
         weight_bytes,
         read_bytes,

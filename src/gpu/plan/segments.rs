@@ -70,6 +70,8 @@ pub(super) fn cut(plan: &Plan, request: &Request<'_>) -> Vec<Segment> {
             is_last: layer == last && run + 1 == runs,
         })
         .collect();
+    // What a session puts around the passes goes with them.
+    segments[0].dispatches.start = 0;
     for index in 1..segments.len() {
         segments[index - 1].dispatches.end = segments[index].dispatches.start;
     }
@@ -94,17 +96,17 @@ fn runs(request: &Request<'_>, bytes: &Bytes, chunks: usize) -> usize {
 }
 
 impl Plan {
-    /// Bytes that a segment uploads: its steps of the input; lengths, h_0 and c_0 behind them.
+    /// Bytes that a segment uploads: its steps of the input; lengths and where the pass starts behind them.
     pub(in crate::gpu) fn upload_bytes(&self, segment: &Segment) -> u64 {
         let bytes = &self.bytes;
-        let first = if segment.is_first { bytes.lengths + bytes.hidden + bytes.cell } else { 0 };
+        let first = if segment.is_first { bytes.lengths + bytes.start } else { 0 };
         self.part_of(bytes.input, &segment.input) + first
     }
 
-    /// Bytes that a segment reads back: its steps of the output; h_n and c_n behind them.
+    /// Bytes that a segment reads back: its steps of the output; where the pass ends behind them.
     pub(in crate::gpu) fn download_bytes(&self, segment: &Segment) -> u64 {
         let bytes = &self.bytes;
-        let last = if segment.is_last { bytes.hidden + bytes.cell } else { 0 };
+        let last = if segment.is_last { bytes.end } else { 0 };
         self.part_of(bytes.output, &segment.output) + last
     }
 
@@ -126,7 +128,7 @@ impl Plan {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{BUDGET, Strategy, parts};
+    use super::super::{BUDGET, Ends, Strategy, parts};
     use super::*;
     use crate::{Capabilities, Config, Precision};
 
@@ -134,7 +136,17 @@ mod tests {
         let capabilities = &Capabilities::default();
         let (precision, bounds_checks) = (Precision::F32, false);
         let parts = &parts(config, precision, capabilities).unwrap()[..];
-        let request = Request { config, precision, parts, rows, steps, capabilities, budget, bounds_checks };
+        let request = Request {
+            config,
+            precision,
+            parts,
+            rows,
+            steps,
+            capabilities,
+            budget,
+            bounds_checks,
+            ends: Ends::Host,
+        };
         Plan::new(&request, strategy).unwrap()
     }
 

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::super::plan::Size;
+use super::super::workspace::Turn;
 use super::super::{GpuLayer, Strategy};
 use super::gpu;
 use crate::{Config, LayerOptions, Weights};
@@ -31,7 +32,7 @@ fn recording_takes_less_than_two_microseconds_a_dispatch() {
             .map(|_| {
                 let start = Instant::now();
                 for (segment, staging) in workspace.segments() {
-                    drop(workspace.record(&gpu, &config, segment, staging, None).finish());
+                    drop(workspace.record(&gpu, &config, segment, staging, Turn::default(), None).finish());
                 }
                 start.elapsed().as_secs_f64() * 1e6
             })

@@ -1,0 +1,77 @@
+//! The host's arrays, where memory for them may not be had.
+
+use ndarray::{Array3, ArrayView3, ArrayViewMut3, ShapeError};
+
+use crate::Error;
+
+/// The elements of a shape.
+fn count(what: &str, shape: [usize; 3]) -> Result<usize, Error> {
+    let count = shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size));
+    count.ok_or_else(|| out_of_memory(what, shape))
+}
+
+fn out_of_memory(what: &str, shape: [usize; 3]) -> Error {
+    Error::OutOfMemory { found: format!("{what} of shape {shape:?}") }
+}
+
+/// Gives a vector the length of a shape: its first elements are kept, new ones are the default. Nothing is allocated where
+/// it was as long before.
+pub(crate) fn resize<A: Clone + Default>(
+    what: &str,
+    values: &mut Vec<A>,
+    shape: [usize; 3],
+) -> Result<(), Error> {
+    let count = count(what, shape)?;
+    let more = count.saturating_sub(values.len());
+    values.try_reserve_exact(more).map_err(|_| out_of_memory(what, shape))?;
+    values.resize(count, A::default());
+    Ok(())
+}
+
+/// Zeros.
+pub(crate) fn zeros<A: Clone + Default>(what: &str, shape: [usize; 3]) -> Result<Array3<A>, Error> {
+    let mut values = Vec::new();
+    resize(what, &mut values, shape)?;
+    Array3::from_shape_vec(shape, values).map_err(unfit)
+}
+
+/// Room for so many elements.
+pub(crate) fn reserved<A>(what: &str, len: usize) -> Result<Vec<A>, Error> {
+    let mut values = Vec::new();
+    values.try_reserve_exact(len).map_err(|_| out_of_memory(what, [1, 1, len]))?;
+    Ok(values)
+}
+
+/// Never: values are as many as their shape has.
+#[allow(clippy::needless_pass_by_value, reason = "as map_err gives it")]
+fn unfit(error: ShapeError) -> Error {
+    Error::OutOfMemory { found: error.to_string() }
+}
+
+/// An array that keeps its memory while its shape changes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reused {
+    values: Vec<f32>,
+    shape: [usize; 3],
+}
+
+impl Reused {
+    /// Gives it a shape; what it holds then has no meaning.
+    pub(crate) fn reshape(&mut self, what: &str, shape: [usize; 3]) -> Result<(), Error> {
+        resize(what, &mut self.values, shape)?;
+        self.shape = shape;
+        Ok(())
+    }
+
+    pub(crate) fn zero(&mut self) {
+        self.values.fill(0.0);
+    }
+
+    pub(crate) fn view(&self) -> Result<ArrayView3<'_, f32>, Error> {
+        ArrayView3::from_shape(self.shape, &self.values).map_err(unfit)
+    }
+
+    pub(crate) fn view_mut(&mut self) -> Result<ArrayViewMut3<'_, f32>, Error> {
+        ArrayViewMut3::from_shape(self.shape, &mut self.values).map_err(unfit)
+    }
+}

@@ -1,0 +1,270 @@
+//! Sessions on the GPU: state that stays there between calls.
+//!
+//! There are two states, so that a push that fails or is forgotten changes nothing: it reads the one and writes the other,
+//! and they change places once its output is there. The rows that have input are gathered to a pass of their own, of which
+//! there is one for each power of two of rows (and for all of them), so that streams may come and go in any number without
+//! new buffers.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use ndarray::{Array3, Axis, Slice};
+use wgpu::{Buffer, BufferUsages, MapMode, SubmissionIndex};
+
+use super::layer::{GpuLayer, Resident};
+use super::plan::{Ends, Pieces, Plan, Size, Strategy, quads};
+use super::poll::Poller;
+use super::transfer::{self, Given, Pending, copy, is_mapped, map, padded};
+use super::workspace::{Saved, Turn};
+use crate::array::zeros;
+use crate::batch::Batch;
+use crate::session::{Active, SavedState};
+use crate::{Config, Error, Output, State};
+
+/// `FRESH` of `exchange.wgsl`.
+pub(super) const FRESH: u32 = 1 << 31;
+/// `NOBODY` of `exchange.wgsl`.
+pub(super) const NOBODY: u32 = u32::MAX;
+
+pub(crate) struct GpuSession {
+    layer: GpuLayer,
+    saved: Saved,
+    /// Which of the two states counts.
+    current: usize,
+    /// For each row whether it starts from zero, whatever the state says.
+    fresh: Vec<bool>,
+    /// The rows of the call at hand, as the kernels want them.
+    slots: Vec<u32>,
+}
+
+impl GpuSession {
+    pub(crate) fn new(layer: &GpuLayer, rows: usize) -> Result<Self, Error> {
+        let Resident { gpu, config, options, .. } = &*layer.0;
+        // Bit 31 says something else.
+        let count = u32::try_from(rows).ok().filter(|&rows| rows < FRESH).ok_or(Error::TooLarge {
+            what: "rows of a session".into(),
+            needed: rows as u64,
+            limit: u64::from(FRESH - 1),
+        })?;
+        let ends = Ends::Session { rows: count };
+        let request = layer.0.request(Size { rows: rows.max(1), steps: 1, budget: options.budget });
+        let one_step = super::plan::Request { ends, ..request };
+        let rows_at_once = Plan::rows_at_once(&one_step, options.strategy)?;
+        let plan = Plan::new(&super::plan::Request { rows: rows_at_once, ..one_step }, options.strategy)?;
+        let [hidden, cell] = sizes(config, rows);
+        let limit =
+            gpu.capabilities().max_storage_buffer_binding_size.min(gpu.capabilities().max_buffer_size);
+        for (what, needed) in
+            [("bytes of a session's hidden state", hidden), ("bytes of a session's cell state", cell)]
+        {
+            if needed > limit {
+                return Err(Error::TooLarge { what: what.into(), needed, limit });
+            }
+        }
+        let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
+        let saved = gpu.caught(|| {
+            let buffers = |label, bytes: u64| [0, 1].map(|_| gpu.buffer(label, bytes.max(16), usage, false));
+            Ok(Saved {
+                hidden: buffers("a session's hidden state", hidden),
+                cell: buffers("a session's cell state", cell),
+            })
+        })?;
+        // A workspace for each power of two of rows, and for all of them.
+        let kept = rows.max(1).ilog2() as usize + 2;
+        log::debug!("session of {rows} rows of {config} on {gpu}: {}", plan.strategy);
+        Ok(GpuSession {
+            layer: layer.of_session(ends, plan.strategy, kept, saved.clone()),
+            saved,
+            current: 0,
+            fresh: vec![true; rows],
+            slots: Vec::new(),
+        })
+    }
+
+    pub(crate) fn strategy(&self) -> Strategy {
+        self.layer.0.options.strategy
+    }
+
+    pub(crate) fn push(&mut self, batch: &Batch<'_>, active: Active<'_>) -> Result<Array3<f32>, Error> {
+        pollster::block_on(self.push_with(batch, active, async |pending: Pending| pending.wait()))
+    }
+
+    pub(crate) async fn push_async(
+        &mut self,
+        batch: &Batch<'_>,
+        active: Active<'_>,
+    ) -> Result<Array3<f32>, Error> {
+        self.push_with(batch, active, Pending::result).await
+    }
+
+    /// Nothing that the session remembers changes before the output is there.
+    async fn push_with(
+        &mut self,
+        batch: &Batch<'_>,
+        active: Active<'_>,
+        finish: impl AsyncFn(Pending) -> Result<Output, Error>,
+    ) -> Result<Array3<f32>, Error> {
+        if batch.rows() == 0 {
+            return batch.output(&self.layer.0.config);
+        }
+        self.name_slots(active);
+        let output = self.run(batch, finish).await?;
+        self.current = 1 - self.current;
+        active.iter().for_each(|row| self.fresh[row] = false);
+        Ok(output)
+    }
+
+    fn name_slots(&mut self, active: Active<'_>) {
+        self.slots.clear();
+        let fresh = &self.fresh;
+        // There are fewer rows than FRESH.
+        let slot = |row: usize| small(row) | if fresh[row] { FRESH } else { 0 };
+        self.slots.extend(active.iter().map(slot));
+    }
+
+    /// In pieces if it does not fit at once, of which two may be in flight.
+    async fn run(
+        &self,
+        batch: &Batch<'_>,
+        finish: impl AsyncFn(Pending) -> Result<Output, Error>,
+    ) -> Result<Array3<f32>, Error> {
+        let slots = batch.rows().next_power_of_two().min(self.fresh.len());
+        let pieces = self.layer.pieces(slots, batch.steps())?;
+        if pieces.rows >= batch.rows() {
+            return Ok(finish(self.submit(batch, 0..batch.rows(), &pieces)?).await?.output);
+        }
+        let mut whole = batch.output(&self.layer.0.config)?;
+        let mut place = |first: usize, output: Array3<f32>| {
+            let range = Slice::from(first..first + output.len_of(Axis(0)));
+            whole.slice_axis_mut(Axis(0), range).assign(&output);
+        };
+        let mut flying = VecDeque::new();
+        for (first, piece) in batch.pieces(pieces.rows) {
+            flying.push_back((first, self.submit(&piece, first..first + piece.rows(), &pieces)?));
+            if flying.len() == pieces.in_flight
+                && let Some((first, pending)) = flying.pop_front()
+            {
+                place(first, finish(pending).await?.output);
+            }
+        }
+        for (first, pending) in flying {
+            place(first, finish(pending).await?.output);
+        }
+        Ok(whole)
+    }
+
+    /// Starts a piece of a push, which has the slots of that range.
+    fn submit(&self, piece: &Batch<'_>, slots: Range<usize>, pieces: &Pieces) -> Result<Pending, Error> {
+        let size = Size { rows: pieces.rows, steps: piece.steps(), budget: pieces.budget };
+        // Where every row is written there is nothing to carry over.
+        let carries = slots.start == 0 && self.slots.len() < self.fresh.len();
+        let turn = Turn { from: self.current, carries };
+        let given = Given { batch: piece, rows: &self.slots[slots], turn };
+        Pending::start(Arc::clone(&self.layer.0), self.layer.0.take_workspace(size)?, given)
+    }
+
+    pub(crate) fn reset(&mut self, active: Active<'_>) {
+        active.iter().for_each(|row| self.fresh[row] = true);
+    }
+
+    /// The state was checked to be one of those rows.
+    pub(crate) fn set(&mut self, active: Active<'_>, state: &State<'_>) -> Result<(), Error> {
+        let Resident { gpu, config, .. } = &*self.layer.0;
+        let [hidden, cell] = [&self.saved.hidden[self.current], &self.saved.cell[self.current]];
+        let strides = [padded(config.hidden_output_size()), config.hidden_size];
+        gpu.caught(|| {
+            for ((buffer, values), stride) in
+                [(hidden, &state.h_0), (cell, &state.c_0)].into_iter().zip(strides)
+            {
+                if std::ptr::eq(buffer, cell) && !config.cell.has_cell_state() {
+                    continue;
+                }
+                let mut vector = vec![0.0; stride];
+                for layer in 0..config.num_layers {
+                    for (slot, row) in active.iter().enumerate() {
+                        if let Some(values) = values {
+                            let given = values.index_axis(Axis(0), layer);
+                            vector.iter_mut().zip(given.row(slot)).for_each(|(to, &from)| *to = from);
+                        }
+                        let at = 4 * stride as u64 * (layer * self.fresh.len() + row) as u64;
+                        gpu.queue().write_buffer(buffer, at, bytemuck::cast_slice(&vector));
+                    }
+                }
+            }
+            Ok(())
+        })?;
+        active.iter().for_each(|row| self.fresh[row] = false);
+        Ok(())
+    }
+
+    pub(crate) fn state(&self) -> Result<SavedState, Error> {
+        pollster::block_on(self.read_with(Poller::wait))
+    }
+
+    pub(crate) async fn state_async(&self) -> Result<SavedState, Error> {
+        self.read_with(Poller::finish_beside).await
+    }
+
+    /// `finish` has a submission's buffers mapped, now or later.
+    async fn read_with(
+        &self,
+        finish: impl Fn(&Poller, SubmissionIndex) -> Result<(), Error>,
+    ) -> Result<SavedState, Error> {
+        let Resident { gpu, config, .. } = &*self.layer.0;
+        let (rows, layers) = (self.fresh.len(), config.num_layers);
+        let mut h_n = zeros("h_n", [layers, rows, config.hidden_output_size()])?;
+        let has_cell_state = config.cell.has_cell_state();
+        let mut c_n = zeros("c_n", [layers, rows, if has_cell_state { config.hidden_size } else { 0 }])?;
+        let [hidden, cell] = sizes(config, rows);
+        if hidden > 0 {
+            let (download, index) = self.download(hidden, cell)?;
+            let mapped = map(&download, MapMode::Read);
+            finish(gpu.poller(), index)?;
+            is_mapped(&self.layer.0, mapped).await?;
+            let view = download.get_mapped_range(..).map_err(|reason| gpu.unmapped(reason))?;
+            let (of_hidden, of_cell) = view.split_at(transfer::size(hidden));
+            copy(of_hidden, h_n.view_mut(), padded(config.hidden_output_size()));
+            copy(of_cell, c_n.view_mut(), config.hidden_size);
+        }
+        for (row, _) in self.fresh.iter().enumerate().filter(|(_, fresh)| **fresh) {
+            h_n.index_axis_mut(Axis(1), row).fill(0.0);
+            c_n.index_axis_mut(Axis(1), row).fill(0.0);
+        }
+        Ok(SavedState { h_n, c_n: has_cell_state.then_some(c_n) })
+    }
+
+    /// The states on their way to the host.
+    fn download(&self, hidden: u64, cell: u64) -> Result<(Buffer, SubmissionIndex), Error> {
+        let gpu = &self.layer.0.gpu;
+        gpu.caught(|| {
+            let usage = BufferUsages::MAP_READ | BufferUsages::COPY_DST;
+            let download = gpu.buffer("a session's state", hidden + cell, usage, false);
+            let mut encoder = gpu.device().create_command_encoder(&Default::default());
+            encoder.copy_buffer_to_buffer(&self.saved.hidden[self.current], 0, &download, 0, hidden);
+            encoder.copy_buffer_to_buffer(&self.saved.cell[self.current], 0, &download, hidden, cell);
+            let index = gpu.submit(encoder.finish());
+            Ok((download, index))
+        })
+    }
+}
+
+impl fmt::Debug for GpuSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GpuSession").field("layer", &self.layer).field("rows", &self.fresh.len()).finish()
+    }
+}
+
+/// Bytes of the hidden and of the cell state of so many rows.
+fn sizes(config: &Config, rows: usize) -> [u64; 2] {
+    let floats =
+        |size: usize| 4u64.saturating_mul((config.num_layers * rows) as u64).saturating_mul(size as u64);
+    let cell_size = if config.cell.has_cell_state() { config.hidden_size } else { 0 };
+    [floats(4 * quads(config.hidden_output_size())), floats(cell_size)]
+}
+
+/// A row: there are fewer than 2^31.
+fn small(row: usize) -> u32 {
+    u32::try_from(row).unwrap_or(NOBODY)
+}

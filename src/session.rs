@@ -1,0 +1,395 @@
+//! Sessions: live streams whose state stays where the layer is.
+
+mod host;
+
+use ndarray::{Array, Array3, ArrayViewMut, ArrayViewMut3, Axis, Dimension};
+
+use crate::batch::Batch;
+use crate::gpu::GpuSession;
+use crate::layer::{Implementation, Layer};
+use crate::{Error, Input, State, Strategy};
+use host::HostState;
+
+/// The state of many live streams, kept on the layer's backend between calls.
+///
+/// A session has R rows, one for each stream, that begin with zeros. A push gives rows their next steps and returns the
+/// output for them; the rows that it does not name keep their state. For one-direction layers of any depth: a reverse
+/// direction would have to know the end of the stream.
+///
+/// Pushing a stream piece by piece gives the bits that one [`Layer::forward`] over all of it gives, whatever the pieces and
+/// the other rows, on the CPU and, with the [same strategy](Session::strategy), on a GPU. (The reference keeps the state in
+/// f32.)
+///
+/// A push that fails, or whose future is dropped, leaves every row as it was.
+///
+/// ```
+/// use wgpu_rnn::{Backend, Config, Input, Layer, Weights, ndarray::Array3};
+///
+/// let layer = Layer::new(&Weights::seeded(Config::gru(40, 64).num_layers(2), 0)?, Backend::Cpu)?;
+/// let mut session = layer.session(3)?; // three streams
+/// let ten_steps = Array3::zeros((3, 10, 40)); // [R, T, I]
+/// let output = session.push(&Input::new(ten_steps.view()))?;
+/// assert_eq!(output.shape(), [3, 10, 64]); // [R, T, H]
+/// // One more step for streams 2 and 0; stream 1 has no input now.
+/// let one_step = Array3::zeros((2, 1, 40));
+/// let output = session.push_rows(&[2, 0], &Input::new(one_step.view()))?;
+/// assert_eq!(output.shape(), [2, 1, 64]);
+/// // Stream 1 has ended; the row is free for another one.
+/// session.reset_rows(&[1])?;
+/// # Ok::<(), wgpu_rnn::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Session {
+    layer: Layer,
+    rows: usize,
+    kept: Kept,
+    /// For each row whether the call at hand has named it.
+    named: Vec<bool>,
+}
+
+#[derive(Debug)]
+enum Kept {
+    Host(HostState),
+    Gpu(GpuSession),
+}
+
+/// The state of a session's rows, on the host.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct SavedState {
+    /// Each layer's hidden state, `[L, R, H_out]`.
+    pub h_n: Array3<f32>,
+    /// An LSTM's cell state, `[L, R, H]`.
+    pub c_n: Option<Array3<f32>>,
+}
+
+impl SavedState {
+    /// As the initial state of a forward pass, or for [`Session::set_state`].
+    pub fn state(&self) -> State<'_> {
+        State { h_0: Some(self.h_n.view()), c_0: self.c_n.as_ref().map(|c_n| c_n.view()) }
+    }
+}
+
+/// The rows that a call is about, each once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Active<'a> {
+    All(usize),
+    Named(&'a [usize]),
+}
+
+impl Active<'_> {
+    pub(crate) fn len(self) -> usize {
+        match self {
+            Active::All(rows) => rows,
+            Active::Named(rows) => rows.len(),
+        }
+    }
+
+    pub(crate) fn iter(self) -> impl Iterator<Item = usize> {
+        (0..self.len()).map(move |slot| match self {
+            Active::All(_) => slot,
+            Active::Named(rows) => rows[slot],
+        })
+    }
+}
+
+impl Layer {
+    /// Starts a session of so many rows, R, that all have state zero.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Bidirectional`]; [`Error::OutOfMemory`], and on a GPU [`Error::TooLarge`], [`Error::DeviceLost`],
+    /// [`Error::Gpu`].
+    pub fn session(&self, rows: usize) -> Result<Session, Error> {
+        let config = self.config();
+        if config.bidirectional {
+            return Err(Error::Bidirectional { cell: config.cell });
+        }
+        let kept = match self.implementation() {
+            Implementation::Gpu(layer) => Kept::Gpu(GpuSession::new(layer, rows)?),
+            Implementation::Reference(_) | Implementation::Cpu(_) => {
+                Kept::Host(HostState::new(config, rows)?)
+            }
+        };
+        Ok(Session { layer: self.clone(), rows, kept, named: vec![false; rows] })
+    }
+}
+
+impl Session {
+    /// The layer.
+    pub fn layer(&self) -> &Layer {
+        &self.layer
+    }
+
+    /// R.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The strategy of every push, if the layer is on a GPU: the layer's, or the cost model's choice for one step of all
+    /// rows where that is [`Strategy::Auto`]. With [`LayerOptions::strategy`](crate::LayerOptions::strategy) set to it, a
+    /// forward pass gives the same bits.
+    pub fn strategy(&self) -> Option<Strategy> {
+        match &self.kept {
+            Kept::Gpu(session) => Some(session.strategy()),
+            Kept::Host(_) => None,
+        }
+    }
+
+    /// Takes the next steps of all rows and waits for the output.
+    ///
+    /// Shapes: input `[R, T, I]`, output `[R, T, H_out]`; or `[T, I]` and `[T, H_out]` where R is 1. Where rows have
+    /// [lengths](Input::lengths), the output past a row's length is zero, and a row of length 0 keeps its state.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InputRank`], [`Error::InputSize`], [`Error::NoSteps`], [`Error::LengthsCount`], [`Error::Length`];
+    /// [`Error::RowsCount`] if there is not one row of input for each row. From the machine: [`Error::OutOfMemory`], and on
+    /// a GPU [`Error::TooLarge`], [`Error::DeviceLost`], [`Error::Timeout`], [`Error::Gpu`].
+    pub fn push<D: Dimension>(&mut self, input: &Input<'_, D>) -> Result<Array<f32, D>, Error> {
+        self.push_active(Active::All(self.rows), input)
+    }
+
+    /// As [`Session::push`], for the rows that are named, each at most once and in any order: input `[M, T, I]` in that
+    /// order, output `[M, T, H_out]`; or `[T, I]` and `[T, H_out]` for one row.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::push`]; [`Error::Row`] and [`Error::RowTwice`].
+    pub fn push_rows<D: Dimension>(
+        &mut self,
+        rows: &[usize],
+        input: &Input<'_, D>,
+    ) -> Result<Array<f32, D>, Error> {
+        self.check_rows(rows)?;
+        self.push_active(Active::Named(rows), input)
+    }
+
+    /// As [`Session::push`], into an array of the output's shape and any strides; what it holds after an error has no
+    /// meaning.
+    ///
+    /// On the CPU a repeated push of one step allocates nothing, unless several threads share it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::push`]; [`Error::Shape`] for the array.
+    pub fn push_into<D: Dimension>(
+        &mut self,
+        input: &Input<'_, D>,
+        output: ArrayViewMut<'_, f32, D>,
+    ) -> Result<(), Error> {
+        self.push_active_into(Active::All(self.rows), input, output)
+    }
+
+    /// As [`Session::push_rows`], into an array as [`Session::push_into`] takes it.
+    ///
+    /// # Errors
+    ///
+    /// As both.
+    pub fn push_rows_into<D: Dimension>(
+        &mut self,
+        rows: &[usize],
+        input: &Input<'_, D>,
+        output: ArrayViewMut<'_, f32, D>,
+    ) -> Result<(), Error> {
+        self.check_rows(rows)?;
+        self.push_active_into(Active::Named(rows), input, output)
+    }
+
+    /// As [`Session::push`], without blocking the thread that polls, as [`Layer::forward_async`]. If the future is dropped
+    /// before it is ready, no row has taken a step.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::push`].
+    pub async fn push_async<D: Dimension>(&mut self, input: &Input<'_, D>) -> Result<Array<f32, D>, Error> {
+        self.push_active_async(Active::All(self.rows), input).await
+    }
+
+    /// As [`Session::push_rows`], without blocking, as [`Session::push_async`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::push_rows`].
+    pub async fn push_rows_async<D: Dimension>(
+        &mut self,
+        rows: &[usize],
+        input: &Input<'_, D>,
+    ) -> Result<Array<f32, D>, Error> {
+        self.check_rows(rows)?;
+        self.push_active_async(Active::Named(rows), input).await
+    }
+
+    /// The state of all rows.
+    ///
+    /// # Errors
+    ///
+    /// On a GPU [`Error::OutOfMemory`], [`Error::DeviceLost`], [`Error::Timeout`], [`Error::Gpu`].
+    pub fn state(&self) -> Result<SavedState, Error> {
+        match &self.kept {
+            Kept::Host(state) => Ok(state.saved(self.layer.config())),
+            Kept::Gpu(session) => session.state(),
+        }
+    }
+
+    /// As [`Session::state`], without blocking.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::state`].
+    pub async fn state_async(&self) -> Result<SavedState, Error> {
+        match &self.kept {
+            Kept::Host(state) => Ok(state.saved(self.layer.config())),
+            Kept::Gpu(session) => session.state_async().await,
+        }
+    }
+
+    /// Gives all rows a state: `h_0 [L, R, H_out]` and, for an LSTM, `c_0 [L, R, H]`; zero where it is not given. It may
+    /// come from another session, another backend, or a forward pass.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::StateShape`], [`Error::UnexpectedCellState`]; on a GPU [`Error::OutOfMemory`], [`Error::DeviceLost`],
+    /// [`Error::Gpu`].
+    pub fn set_state(&mut self, state: &State<'_>) -> Result<(), Error> {
+        self.set_active(Active::All(self.rows), state)
+    }
+
+    /// As [`Session::set_state`] for the M rows that are named: `[L, M, …]` in their order.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::set_state`]; [`Error::Row`] and [`Error::RowTwice`].
+    pub fn set_state_rows(&mut self, rows: &[usize], state: &State<'_>) -> Result<(), Error> {
+        self.check_rows(rows)?;
+        self.set_active(Active::Named(rows), state)
+    }
+
+    /// Gives all rows the state zero.
+    pub fn reset(&mut self) {
+        self.reset_active(Active::All(self.rows));
+    }
+
+    /// Gives the rows that are named the state zero, for streams that begin.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Row`] and [`Error::RowTwice`].
+    pub fn reset_rows(&mut self, rows: &[usize]) -> Result<(), Error> {
+        self.check_rows(rows)?;
+        self.reset_active(Active::Named(rows));
+        Ok(())
+    }
+
+    fn push_active<D: Dimension>(
+        &mut self,
+        active: Active<'_>,
+        input: &Input<'_, D>,
+    ) -> Result<Array<f32, D>, Error> {
+        let state = State::zero();
+        let batch = self.batch(active, input, &state)?;
+        let mut output = batch.output(self.layer.config())?;
+        self.run(active, &batch, output.view_mut())?;
+        batch.restore_rank(output, Axis(0))
+    }
+
+    fn push_active_into<D: Dimension>(
+        &mut self,
+        active: Active<'_>,
+        input: &Input<'_, D>,
+        output: ArrayViewMut<'_, f32, D>,
+    ) -> Result<(), Error> {
+        let state = State::zero();
+        let batch = self.batch(active, input, &state)?;
+        let mut output = batch.checked_output(self.layer.config(), output)?;
+        output.fill(0.0);
+        self.run(active, &batch, output)
+    }
+
+    async fn push_active_async<D: Dimension>(
+        &mut self,
+        active: Active<'_>,
+        input: &Input<'_, D>,
+    ) -> Result<Array<f32, D>, Error> {
+        let state = State::zero();
+        let batch = self.batch(active, input, &state)?;
+        let output = match &mut self.kept {
+            Kept::Gpu(session) => session.push_async(&batch, active).await?,
+            Kept::Host(state) => {
+                let implementation = self.layer.shared_implementation();
+                state.push_elsewhere(implementation, self.layer.config(), &batch, active).await?
+            }
+        };
+        batch.restore_rank(output, Axis(0))
+    }
+
+    fn run(
+        &mut self,
+        active: Active<'_>,
+        batch: &Batch<'_>,
+        mut output: ArrayViewMut3<'_, f32>,
+    ) -> Result<(), Error> {
+        match &mut self.kept {
+            Kept::Host(state) => {
+                state.push(self.layer.implementation(), self.layer.config(), batch, active, output)
+            }
+            Kept::Gpu(session) => {
+                output.assign(&session.push(batch, active)?);
+                Ok(())
+            }
+        }
+    }
+
+    fn set_active(&mut self, active: Active<'_>, state: &State<'_>) -> Result<(), Error> {
+        state.check(self.layer.config(), active.len())?;
+        match &mut self.kept {
+            Kept::Host(kept) => kept.set(active, state),
+            Kept::Gpu(session) => session.set(active, state)?,
+        }
+        Ok(())
+    }
+
+    fn reset_active(&mut self, active: Active<'_>) {
+        match &mut self.kept {
+            Kept::Host(kept) => kept.set(active, &State::zero()),
+            Kept::Gpu(session) => session.reset(active),
+        }
+    }
+
+    fn batch<'a, D: Dimension>(
+        &self,
+        active: Active<'_>,
+        input: &'a Input<'_, D>,
+        state: &'a State<'_, D>,
+    ) -> Result<Batch<'a>, Error> {
+        let batch = Batch::new(self.layer.config(), input, state)?;
+        if batch.rows() != active.len() {
+            return Err(Error::RowsCount { expected: active.len(), found: batch.rows() });
+        }
+        Ok(batch)
+    }
+
+    /// Whether the rows are there and each is named once.
+    fn check_rows(&mut self, rows: &[usize]) -> Result<(), Error> {
+        let mut checked = Ok(());
+        let mut marked = 0;
+        for &row in rows {
+            checked = match self.named.get_mut(row) {
+                None => Err(Error::Row { rows: self.rows, found: row }),
+                Some(true) => Err(Error::RowTwice { row }),
+                Some(named) => {
+                    *named = true;
+                    Ok(())
+                }
+            };
+            if checked.is_err() {
+                break;
+            }
+            marked += 1;
+        }
+        for &row in &rows[..marked] {
+            self.named[row] = false;
+        }
+        checked
+    }
+}

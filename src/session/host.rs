@@ -1,0 +1,159 @@
+//! The state of a session on the CPU or the reference, and a push on it.
+
+use std::sync::Arc;
+
+use futures_intrusive::channel::shared::oneshot_channel;
+use ndarray::{Array3, ArrayView3, ArrayViewMut3, s};
+
+use super::{Active, SavedState};
+use crate::array::{Reused, zeros};
+use crate::batch::Batch;
+use crate::cpu::{Between, Work};
+use crate::layer::Implementation;
+use crate::{Config, Error, State};
+
+/// The state of all rows. A push works on a copy of those that it names, so that one that fails changes nothing.
+#[derive(Debug)]
+pub(super) struct HostState {
+    /// `[L, R, H_out]`.
+    h: Array3<f32>,
+    /// `[L, R, H]`, or `[L, R, 0]` where the cell has no cell state.
+    c: Array3<f32>,
+    /// Kept for the next push.
+    pass: Pass,
+}
+
+/// What a push works in, in the order of its rows.
+#[derive(Debug, Default)]
+struct Pass {
+    h: Reused,
+    c: Reused,
+    lengths: Vec<usize>,
+    between: Between,
+}
+
+impl HostState {
+    pub(super) fn new(config: &Config, rows: usize) -> Result<Self, Error> {
+        Ok(HostState {
+            h: zeros("h_n", [config.num_layers, rows, config.hidden_output_size()])?,
+            c: zeros("c_n", [config.num_layers, rows, cell_size(config)])?,
+            pass: Pass::default(),
+        })
+    }
+
+    /// `output [M, T, H_out]` is zero.
+    pub(super) fn push(
+        &mut self,
+        implementation: &Implementation,
+        config: &Config,
+        batch: &Batch<'_>,
+        active: Active<'_>,
+        output: ArrayViewMut3<'_, f32>,
+    ) -> Result<(), Error> {
+        self.gather(active)?;
+        self.pass.run(implementation, config, batch, output)?;
+        self.scatter(active)
+    }
+
+    /// As [`HostState::push`], on a thread of the pool.
+    pub(super) async fn push_elsewhere(
+        &mut self,
+        implementation: &Arc<Implementation>,
+        config: &Config,
+        batch: &Batch<'_>,
+        active: Active<'_>,
+    ) -> Result<Array3<f32>, Error> {
+        self.gather(active)?;
+        let (mut pass, owned) = (std::mem::take(&mut self.pass), batch.to_owned());
+        let (implementation, config) = (Arc::clone(implementation), *config);
+        let mut output = zeros("output", [batch.rows(), batch.steps(), config.output_size()])?;
+        let (sender, receiver) = oneshot_channel();
+        rayon::spawn(move || {
+            let done = pass.run(&implementation, &config, &owned.batch(), output.view_mut());
+            // A receiver that is gone means that nobody wants the result any more.
+            let _ = sender.send(done.map(|()| (pass, output)));
+        });
+        let done = receiver.receive().await.unwrap_or_else(|| {
+            Err(Error::OutOfMemory { found: "the thread that computed the layer is gone".into() })
+        });
+        let (pass, output) = done?;
+        self.pass = pass;
+        self.scatter(active)?;
+        Ok(output)
+    }
+
+    fn gather(&mut self, active: Active<'_>) -> Result<(), Error> {
+        let Pass { h, c, .. } = &mut self.pass;
+        for (name, from, to) in [("h_0", &self.h, h), ("c_0", &self.c, c)] {
+            let (layers, _, size) = from.dim();
+            to.reshape(name, [layers, active.len(), size])?;
+            let mut to = to.view_mut()?;
+            for (slot, row) in active.iter().enumerate() {
+                to.slice_mut(s![.., slot, ..]).assign(&from.slice(s![.., row, ..]));
+            }
+        }
+        Ok(())
+    }
+
+    fn scatter(&mut self, active: Active<'_>) -> Result<(), Error> {
+        let HostState { h, c, pass } = self;
+        assign(active, Some(&pass.h.view()?), h);
+        assign(active, Some(&pass.c.view()?), c);
+        Ok(())
+    }
+
+    pub(super) fn set(&mut self, active: Active<'_>, state: &State<'_>) {
+        assign(active, state.h_0.as_ref(), &mut self.h);
+        assign(active, state.c_0.as_ref(), &mut self.c);
+    }
+
+    pub(super) fn saved(&self, config: &Config) -> SavedState {
+        SavedState { h_n: self.h.clone(), c_n: config.cell.has_cell_state().then(|| self.c.clone()) }
+    }
+}
+
+impl Pass {
+    /// From the state before to the state after.
+    fn run(
+        &mut self,
+        implementation: &Implementation,
+        config: &Config,
+        batch: &Batch<'_>,
+        mut output: ArrayViewMut3<'_, f32>,
+    ) -> Result<(), Error> {
+        let Pass { h, c, lengths, between } = self;
+        if batch.rows() == 0 {
+            return Ok(());
+        }
+        if let Implementation::Cpu(layer) = implementation {
+            lengths.clear();
+            lengths.extend(batch.lengths());
+            let (input, h, c) = (batch.input.view(), h.view_mut()?, c.view_mut()?);
+            return layer.run_on(Work { input, lengths, output, h, c }, between);
+        }
+        let c_0 = if config.cell.has_cell_state() { Some(c.view()?) } else { None };
+        let done = implementation.run(config, &batch.with_state(&h.view()?, c_0.as_ref()))?;
+        output.assign(&done.output);
+        h.view_mut()?.assign(&done.h_n);
+        if let Some(c_n) = &done.c_n {
+            c.view_mut()?.assign(c_n);
+        }
+        Ok(())
+    }
+}
+
+/// Gives rows of a state `[L, R, …]` those of another, `[L, M, …]`, or zeros where there is none.
+fn assign(active: Active<'_>, from: Option<&ArrayView3<'_, f32>>, to: &mut Array3<f32>) {
+    for (slot, row) in active.iter().enumerate() {
+        let mut to = to.slice_mut(s![.., row, ..]);
+        match from {
+            Some(from) => to.assign(&from.slice(s![.., slot, ..])),
+            None => to.fill(0.0),
+        }
+    }
+}
+
+/// Elements of a row's cell state.
+fn cell_size(config: &Config) -> usize {
+    if config.cell.has_cell_state() { config.hidden_size } else { 0 }
+}
