@@ -19,6 +19,8 @@ struct Shape {
     // Elements of the weights of one direction of layer 0, and of a layer above it.
     first_layer_weights: u32,
     upper_layer_weights: u32,
+    // The first direction that walks rows from their end: 1, or 0 where the only direction does.
+    first_reverse: u32,
 }
 
 // What one dispatch does: the indices from `first` on, in grid z; the first of them its steps from `step` on, `count` of
@@ -100,7 +102,7 @@ fn place_of(index: u32, row: u32, step: u32) -> Place {
         return Place(false, 0u);
     }
     let length = lengths[row];
-    let reverse = direction_of(index) == 1u;
+    let reverse = direction_of(index) >= shape.first_reverse;
     return Place(step < length, select(step, length - 1u - step, reverse && step < length));
 }
 

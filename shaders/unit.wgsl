@@ -67,7 +67,7 @@ fn next_of(index: u32, row: u32, unit: u32, step: u32, sums: vec4<f32>, h: f32) 
     if HAS_CELL_STATE {
         previous.c = cell_state[at];
     }
-    let next = cell(total, previous);
+    let next = cell(total, previous, index, unit);
     if HAS_CELL_STATE {
         cell_state[at] = next.c;
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::Error;
+use crate::{Activations, Error};
 
 /// The kind of recurrent unit.
 ///
@@ -104,7 +104,7 @@ impl FromStr for Nonlinearity {
 /// config.validate()?;
 /// # Ok::<(), wgpu_rnn::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Config {
     /// The kind of recurrent unit.
@@ -121,6 +121,33 @@ pub struct Config {
     pub bidirectional: bool,
     /// P: size of an LSTM's projected hidden state; 0, the default, for none.
     pub proj_size: usize,
+    /// Whether the only direction walks each row from its last valid step to its first; false by default. ONNX's
+    /// `direction = "reverse"`, Keras' `go_backwards` (which also turns the output round).
+    pub reverse: bool,
+    /// What else ONNX's operators can be and PyTorch's modules cannot; nothing by default.
+    pub variant: Variant,
+}
+
+/// What ONNX's operators can be and PyTorch's modules cannot. The default is PyTorch's.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Variant {
+    /// The functions of the forward direction (or the only one) and of the reverse one, where they differ from
+    /// [`Activations::of`] the cell.
+    pub activations: Option<[Activations; 2]>,
+    /// ONNX's `clip`: what goes into an activation function is first brought into [-clip, clip].
+    pub clip: Option<f32>,
+    /// ONNX's `input_forget`: an LSTM's f is 1 - i.
+    pub input_forget: bool,
+    /// Whether an LSTM's gates see the cell state, each through a weight: i and f the one before the step, o the one after it.
+    pub peepholes: bool,
+}
+
+impl Variant {
+    /// Whether anything differs from PyTorch.
+    pub(crate) fn is_any(&self) -> bool {
+        *self != Variant::default()
+    }
 }
 
 impl Config {
@@ -133,6 +160,8 @@ impl Config {
             bias: true,
             bidirectional: false,
             proj_size: 0,
+            reverse: false,
+            variant: Variant::default(),
         }
     }
 
@@ -178,6 +207,60 @@ impl Config {
     pub fn proj_size(mut self, proj_size: usize) -> Self {
         self.proj_size = proj_size;
         self
+    }
+
+    /// Sets whether the only direction walks each row from its end.
+    pub fn reverse(mut self, reverse: bool) -> Self {
+        self.reverse = reverse;
+        self
+    }
+
+    /// Sets the activation functions of every direction: [`Activations`] or, for a forward and a reverse direction, two of
+    /// them. Those that PyTorch has are not kept as anything special.
+    ///
+    /// ```
+    /// use wgpu_rnn::{Activation, Activations, Config};
+    ///
+    /// let hard = Activation::HardSigmoid { alpha: 0.2, beta: 0.5 };
+    /// let config = Config::gru(4, 8).activations([Activations { f: hard, ..Activations::of(wgpu_rnn::Cell::Gru) }; 2]);
+    /// assert_eq!(config.to_string(), "GRU(4, 8, activations=[HardSigmoid(0.2, 0.5), Tanh])");
+    /// ```
+    pub fn activations(mut self, activations: [Activations; 2]) -> Self {
+        let own = Activations::of(self.cell);
+        let differs = activations.iter().any(|given| !given.used(self.cell).eq(own.used(self.cell)));
+        self.variant.activations = differs.then_some(activations);
+        self
+    }
+
+    /// Sets ONNX's `clip`, or none.
+    pub fn clip(mut self, clip: Option<f32>) -> Self {
+        self.variant.clip = clip;
+        self
+    }
+
+    /// Sets ONNX's `input_forget`.
+    pub fn input_forget(mut self, input_forget: bool) -> Self {
+        self.variant.input_forget = input_forget;
+        self
+    }
+
+    /// Sets whether an LSTM's gates see the cell state.
+    pub fn peepholes(mut self, peepholes: bool) -> Self {
+        self.variant.peepholes = peepholes;
+        self
+    }
+
+    /// The functions of a direction (0 forward or the only one, 1 reverse).
+    pub(crate) fn activations_of(&self, direction: usize) -> Activations {
+        match self.variant.activations {
+            Some(given) => given[direction.min(1)],
+            None => Activations::of(self.cell),
+        }
+    }
+
+    /// Whether a direction (0 or 1) walks rows from their end.
+    pub(crate) fn is_reverse(&self, direction: usize) -> bool {
+        direction == 1 || self.reverse
     }
 
     /// D: 2 if bidirectional, else 1.
@@ -228,7 +311,29 @@ impl Config {
             let rule = format!("proj_size has to be smaller than hidden_size ({})", self.hidden_size);
             return error(&rule, self.proj_size);
         }
+        self.check_variant()?;
         self.check_counts()
+    }
+
+    fn check_variant(&self) -> Result<(), Error> {
+        let error = |rule: &str, found: String| Err(Error::Config { rule: rule.to_owned(), found });
+        if self.reverse && self.bidirectional {
+            return error("reverse is for a layer of one direction", "a bidirectional one".into());
+        }
+        let Variant { activations, clip, input_forget, peepholes } = self.variant;
+        if let Some(clip) = clip.filter(|clip| !(*clip > 0.0 && clip.is_finite())) {
+            return error("clip must be positive and finite", clip.to_string());
+        }
+        for (name, set) in [("input_forget", input_forget), ("peepholes", peepholes)] {
+            if set && self.cell != Cell::Lstm {
+                return error(&format!("{name} is for LSTM only"), self.cell.to_string());
+            }
+        }
+        let used = activations.iter().flatten().flat_map(|functions| functions.used(self.cell));
+        match used.into_iter().find(|function| !function.parameters().iter().all(|value| value.is_finite())) {
+            Some(function) => error("alpha and beta must be finite", function.to_string()),
+            None => Ok(()),
+        }
     }
 
     /// Refuses sizes whose parameters could not be counted in a `usize` of bytes.
@@ -254,7 +359,29 @@ impl Config {
     }
 }
 
-/// PyTorch's way to write the layer, with the options that differ from its defaults.
+impl Config {
+    fn fmt_variant(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Variant { activations, clip, input_forget, peepholes } = &self.variant;
+        if let Some(activations) = activations {
+            let all =
+                activations.iter().take(self.directions()).flat_map(|functions| functions.used(self.cell));
+            let names: Vec<String> = all.map(|function| function.to_string()).collect();
+            write!(f, ", activations=[{}]", names.join(", "))?;
+        }
+        if let Some(clip) = clip {
+            write!(f, ", clip={clip}")?;
+        }
+        if *input_forget {
+            f.write_str(", input_forget=True")?;
+        }
+        if *peepholes {
+            f.write_str(", peepholes=True")?;
+        }
+        Ok(())
+    }
+}
+
+/// PyTorch's way to write the layer, with the options that differ from its defaults; what PyTorch has not, likewise.
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}({}, {}", self.cell, self.input_size, self.hidden_size)?;
@@ -273,6 +400,10 @@ impl fmt::Display for Config {
         if self.proj_size > 0 {
             write!(f, ", proj_size={}", self.proj_size)?;
         }
+        if self.reverse {
+            f.write_str(", reverse=True")?;
+        }
+        self.fmt_variant(f)?;
         f.write_str(")")
     }
 }

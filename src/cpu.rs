@@ -8,6 +8,7 @@
 
 mod activation;
 mod cell;
+mod functions;
 mod pack;
 mod pass;
 mod product;
@@ -54,10 +55,10 @@ impl CpuLayer {
     /// `threads`: as [`crate::LayerOptions::threads`].
     pub(crate) fn new(weights: &Weights, threads: usize) -> Self {
         let config = *weights.config();
-        let pack = |weights| Direction::new(&config, weights);
+        let pack = |(index, weights)| Direction::new(&config, index % config.directions(), weights);
         CpuLayer {
             config,
-            directions: weights.directions().iter().map(pack).collect(),
+            directions: weights.directions().iter().enumerate().map(pack).collect(),
             instructions: Instructions::best(),
             workspaces: Workspaces::default(),
             threads,

@@ -1,6 +1,6 @@
 //! The one error of the library.
 
-use crate::Cell;
+use crate::{Cell, Config};
 
 /// What went wrong: what was looked at, what was expected and what was found.
 ///
@@ -175,11 +175,11 @@ pub enum Error {
         found: i64,
     },
 
-    /// A session of a bidirectional layer: its reverse direction would have to begin at the end of a stream.
-    #[error("session: expected a layer of one direction, found a bidirectional {cell}")]
-    Bidirectional {
-        /// The layer's cell.
-        cell: Cell,
+    /// A session of a layer with a reverse direction, which would have to begin at the end of a stream.
+    #[error("session: expected a layer with a forward direction only, found {found}")]
+    ReverseDirection {
+        /// The layer.
+        found: Box<Config>,
     },
 
     /// A session has no such row.

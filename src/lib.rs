@@ -66,6 +66,7 @@ pub use wgpu;
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+mod activation;
 mod array;
 pub mod auto;
 mod batch;
@@ -82,8 +83,9 @@ mod session;
 pub mod tolerance;
 mod weights;
 
+pub use activation::{Activation, Activations};
 pub use batch::{Input, Output, State};
-pub use config::{Cell, Config, Nonlinearity};
+pub use config::{Cell, Config, Nonlinearity, Variant};
 pub use error::Error;
 pub use gpu::{
     AdapterChoice, Capabilities, DispatchReport, Gpu, KernelSource, LimitsChoice, PlanReport, Strategy,

@@ -7,7 +7,7 @@ use ndarray::{Array3, ArrayView1, ArrayView3, Dimension, Ix3, s};
 
 use crate::array::zeros;
 use crate::batch::Batch;
-use crate::{Cell, Config, DirectionWeights, Error, Input, Nonlinearity, Output, State, Weights};
+use crate::{Activation, Cell, Config, DirectionWeights, Error, Input, Output, State, Variant, Weights};
 
 /// The forward pass of the f32 parameters and inputs, computed in f64.
 ///
@@ -44,11 +44,12 @@ pub(crate) trait Number: Copy + Default {
     fn mul(self, other: Self) -> Self;
     /// `(1 - self)·a + self·b`.
     fn mix(self, a: Self, b: Self) -> Self;
-    fn tanh(self) -> Self;
-    /// `1 / (1 + exp(-self))`.
-    fn sigmoid(self) -> Self;
-    /// `max(self, 0)`; NaN stays NaN, as in PyTorch.
-    fn relu(self) -> Self;
+    /// `1 - self`.
+    fn complement(self) -> Self;
+    /// Brought into [-limit, limit].
+    fn clip(self, limit: f32) -> Self;
+    /// The activation function of self; NaN stays NaN, as in PyTorch.
+    fn activate(self, activation: Activation) -> Self;
 }
 
 impl Number for f64 {
@@ -73,17 +74,46 @@ impl Number for f64 {
         (1.0 - self) * a + self * b
     }
 
-    fn tanh(self) -> Self {
-        f64::tanh(self)
+    fn complement(self) -> Self {
+        1.0 - self
     }
 
-    fn sigmoid(self) -> Self {
-        1.0 / (1.0 + (-self).exp())
+    fn clip(self, limit: f32) -> Self {
+        self.clamp(-f64::from(limit), f64::from(limit))
     }
 
-    fn relu(self) -> Self {
-        if self < 0.0 { 0.0 } else { self }
+    fn activate(self, activation: Activation) -> Self {
+        let [alpha, beta] = activation.parameters().map(f64::from);
+        match activation {
+            Activation::Relu => above(self, 0.0, 0.0),
+            Activation::Tanh => self.tanh(),
+            Activation::Sigmoid => sigmoid(self),
+            Activation::Affine { .. } => alpha * self + beta,
+            Activation::LeakyRelu { .. } => above(self, 0.0, alpha * self),
+            Activation::ThresholdedRelu { .. } => {
+                if self <= alpha {
+                    0.0
+                } else {
+                    self
+                }
+            }
+            Activation::ScaledTanh { .. } => alpha * (beta * self).tanh(),
+            Activation::HardSigmoid { .. } => (alpha * self + beta).clamp(0.0, 1.0),
+            Activation::Elu { .. } => above(self, 0.0, alpha * self.exp_m1()),
+            Activation::Softsign => self / (1.0 + self.abs()),
+            Activation::Softplus => self.max(0.0) + (-self.abs()).exp().ln_1p(),
+        }
     }
+}
+
+/// The argument, or something else below a limit.
+fn above(x: f64, limit: f64, below: f64) -> f64 {
+    if x < limit { below } else { x }
+}
+
+/// `1 / (1 + exp(-x))`.
+pub(crate) fn sigmoid(x: f64) -> f64 {
+    1.0 / (1.0 + (-x).exp())
 }
 
 /// The forward pass over any [`Number`].
@@ -105,9 +135,9 @@ pub(crate) fn run<A: Number>(weights: &Weights, batch: &Batch<'_>) -> Result<Out
                 let mut h = h_n.slice(s![index, row, ..]).to_vec();
                 let mut c = c_n.slice(s![index, row, ..]).to_vec();
                 for step in 0..length {
-                    let time = if direction == 1 { length - 1 - step } else { step };
+                    let time = if config.is_reverse(direction) { length - 1 - step } else { step };
                     let x = sequence.slice(s![row, time, ..]).to_vec();
-                    h = one_step(config, &weights.directions()[index], &x, &h, &mut c);
+                    h = one_step(config, direction, &weights.directions()[index], &x, &h, &mut c);
                     output
                         .slice_mut(s![row, time, direction * h_out..(direction + 1) * h_out])
                         .assign(&ArrayView1::from(&h));
@@ -135,7 +165,14 @@ fn initial<A: Number>(
 }
 
 /// One time step of one row: the new hidden state; `c` becomes the new cell state.
-fn one_step<A: Number>(config: &Config, weights: &DirectionWeights, x: &[A], h: &[A], c: &mut [A]) -> Vec<A> {
+fn one_step<A: Number>(
+    config: &Config,
+    direction: usize,
+    weights: &DirectionWeights,
+    x: &[A],
+    h: &[A],
+    c: &mut [A],
+) -> Vec<A> {
     let bias = |bias: &Option<ndarray::Array1<f32>>, row: usize| bias.as_ref().map_or(0.0, |bias| bias[row]);
     let of_input = |row| A::dot(bias(&weights.bias_ih, row), weights.weight_ih.row(row), x);
     let of_hidden = |row| A::dot(bias(&weights.bias_hh, row), weights.weight_hh.row(row), h);
@@ -144,16 +181,28 @@ fn one_step<A: Number>(config: &Config, weights: &DirectionWeights, x: &[A], h: 
         of_input(row).add(of_hidden(row))
     };
     let units = 0..config.hidden_size;
+    let Variant { clip, input_forget, .. } = config.variant;
+    let functions = config.activations_of(direction);
+    let activate = |x: A, function| clip.map_or(x, |limit| x.clip(limit)).activate(function);
+    // What an LSTM's gate i, f or o (0, 1, 2) sees of a cell state.
+    let peep = |sum: A, gate: usize, c: A, unit: usize| match &weights.weight_ch {
+        Some(weight) => sum.add(A::exact(weight[gate * config.hidden_size + unit]).mul(c)),
+        None => sum,
+    };
     match config.cell {
-        Cell::Rnn(Nonlinearity::Tanh) => units.map(|unit| gate(0, unit).tanh()).collect(),
-        Cell::Rnn(Nonlinearity::Relu) => units.map(|unit| gate(0, unit).relu()).collect(),
+        Cell::Rnn(_) => units.map(|unit| activate(gate(0, unit), functions.f)).collect(),
         Cell::Lstm => {
             let unprojected: Vec<A> = units
                 .map(|unit| {
-                    let [i, f, o] = [0, 1, 3].map(|index| gate(index, unit).sigmoid());
-                    let g = gate(2, unit).tanh();
+                    let i = activate(peep(gate(0, unit), 0, c[unit], unit), functions.f);
+                    let f = match input_forget {
+                        true => i.complement(),
+                        false => activate(peep(gate(1, unit), 1, c[unit], unit), functions.f),
+                    };
+                    let g = activate(gate(2, unit), functions.g);
                     c[unit] = f.mul(c[unit]).add(i.mul(g));
-                    o.mul(c[unit].tanh())
+                    let o = activate(peep(gate(3, unit), 2, c[unit], unit), functions.f);
+                    o.mul(activate(c[unit], functions.h))
                 })
                 .collect();
             match &weights.weight_hr {
@@ -163,9 +212,9 @@ fn one_step<A: Number>(config: &Config, weights: &DirectionWeights, x: &[A], h: 
         }
         Cell::Gru => units
             .map(|unit| {
-                let [r, z] = [0, 1].map(|index| gate(index, unit).sigmoid());
+                let [r, z] = [0, 1].map(|index| activate(gate(index, unit), functions.f));
                 let row = 2 * config.hidden_size + unit;
-                let n = of_input(row).add(r.mul(of_hidden(row))).tanh();
+                let n = activate(of_input(row).add(r.mul(of_hidden(row))), functions.g);
                 z.mix(n, h[unit])
             })
             .collect(),

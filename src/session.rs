@@ -98,12 +98,12 @@ impl Layer {
     ///
     /// # Errors
     ///
-    /// [`Error::Bidirectional`]; [`Error::OutOfMemory`], and on a GPU [`Error::TooLarge`], [`Error::DeviceLost`],
+    /// [`Error::ReverseDirection`]; [`Error::OutOfMemory`], and on a GPU [`Error::TooLarge`], [`Error::DeviceLost`],
     /// [`Error::Gpu`].
     pub fn session(&self, rows: usize) -> Result<Session, Error> {
         let config = self.config();
-        if config.bidirectional {
-            return Err(Error::Bidirectional { cell: config.cell });
+        if config.bidirectional || config.reverse {
+            return Err(Error::ReverseDirection { found: Box::new(*config) });
         }
         let kept = match self.implementation() {
             Implementation::Gpu(layer) => Kept::Gpu(GpuSession::new(layer, rows)?),

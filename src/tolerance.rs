@@ -13,6 +13,8 @@
 //!   added without squares (gates of one unit depend on the same state), plus `u` times each intermediate result;
 //! - tanh, sigmoid, ReLU: σ times the largest slope within `λσ` of the argument, plus the function's own error:
 //!   `2u |y|` for tanh, `(2 + |x|) u |y|` for the sigmoid, whose exponential loses `|x|` in relative accuracy;
+//! - clip, and the other functions that ONNX's operators may have: likewise; a ThresholdedRelu whose argument may be on
+//!   either side of its threshold may be off by the threshold;
 //! - products, tanh and sigmoid may also underflow: f32 devices flush what is below `2⁻¹²⁶` to zero, so each adds
 //!   `2⁻¹²⁶/λ` to σ.
 //!
@@ -28,8 +30,8 @@
 use ndarray::{ArrayView1, Dimension};
 
 use crate::batch::Batch;
-use crate::reference::{self, Number};
-use crate::{Error, Input, Output, Precision, State, Weights};
+use crate::reference::{self, Number, sigmoid};
+use crate::{Activation, Error, Input, Output, Precision, State, Weights};
 
 mod compare;
 
@@ -93,6 +95,68 @@ impl<const HALVES: bool> Rounded<HALVES> {
     }
 }
 
+/// The activation functions.
+impl<const HALVES: bool> Rounded<HALVES> {
+    /// What a function makes of the argument's σ: the largest slope within λσ.
+    fn carried(self, activation: Activation) -> f64 {
+        let [alpha, beta] = activation.parameters().map(f64::from);
+        let (low, high) = (self.value - LAMBDA * self.sigma, self.value + LAMBDA * self.sigma);
+        // The slope is `below` on one side of a limit and 1 on the other.
+        let kinked = |limit: f64, below: f64| match (low < limit, high > limit) {
+            (true, true) => below.abs().max(1.0),
+            (true, false) => below.abs(),
+            _ => 1.0,
+        };
+        let slope = match activation {
+            Activation::Tanh => 1.0 - self.steepest().tanh().powi(2),
+            Activation::ScaledTanh { .. } => {
+                alpha.abs() * beta.abs() * (1.0 - (beta.abs() * self.steepest()).tanh().powi(2))
+            }
+            Activation::Sigmoid => {
+                // The smaller of σ(x) and σ(-x): with the larger one, 1 - σ would vanish from |x| = 37 on.
+                let steepest = sigmoid(-self.steepest());
+                steepest * (1.0 - steepest)
+            }
+            Activation::Relu => kinked(0.0, 0.0),
+            Activation::LeakyRelu { .. } => kinked(0.0, alpha),
+            Activation::Elu { .. } => kinked(0.0, alpha * high.min(0.0).exp()),
+            Activation::ThresholdedRelu { .. } => kinked(alpha, 0.0),
+            Activation::Affine { .. } => alpha.abs(),
+            Activation::HardSigmoid { .. } => {
+                let (first, last) = ((alpha * low + beta), (alpha * high + beta));
+                let flat = first.max(last) < 0.0 || first.min(last) > 1.0;
+                if flat { 0.0 } else { alpha.abs() }
+            }
+            Activation::Softsign => (1.0 + self.steepest()).powi(-2),
+            Activation::Softplus => sigmoid(high),
+        };
+        let jump = match activation {
+            Activation::ThresholdedRelu { .. } if low <= alpha && alpha <= high => alpha.abs() / LAMBDA,
+            _ => 0.0,
+        };
+        slope * self.sigma + jump
+    }
+
+    /// A function's own error.
+    fn own(self, activation: Activation, value: f64) -> f64 {
+        let [alpha, beta] = activation.parameters().map(f64::from);
+        let (x, y) = (self.value, value.abs());
+        match activation {
+            Activation::Relu | Activation::ThresholdedRelu { .. } => 0.0,
+            Activation::Tanh => ACTIVATION * UNIT * y + UNDERFLOW,
+            Activation::Sigmoid | Activation::Softplus => (ACTIVATION + x.abs()) * UNIT * y + UNDERFLOW,
+            // beta x rounds, which at the slope of tanh is as much of the result at most; then alpha's product.
+            Activation::ScaledTanh { .. } => (ACTIVATION + 2.0) * UNIT * y + UNDERFLOW,
+            Activation::Affine { .. } | Activation::HardSigmoid { .. } => {
+                UNIT * ((alpha * x).abs() + (alpha * x + beta).abs()) + UNDERFLOW
+            }
+            Activation::LeakyRelu { .. } => UNIT * y + UNDERFLOW,
+            Activation::Elu { .. } if x >= 0.0 => 0.0,
+            Activation::Elu { .. } | Activation::Softsign => 2.0 * ACTIVATION * UNIT * y + UNDERFLOW,
+        }
+    }
+}
+
 /// How far a half may be from the weight that it stands for.
 fn half_error(weight: f64) -> f64 {
     let size = weight.abs();
@@ -143,23 +207,19 @@ impl<const HALVES: bool> Number for Rounded<HALVES> {
         Rounded { value, sigma: carried + own }
     }
 
-    fn tanh(self) -> Self {
-        let value = self.value.tanh();
-        let slope = 1.0 - self.steepest().tanh().powi(2);
-        Rounded { value, sigma: slope * self.sigma + ACTIVATION * UNIT * value.abs() + UNDERFLOW }
+    fn complement(self) -> Self {
+        let value = 1.0 - self.value;
+        Rounded { value, sigma: self.sigma + UNIT * value.abs() }
     }
 
-    fn sigmoid(self) -> Self {
-        let value = Number::sigmoid(self.value);
-        // The smaller of σ(x) and σ(-x): with the larger one, 1 - σ would vanish from |x| = 37 on.
-        let steepest = Number::sigmoid(-self.steepest());
-        let own = (ACTIVATION + self.value.abs()) * UNIT * value.abs() + UNDERFLOW;
-        Rounded { value, sigma: steepest * (1.0 - steepest) * self.sigma + own }
+    fn clip(self, limit: f32) -> Self {
+        let beyond = self.steepest() > f64::from(limit);
+        Rounded { value: self.value.clip(limit), sigma: if beyond { 0.0 } else { self.sigma } }
     }
 
-    fn relu(self) -> Self {
-        let passes = self.value + LAMBDA * self.sigma > 0.0;
-        Rounded { value: Number::relu(self.value), sigma: if passes { self.sigma } else { 0.0 } }
+    fn activate(self, activation: Activation) -> Self {
+        let value = self.value.activate(activation);
+        Rounded { value, sigma: self.carried(activation) + self.own(activation, value) }
     }
 }
 
@@ -170,7 +230,7 @@ mod tests {
     #[test]
     fn a_closed_gate_carries_the_error_of_its_argument() {
         for argument in [-10.0, -30.0, -40.0, -60.0] {
-            let gate = Number::sigmoid(Rounded::<false> { value: argument, sigma: 1e-4 });
+            let gate = Rounded::<false> { value: argument, sigma: 1e-4 }.activate(Activation::Sigmoid);
             // There σ(x) = exp(x), so an error in x is a relative one in σ(x).
             let relative = gate.sigma / gate.value;
             assert!((1e-4..2e-4).contains(&relative), "{argument}: {relative}");
@@ -180,7 +240,7 @@ mod tests {
     #[test]
     fn a_value_too_small_for_f32_may_be_flushed_to_zero() {
         let smallest = f64::from(f32::MIN_POSITIVE);
-        let gate = Number::sigmoid(Rounded::<false>::exact(-700.0));
+        let gate = Rounded::<false>::exact(-700.0).activate(Activation::Sigmoid);
         assert!(gate.value < smallest && (smallest..1.01 * smallest).contains(&gate.tolerance()), "{gate:?}");
         // A large cell state makes as much more of it.
         let product = gate.mul(Rounded::exact(-1e3));

@@ -31,6 +31,8 @@ pub struct DirectionWeights {
     pub bias_hh: Option<Array1<f32>>,
     /// `weight_hr_l{k} [P, H]`, if the layer has a projection.
     pub weight_hr: Option<Array2<f32>>,
+    /// `weight_ch_l{k} [3*H]`, in the order i f o, if the layer has peepholes.
+    pub weight_ch: Option<Array1<f32>>,
 }
 
 /// The parameters of a layer: complete, of the right shapes and finite.
@@ -82,6 +84,11 @@ impl Weights {
                     bias_hh: if config.bias { Some(fixed(take(ParameterKind::BiasHh)?)?) } else { None },
                     weight_hr: if config.proj_size > 0 {
                         Some(fixed(take(ParameterKind::WeightHr)?)?)
+                    } else {
+                        None
+                    },
+                    weight_ch: if config.variant.peepholes {
+                        Some(fixed(take(ParameterKind::WeightCh)?)?)
                     } else {
                         None
                     },
@@ -186,6 +193,7 @@ impl DirectionWeights {
             ParameterKind::BiasIh => self.bias_ih.as_ref().map(|bias| bias.view().into_dyn()),
             ParameterKind::BiasHh => self.bias_hh.as_ref().map(|bias| bias.view().into_dyn()),
             ParameterKind::WeightHr => self.weight_hr.as_ref().map(|weight| weight.view().into_dyn()),
+            ParameterKind::WeightCh => self.weight_ch.as_ref().map(|weight| weight.view().into_dyn()),
         }
     }
 }

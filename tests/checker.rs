@@ -97,7 +97,7 @@ fn with_gates_swapped(case: &Case, a: usize, b: usize) -> Output {
     order.swap(a, b);
     let rows: Vec<usize> = order.iter().flat_map(|gate| gate * hidden..(gate + 1) * hidden).collect();
     let weights = replaced(&case.weights, |parameter, values| match parameter.kind {
-        ParameterKind::WeightHr => values,
+        ParameterKind::WeightHr | ParameterKind::WeightCh => values,
         _ => values.select(Axis(0), &rows),
     });
     run(&weights, &case.input(), &case.state())
@@ -175,6 +175,7 @@ fn reverse_alone(weights: &Weights) -> Weights {
             ParameterKind::BiasIh => bias(&reverse.bias_ih),
             ParameterKind::BiasHh => bias(&reverse.bias_hh),
             ParameterKind::WeightHr => reverse.weight_hr.clone().expect("a projection").into_dyn(),
+            ParameterKind::WeightCh => unreachable!("PyTorch has no peepholes"),
         })
     })
     .unwrap()

@@ -269,7 +269,10 @@ fn misuse_of_a_session_is_told_and_changes_nothing() {
     on_each(|implementation| {
         let bidirectional = implementation.layer(&weights(Config::gru(3, 4).bidirectional(true)));
         let told = bidirectional.session(2).map(|_| ()).unwrap_err().to_string();
-        assert_eq!(told, "session: expected a layer of one direction, found a bidirectional GRU");
+        assert_eq!(
+            told,
+            "session: expected a layer with a forward direction only, found GRU(3, 4, bidirectional=True)"
+        );
 
         let layer = implementation.layer(&weights(Config::gru(3, 4)));
         let mut session = layer.session(2).unwrap();

@@ -16,6 +16,7 @@
 //! | `overlap` | passes in several submissions, and batches of which two pieces are in flight |
 //! | `timed` | passes that say where their time went |
 //! | `session` | streams in pieces: the bits of one call, whatever comes and goes |
+//! | `variants` | what ONNX has and PyTorch has not, against the definition |
 //! | `limits` | devices with very little, devices of the caller's, devices that are lost |
 //!
 //! [`harness`] says which implementations there are and which environment variables choose among them.
@@ -46,4 +47,5 @@ mod seeds;
 mod session;
 mod timed;
 mod tuning;
+mod variants;
 mod weights_errors;

@@ -73,8 +73,8 @@ const TABLE: &[(Tensors, &str)] = &[
     ),
     // Extra.
     (
-        &[("weight_ih_l0", &[6, 4]), ("weight_hh_l0", &[6, 2]), ("weight_ch_l0", &[6, 2])],
-        "weight_ch_l0: unexpected parameter; expected weight_ih, weight_hh, bias_ih, bias_hh or weight_hr",
+        &[("weight_ih_l0", &[6, 4]), ("weight_hh_l0", &[6, 2]), ("weight_xh_l0", &[6, 2])],
+        "weight_xh_l0: unexpected parameter; expected weight_ih, weight_hh, bias_ih, bias_hh, weight_hr or weight_ch",
     ),
     (
         &[("weight_ih_l0", &[6, 4]), ("weight_hh_l0", &[6, 2]), ("weight_hr_l0", &[1, 2])],

@@ -7,7 +7,7 @@ const UNITS_EACH = 1u;
 const HAS_CELL_STATE = false;
 const NEEDS_HIDDEN_STATE = true;
 
-fn cell(sums: vec4<f32>, previous: Unit) -> Unit {
+fn cell(sums: vec4<f32>, previous: Unit, index: u32, unit: u32) -> Unit {
     let r = act_sigmoid(sums.x);
     let z = act_sigmoid(sums.y);
     let n = act_tanh(fma(r, sums.z, sums.w));

@@ -6,7 +6,7 @@ const UNITS_EACH = 1u;
 const HAS_CELL_STATE = true;
 const NEEDS_HIDDEN_STATE = false;
 
-fn cell(sums: vec4<f32>, previous: Unit) -> Unit {
+fn cell(sums: vec4<f32>, previous: Unit, index: u32, unit: u32) -> Unit {
     let i = act_sigmoid(sums.x);
     let f = act_sigmoid(sums.y);
     let g = act_tanh(sums.z);

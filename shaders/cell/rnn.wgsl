@@ -8,7 +8,7 @@ const NEEDS_HIDDEN_STATE = false;
 // ReLU instead of tanh.
 override RELU: bool = false;
 
-fn cell(sums: vec4<f32>, previous: Unit) -> Unit {
+fn cell(sums: vec4<f32>, previous: Unit, index: u32, unit: u32) -> Unit {
     if RELU {
         return Unit(act_relu(sums.x), 0.0);
     }

@@ -2,7 +2,7 @@
 
 alias Packed = vec4<f32>;
 
-// For each direction of each layer W_ih, W_hh, the folded biases and W_hr, packed as pack.rs says.
+// For each direction of each layer W_ih, W_hh, the folded biases, the peepholes if it has any, and W_hr, packed as pack.rs says.
 @group(0) @binding(2) var<storage, read> weights: array<Packed>;
 
 fn unpack(packed: Packed) -> vec4<f32> {

@@ -35,14 +35,14 @@ pub(super) fn relu(x: f32) -> f32 {
 
 /// NaN stays NaN, other than with [`f32::max`].
 #[inline(always)]
-fn clamp(x: f32, smallest: f32, largest: f32) -> f32 {
+pub(super) fn clamp(x: f32, smallest: f32, largest: f32) -> f32 {
     let x = if x < smallest { smallest } else { x };
     if x > largest { largest } else { x }
 }
 
 /// `exp(y) = scale * (1 + e)`, where the scale is a power of two: the two of them, for `-87 <= y <= 89`.
 #[inline(always)]
-fn exp_m1<L: Level>(y: f32) -> (f32, f32) {
+pub(super) fn exp_m1<L: Level>(y: f32) -> (f32, f32) {
     /// Adding 1.5·2²³ rounds to an integer and leaves it in the low bits of the sum.
     const ROUND: f32 = 12_582_912.0;
     /// ln 2 in two parts, the first short enough for exact products with the exponents that occur.

@@ -1,9 +1,9 @@
 //! One time step: the recurrent product, and the elementwise part behind it while the sums are in the nearest cache.
 
-use std::marker::PhantomData;
 use std::ops::Range;
 
 use super::activation::{relu, sigmoid, tanh};
+use super::functions::{Block, Functions};
 use super::pack::{Matrix, PANEL};
 use super::product::{Product, Rows};
 use super::simd::{Instructions, Kernel, Level};
@@ -22,13 +22,12 @@ const PANELS: usize = 3 * BLOCKS;
 /// Elements that [`Step::sums`] must have.
 pub(super) const SUMS: usize = ROWS * PANELS * PANEL;
 
-/// A value for each unit of a block.
-type Block = [f32; PANEL];
-
 /// One step of all rows. Every array is padded to whole blocks of units.
 pub(super) struct Step<'a> {
     pub(super) cell: Cell,
     pub(super) instructions: Instructions,
+    /// What is not PyTorch's.
+    pub(super) functions: Option<&'a Functions>,
     /// `weight_hh` and what is not folded of its bias.
     pub(super) matrix: &'a Matrix,
     /// Blocks of units to be computed; all arrays but `h` have these only.
@@ -47,15 +46,18 @@ pub(super) struct Step<'a> {
 
 impl Step<'_> {
     pub(super) fn run(self) {
-        match self.cell {
-            Cell::Rnn(Nonlinearity::Tanh) => self.walk::<Tanh, 1>(),
-            Cell::Rnn(Nonlinearity::Relu) => self.walk::<Relu, 1>(),
-            Cell::Lstm => self.walk::<Lstm, 4>(),
-            Cell::Gru => self.walk::<Gru, 3>(),
+        match (self.cell, self.functions) {
+            (Cell::Rnn(Nonlinearity::Tanh), None) => self.walk(&Tanh),
+            (Cell::Rnn(Nonlinearity::Relu), None) => self.walk(&Relu),
+            (Cell::Lstm, None) => self.walk(&Lstm),
+            (Cell::Gru, None) => self.walk(&Gru),
+            (Cell::Rnn(_), Some(functions)) => self.walk(&AnyRnn(functions)),
+            (Cell::Lstm, Some(functions)) => self.walk(&AnyLstm(functions)),
+            (Cell::Gru, Some(functions)) => self.walk(&AnyGru(functions)),
         }
     }
 
-    fn walk<A: Advance<G>, const G: usize>(mut self) {
+    fn walk<A: Advance<G>, const G: usize>(mut self, cell: &A) {
         let size = if G == 4 { 1 } else { BLOCKS };
         // A group's weights are used for all rows before the next ones are read.
         for group in pieces(self.blocks.clone(), size) {
@@ -69,7 +71,7 @@ impl Step<'_> {
                     stride: group.len() * G * PANEL,
                 });
                 let (instructions, step, group) = (self.instructions, &mut self, group.clone());
-                instructions.run(Elementwise::<A, G> { step, rows, group, cell: PhantomData });
+                instructions.run(Elementwise::<A, G> { step, rows, group, cell });
             }
         }
     }
@@ -80,13 +82,13 @@ struct Elementwise<'a, 'b, A, const G: usize> {
     step: &'a mut Step<'b>,
     rows: Range<usize>,
     group: Range<usize>,
-    cell: PhantomData<A>,
+    cell: &'a A,
 }
 
 impl<A: Advance<G>, const G: usize> Kernel for Elementwise<'_, '_, A, G> {
     #[inline(always)]
     fn run<L: Level>(self) {
-        let Elementwise { rows, group, .. } = self;
+        let Elementwise { rows, group, cell, .. } = self;
         let Step { blocks, h, of_input, sums, next, c, .. } = self.step;
         let of_input = of_input.as_chunks::<PANEL>().0.as_chunks::<G>().0;
         let of_hidden = sums.as_chunks::<PANEL>().0.as_chunks::<G>().0.chunks_exact(group.len());
@@ -96,7 +98,7 @@ impl<A: Advance<G>, const G: usize> Kernel for Elementwise<'_, '_, A, G> {
             for (block, of_hidden) in group.clone().zip(of_hidden) {
                 let at = row * blocks.len() + block - blocks.start;
                 next[at] = A::before(*h, row, block);
-                A::advance::<L>(&of_input[at], of_hidden, c.get_mut(at), &mut next[at]);
+                cell.advance::<L>(block, &of_input[at], of_hidden, c.get_mut(at), &mut next[at]);
             }
         }
     }
@@ -118,7 +120,14 @@ trait Advance<const G: usize> {
     }
 
     /// One step of one block: `x` and `h` are the shares of the gates, `state` the hidden state, old and new.
-    fn advance<L: Level>(x: &[Block; G], h: &[Block; G], c: Option<&mut Block>, state: &mut Block);
+    fn advance<L: Level>(
+        &self,
+        block: usize,
+        x: &[Block; G],
+        h: &[Block; G],
+        c: Option<&mut Block>,
+        state: &mut Block,
+    );
 }
 
 struct Tanh;
@@ -128,7 +137,14 @@ struct Gru;
 
 impl Advance<1> for Tanh {
     #[inline(always)]
-    fn advance<L: Level>(x: &[Block; 1], h: &[Block; 1], _: Option<&mut Block>, state: &mut Block) {
+    fn advance<L: Level>(
+        &self,
+        _: usize,
+        x: &[Block; 1],
+        h: &[Block; 1],
+        _: Option<&mut Block>,
+        state: &mut Block,
+    ) {
         for unit in 0..PANEL {
             state[unit] = tanh::<L>(x[0][unit] + h[0][unit]);
         }
@@ -137,7 +153,14 @@ impl Advance<1> for Tanh {
 
 impl Advance<1> for Relu {
     #[inline(always)]
-    fn advance<L: Level>(x: &[Block; 1], h: &[Block; 1], _: Option<&mut Block>, state: &mut Block) {
+    fn advance<L: Level>(
+        &self,
+        _: usize,
+        x: &[Block; 1],
+        h: &[Block; 1],
+        _: Option<&mut Block>,
+        state: &mut Block,
+    ) {
         for unit in 0..PANEL {
             state[unit] = relu(x[0][unit] + h[0][unit]);
         }
@@ -146,7 +169,14 @@ impl Advance<1> for Relu {
 
 impl Advance<4> for Lstm {
     #[inline(always)]
-    fn advance<L: Level>(x: &[Block; 4], h: &[Block; 4], c: Option<&mut Block>, state: &mut Block) {
+    fn advance<L: Level>(
+        &self,
+        _: usize,
+        x: &[Block; 4],
+        h: &[Block; 4],
+        c: Option<&mut Block>,
+        state: &mut Block,
+    ) {
         let Some(c) = c else { return };
         for unit in 0..PANEL {
             let i = sigmoid::<L>(x[0][unit] + h[0][unit]);
@@ -169,12 +199,104 @@ impl Advance<3> for Gru {
     }
 
     #[inline(always)]
-    fn advance<L: Level>(x: &[Block; 3], h: &[Block; 3], _: Option<&mut Block>, state: &mut Block) {
+    fn advance<L: Level>(
+        &self,
+        _: usize,
+        x: &[Block; 3],
+        h: &[Block; 3],
+        _: Option<&mut Block>,
+        state: &mut Block,
+    ) {
         for unit in 0..PANEL {
             let r = sigmoid::<L>(x[0][unit] + h[0][unit]);
             let z = sigmoid::<L>(x[1][unit] + h[1][unit]);
             let n = tanh::<L>(x[2][unit] + r * h[2][unit]);
             state[unit] = (1.0 - z) * n + z * state[unit];
+        }
+    }
+}
+
+/// The cells with any functions.
+struct AnyRnn<'a>(&'a Functions);
+struct AnyLstm<'a>(&'a Functions);
+struct AnyGru<'a>(&'a Functions);
+
+#[inline(always)]
+fn sum(x: &Block, h: &Block) -> Block {
+    std::array::from_fn(|unit| x[unit] + h[unit])
+}
+
+impl Advance<1> for AnyRnn<'_> {
+    #[inline(always)]
+    fn advance<L: Level>(
+        &self,
+        _: usize,
+        x: &[Block; 1],
+        h: &[Block; 1],
+        _: Option<&mut Block>,
+        state: &mut Block,
+    ) {
+        *state = sum(&x[0], &h[0]);
+        self.0.f::<L>(state);
+    }
+}
+
+impl Advance<4> for AnyLstm<'_> {
+    #[inline(always)]
+    fn advance<L: Level>(
+        &self,
+        block: usize,
+        x: &[Block; 4],
+        h: &[Block; 4],
+        c: Option<&mut Block>,
+        state: &mut Block,
+    ) {
+        let (Some(c), functions) = (c, self.0) else { return };
+        let [mut i, mut f, mut g, mut o] = std::array::from_fn(|gate| sum(&x[gate], &h[gate]));
+        functions.peep(&mut i, block, 0, c);
+        functions.f::<L>(&mut i);
+        if functions.input_forget {
+            f = i.map(|i| 1.0 - i);
+        } else {
+            functions.peep(&mut f, block, 1, c);
+            functions.f::<L>(&mut f);
+        }
+        functions.g::<L>(&mut g);
+        for unit in 0..PANEL {
+            c[unit] = f[unit] * c[unit] + i[unit] * g[unit];
+        }
+        functions.peep(&mut o, block, 2, c);
+        functions.f::<L>(&mut o);
+        *state = *c;
+        functions.h::<L>(state);
+        for unit in 0..PANEL {
+            state[unit] *= o[unit];
+        }
+    }
+}
+
+impl Advance<3> for AnyGru<'_> {
+    #[inline(always)]
+    fn before(h: Rows<'_>, row: usize, block: usize) -> Block {
+        Gru::before(h, row, block)
+    }
+
+    #[inline(always)]
+    fn advance<L: Level>(
+        &self,
+        _: usize,
+        x: &[Block; 3],
+        h: &[Block; 3],
+        _: Option<&mut Block>,
+        state: &mut Block,
+    ) {
+        let [mut r, mut z] = std::array::from_fn(|gate| sum(&x[gate], &h[gate]));
+        self.0.f::<L>(&mut r);
+        self.0.f::<L>(&mut z);
+        let mut n: Block = std::array::from_fn(|unit| x[2][unit] + r[unit] * h[2][unit]);
+        self.0.g::<L>(&mut n);
+        for unit in 0..PANEL {
+            state[unit] = (1.0 - z[unit]) * n[unit] + z[unit] * state[unit];
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use ndarray::{Array1, Array2};
 
+use super::functions::Functions;
 use crate::{Cell, Config, DirectionWeights};
 
 /// Columns of a panel: what one pass of the inner loop computes for a row. Also the units of a block.
@@ -66,10 +67,13 @@ pub(super) struct Direction {
     pub(super) input: Matrix,
     pub(super) hidden: Matrix,
     pub(super) projection: Option<Matrix>,
+    /// What is not PyTorch's, if anything.
+    pub(super) functions: Option<Functions>,
 }
 
 impl Direction {
-    pub(super) fn new(config: &Config, weights: &DirectionWeights) -> Self {
+    /// `direction`: 0 or 1.
+    pub(super) fn new(config: &Config, direction: usize, weights: &DirectionWeights) -> Self {
         let gates = config.cell.gates();
         let columns = gates * config.hidden_size;
         let bias = |bias: &Option<Array1<f32>>| bias.clone().unwrap_or_else(|| Array1::zeros(columns));
@@ -84,6 +88,7 @@ impl Direction {
             input: Matrix::new(&weights.weight_ih, &of_input, gates),
             hidden: Matrix::new(&weights.weight_hh, &of_hidden, gates),
             projection: weights.weight_hr.as_ref().map(projection),
+            functions: Functions::new(config, direction, weights),
         }
     }
 }

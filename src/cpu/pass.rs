@@ -65,7 +65,9 @@ impl Pass<'_> {
         };
         if let ([weights], true) = (self.weights, members == 1 && rows >= self.lengths.len()) {
             let (h, c) = (h.index_axis_mut(Axis(0), 0), c.index_axis_mut(Axis(0), 0));
-            return task::run_alone(part(weights, false, input, self.lengths).only_task(output, h, c));
+            return task::run_alone(
+                part(weights, self.config.is_reverse(0), input, self.lengths).only_task(output, h, c),
+            );
         }
         let mut teams = Vec::new();
         let states = h.outer_iter_mut().zip(c.outer_iter_mut());
@@ -78,7 +80,7 @@ impl Pass<'_> {
                 (part_output, own_output) = take(own_output, Axis(0), rows);
                 (part_h, h) = take(h, Axis(0), rows);
                 (part_c, c) = take(c, Axis(0), rows);
-                let part = part(weights, direction == 1, input, lengths);
+                let part = part(weights, self.config.is_reverse(direction), input, lengths);
                 teams.push(part.tasks(members, part_output, part_h, part_c)?);
             }
         }

@@ -167,6 +167,7 @@ impl<'a> Run<'a> {
         Step {
             cell: *cell,
             instructions: *instructions,
+            functions: weights.functions.as_ref(),
             matrix: &weights.hidden,
             blocks: self.task.blocks.clone(),
             h: h.rows(),

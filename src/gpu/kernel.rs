@@ -16,7 +16,7 @@ use wgpu::{
 pub use inspect::{KernelSource, kernels};
 
 use super::plan::{Kind, Request, ScanMemory, Strategy, Tiling, scan_memory};
-use crate::{Cell, Nonlinearity, Precision};
+use crate::{Activation, Activations, Cell, Config, Nonlinearity, Precision};
 
 /// Storage buffers that a kernel sees.
 pub(super) const STORAGE_BUFFERS: u32 = 8;
@@ -36,6 +36,7 @@ pub(super) struct Shape {
     pub(super) first_in_weights: u32,
     pub(super) first_layer_weights: u32,
     pub(super) upper_layer_weights: u32,
+    pub(super) first_reverse: u32,
 }
 
 /// `Moment` of `bindings.wgsl`, where the fields are described.
@@ -77,6 +78,76 @@ pub(super) struct Variant {
     subgroups: bool,
     /// Whether wgpu puts bounds checks into the kernel.
     checked: bool,
+    /// What is not PyTorch's, if anything.
+    any: Option<Any>,
+}
+
+/// What the overrides of `activation/any.wgsl` and `cell/any_lstm.wgsl` say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Any {
+    /// f, g and h of both directions.
+    functions: [[Function; 3]; 2],
+    clip: u32,
+    input_forget: bool,
+    peepholes: bool,
+}
+
+/// A function's number in `act`, and the bits of alpha and beta.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Function {
+    number: u32,
+    alpha: u32,
+    beta: u32,
+}
+
+impl Any {
+    /// None where the configuration is PyTorch's.
+    fn new(config: &Config) -> Option<Self> {
+        let crate::Variant { clip, input_forget, peepholes, .. } = config.variant;
+        let of = |direction| {
+            let Activations { f, g, h } = config.activations_of(direction);
+            [f, g, h].map(Function::new)
+        };
+        config.variant.is_any().then(|| Any {
+            functions: [of(0), of(1)],
+            clip: clip.unwrap_or(f32::MAX).to_bits(),
+            input_forget,
+            peepholes,
+        })
+    }
+
+    fn overrides(&self) -> impl Iterator<Item = (&'static str, f64)> {
+        const NAMES: [[[&str; 3]; 3]; 2] = [
+            [["F0", "F0_ALPHA", "F0_BETA"], ["G0", "G0_ALPHA", "G0_BETA"], ["H0", "H0_ALPHA", "H0_BETA"]],
+            [["F1", "F1_ALPHA", "F1_BETA"], ["G1", "G1_ALPHA", "G1_BETA"], ["H1", "H1_ALPHA", "H1_BETA"]],
+        ];
+        let float = |bits| f64::from(f32::from_bits(bits));
+        let functions = NAMES.into_iter().flatten().zip(self.functions.into_iter().flatten());
+        let functions = functions.flat_map(move |([name, alpha, beta], function)| {
+            [(name, f64::from(function.number)), (alpha, float(function.alpha)), (beta, float(function.beta))]
+        });
+        functions.chain([("CLIP", float(self.clip))])
+    }
+}
+
+impl Function {
+    fn new(activation: Activation) -> Self {
+        let number = match activation {
+            Activation::Relu => 0,
+            Activation::Tanh => 1,
+            Activation::Sigmoid => 2,
+            Activation::Affine { .. } => 3,
+            Activation::LeakyRelu { .. } => 4,
+            Activation::ThresholdedRelu { .. } => 5,
+            Activation::ScaledTanh { .. } => 6,
+            Activation::HardSigmoid { .. } => 7,
+            Activation::Elu { .. } => 8,
+            Activation::Softsign => 9,
+            Activation::Softplus => 10,
+        };
+        let [alpha, beta] = activation.parameters().map(f32::to_bits);
+        Function { number, alpha, beta }
+    }
 }
 
 /// Concatenates shader files.
@@ -101,6 +172,17 @@ macro_rules! kernel {
     };
 }
 
+/// One step, and many, of a cell.
+macro_rules! step {
+    ($variant:expr, $($cell:literal),+) => {
+        kernel!($variant, "product/workgroup", $($cell),+, "unit", "step", "memory")
+    };
+}
+
+macro_rules! scan {
+    ($variant:expr, $($cell:literal),+) => { kernel!($variant, "product/direct", $($cell),+, "unit", "scan") };
+}
+
 impl Variant {
     /// The kernel of that kind for a configuration. What does not change the kernel is left out of it, so that layers
     /// share pipelines.
@@ -118,6 +200,7 @@ impl Variant {
             memory,
             subgroups: tiling.rows > 1 && request.capabilities.shares_in_subgroups(),
             checked: request.bounds_checks,
+            any: if recurrent { Any::new(config) } else { None },
         }
     }
 
@@ -133,6 +216,7 @@ impl Variant {
             memory: ScanMemory::default(),
             subgroups: false,
             checked,
+            any: None,
         }
     }
 
@@ -144,28 +228,26 @@ impl Variant {
     /// WGSL does not care for the order, but naga 30 loses track of overrides that come after an array whose size depends
     /// on one: the files with such arrays, `scan.wgsl` and `product/workgroup.wgsl`, come last.
     pub(super) fn source(&self) -> &'static str {
-        match (self.kind, self.cell) {
-            (Kind::Project, _) => kernel!(self, "product/workgroup", "project", "memory"),
-            (Kind::Projection, _) => kernel!(self, "product/workgroup", "projection", "memory"),
-            (Kind::Step, Cell::Rnn(_)) => {
-                kernel!(self, "product/workgroup", "activation", "cell/rnn", "unit", "step", "memory")
+        match (self.kind, self.cell, self.any) {
+            (Kind::Project, ..) => kernel!(self, "product/workgroup", "project", "memory"),
+            (Kind::Projection, ..) => kernel!(self, "product/workgroup", "projection", "memory"),
+            (Kind::Gather | Kind::Scatter, ..) => shader!("exchange"),
+            (Kind::Step, Cell::Rnn(_), None) => step!(self, "activation", "cell/rnn"),
+            (Kind::Step, Cell::Lstm, None) => step!(self, "activation", "cell/lstm"),
+            (Kind::Step, Cell::Gru, None) => step!(self, "activation", "cell/gru"),
+            (Kind::Step, Cell::Rnn(_), Some(_)) => {
+                step!(self, "activation", "activation/any", "cell/any_rnn")
             }
-            (Kind::Step, Cell::Lstm) => {
-                kernel!(self, "product/workgroup", "activation", "cell/lstm", "unit", "step", "memory")
+            (Kind::Step, Cell::Lstm, Some(_)) => step!(self, "activation", "activation/any", "cell/any_lstm"),
+            (Kind::Step, Cell::Gru, Some(_)) => step!(self, "activation", "activation/any", "cell/any_gru"),
+            (Kind::Scan, Cell::Rnn(_), None) => scan!(self, "activation", "cell/rnn"),
+            (Kind::Scan, Cell::Lstm, None) => scan!(self, "activation", "cell/lstm"),
+            (Kind::Scan, Cell::Gru, None) => scan!(self, "activation", "cell/gru"),
+            (Kind::Scan, Cell::Rnn(_), Some(_)) => {
+                scan!(self, "activation", "activation/any", "cell/any_rnn")
             }
-            (Kind::Step, Cell::Gru) => {
-                kernel!(self, "product/workgroup", "activation", "cell/gru", "unit", "step", "memory")
-            }
-            (Kind::Scan, Cell::Rnn(_)) => {
-                kernel!(self, "product/direct", "activation", "cell/rnn", "unit", "scan")
-            }
-            (Kind::Scan, Cell::Lstm) => {
-                kernel!(self, "product/direct", "activation", "cell/lstm", "unit", "scan")
-            }
-            (Kind::Scan, Cell::Gru) => {
-                kernel!(self, "product/direct", "activation", "cell/gru", "unit", "scan")
-            }
-            (Kind::Gather | Kind::Scatter, _) => shader!("exchange"),
+            (Kind::Scan, Cell::Lstm, Some(_)) => scan!(self, "activation", "activation/any", "cell/any_lstm"),
+            (Kind::Scan, Cell::Gru, Some(_)) => scan!(self, "activation", "activation/any", "cell/any_gru"),
         }
     }
 
@@ -209,9 +291,17 @@ impl Variant {
         if matches!(self.kind, Kind::Step | Kind::Scan) {
             overrides.push(("HOISTED", flag(self.hoisted)));
             overrides.push(("PROJECTED", flag(self.projected)));
-            if let Cell::Rnn(nonlinearity) = self.cell {
-                overrides.push(("RELU", flag(nonlinearity == Nonlinearity::Relu)));
+            match (self.cell, &self.any) {
+                (Cell::Rnn(nonlinearity), None) => {
+                    overrides.push(("RELU", flag(nonlinearity == Nonlinearity::Relu)));
+                }
+                (Cell::Lstm, Some(any)) => {
+                    overrides.push(("INPUT_FORGET", flag(any.input_forget)));
+                    overrides.push(("PEEPHOLES", flag(any.peepholes)));
+                }
+                _ => {}
             }
+            overrides.extend(self.any.iter().flat_map(Any::overrides));
         }
         if self.kind == Kind::Scan {
             overrides.push(("STATE", f64::from(self.memory.state)));

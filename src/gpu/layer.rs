@@ -275,6 +275,7 @@ fn shape(config: &Config, precision: Precision, part: &Part) -> Shape {
             1 => 0,
             _ => small(pack::elements(config, precision, 1)),
         },
+        first_reverse: u32::from(!config.is_reverse(0)),
         ..Shape::zeroed()
     }
 }

@@ -21,7 +21,9 @@ pub(super) fn elements(config: &Config, precision: Precision, layer: usize) -> u
 /// Those from W_hh on.
 pub(super) fn recurrent_elements(config: &Config, precision: Precision) -> usize {
     let h = config.hidden_size;
-    let biases = h * size_of::<[f32; 4]>() / precision.quad_bytes();
+    // Peepholes lie behind the biases, and are as large.
+    let vectors = if config.variant.peepholes { 2 * h } else { h };
+    let biases = vectors * size_of::<[f32; 4]>() / precision.quad_bytes();
     let projection = config.proj_size * quads(h);
     config.cell.gates() * h * quads(config.hidden_output_size()) + biases + projection
 }
@@ -49,6 +51,13 @@ pub(super) fn pack(
     pack_matrix(&weights.weight_hh.view(), precision, &mut packed);
     for unit in 0..config.hidden_size {
         packed.extend_from_slice(bytemuck::bytes_of(&start_of_sums(config, weights, unit)));
+    }
+    if let Some(weight_ch) = &weights.weight_ch {
+        let h = config.hidden_size;
+        for unit in 0..h {
+            let peepholes = [weight_ch[unit], weight_ch[h + unit], weight_ch[2 * h + unit], 0.0];
+            packed.extend_from_slice(bytemuck::bytes_of(&peepholes));
+        }
     }
     if let Some(weight_hr) = &weights.weight_hr {
         pack_matrix(&weight_hr.view(), precision, &mut packed);

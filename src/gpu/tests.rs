@@ -17,7 +17,8 @@ use super::{AdapterChoice, Gpu, GpuLayer, Strategy};
 use crate::batch::Batch;
 use crate::tolerance::{self, Comparison};
 use crate::{
-    Capabilities, Config, Error, Generator, Input, LayerOptions, Output, Precision, State, Weights, reference,
+    Activation, Activations, Capabilities, Config, Error, Generator, Input, LayerOptions, Output, Precision,
+    State, Weights, reference,
 };
 
 /// A piece of shader text and what replaces it.
@@ -52,7 +53,33 @@ const MUTATIONS: &[Mutation] = &[
     ("total.w += gates[at + 3u * units];", "total.w += gates[at + 2u * units];"),
     ("cell_state[at] = next.c;", ""),
     ("previous.c = cell_state[at];", ""),
+    // activation/any.wgsl
+    ("act(F1, F1_ALPHA, F1_BETA, x)", "act(F0, F0_ALPHA, F0_BETA, x)"),
+    ("act(G1, G1_ALPHA, G1_BETA, x)", "act(G0, G0_ALPHA, G0_BETA, x)"),
+    ("act(H1, H1_ALPHA, H1_BETA, x)", "act(H0, H0_ALPHA, H0_BETA, x)"),
+    ("clamp(given, -CLIP, CLIP)", "given"),
+    ("return fma(alpha, x, beta);", "return alpha * x;"),
+    ("select(x, alpha * x, x < 0.0)", "x"),
+    ("select(x, 0.0, x <= alpha)", "x"),
+    ("return alpha * act_tanh(beta * x);", "return alpha * act_tanh(x);"),
+    ("return clamp(fma(alpha, x, beta), 0.0, 1.0);", "return clamp(fma(alpha, x, beta), 0.0, 0.9);"),
+    ("select(x, alpha * act_expm1(x), x < 0.0)", "alpha * act_expm1(x)"),
+    ("return 2.0 * t / (1.0 - t);", "return 2.0 * t;"),
+    ("return x / (1.0 + abs(x));", "return x / (1.0 + x);"),
+    ("return max(x, 0.0) + 2.0 * fma(p * z, s, s);", "return max(x, 0.0) + fma(p * z, s, s);"),
+    ("p = fma(p, z, 1.0 / 3.0);", "p = fma(p, z, 1.0 / 3.01);"),
+    // cell/any_*.wgsl
+    ("return Unit(act_f(index, sums.x), 0.0);", "return Unit(act_f(index, sums.y), 0.0);"),
+    ("let z = act_f(index, sums.y);", "let z = act_f(index, sums.x);"),
+    ("act_g(index, fma(r, sums.z, sums.w))", "act_g(index, fma(r, sums.w, sums.z))"),
+    ("if PEEPHOLES {", "if !PEEPHOLES {"),
+    ("shape.hidden_size + unit);\n        seen", "shape.hidden_size);\n        seen"),
+    ("weight_co = peephole.z;", ""),
+    ("if !INPUT_FORGET {", "{"),
+    ("fma(weight_co, c, sums.w)", "fma(weight_co, previous.c, sums.w)"),
+    ("return Unit(o * act_h(index, c), c);", "return Unit(o * act_g(index, c), c);"),
     // bindings.wgsl
+    ("direction_of(index) >= shape.first_reverse", "direction_of(index) == 1u"),
     ("(place / across) * ROWS", "place / across"),
     ("+ layer_of(moment.first) - layer_of(index)", ""),
     ("length - 1u - step", "shape.steps - 1u - step"),
@@ -218,8 +245,33 @@ pub(super) fn works() -> Vec<Work> {
     let projected = Config::lstm(7, 9).proj_size(5).num_layers(2);
     let wide = [(Config::rnn(261, 60), 9), (projected, 1), (projected.bidirectional(true), 3)];
     let all = plain.chain(stacked).chain(wide).map(|(config, n)| (config, n, Precision::F32));
+    let functions = |f, g, h| Activations { f, g, h };
+    let (hard, scaled) =
+        (Activation::HardSigmoid { alpha: 0.4, beta: 0.5 }, Activation::ScaledTanh { alpha: 1.2, beta: 0.7 });
+    let elu = Activation::Elu { alpha: 0.7 };
+    let (leaky, threshold) =
+        (Activation::LeakyRelu { alpha: 0.2 }, Activation::ThresholdedRelu { alpha: 0.05 });
+    let affine = Activation::Affine { alpha: 0.6, beta: 0.2 };
+    let any = [
+        Config::lstm(6, 10)
+            .bidirectional(true)
+            .activations([
+                functions(hard, scaled, elu),
+                functions(Activation::Sigmoid, Activation::Softsign, Activation::Softplus),
+            ])
+            .peepholes(true),
+        Config::lstm(6, 10).input_forget(true).reverse(true),
+        Config::gru(6, 10)
+            .bidirectional(true)
+            .clip(Some(0.2))
+            .activations([functions(hard, leaky, leaky), functions(Activation::Sigmoid, affine, affine)]),
+        Config::rnn(5, 9)
+            .bidirectional(true)
+            .activations([functions(threshold, elu, elu), functions(Activation::Softsign, elu, elu)]),
+    ];
+    let any = any.map(|config| (config, 3, Precision::F32));
     let halves = cells.into_iter().chain([projected]).map(|config| (config, 3, Precision::F16));
-    all.chain(halves).collect()
+    all.chain(any).chain(halves).collect()
 }
 
 fn cases() -> Vec<Case> {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Parameter, ParameterKind};
-use crate::{Cell, Config, Error, Nonlinearity};
+use crate::{Cell, Config, Error, Nonlinearity, Variant};
 
 /// What a state dict does not tell.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub fn infer<'a>(
         })
         .collect();
     if let Some(name) = names().find(|name| Parameter::parse_unknown(name) == Some(prefix)) {
-        let reason = "expected weight_ih, weight_hh, bias_ih, bias_hh or weight_hr".into();
+        let reason = "expected weight_ih, weight_hh, bias_ih, bias_hh, weight_hr or weight_ch".into();
         return Err(Error::UnexpectedParameter { name: name.to_owned(), reason });
     }
     let config = config_of(prefix, &shapes, options)?;
@@ -126,6 +126,8 @@ fn config_of(prefix: &str, shapes: &Shapes<'_>, options: &LoadOptions) -> Result
         bias: has(ParameterKind::BiasIh) || has(ParameterKind::BiasHh),
         bidirectional: shapes.keys().any(|parameter| parameter.reverse),
         proj_size,
+        reverse: false,
+        variant: Variant { peepholes: has(ParameterKind::WeightCh), ..Variant::default() },
     };
     // A layer number like 10^18 must not make the check below list as many missing parameters.
     if config.num_layers > shapes.len() {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::Config;
 
-/// The five kinds of parameter, in PyTorch's order.
+/// The kinds of parameter, in PyTorch's order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ParameterKind {
     /// `weight_ih [G*H, in]`.
@@ -17,15 +17,18 @@ pub enum ParameterKind {
     BiasHh,
     /// `weight_hr [P, H]`, the projection of an LSTM's hidden state.
     WeightHr,
+    /// `weight_ch [3*H]`, an LSTM's peepholes in the order i f o. PyTorch has none; the name is this library's.
+    WeightCh,
 }
 
 impl ParameterKind {
-    const ALL: [ParameterKind; 5] = [
+    const ALL: [ParameterKind; 6] = [
         ParameterKind::WeightIh,
         ParameterKind::WeightHh,
         ParameterKind::BiasIh,
         ParameterKind::BiasHh,
         ParameterKind::WeightHr,
+        ParameterKind::WeightCh,
     ];
 
     /// Whether it is a bias; the others are matrices.
@@ -40,6 +43,7 @@ impl ParameterKind {
             ParameterKind::BiasIh => "bias_ih",
             ParameterKind::BiasHh => "bias_hh",
             ParameterKind::WeightHr => "weight_hr",
+            ParameterKind::WeightCh => "weight_ch",
         }
     }
 }
@@ -76,6 +80,7 @@ impl Parameter {
             ParameterKind::WeightHh => vec![rows, config.hidden_output_size()],
             ParameterKind::BiasIh | ParameterKind::BiasHh => vec![rows],
             ParameterKind::WeightHr => vec![config.proj_size, config.hidden_size],
+            ParameterKind::WeightCh => vec![3 * config.hidden_size],
         }
     }
 
@@ -85,6 +90,7 @@ impl Parameter {
             ParameterKind::WeightIh | ParameterKind::WeightHh => true,
             ParameterKind::BiasIh | ParameterKind::BiasHh => config.bias,
             ParameterKind::WeightHr => config.proj_size > 0,
+            ParameterKind::WeightCh => config.variant.peepholes,
         };
         kind && self.layer < config.num_layers && (config.bidirectional || !self.reverse)
     }
@@ -152,7 +158,7 @@ mod tests {
             assert_eq!(Parameter::parse(name), None, "{name}");
             assert_eq!(Parameter::parse_unknown(name), None, "{name}");
         }
-        assert_eq!(Parameter::parse_unknown("rnn.weight_ch_l0"), Some("rnn."));
+        assert_eq!(Parameter::parse_unknown("rnn.weight_xh_l0"), Some("rnn."));
         assert_eq!(Parameter::parse_unknown("rnn.weight_ih_l0"), None);
     }
 }

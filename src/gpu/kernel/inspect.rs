@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::Variant;
 use crate::gpu::Capabilities;
 use crate::gpu::plan::{BUDGET, Ends, Kind, Plan, Request, Strategy, parts};
-use crate::{Cell, Config, Nonlinearity, Precision};
+use crate::{Activation, Activations, Cell, Config, Nonlinearity, Precision};
 
 /// A kernel as it is handed to the GPU's compiler, see [`kernels`].
 #[derive(Clone, Debug, PartialEq)]
@@ -73,7 +73,11 @@ pub(super) fn planned() -> Vec<Variant> {
     let mut variants = Vec::new();
     for size in [1, 17, 65, 255, 300, 1000] {
         let cells = [Config::rnn, Config::rnn_relu, Config::lstm, Config::gru].map(|cell| cell(3, size));
-        for config in cells.into_iter().chain([Config::lstm(3, size + 1).proj_size(size)]) {
+        // Other functions change nothing about the sizes: one size is enough for them.
+        let others = if size == 65 { Some([Config::rnn, Config::lstm, Config::gru]) } else { None };
+        let others = others.into_iter().flatten().map(|cell| with_any_functions(cell(3, size)));
+        let projected = Config::lstm(3, size + 1).proj_size(size);
+        for config in cells.into_iter().chain([projected]).chain(others) {
             for &precision in Precision::ALL {
                 for (software, subgroup_size) in [(false, 0), (true, 0), (true, 8)] {
                     let default = Capabilities::default();
@@ -84,6 +88,14 @@ pub(super) fn planned() -> Vec<Variant> {
         }
     }
     variants
+}
+
+/// The same with functions that PyTorch has not, and all else that an LSTM can be.
+fn with_any_functions(config: Config) -> Config {
+    let hard = Activation::HardSigmoid { alpha: 0.2, beta: 0.5 };
+    let is_lstm = config.cell == Cell::Lstm;
+    let functions = Activations { f: hard, ..Activations::of(config.cell) };
+    config.activations([functions; 2]).peepholes(is_lstm).input_forget(is_lstm)
 }
 
 /// The variants of a layer's plans, over a few steps of any number of rows.
@@ -112,6 +124,9 @@ fn name(variant: &Variant) -> String {
     // `scan` is always hoisted.
     if variant.hoisted && variant.kind == Kind::Step {
         words.push("hoisted".into());
+    }
+    if variant.any.is_some() {
+        words.push("any".into());
     }
     if variant.projected {
         words.push("projected".into());

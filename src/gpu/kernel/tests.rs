@@ -172,6 +172,7 @@ fn parameters_have_the_shaders_offsets() {
         first_in_weights,
         first_layer_weights,
         upper_layer_weights,
+        first_reverse,
     });
     assert_eq!(members(&module, "Shape"), shape);
     assert_eq!(

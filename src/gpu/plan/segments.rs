@@ -84,7 +84,7 @@ fn whole(dispatches: usize, steps: u32) -> Segment {
 
 /// As many runs of chunks as are worth it.
 fn runs(request: &Request<'_>, bytes: &Bytes, chunks: usize) -> usize {
-    if request.config.bidirectional {
+    if request.config.bidirectional || request.config.reverse {
         return 1;
     }
     // A stack's input and output go with different submissions.

@@ -1,0 +1,105 @@
+// The activation functions that ONNX's operators may have, chosen by overrides for each direction: f, g and h as
+// activation.rs says, of the forward direction (or the only one) and of the reverse one.
+
+override F0: u32 = 2u;
+override F0_ALPHA: f32 = 0.0;
+override F0_BETA: f32 = 0.0;
+override G0: u32 = 1u;
+override G0_ALPHA: f32 = 0.0;
+override G0_BETA: f32 = 0.0;
+override H0: u32 = 1u;
+override H0_ALPHA: f32 = 0.0;
+override H0_BETA: f32 = 0.0;
+override F1: u32 = 2u;
+override F1_ALPHA: f32 = 0.0;
+override F1_BETA: f32 = 0.0;
+override G1: u32 = 1u;
+override G1_ALPHA: f32 = 0.0;
+override G1_BETA: f32 = 0.0;
+override H1: u32 = 1u;
+override H1_ALPHA: f32 = 0.0;
+override H1_BETA: f32 = 0.0;
+// What goes into a function is brought into [-CLIP, CLIP] first.
+override CLIP: f32 = 3.4028234e38;
+
+fn act_f(index: u32, x: f32) -> f32 {
+    if direction_of(index) == 0u {
+        return act(F0, F0_ALPHA, F0_BETA, x);
+    }
+    return act(F1, F1_ALPHA, F1_BETA, x);
+}
+
+fn act_g(index: u32, x: f32) -> f32 {
+    if direction_of(index) == 0u {
+        return act(G0, G0_ALPHA, G0_BETA, x);
+    }
+    return act(G1, G1_ALPHA, G1_BETA, x);
+}
+
+fn act_h(index: u32, x: f32) -> f32 {
+    if direction_of(index) == 0u {
+        return act(H0, H0_ALPHA, H0_BETA, x);
+    }
+    return act(H1, H1_ALPHA, H1_BETA, x);
+}
+
+// `function` is a number of kernel.rs.
+fn act(function: u32, alpha: f32, beta: f32, given: f32) -> f32 {
+    let x = clamp(given, -CLIP, CLIP);
+    switch function {
+        case 0u: {
+            return act_relu(x);
+        }
+        case 1u: {
+            return act_tanh(x);
+        }
+        case 2u: {
+            return act_sigmoid(x);
+        }
+        case 3u: {
+            return fma(alpha, x, beta);
+        }
+        case 4u: {
+            return select(x, alpha * x, x < 0.0);
+        }
+        case 5u: {
+            return select(x, 0.0, x <= alpha);
+        }
+        case 6u: {
+            return alpha * act_tanh(beta * x);
+        }
+        case 7u: {
+            return clamp(fma(alpha, x, beta), 0.0, 1.0);
+        }
+        case 8u: {
+            return select(x, alpha * act_expm1(x), x < 0.0);
+        }
+        case 9u: {
+            return x / (1.0 + abs(x));
+        }
+        default: {
+            return act_softplus(x);
+        }
+    }
+}
+
+// exp(x) - 1 for x <= 0, as 2 t / (1 - t) with t = tanh(x / 2).
+fn act_expm1(x: f32) -> f32 {
+    let t = act_tanh(0.5 * min(x, 0.0));
+    return 2.0 * t / (1.0 - t);
+}
+
+// max(x, 0) + ln(1 + t) with t = exp(-|x|), and ln(1 + t) = 2 artanh(t / (2 + t)), whose series has no term above
+// 3^-16 / 17 left. WGSL's log may be off by 2^-21 near 1.
+fn act_softplus(x: f32) -> f32 {
+    let t = exp(-min(abs(x), 88.0));
+    let s = t / (2.0 + t);
+    let z = s * s;
+    var p = fma(1.0 / 15.0, z, 1.0 / 13.0);
+    p = fma(p, z, 1.0 / 11.0);
+    p = fma(p, z, 1.0 / 9.0);
+    p = fma(p, z, 1.0 / 7.0);
+    p = fma(p, z, 1.0 / 5.0);
+    p = fma(p, z, 1.0 / 3.0);
+    return max(x, 0.0) + 2.0 * fma(p * z, s, s);
+}

@@ -1,0 +1,32 @@
+// LSTM with any functions, f = 1 - i where INPUT_FORGET is set, and gates that see the cell state through a weight each
+// where PEEPHOLES is: i and f the one before the step, o the one after it.
+
+const GATES = 4u;
+const COLUMNS = 4u;
+const UNITS_EACH = 1u;
+const HAS_CELL_STATE = true;
+const NEEDS_HIDDEN_STATE = false;
+override INPUT_FORGET: bool = false;
+override PEEPHOLES: bool = false;
+
+fn cell(sums: vec4<f32>, previous: Unit, index: u32, unit: u32) -> Unit {
+    var seen = sums;
+    var weight_co = 0.0;
+    if PEEPHOLES {
+        let bias = weights_of(index) + GATES * shape.hidden_size * (input_quads(index) + shape.hidden_quads);
+        // Behind the biases of all units: i f o.
+        let peephole = start_of_sums(bias, shape.hidden_size + unit);
+        seen.x = fma(peephole.x, previous.c, sums.x);
+        seen.y = fma(peephole.y, previous.c, sums.y);
+        weight_co = peephole.z;
+    }
+    let i = act_f(index, seen.x);
+    var f = 1.0 - i;
+    if !INPUT_FORGET {
+        f = act_f(index, seen.y);
+    }
+    let g = act_g(index, sums.z);
+    let c = fma(f, previous.c, i * g);
+    let o = act_f(index, fma(weight_co, c, sums.w));
+    return Unit(o * act_h(index, c), c);
+}

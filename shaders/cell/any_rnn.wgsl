@@ -1,0 +1,11 @@
+// Elman RNN with any function. The four sums are those of four units.
+
+const GATES = 1u;
+const COLUMNS = 4u;
+const UNITS_EACH = 4u;
+const HAS_CELL_STATE = false;
+const NEEDS_HIDDEN_STATE = false;
+
+fn cell(sums: vec4<f32>, previous: Unit, index: u32, unit: u32) -> Unit {
+    return Unit(act_f(index, sums.x), 0.0);
+}

@@ -1,0 +1,173 @@
+//! The activation functions that ONNX's recurrent operators may have in place of tanh, sigmoid and ReLU.
+
+use std::fmt;
+
+use crate::{Cell, Nonlinearity};
+
+/// An activation function: one of the eleven that ONNX's
+/// [RNN](https://onnx.ai/onnx/operators/onnx__RNN.html), [LSTM](https://onnx.ai/onnx/operators/onnx__LSTM.html) and
+/// [GRU](https://onnx.ai/onnx/operators/onnx__GRU.html) know, with its alpha and beta.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Activation {
+    /// `max(x, 0)`.
+    Relu,
+    /// `tanh(x)`.
+    Tanh,
+    /// `1 / (1 + exp(-x))`.
+    Sigmoid,
+    /// `alpha x + beta`.
+    Affine {
+        /// The factor.
+        alpha: f32,
+        /// What is added.
+        beta: f32,
+    },
+    /// `x` where it is not negative, else `alpha x`.
+    LeakyRelu {
+        /// The slope below zero.
+        alpha: f32,
+    },
+    /// `x` where it is larger than `alpha`, else 0. (ONNX's reference lets `x = alpha` through; in f32 it is a matter of
+    /// rounding.)
+    ThresholdedRelu {
+        /// The threshold.
+        alpha: f32,
+    },
+    /// `alpha tanh(beta x)`.
+    ScaledTanh {
+        /// The factor of the result.
+        alpha: f32,
+        /// The factor of the argument.
+        beta: f32,
+    },
+    /// `min(max(alpha x + beta, 0), 1)`.
+    HardSigmoid {
+        /// The slope.
+        alpha: f32,
+        /// The value at 0.
+        beta: f32,
+    },
+    /// `x` where it is not negative, else `alpha (exp(x) - 1)`.
+    Elu {
+        /// What it tends to, negated.
+        alpha: f32,
+    },
+    /// `x / (1 + |x|)`.
+    Softsign,
+    /// `ln(1 + exp(x))`.
+    Softplus,
+}
+
+/// The functions of one direction's gates, with ONNX's letters: f, g and h.
+///
+/// | cell | f | g | h |
+/// |---|---|---|---|
+/// | RNN | the hidden state | – | – |
+/// | LSTM | the gates i, f and o | the gate g | the cell state, on its way to the hidden state |
+/// | GRU | the gates r and z | the gate n | – |
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Activations {
+    /// See the table.
+    pub f: Activation,
+    /// See the table; not looked at where there is none.
+    pub g: Activation,
+    /// See the table; not looked at where there is none.
+    pub h: Activation,
+}
+
+impl Activations {
+    /// What PyTorch's module has.
+    pub fn of(cell: Cell) -> Self {
+        let (f, g, h) = match cell {
+            Cell::Rnn(Nonlinearity::Tanh) => (Activation::Tanh, Activation::Tanh, Activation::Tanh),
+            Cell::Rnn(Nonlinearity::Relu) => (Activation::Relu, Activation::Tanh, Activation::Tanh),
+            Cell::Lstm | Cell::Gru => (Activation::Sigmoid, Activation::Tanh, Activation::Tanh),
+        };
+        Activations { f, g, h }
+    }
+
+    /// As many as the cell has: f, g, h.
+    pub fn used(&self, cell: Cell) -> impl Iterator<Item = Activation> + use<> {
+        let count = match cell {
+            Cell::Rnn(_) => 1,
+            Cell::Gru => 2,
+            Cell::Lstm => 3,
+        };
+        [self.f, self.g, self.h].into_iter().take(count)
+    }
+}
+
+impl Activation {
+    /// ONNX's name: `HardSigmoid`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Activation::Relu => "Relu",
+            Activation::Tanh => "Tanh",
+            Activation::Sigmoid => "Sigmoid",
+            Activation::Affine { .. } => "Affine",
+            Activation::LeakyRelu { .. } => "LeakyRelu",
+            Activation::ThresholdedRelu { .. } => "ThresholdedRelu",
+            Activation::ScaledTanh { .. } => "ScaledTanh",
+            Activation::HardSigmoid { .. } => "HardSigmoid",
+            Activation::Elu { .. } => "Elu",
+            Activation::Softsign => "Softsign",
+            Activation::Softplus => "Softplus",
+        }
+    }
+
+    /// The function of that name, whatever the case, with alpha and beta where it takes them: ONNX's defaults are those of
+    /// its operators of the same name ([ThresholdedRelu](https://onnx.ai/onnx/operators/onnx__ThresholdedRelu.html)'s alpha
+    /// is 1, and so on), and 1 and 0 for Affine, 1 and 1 for ScaledTanh, which have no operator.
+    pub fn named(name: &str, alpha: Option<f32>, beta: Option<f32>) -> Option<Self> {
+        let alpha_or = |default: f32| alpha.unwrap_or(default);
+        let beta_or = |default: f32| beta.unwrap_or(default);
+        Some(match name.to_ascii_lowercase().as_str() {
+            "relu" => Activation::Relu,
+            "tanh" => Activation::Tanh,
+            "sigmoid" => Activation::Sigmoid,
+            "affine" => Activation::Affine { alpha: alpha_or(1.0), beta: beta_or(0.0) },
+            "leakyrelu" => Activation::LeakyRelu { alpha: alpha_or(0.01) },
+            "thresholdedrelu" => Activation::ThresholdedRelu { alpha: alpha_or(1.0) },
+            "scaledtanh" => Activation::ScaledTanh { alpha: alpha_or(1.0), beta: beta_or(1.0) },
+            "hardsigmoid" => Activation::HardSigmoid { alpha: alpha_or(0.2), beta: beta_or(0.5) },
+            "elu" => Activation::Elu { alpha: alpha_or(1.0) },
+            "softsign" => Activation::Softsign,
+            "softplus" => Activation::Softplus,
+            _ => return None,
+        })
+    }
+
+    /// Alpha and beta, 0 where the function has none.
+    pub(crate) fn parameters(self) -> [f32; 2] {
+        match self {
+            Activation::Affine { alpha, beta }
+            | Activation::ScaledTanh { alpha, beta }
+            | Activation::HardSigmoid { alpha, beta } => [alpha, beta],
+            Activation::LeakyRelu { alpha }
+            | Activation::ThresholdedRelu { alpha }
+            | Activation::Elu { alpha } => [alpha, 0.0],
+            Activation::Relu
+            | Activation::Tanh
+            | Activation::Sigmoid
+            | Activation::Softsign
+            | Activation::Softplus => [0.0, 0.0],
+        }
+    }
+}
+
+/// `Tanh`, `HardSigmoid(0.2, 0.5)`.
+impl fmt::Display for Activation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())?;
+        match *self {
+            Activation::Affine { alpha, beta }
+            | Activation::ScaledTanh { alpha, beta }
+            | Activation::HardSigmoid { alpha, beta } => write!(f, "({alpha}, {beta})"),
+            Activation::LeakyRelu { alpha }
+            | Activation::ThresholdedRelu { alpha }
+            | Activation::Elu { alpha } => write!(f, "({alpha})"),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! What ONNX's operators can be and PyTorch's modules cannot: every function, clip, coupled gates, peepholes, and a single
+//! reverse direction, on every implementation against the definition.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use wgpu_rnn::ndarray::s;
+use wgpu_rnn::{Activation, Activations, Cell, Config, Input, State, Weights, reference, tolerance};
+
+use crate::case::state;
+use crate::harness::{assert_same_bits, assert_within, on_each, random};
+
+const FUNCTIONS: [Activation; 11] = [
+    Activation::Relu,
+    Activation::Tanh,
+    Activation::Sigmoid,
+    Activation::Affine { alpha: 0.7, beta: -0.1 },
+    Activation::LeakyRelu { alpha: 0.2 },
+    Activation::ThresholdedRelu { alpha: 0.15 },
+    Activation::ScaledTanh { alpha: 1.3, beta: 0.6 },
+    Activation::HardSigmoid { alpha: 0.3, beta: 0.4 },
+    Activation::Elu { alpha: 0.8 },
+    Activation::Softsign,
+    Activation::Softplus,
+];
+
+/// Each function in each of its places, forward and reverse with different ones.
+fn with_functions(cell: fn(usize, usize) -> Config) -> Vec<Config> {
+    let one = |index: usize| {
+        let at = |offset: usize| FUNCTIONS[(index + offset) % FUNCTIONS.len()];
+        let [forward, reverse] =
+            [0, 5].map(|offset| Activations { f: at(offset), g: at(offset + 1), h: at(offset + 2) });
+        cell(5, 9).bidirectional(true).num_layers(1 + index % 2).activations([forward, reverse])
+    };
+    (0..FUNCTIONS.len()).map(one).collect()
+}
+
+fn configs() -> Vec<Config> {
+    let functions = [Config::rnn, Config::lstm, Config::gru].into_iter().flat_map(with_functions);
+    let lstm = Config::lstm(6, 21);
+    let hard = Activation::HardSigmoid { alpha: 0.2, beta: 0.5 };
+    let keras = Activations { f: hard, ..Activations::of(Cell::Lstm) };
+    let others = [
+        lstm.peepholes(true).num_layers(2),
+        lstm.peepholes(true).bidirectional(true).proj_size(5),
+        lstm.input_forget(true),
+        lstm.input_forget(true).peepholes(true).clip(Some(0.6)).bias(false),
+        lstm.activations([keras; 2]).clip(Some(0.3)),
+        Config::gru(6, 17).clip(Some(0.25)).num_layers(2),
+        Config::rnn(6, 70).clip(Some(0.5)).bidirectional(true),
+        lstm.reverse(true).num_layers(3),
+        Config::gru(6, 17).reverse(true),
+        Config::rnn_relu(6, 17).reverse(true).num_layers(2),
+        lstm.reverse(true).peepholes(true).proj_size(4),
+    ];
+    functions.chain(others).collect()
+}
+
+/// Strategies and limits of an adapter, which share the variants: each is a kernel of its own to compile.
+const SHARES: usize = 6;
+
+#[test]
+fn every_variant_is_what_the_definition_says() {
+    let gpus = AtomicUsize::new(0);
+    on_each(|implementation| {
+        let share = implementation.is_gpu().then(|| gpus.fetch_add(1, Ordering::Relaxed) % SHARES);
+        for (index, config) in configs().into_iter().enumerate() {
+            if share.is_some_and(|share| index % SHARES != share) {
+                continue;
+            }
+            let (rows, steps) = ([1, 4, 9][index % 3], 6);
+            let weights = Weights::seeded(config, 5).unwrap();
+            let states = config.num_layers * config.directions();
+            let x = random((rows, steps, config.input_size), 2.0, 1);
+            let h_0 = random((states, rows, config.hidden_output_size()), 1.0, 2);
+            let c_0 =
+                config.cell.has_cell_state().then(|| random((states, rows, config.hidden_size), 1.0, 3));
+            let lengths: Vec<usize> = (0..rows).map(|row| (steps + 4 * row) % (steps + 1)).collect();
+            let (input, state) = (Input::new(x.view()).lengths(&lengths), state(Some(&h_0), c_0.as_ref()));
+            let expected = reference::forward(&weights, &input, &state).unwrap();
+            let allowed = tolerance::forward(&weights, &input, &state).unwrap();
+            let found = implementation.layer(&weights).forward(&input, &state).unwrap();
+            assert_within(&config.to_string(), &found, &expected, &allowed);
+        }
+    });
+}
+
+/// The reverse direction of a bidirectional layer, alone.
+#[test]
+fn a_single_reverse_direction_is_the_second_of_two() {
+    on_each(|implementation| {
+        for config in [Config::lstm(5, 6), Config::gru(5, 6), Config::rnn(5, 6)] {
+            let both = Weights::seeded(config.bidirectional(true), 2).unwrap();
+            let alone = Weights::from_fn(config.reverse(true), |wanted| {
+                let found = both
+                    .parameters()
+                    .find(|(parameter, _)| parameter.reverse && parameter.kind == wanted.kind);
+                Ok(found.unwrap().1.to_owned())
+            });
+            let x = random((3, 7, 5), 1.0, 1);
+            let lengths = [4, 0, 7];
+            let input = Input::new(x.view()).lengths(&lengths);
+            let mut expected = implementation.layer(&both).forward(&input, &State::zero()).unwrap();
+            expected.output = expected.output.slice(s![.., .., 6..]).to_owned();
+            expected.h_n = expected.h_n.slice(s![1.., .., ..]).to_owned();
+            expected.c_n = expected.c_n.map(|c_n| c_n.slice(s![1.., .., ..]).to_owned());
+            let found = implementation.layer(&alone.unwrap()).forward(&input, &State::zero()).unwrap();
+            assert_same_bits(&found, &expected, &config.to_string());
+        }
+    });
+}
+
+/// PyTorch's functions, named one by one, are PyTorch's layer.
+#[test]
+fn functions_that_are_the_cells_own_change_nothing() {
+    for config in [Config::lstm(3, 4), Config::gru(3, 4), Config::rnn(3, 4), Config::rnn_relu(3, 4)] {
+        assert_eq!(config.activations([Activations::of(config.cell); 2]), config);
+    }
+}
+
+#[test]
+fn variants_that_cannot_be_are_refused() {
+    let nan = Activation::LeakyRelu { alpha: f32::NAN };
+    let functions = Activations { f: nan, ..Activations::of(Cell::Gru) };
+    let told = [
+        Config::gru(3, 4).peepholes(true),
+        Config::rnn(3, 4).input_forget(true),
+        Config::lstm(3, 4).clip(Some(0.0)),
+        Config::lstm(3, 4).clip(Some(f32::NAN)),
+        Config::lstm(3, 4).reverse(true).bidirectional(true),
+        Config::gru(3, 4).activations([functions; 2]),
+    ]
+    .map(|config| config.validate().unwrap_err().to_string());
+    assert_eq!(
+        told,
+        [
+            "peepholes is for LSTM only, found GRU",
+            "input_forget is for LSTM only, found RNN",
+            "clip must be positive and finite, found 0",
+            "clip must be positive and finite, found NaN",
+            "reverse is for a layer of one direction, found a bidirectional one",
+            "alpha and beta must be finite, found LeakyRelu(NaN)",
+        ]
+    );
+}
