@@ -8,6 +8,7 @@
 //! | `property` | random configurations and sizes against the reference |
 //! | `invariants` | what must not change the result: neighbours, strides, a second run, the way of calling |
 //! | `errors`, `weights_errors` | does every misuse give its one message? |
+//! | `bad_input` | the properties of `fuzz/`: broken files, and configurations, state dicts and batches, right or wrong |
 //! | `precision` | weights stored as halves: the rounded weights' results, within the stated bound |
 //! | `nan` | NaN and infinity on the CPU, as in PyTorch |
 //! | `pronounce` | does the example's trained model say its 300 words, everywhere? |
@@ -29,6 +30,8 @@
 #![allow(unreachable_pub, missing_docs, reason = "nothing here is seen from outside")]
 
 mod activation;
+#[cfg(all(feature = "safetensors", feature = "npz"))]
+mod bad_input;
 mod case;
 mod checker;
 mod errors;
