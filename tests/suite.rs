@@ -7,7 +7,7 @@
 //! | `seeds` | PyTorch's initialisation, bit for bit, and the results that the project began with |
 //! | `property` | random configurations and sizes against the reference |
 //! | `invariants` | what must not change the result: neighbours, strides, a second run, the way of calling |
-//! | `errors`, `weights_errors` | does every misuse give its one message? |
+//! | `misuse` | does every misuse of every public function give its one message? |
 //! | `bad_input` | the properties of `fuzz/`: broken files, and configurations, state dicts and batches, right or wrong |
 //! | `precision` | weights stored as halves: the rounded weights' results, within the stated bound |
 //! | `nan` | NaN and infinity on the CPU, as in PyTorch |
@@ -34,11 +34,11 @@ mod activation;
 mod bad_input;
 mod case;
 mod checker;
-mod errors;
 mod golden;
 mod harness;
 mod invariants;
 mod limits;
+mod misuse;
 mod nan;
 mod overlap;
 mod precision;
@@ -47,4 +47,3 @@ mod property;
 mod seeds;
 mod timed;
 mod tuning;
-mod weights_errors;

@@ -127,6 +127,8 @@ fn broken_files_are_errors() {
         ("missing key", four("{'descr': '<f4', 'fortran_order': False, }")),
         ("nested too deeply", four(&"(".repeat(5000))),
         ("nested too deeply", four(&"{".repeat(60))),
+        // Seconds, if it were parsed.
+        ("nested too deeply", four(&format!("{{{{{{{{{}}}}}}}}}", "1,".repeat(4900)))),
         ("number too large", of("<f4", "(99999999999999999999,)")),
         ("shape too large", of("<f4", "(9999999999, 9999999999, 0)")),
         ("more than plain", of("<f4", "(-1,)")),
@@ -222,29 +224,6 @@ fn metadata_gives_the_nonlinearity_unless_the_caller_does() {
     let expected = "bias=true bidirectional=false cell=rnn hidden_size=3 input_size=2 nonlinearity=relu \
                     num_layers=1 proj_size=0";
     assert_eq!(text, expected);
-}
-
-#[test]
-fn weights_with_wrong_metadata_types_or_values_are_refused() {
-    let file = Weights::seeded(Config::gru(2, 3), 0).unwrap().to_safetensors().unwrap();
-    let changed = |from: &str, to: &str| {
-        assert_eq!(from.len(), to.len());
-        let place = file.windows(from.len()).position(|window| window == from.as_bytes()).unwrap();
-        let mut file = file.clone();
-        file[place..place + to.len()].copy_from_slice(to.as_bytes());
-        Weights::from_safetensors(&file, &LoadOptions::default()).unwrap_err().to_string()
-    };
-    let text = r#"metadata "cell": expected "gru", as the parameters' shapes say, found "rnn""#;
-    assert_eq!(changed(r#""gru""#, r#""rnn""#), text);
-    let text = r#"metadata "hidden_size": expected "3", as the parameters' shapes say, found "4""#;
-    assert_eq!(changed(r#""hidden_size":"3""#, r#""hidden_size":"4""#), text);
-    let text = "bias_hh_l0: expected dtype f16, bf16, f32 or f64, found i32";
-    assert_eq!(changed(r#""bias_hh_l0":{"dtype":"F32""#, r#""bias_hh_l0":{"dtype":"I32""#), text);
-    let mut file = file.clone();
-    let last = file.len() - 4;
-    file[last..].copy_from_slice(&f32::NAN.to_le_bytes());
-    let error = Weights::from_safetensors(&file, &LoadOptions::default()).unwrap_err();
-    assert_eq!(error.to_string(), "weight_ih_l0[8, 1]: expected a finite value, found NaN");
 }
 
 #[test]
