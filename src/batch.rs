@@ -40,8 +40,9 @@ impl<'a, D: Dimension> Input<'a, D> {
     ///
     /// # Errors
     ///
-    /// The errors of a wrong shape that are listed there.
+    /// [`Error::Config`] for a bad configuration, and the errors of a wrong shape that are listed there.
     pub fn check_fits(&self, config: &Config, state: &State<'_, D>) -> Result<(), Error> {
+        config.validate()?;
         Batch::new(config, self, state).map(|_| ())
     }
 

@@ -273,9 +273,10 @@ impl Config {
         if self.proj_size > 0 { self.proj_size } else { self.hidden_size }
     }
 
-    /// D*H_out: features of one output vector.
+    /// D*H_out: features of one output vector; the largest `usize` if that is too small for it, which
+    /// [`Config::validate`] refuses.
     pub fn output_size(&self) -> usize {
-        self.directions() * self.hidden_output_size()
+        self.directions().saturating_mul(self.hidden_output_size())
     }
 
     /// Features of one input vector of layer `layer`: I for the first, D*H_out above it.

@@ -1,16 +1,21 @@
 //! The one error of the library.
 
+use std::fmt::{self, Write};
+
 use crate::{Cell, Config};
 
 /// What went wrong: what was looked at, what was expected and what was found.
 ///
 /// Where PyTorch has a message for the same mistake, the wording follows it. A call that returns an error has
 /// changed nothing: the layer can be used again.
+///
+/// What comes from a file, such as a tensor's name, stands in the fields as it is and in the text with control characters
+/// escaped, so that the text is one line and safe on a terminal.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A [`Config`](crate::Config) breaks a rule of PyTorch's constructors.
-    #[error("{rule}, found {found}")]
+    #[error("{rule}, found {}", Line(.found))]
     Config {
         /// The option and its rule.
         rule: String,
@@ -19,7 +24,7 @@ pub enum Error {
     },
 
     /// A parameter that the configuration has is not among the tensors.
-    #[error("{name}: missing; expected a tensor of shape {expected}")]
+    #[error("{}: missing; expected a tensor of shape {expected}", Line(.name))]
     MissingParameter {
         /// The parameter's full name, with its prefix.
         name: String,
@@ -28,7 +33,7 @@ pub enum Error {
     },
 
     /// A tensor is named like a recurrent parameter, and the configuration has no such parameter.
-    #[error("{name}: unexpected parameter; {reason}")]
+    #[error("{}: unexpected parameter; {reason}", Line(.name))]
     UnexpectedParameter {
         /// The tensor's full name, with its prefix.
         name: String,
@@ -37,7 +42,7 @@ pub enum Error {
     },
 
     /// An array has another shape than the configuration gives it.
-    #[error("{name}: expected shape {expected:?}, found {found:?}")]
+    #[error("{}: expected shape {expected:?}, found {found:?}", Line(.name))]
     Shape {
         /// The parameter or array.
         name: String,
@@ -48,7 +53,7 @@ pub enum Error {
     },
 
     /// The shape of a parameter fits no cell, so no configuration can be inferred.
-    #[error("{name}: shape {found:?}; expected {expected}")]
+    #[error("{}: shape {found:?}; expected {expected}", Line(.name))]
     UnknownShape {
         /// The parameter's full name, with its prefix.
         name: String,
@@ -68,7 +73,7 @@ pub enum Error {
     },
 
     /// A value is NaN or infinite where only finite ones are accepted.
-    #[error("{name}{index:?}: expected a finite value, found {found}")]
+    #[error("{}{index:?}: expected a finite value, found {found}", Line(.name))]
     NonFinite {
         /// The parameter or array.
         name: String,
@@ -90,7 +95,7 @@ pub enum Error {
     },
 
     /// The elements of a tensor have a type that cannot be used for it.
-    #[error("{name}: expected dtype {expected}, found {found}")]
+    #[error("{}: expected dtype {expected}, found {}", Line(.name), Line(.found))]
     Dtype {
         /// The tensor or array.
         name: String,
@@ -208,7 +213,7 @@ pub enum Error {
     },
 
     /// A file's contents are not what its format says.
-    #[error("{what}: expected {expected}, found {found}")]
+    #[error("{}: expected {expected}, found {}", Line(.what), Line(.found))]
     Format {
         /// What was read.
         what: String,
@@ -285,4 +290,16 @@ pub enum Error {
         /// wgpu's reason.
         found: String,
     },
+}
+
+/// Text from a file, with its control characters escaped.
+struct Line<'a>(&'a str);
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|character| match character.is_control() {
+            true => write!(f, "{}", character.escape_default()),
+            false => f.write_char(character),
+        })
+    }
 }

@@ -179,6 +179,11 @@ fn format_error(what: &str, expected: impl Display, found: impl Display) -> Erro
     Error::Format { what: what.to_owned(), expected: expected.to_string(), found: found.to_string() }
 }
 
+/// Two tensors of one file have this name.
+fn twice(name: &str) -> Error {
+    format_error(name, "one tensor of that name", "two")
+}
+
 #[cfg(test)]
 #[cfg(all(feature = "safetensors", feature = "npz"))]
 mod tests;

@@ -110,7 +110,7 @@ fn within_budget(config: &Config, mut n: usize, mut t: usize) -> (usize, usize) 
 }
 
 /// The same problems in every run.
-fn runner(cases: u32) -> TestRunner {
+pub fn runner(cases: u32) -> TestRunner {
     let runs = Runs { cases, failure_persistence: None, max_shrink_iters: 200, ..Runs::default() };
     TestRunner::new_with_rng(runs, TestRng::deterministic_rng(RngAlgorithm::ChaCha))
 }

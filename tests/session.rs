@@ -265,64 +265,6 @@ fn a_push_that_is_dropped_is_none() {
 }
 
 #[test]
-fn misuse_of_a_session_is_told_and_changes_nothing() {
-    on_each(|implementation| {
-        let bidirectional = implementation.layer(&weights(Config::gru(3, 4).bidirectional(true)));
-        let told = bidirectional.session(2).map(|_| ()).unwrap_err().to_string();
-        assert_eq!(
-            told,
-            "session: expected a layer with a forward direction only, found GRU(3, 4, bidirectional=True)"
-        );
-
-        let layer = implementation.layer(&weights(Config::gru(3, 4)));
-        let mut session = layer.session(2).unwrap();
-        session.push(&Input::new(random((2, 3, 3), 1.0, 1).view())).unwrap();
-        let before = session.state().unwrap();
-        let x = random((2, 3, 3), 1.0, 2);
-        let input = Input::new(x.view());
-        let too_long = [1, 4];
-        let (wide, narrow) = (random((2, 3, 5), 1.0, 3), random((1, 3, 4), 1.0, 3));
-        let mut output = Array3::zeros((2, 3, 5));
-        let wrong_state = State::hidden(narrow.view());
-        let told = [
-            session.push_rows(&[0, 2], &input).map(|_| ()),
-            session.push_rows(&[1, 1], &input).map(|_| ()),
-            session.push_rows(&[1], &input).map(|_| ()),
-            session.push(&Input::new(x.slice(s![..1, .., ..]))).map(|_| ()),
-            session.push(&Input::new(wide.view())).map(|_| ()),
-            session.push(&Input::new(x.slice(s![.., ..0, ..]))).map(|_| ()),
-            session.push(&Input::new(x.view()).lengths(&too_long)).map(|_| ()),
-            session.push_into(&input, output.view_mut()),
-            session.set_state_rows(&[0], &wrong_state),
-            session.set_state(&wrong_state),
-            session.set_state(&State::hidden_and_cell(before.h_n.view(), before.h_n.view())),
-            session.reset_rows(&[7]),
-            session.set_state_rows(&[0, 0], &State::zero()),
-        ];
-        let told = told.map(|result| result.map_or_else(|error| error.to_string(), |()| "no error".into()));
-        assert_eq!(
-            told,
-            [
-                "rows: expected numbers of rows below 2 (the session's rows), found 2",
-                "rows: expected each row once, found 1 twice",
-                "input: expected 1 rows (as many as the call is about), found 2",
-                "input: expected 2 rows (as many as the call is about), found 1",
-                "input.size(-1) must be equal to input_size. Expected 3, got 5",
-                "input: Expected sequence length to be larger than 0 in RNN, found 0",
-                "lengths[1]: expected 0 to 3 (the input's steps), found 4",
-                "output: expected shape [2, 3, 4], found [2, 3, 5]",
-                "h_0: Expected hidden size [1, 1, 4], got [1, 3, 4]",
-                "h_0: Expected hidden size [1, 2, 4], got [1, 3, 4]",
-                "c_0: expected none, since GRU has no cell state, found shape [1, 2, 4]",
-                "rows: expected numbers of rows below 2 (the session's rows), found 7",
-                "rows: expected each row once, found 0 twice",
-            ]
-        );
-        assert_eq!(session.state().unwrap(), before);
-    });
-}
-
-#[test]
 fn a_session_of_no_rows_and_a_push_to_none() {
     on_each(|implementation| {
         let layer = implementation.layer(&weights(Config::lstm(3, 4)));

@@ -7,7 +7,8 @@
 //! | `seeds` | PyTorch's initialisation, bit for bit, and the results that the project began with |
 //! | `property` | random configurations and sizes against the reference |
 //! | `invariants` | what must not change the result: neighbours, strides, a second run, the way of calling |
-//! | `errors`, `weights_errors` | does every misuse give its one message? |
+//! | `misuse` | does every misuse of every public function give its one message? |
+//! | `bad_input` | the properties of `fuzz/`: broken files, and configurations, state dicts and batches, right or wrong |
 //! | `precision` | weights stored as halves: the rounded weights' results, within the stated bound |
 //! | `nan` | NaN and infinity on the CPU, as in PyTorch |
 //! | `pronounce` | does the example's trained model say its 300 words, everywhere? |
@@ -31,13 +32,15 @@
 #![allow(unreachable_pub, missing_docs, reason = "nothing here is seen from outside")]
 
 mod activation;
+#[cfg(all(feature = "safetensors", feature = "npz"))]
+mod bad_input;
 mod case;
 mod checker;
-mod errors;
 mod golden;
 mod harness;
 mod invariants;
 mod limits;
+mod misuse;
 mod nan;
 mod overlap;
 mod precision;
@@ -48,4 +51,3 @@ mod session;
 mod timed;
 mod tuning;
 mod variants;
-mod weights_errors;

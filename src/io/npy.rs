@@ -11,7 +11,8 @@ use crate::Error;
 
 /// NumPy's headers take 128 bytes; it refuses those above 10000.
 const LONGEST_HEADER: usize = 10_000;
-/// Brackets in brackets; the parser of Python literals takes exponential time in it.
+/// Brackets in brackets; the parser of Python literals takes exponential time in it. A header is one dictionary: braces
+/// in braces, which are tried as dictionaries and as sets, are none.
 const DEEPEST_HEADER: usize = 4;
 
 impl<'a> Tensors<'a> {
@@ -102,6 +103,7 @@ fn check_literal(text: &[u8]) -> Result<(), &'static str> {
     let (mut depth, mut number, mut product) = (0usize, None, 1u64);
     for &byte in text {
         match (byte, number) {
+            (b'{', _) if depth > 0 => return Err("one nested too deeply"),
             (b'(' | b'[' | b'{', _) => depth += 1,
             (b')' | b']' | b'}', _) => depth = depth.saturating_sub(1),
             // These write numbers other than in decimal digits, or text that is not what it looks like.

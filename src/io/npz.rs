@@ -1,6 +1,6 @@
 //! npz: a zip archive of npy files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Cursor, Read, Write};
 
 use ndarray::ArrayViewD;
@@ -9,11 +9,13 @@ use npyz::zip::write::FileOptions;
 use npyz::zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 
 use super::npy::{self, read_header};
-use super::{Data, Tensors, format_error};
+use super::{Data, Tensors, format_error, twice};
 use crate::Error;
 
 pub(super) type Archive<'a> = ZipArchive<Cursor<&'a [u8]>>;
 
+/// Bytes of a member's longest name; the zip crate would write the length of a longer one modulo 2¹⁶.
+const LONGEST_NAME: usize = u16::MAX as usize;
 /// Archives below this size need no zip64 record of their end.
 const ZIP64: usize = u32::MAX as usize;
 
@@ -50,6 +52,19 @@ fn check_end(bytes: &[u8]) -> Result<(), Error> {
     match locator.starts_with(b"PK\x06\x07") && bytes.len() < ZIP64 {
         true => Err(format_error("npz", "no zip64 record in a file below 4 GiB", "one")),
         false => Ok(()),
+    }
+}
+
+/// The file of an archive that is read as an array of that name.
+fn member_of(name: &str) -> Result<String, Error> {
+    let member = npyz::npz::file_name_from_array_name(name);
+    if member.len() > LONGEST_NAME {
+        let expected = format_args!("a name of at most {LONGEST_NAME} bytes with its suffix").to_string();
+        return Err(format_error(name, expected, format_args!("{} bytes", member.len())));
+    }
+    match npyz::npz::array_name_from_file_name(&member) == Some(name) {
+        true => Ok(member),
+        false => Err(format_error(name, "a name without a NUL character", "one")),
     }
 }
 
@@ -103,12 +118,18 @@ pub(super) fn values(archive: &Archive<'_>, name: &str, member: &str) -> Result<
 ///
 /// # Errors
 ///
-/// [`Error::Format`] if the archive cannot be written, as when two arrays have one name.
+/// [`Error::Format`] if two arrays have one name, or one has a name that no member of an archive can have: with a NUL
+/// character, or of more than 65531 bytes.
 pub fn to_npz<'v>(
     tensors: impl IntoIterator<Item = (&'v str, ArrayViewD<'v, f32>)>,
 ) -> Result<Vec<u8>, Error> {
     let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+    let mut names = BTreeSet::new();
     for (name, values) in tensors {
+        let member = member_of(name)?;
+        if !names.insert(name) {
+            return Err(twice(name));
+        }
         let large = values.len() >= ZIP64 / size_of::<f32>();
         // A fixed date: the same arrays give the same file.
         let options = FileOptions::default()
@@ -116,7 +137,6 @@ pub fn to_npz<'v>(
             .last_modified_time(DateTime::default())
             .large_file(large);
         let error = |error: &dyn std::fmt::Display| format_error(name, "an array that npz can hold", error);
-        let member = npyz::npz::file_name_from_array_name(name);
         writer.start_file(member, options).map_err(|e| error(&e))?;
         npy::write(&mut writer, &values).map_err(|e| error(&e))?;
         writer.flush().map_err(|e| error(&e))?;

@@ -1,16 +1,19 @@
 //! safetensors: a length, a JSON header, and the values, all little-endian.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use ndarray::ArrayViewD;
 use safetensors::tensor::{Dtype, SafeTensors, View, serialize};
 
-use super::{Data, Element, Entry, Tensors, format_error};
+use super::{Data, Element, Entry, Tensors, format_error, twice};
 use crate::Error;
 
 /// Bytes of the header's length, in front of the header.
 const PREFIX: usize = 8;
+/// What the header has in place of a tensor's name for its metadata.
+const METADATA: &str = "__metadata__";
 
 impl<'a> Tensors<'a> {
     /// The tensors of a safetensors file.
@@ -88,11 +91,21 @@ fn check_numbers(bytes: &[u8]) -> Result<(), Error> {
 ///
 /// # Errors
 ///
-/// [`Error::Format`] if the header would be too long for the format (100 MB).
+/// [`Error::Format`] if two tensors have one name, one has the name that the format keeps for metadata
+/// (`__metadata__`), or the header would be too long for the format (100 MB).
 pub fn to_safetensors<'v>(
     tensors: impl IntoIterator<Item = (&'v str, ArrayViewD<'v, f32>)>,
 ) -> Result<Vec<u8>, Error> {
-    serialize(tensors.into_iter().map(|(name, values)| (name, Values(values))), None)
+    let mut named = BTreeMap::new();
+    for (name, values) in tensors {
+        if name == METADATA {
+            return Err(format_error(name, "another name", "the one of a header's metadata"));
+        }
+        if named.insert(name, Values(values)).is_some() {
+            return Err(twice(name));
+        }
+    }
+    serialize(named, None)
         .map_err(|error| format_error("safetensors", "tensors that the format can hold", error))
 }
 
@@ -102,7 +115,7 @@ pub fn to_safetensors<'v>(
 pub(super) fn with_metadata(file: &[u8], metadata: &[(&str, String)]) -> Result<Vec<u8>, Error> {
     let (header, _) = SafeTensors::read_metadata(file)
         .map_err(|error| format_error("safetensors", "a file just written", error))?;
-    let mut text = String::from("{\"__metadata__\":{");
+    let mut text = format!("{{\"{METADATA}\":{{");
     for (index, (key, value)) in metadata.iter().enumerate() {
         // Writing to a string cannot fail.
         let _ = write!(text, "{}\"{key}\":\"{value}\"", if index > 0 { "," } else { "" });

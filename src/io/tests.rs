@@ -127,6 +127,8 @@ fn broken_files_are_errors() {
         ("missing key", four("{'descr': '<f4', 'fortran_order': False, }")),
         ("nested too deeply", four(&"(".repeat(5000))),
         ("nested too deeply", four(&"{".repeat(60))),
+        // Seconds, if it were parsed.
+        ("nested too deeply", four(&format!("{{{{{{{{{}}}}}}}}}", "1,".repeat(4900)))),
         ("number too large", of("<f4", "(99999999999999999999,)")),
         ("shape too large", of("<f4", "(9999999999, 9999999999, 0)")),
         ("more than plain", of("<f4", "(-1,)")),
@@ -172,42 +174,6 @@ fn check<T: std::fmt::Debug>(result: Result<T, Error>, message: &str) {
     let text = error.to_string();
     assert!(text.contains(message), "expected {message:?} in {text:?}");
     assert!(!text.contains('\n'), "{text:?}");
-}
-
-/// Reads all there is, whatever comes of it.
-fn read_all(tensors: Result<Tensors<'_>, Error>) {
-    let Ok(tensors) = tensors else { return };
-    for name in tensors.names() {
-        let (_, _, _) = (tensors.f32(name), tensors.f64(name), tensors.i64(name));
-    }
-}
-
-/// No byte of a file, changed or cut off, makes a reader panic.
-#[test]
-fn no_change_of_a_byte_panics() {
-    type Reader = fn(&[u8]);
-    let safetensors: Reader = |file| read_all(Tensors::from_safetensors(file));
-    let npy: Reader = |file| read_all(Tensors::from_npy(file, "x"));
-    let npz: Reader = |file| read_all(Tensors::from_npz(file));
-    let values = array![1.0f32, 2.0].into_dyn();
-    let array = to_npy(values.view()).unwrap();
-    let deflated = zip("x.npy", &array, DEFLATED);
-    for (file, read) in [
-        (to_safetensors([("x", values.view())]).unwrap(), safetensors),
-        (array, npy),
-        (to_npz([("x", values.view())]).unwrap(), npz),
-        (deflated, npz),
-    ] {
-        for place in 0..file.len() {
-            read(&file[..place]);
-            // Among them the codes of encryption and of the brackets and digits of headers.
-            for byte in [0, 1, b'"', b'(', b'-', b'9', b'[', b'{', 99, 0x7F, 0x80, 0xFF, file[place] ^ 1] {
-                let mut changed = file.clone();
-                changed[place] = byte;
-                read(&changed);
-            }
-        }
-    }
 }
 
 #[test]
@@ -258,29 +224,6 @@ fn metadata_gives_the_nonlinearity_unless_the_caller_does() {
     let expected = "bias=true bidirectional=false cell=rnn hidden_size=3 input_size=2 nonlinearity=relu \
                     num_layers=1 proj_size=0";
     assert_eq!(text, expected);
-}
-
-#[test]
-fn weights_with_wrong_metadata_types_or_values_are_refused() {
-    let file = Weights::seeded(Config::gru(2, 3), 0).unwrap().to_safetensors().unwrap();
-    let changed = |from: &str, to: &str| {
-        assert_eq!(from.len(), to.len());
-        let place = file.windows(from.len()).position(|window| window == from.as_bytes()).unwrap();
-        let mut file = file.clone();
-        file[place..place + to.len()].copy_from_slice(to.as_bytes());
-        Weights::from_safetensors(&file, &LoadOptions::default()).unwrap_err().to_string()
-    };
-    let text = r#"metadata "cell": expected "gru", as the parameters' shapes say, found "rnn""#;
-    assert_eq!(changed(r#""gru""#, r#""rnn""#), text);
-    let text = r#"metadata "hidden_size": expected "3", as the parameters' shapes say, found "4""#;
-    assert_eq!(changed(r#""hidden_size":"3""#, r#""hidden_size":"4""#), text);
-    let text = "bias_hh_l0: expected dtype f16, bf16, f32 or f64, found i32";
-    assert_eq!(changed(r#""bias_hh_l0":{"dtype":"F32""#, r#""bias_hh_l0":{"dtype":"I32""#), text);
-    let mut file = file.clone();
-    let last = file.len() - 4;
-    file[last..].copy_from_slice(&f32::NAN.to_le_bytes());
-    let error = Weights::from_safetensors(&file, &LoadOptions::default()).unwrap_err();
-    assert_eq!(error.to_string(), "weight_ih_l0[8, 1]: expected a finite value, found NaN");
 }
 
 #[test]

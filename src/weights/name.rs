@@ -72,9 +72,10 @@ impl Parameter {
         })
     }
 
-    /// The shape that `config` gives the parameter.
+    /// The shape that `config` gives the parameter; the largest `usize` stands for sizes beyond it, which
+    /// [`Config::validate`] refuses.
     pub fn shape(&self, config: &Config) -> Vec<usize> {
-        let rows = config.cell.gates() * config.hidden_size;
+        let rows = config.cell.gates().saturating_mul(config.hidden_size);
         match self.kind {
             ParameterKind::WeightIh => vec![rows, config.layer_input_size(self.layer)],
             ParameterKind::WeightHh => vec![rows, config.hidden_output_size()],

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::bytes::quads;
 use crate::gpu::{Capabilities, pack};
 use crate::{Config, Error, Precision};
 
@@ -16,15 +17,23 @@ pub(in crate::gpu) struct Part {
 ///
 /// # Errors
 ///
-/// [`Error::TooLarge`] if one direction of a layer is too large for a buffer of its own.
+/// [`Error::TooLarge`] if one direction of a layer is too large for a buffer of its own, or the state of one row is: that
+/// bounds the number of layers, before they are counted one by one.
 pub(in crate::gpu) fn parts(
     config: &Config,
     precision: Precision,
     capabilities: &Capabilities,
 ) -> Result<Vec<Part>, Error> {
     let limit = capabilities.max_storage_buffer_binding_size.min(capabilities.max_buffer_size);
+    let directions = config.num_layers.saturating_mul(config.directions());
+    let state = [directions, quads(config.hidden_output_size())]
+        .iter()
+        .fold(16, |bytes: u64, &size| bytes.saturating_mul(size as u64));
+    if state > limit {
+        return Err(Error::TooLarge { what: "bytes of hidden state".into(), needed: state, limit });
+    }
     let mut parts: Vec<Part> = Vec::new();
-    for index in 0..config.num_layers * config.directions() {
+    for index in 0..directions {
         let layer = index / config.directions();
         let bytes = (precision.quad_bytes() * pack::elements(config, precision, layer)) as u64;
         if bytes > limit {

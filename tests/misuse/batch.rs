@@ -1,12 +1,10 @@
-//! Every misuse gives its one message, on every implementation, and the layer works on.
+//! Batches that do not fit: each gives its one message, on every implementation, and the layer works on.
 
-use wgpu_rnn::ndarray::{Array, Array3, ArrayD, Dimension, array};
-use wgpu_rnn::{
-    AdapterChoice, Config, Error, Gpu, Input, Layer, LimitsChoice, Nonlinearity, Precision, State, Strategy,
-    Weights,
-};
+use wgpu_rnn::ndarray::{Array, Array3, ArrayD, Dimension, IxDyn, array};
+use wgpu_rnn::{Backend, Config, Input, Layer, Precision, State, Weights, reference, tolerance};
 
-use crate::harness::{self, bits, on_each, random};
+use super::{Row, outcome, row};
+use crate::harness::{bits, on_each, random};
 
 /// A forward pass over arrays of these shapes.
 #[derive(Clone, Copy)]
@@ -38,7 +36,8 @@ impl Call {
         self
     }
 
-    fn message(&self, layer: &Layer) -> String {
+    /// What `run` makes of the call's arrays.
+    fn with<T>(&self, run: impl FnOnce(&Input<'_, IxDyn>, &State<'_, IxDyn>) -> T) -> T {
         let zeros = |shape: &[usize]| ArrayD::<f32>::zeros(shape);
         let (values, h_0, c_0) = (zeros(self.input), self.h_0.map(zeros), self.c_0.map(zeros));
         let mut input = Input::new(values.view());
@@ -48,17 +47,31 @@ impl Call {
         let mut state = State::zero();
         state.h_0 = h_0.as_ref().map(|values| values.view());
         state.c_0 = c_0.as_ref().map(|values| values.view());
-        let blocking = outcome(layer.forward(&input, &state));
-        let polled = outcome(pollster::block_on(layer.forward_async(&input, &state)));
-        assert_eq!(blocking, polled, "forward and forward_async say the same");
-        blocking
+        run(&input, &state)
     }
-}
 
-fn outcome<T>(result: Result<T, Error>) -> String {
-    match result {
-        Ok(_) => "no error".into(),
-        Err(error) => error.to_string(),
+    fn rows_of_layer(&self, layer: &Layer, message: &str) -> Vec<Row> {
+        self.with(|input, state| {
+            let polled = pollster::block_on(layer.forward_async(input, state));
+            vec![
+                row("Layer::forward", layer.forward(input, state), message),
+                row("Layer::forward_async", polled, message),
+                row("Layer::forward_timed", layer.forward_timed(input, state), message),
+            ]
+        })
+    }
+
+    /// The same mistake, made without a layer.
+    fn rows(&self, weights: &Weights, message: &str) -> Vec<Row> {
+        self.with(|input, state| {
+            let rounded = tolerance::forward_with(weights, Precision::F16, input, state);
+            vec![
+                row("Input::check_fits", input.check_fits(weights.config(), state), message),
+                row("reference::forward", reference::forward(weights, input, state), message),
+                row("tolerance::forward", tolerance::forward(weights, input, state), message),
+                row("tolerance::forward_with", rounded, message),
+            ]
+        })
     }
 }
 
@@ -156,6 +169,16 @@ fn table() -> Vec<(Config, Call, String)> {
     table
 }
 
+pub fn rows() -> Vec<Row> {
+    let mut rows = not_finite();
+    for (config, call, message) in table() {
+        let weights = Weights::seeded(config, 1).unwrap();
+        rows.extend(call.rows(&weights, &message));
+        rows.extend(call.rows_of_layer(&Layer::new(&weights, Backend::Cpu).unwrap(), &message));
+    }
+    rows
+}
+
 #[test]
 fn every_misuse_of_forward_has_its_message_and_leaves_the_layer_working() {
     let table = table();
@@ -164,9 +187,11 @@ fn every_misuse_of_forward_has_its_message_and_leaves_the_layer_working() {
         for (config, call, message) in &table {
             let layer = implementation.layer(&Weights::seeded(*config, 1).unwrap());
             let before = good(&layer);
-            let found = call.message(&layer);
-            if found != *message {
-                failures.push(format!("{config} {:?}: {found:?} instead of {message:?}", call.input));
+            for Row { function, found, .. } in call.rows_of_layer(&layer, message) {
+                if found.as_ref() != Some(message) {
+                    failures
+                        .push(format!("{config} {:?}, {function}: {found:?}, not {message:?}", call.input));
+                }
             }
             assert_eq!(good(&layer), before, "{config} after {message:?}");
         }
@@ -182,76 +207,35 @@ fn good(layer: &Layer) -> Vec<u32> {
     bits(&result)
 }
 
-#[test]
-fn every_rule_of_the_constructors_has_its_message() {
-    let half = usize::MAX / 2;
-    let table = [
-        (Config::rnn(0, 5), "input_size must be greater than zero, found 0".to_owned()),
-        (Config::gru(5, 0), "hidden_size must be greater than zero, found 0".into()),
-        (Config::lstm(5, 2).num_layers(0), "num_layers must be greater than zero, found 0".into()),
-        (
-            Config::rnn(5, 2).proj_size(1),
-            "proj_size argument is only supported for LSTM, not RNN or GRU; it must be 0 for RNN, found 1"
-                .into(),
-        ),
-        (
-            Config::gru(5, 2).proj_size(3),
-            "proj_size argument is only supported for LSTM, not RNN or GRU; it must be 0 for GRU, found 3"
-                .into(),
-        ),
-        (Config::lstm(5, 2).proj_size(2), "proj_size has to be smaller than hidden_size (2), found 2".into()),
-        (Config::lstm(5, 2).proj_size(9), "proj_size has to be smaller than hidden_size (2), found 9".into()),
-        (
-            Config::lstm(half, half),
-            format!(
-                "the parameters must be countable in memory, found input_size {half}, hidden_size {half}, num_layers 1"
-            ),
-        ),
-        (
-            Config::rnn(1, 1).num_layers(usize::MAX),
-            format!(
-                "the parameters must be countable in memory, found input_size 1, hidden_size 1, num_layers {}",
-                usize::MAX
-            ),
-        ),
-    ];
-    for (config, message) in table {
-        assert_eq!(outcome(config.validate()), message);
-        assert_eq!(outcome(Weights::seeded(config, 0)), message);
-        assert_eq!(outcome(Weights::from_fn(config, |_| unreachable!("nothing is loaded"))), message);
-    }
-    assert_eq!(outcome(Config::lstm(5, 2).proj_size(1).validate()), "no error");
-}
-
-#[test]
-fn unknown_names_have_their_message() {
-    let nonlinearity = "unknown nonlinearity: select from 'tanh' or 'relu', found 'foo'";
-    assert_eq!(outcome("foo".parse::<Nonlinearity>()), nonlinearity);
-    let strategies: Vec<String> = Strategy::ALL.iter().map(Strategy::to_string).collect();
-    let strategy = format!("strategy must be one of auto, {}, found 'fast'", strategies.join(", "));
-    assert_eq!(outcome("fast".parse::<Strategy>()), strategy);
-    assert_eq!(outcome("f8".parse::<Precision>()), "precision must be one of f32, f16, found 'f8'");
-}
-
-#[test]
-fn the_finite_check_names_the_first_bad_element() {
+/// The finite checks name the first bad element.
+fn not_finite() -> Vec<Row> {
     let spoil = |index: [usize; 3], value| {
         let mut values = Array3::<f32>::ones((2, 3, 4));
         values[index] = value;
         values
     };
-    let nan = spoil([1, 2, 3], f32::NAN);
-    let infinite = spoil([0, 2, 1], f32::NEG_INFINITY);
-    let input = |values: &Array3<f32>| outcome(Input::new(values.view()).check_finite());
-    assert_eq!(input(&nan), "input[1, 2, 3]: expected a finite value, found NaN");
-    assert_eq!(input(&infinite), "input[0, 2, 1]: expected a finite value, found -inf");
-    // The largest finite values do not add up to a false alarm.
-    assert_eq!(input(&Array3::from_elem((2, 3, 4), f32::MAX)), "no error");
-    let states = outcome(State::hidden_and_cell(nan.view(), infinite.view()).check_finite());
-    assert_eq!(states, "h_0[1, 2, 3]: expected a finite value, found NaN");
+    let (nan, infinite) = (spoil([1, 2, 3], f32::NAN), spoil([0, 2, 1], f32::NEG_INFINITY));
     let fine = spoil([0, 0, 0], 2.0);
-    let states = outcome(State::hidden_and_cell(fine.view(), infinite.view()).check_finite());
-    assert_eq!(states, "c_0[0, 2, 1]: expected a finite value, found -inf");
+    // The largest finite values do not add up to a false alarm.
+    let largest = Array3::from_elem((2, 3, 4), f32::MAX);
+    let input = |values: &Array3<f32>| Input::new(values.view()).check_finite();
+    let state =
+        |h_0: &Array3<f32>, c_0: &Array3<f32>| State::hidden_and_cell(h_0.view(), c_0.view()).check_finite();
+    vec![
+        row("Input::check_finite", input(&nan), "input[1, 2, 3]: expected a finite value, found NaN"),
+        row("Input::check_finite", input(&infinite), "input[0, 2, 1]: expected a finite value, found -inf"),
+        row("Input::check_finite", input(&largest), "no error"),
+        row(
+            "State::check_finite",
+            state(&nan, &infinite),
+            "h_0[1, 2, 3]: expected a finite value, found NaN",
+        ),
+        row(
+            "State::check_finite",
+            state(&fine, &infinite),
+            "c_0[0, 2, 1]: expected a finite value, found -inf",
+        ),
+    ]
 }
 
 /// The rank may be part of the type; one that cannot be an input is refused all the same.
@@ -270,37 +254,4 @@ fn a_rank_in_the_type_is_checked_too() {
         );
         assert_eq!(message(&layer, &array![[1.0f32]]), "no error");
     });
-}
-
-#[test]
-fn an_adapter_that_is_not_there_is_told_with_those_that_are() {
-    let adapters = Gpu::adapters();
-    let listed: Vec<String> = adapters
-        .iter()
-        .enumerate()
-        .map(|(index, info)| format!("{index}: {} ({})", info.name, info.backend))
-        .collect();
-    let found = match listed.is_empty() {
-        true => "none (is a Vulkan, Metal, DX12 or GL driver installed?)".into(),
-        false => listed.join(", "),
-    };
-    let choices = [
-        (AdapterChoice::Name("no such adapter".into()), "an adapter whose name contains \"no such adapter\""),
-        (AdapterChoice::Index(999), "adapter 999"),
-    ];
-    for (choice, wanted) in choices {
-        assert_eq!(outcome(Gpu::new(&choice)), format!("no GPU adapter: expected {wanted}, found {found}"));
-    }
-}
-
-#[test]
-fn a_device_with_too_few_storage_buffers_is_refused() {
-    if harness::gpus().unwrap_or_else(|missing| panic!("{missing}")).is_empty() {
-        return;
-    }
-    let mut limits = wgpu_rnn::wgpu::Limits::downlevel_defaults();
-    limits.max_storage_buffers_per_shader_stage = 1;
-    let choice = LimitsChoice::Exactly(Box::new(limits));
-    let gpu = pollster::block_on(Gpu::request_with_limits(&AdapterChoice::Best, &choice));
-    assert!(matches!(gpu, Err(Error::Unsupported { found: 1, .. })), "{}", outcome(gpu));
 }

@@ -1,20 +1,23 @@
-//! Every mistake in a state dict gives its one message, which names the tensor.
+//! State dicts that are no layer: each mistake gives its one message, which names the tensor.
 
 use wgpu_rnn::ndarray::{ArrayD, IxDyn};
-use wgpu_rnn::{Config, LoadOptions, Nonlinearity, Weights};
+use wgpu_rnn::{Config, Error, LoadOptions, Nonlinearity, Weights, infer};
+
+use super::{Row, row};
 
 type Tensors = &'static [(&'static str, &'static [usize])];
 
 const GRU: Tensors =
     &[("weight_ih_l0", &[6, 4]), ("weight_hh_l0", &[6, 2]), ("bias_ih_l0", &[6]), ("bias_hh_l0", &[6])];
 
-fn load(tensors: Tensors, options: &LoadOptions) -> String {
+fn load(tensors: Tensors, options: &LoadOptions) -> Result<Weights, Error> {
     let tensors = tensors.iter().map(|&(name, shape)| (name, ArrayD::zeros(shape)));
-    outcome(Weights::from_state_dict(tensors, options))
+    Weights::from_state_dict(tensors, options)
 }
 
-fn outcome(result: Result<Weights, wgpu_rnn::Error>) -> String {
-    match result {
+/// The error, or what was loaded.
+fn loaded(tensors: Tensors, options: &LoadOptions) -> String {
+    match load(tensors, options) {
         Ok(weights) => format!("no error, but {}", weights.config()),
         Err(error) => error.to_string(),
     }
@@ -146,15 +149,15 @@ const TABLE: &[(Tensors, &str)] = &[
     ),
 ];
 
-#[test]
-fn every_mistake_in_a_state_dict_has_its_message() {
-    let failures: Vec<String> = TABLE
-        .iter()
-        .map(|&(tensors, message)| (tensors, load(tensors, &LoadOptions::default()), message))
-        .filter(|(_, found, message)| found != message)
-        .map(|(tensors, found, message)| format!("{tensors:?}:\n  {found:?} instead of\n  {message:?}"))
-        .collect();
-    assert!(failures.is_empty(), "{}", failures.join("\n"));
+pub fn rows() -> Vec<Row> {
+    let mut rows = not_finite();
+    rows.extend(from_a_function());
+    for &(tensors, message) in TABLE {
+        let options = LoadOptions::default();
+        rows.push(row("Weights::from_state_dict", load(tensors, &options), message));
+        rows.push(row("infer::infer", infer(tensors.iter().copied(), &options), message));
+    }
+    rows
 }
 
 #[test]
@@ -165,26 +168,26 @@ fn a_prefix_is_taken_with_and_without_its_dot_or_refused() {
         ("decoder.weight_ih_l0", &[12, 4]),
         ("decoder.weight_hh_l0", &[12, 3]),
     ];
-    let with = |prefix: &str| load(two, &LoadOptions::default().prefix(prefix));
+    let with = |prefix: &str| loaded(two, &LoadOptions::default().prefix(prefix));
     assert_eq!(with("encoder."), "no error, but GRU(4, 2, bias=False)");
     assert_eq!(with("decoder"), "no error, but LSTM(4, 3, bias=False)");
     let there = "recurrent parameters with prefix \"decoder.\", \"encoder.\"";
     assert_eq!(with("rnn."), format!("{there}; expected prefix \"rnn.\""));
     assert_eq!(with(""), format!("{there}; expected prefix \"\""));
-    let none = load(&[], &LoadOptions::default().prefix("rnn"));
+    let none = loaded(&[], &LoadOptions::default().prefix("rnn"));
     assert_eq!(none, "no recurrent parameters; expected prefix \"rnn\"");
 }
 
 #[test]
 fn a_nonlinearity_is_for_the_rnn_only() {
     let relu = LoadOptions::default().nonlinearity(Nonlinearity::Relu);
-    assert_eq!(load(GRU, &relu), "nonlinearity is only supported for RNN, not GRU, found relu");
+    assert_eq!(loaded(GRU, &relu), "nonlinearity is only supported for RNN, not GRU, found relu");
     let rnn: Tensors = &[("weight_ih_l0", &[2, 4]), ("weight_hh_l0", &[2, 2])];
-    assert_eq!(load(rnn, &relu), "no error, but RNN(4, 2, nonlinearity='relu', bias=False)");
+    assert_eq!(loaded(rnn, &relu), "no error, but RNN(4, 2, nonlinearity='relu', bias=False)");
 }
 
-#[test]
-fn a_parameter_that_is_not_finite_is_refused() {
+fn not_finite() -> Vec<Row> {
+    let mut rows = Vec::new();
     for (value, text) in [(f32::NAN, "NaN"), (f32::INFINITY, "inf"), (f32::NEG_INFINITY, "-inf")] {
         for (spoiled, index) in [("rnn.weight_hh_l0", &[4, 1][..]), ("rnn.bias_ih_l0", &[5])] {
             let tensors = GRU.iter().map(|&(name, shape)| {
@@ -195,25 +198,39 @@ fn a_parameter_that_is_not_finite_is_refused() {
                 }
                 (name, values)
             });
-            let found = outcome(Weights::from_state_dict(tensors, &LoadOptions::default()));
-            assert_eq!(found, format!("{spoiled}{index:?}: expected a finite value, found {text}"));
+            let found = Weights::from_state_dict(tensors, &LoadOptions::default());
+            let message = format!("{spoiled}{index:?}: expected a finite value, found {text}");
+            rows.push(row("Weights::from_state_dict", found, message));
         }
     }
+    rows
 }
 
-#[test]
-fn parameters_from_a_function_are_checked_like_those_of_a_state_dict() {
+/// Parameters from a function are checked like those of a state dict.
+fn from_a_function() -> Vec<Row> {
     let config = Config::lstm(3, 4).num_layers(2).bidirectional(true);
-    let wrong = |name: &str, values: ArrayD<f32>| {
-        outcome(Weights::from_fn(config, |parameter| {
+    let wrong = |name: &str, values: ArrayD<f32>, message: &str| {
+        let weights = Weights::from_fn(config, |parameter| {
             let right = ArrayD::zeros(parameter.shape(&config));
             Ok(if parameter.to_string() == name { values.clone() } else { right })
-        }))
+        });
+        row("Weights::from_fn", weights, message)
     };
-    let shape = wrong("weight_hh_l1_reverse", ArrayD::zeros(vec![16, 2]));
-    assert_eq!(shape, "weight_hh_l1_reverse: expected shape [16, 4], found [16, 2]");
-    let transposed = wrong("weight_ih_l1", ArrayD::zeros(vec![8, 16]));
-    assert_eq!(transposed, "weight_ih_l1: expected shape [16, 8], found [8, 16]");
-    let nan = wrong("bias_hh_l0", ArrayD::from_elem(vec![16], f32::NAN));
-    assert_eq!(nan, "bias_hh_l0[0]: expected a finite value, found NaN");
+    vec![
+        wrong(
+            "weight_hh_l1_reverse",
+            ArrayD::zeros(vec![16, 2]),
+            "weight_hh_l1_reverse: expected shape [16, 4], found [16, 2]",
+        ),
+        wrong(
+            "weight_ih_l1",
+            ArrayD::zeros(vec![8, 16]),
+            "weight_ih_l1: expected shape [16, 8], found [8, 16]",
+        ),
+        wrong(
+            "bias_hh_l0",
+            ArrayD::from_elem(vec![16], f32::NAN),
+            "bias_hh_l0[0]: expected a finite value, found NaN",
+        ),
+    ]
 }

@@ -1,0 +1,42 @@
+//! Writes the files that fuzzing starts from: the small ones of `tests/golden`, and their tensors as npy and npz.
+
+use std::error::Error;
+use std::fs;
+use std::path::Path;
+
+use npyz::zip::CompressionMethod;
+use wgpu_rnn::io::{Tensors, to_npy, to_npz};
+use wgpu_rnn_fuzz::files::archive;
+
+/// Bytes of the largest file that is taken; small ones are tried more often.
+const MOST: usize = 9000;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let corpus = folder.join("corpus");
+    let save = |format: &str, name: &str, bytes: &[u8]| {
+        fs::create_dir_all(corpus.join(format))?;
+        fs::write(corpus.join(format).join(name), bytes)
+    };
+    for entry in fs::read_dir(folder.join("../tests/golden"))? {
+        let path = entry?.path();
+        let bytes = fs::read(&path)?;
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        if path.extension().is_none_or(|extension| extension != "safetensors") || bytes.len() > MOST {
+            continue;
+        }
+        save("safetensors", &name, &bytes)?;
+        let tensors = Tensors::from_safetensors(&bytes)?;
+        let mut arrays = Vec::new();
+        for tensor in tensors.names().filter(|tensor| tensors.dtype(tensor) == Some("f32")) {
+            arrays.push((tensor, tensors.f32(tensor)?));
+        }
+        for (tensor, values) in &arrays {
+            let npy = to_npy(values.view())?;
+            save("npy", &format!("{name}.{tensor}"), &npy)?;
+            save("npz", &format!("{name}.{tensor}"), &archive(&npy, CompressionMethod::Deflated))?;
+        }
+        save("npz", &name, &to_npz(arrays.iter().map(|(name, values)| (*name, values.view())))?)?;
+    }
+    Ok(())
+}

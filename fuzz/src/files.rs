@@ -1,0 +1,203 @@
+//! What must hold of the readers, whatever bytes they are given.
+
+use std::fmt::Debug;
+use std::io::{Cursor, Write};
+
+use allocation_counter::measure;
+use npyz::zip::write::FileOptions;
+use npyz::zip::{CompressionMethod, ZipWriter};
+use wgpu_rnn::io::{Tensors, to_npy, to_npz, to_safetensors};
+use wgpu_rnn::ndarray::ArrayD;
+use wgpu_rnn::{Cell, Error, LoadOptions, Weights};
+
+/// A kind of file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    Safetensors,
+    Npy,
+    Npz,
+}
+
+/// The name that npy files are read under.
+const NAME: &str = "x";
+/// Bytes that a reader may take whatever the file: an npy header, deflate's window, zip's buffers.
+const BASE: u64 = 256 << 10;
+/// Bytes that a reader may take for a byte of the file. A tensor of 40 characters in a header is a name, a shape, and
+/// entries in a few maps.
+const OF_HEADERS: u64 = 64;
+/// Bytes that values may take for each of their own: those of a halves' file as f64, in a vector that grew by doubling,
+/// beside what they were made from.
+const OF_VALUES: u64 = 16;
+/// Bytes that deflate makes of one at most.
+const DEFLATE: u64 = 1032;
+
+impl Format {
+    pub const ALL: [Format; 3] = [Format::Safetensors, Format::Npy, Format::Npz];
+
+    fn read(self, bytes: &[u8]) -> Result<Tensors<'_>, Error> {
+        match self {
+            Format::Safetensors => Tensors::from_safetensors(bytes),
+            Format::Npy => Tensors::from_npy(bytes, NAME),
+            Format::Npz => Tensors::from_npz(bytes),
+        }
+    }
+
+    /// A file of one tensor.
+    fn write(self, name: &str, values: &ArrayD<f32>) -> Result<Vec<u8>, Error> {
+        match self {
+            Format::Safetensors => to_safetensors([(name, values.view())]),
+            Format::Npy => to_npy(values.view()),
+            Format::Npz => to_npz([(name, values.view())]),
+        }
+    }
+
+    /// The bytes of values that a file may hold.
+    fn most_values(self, file: usize) -> u64 {
+        file as u64 * if self == Format::Npz { DEFLATE } else { 1 }
+    }
+}
+
+/// Reads the bytes, and for npz also archives that hold them as an array, which random bytes seldom are.
+pub fn check(format: Format, bytes: &[u8]) {
+    check_file(format, bytes);
+    if format == Format::Npz {
+        for method in [CompressionMethod::Stored, CompressionMethod::Deflated] {
+            check_file(format, &archive(bytes, method));
+        }
+    }
+}
+
+/// A zip archive whose one array is these bytes.
+pub fn archive(member: &[u8], method: CompressionMethod) -> Vec<u8> {
+    let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+    let options = FileOptions::default().compression_method(method);
+    writer.start_file(format!("{NAME}.npy"), options).expect("a short name");
+    writer.write_all(member).expect("memory");
+    writer.finish().expect("memory").into_inner()
+}
+
+fn check_file(format: Format, bytes: &[u8]) {
+    let most = BASE + OF_HEADERS * bytes.len() as u64;
+    match within(most, || format.read(bytes)) {
+        Ok(tensors) => check_tensors(format, bytes.len(), &tensors),
+        Err(error) => check_error(&error),
+    }
+}
+
+fn check_tensors(format: Format, file: usize, tensors: &Tensors<'_>) {
+    for (name, shape) in tensors.shapes() {
+        check_tensor(format, file, tensors, name, shape);
+    }
+    check_error(&tensors.f32("no such tensor").expect_err("no such tensor"));
+    let most = BASE + (OF_HEADERS + OF_VALUES) * format.most_values(file);
+    match within(most, || Weights::from_tensors(tensors, &LoadOptions::default())) {
+        Ok(weights) => check_weights(&weights),
+        Err(error) => check_error(&error),
+    }
+}
+
+/// A tensor is of one kind of number, as long as its shape says, or an error names it.
+fn check_tensor(format: Format, file: usize, tensors: &Tensors<'_>, name: &str, shape: &[usize]) {
+    let most = BASE + OF_VALUES * format.most_values(file);
+    let dtype = tensors.dtype(name).expect("the type of a tensor that is there");
+    let (is_float, is_integer) = match dtype {
+        "f16" | "bf16" | "f32" | "f64" => (true, false),
+        "i8" | "i16" | "i32" | "i64" | "u8" | "u16" | "u32" | "u64" => (false, true),
+        _ => (false, false),
+    };
+    let integers = within(most, || tensors.i64(name));
+    check_kind(name, shape, is_integer, integers.map(|values| values.shape().to_vec()));
+    let double = within(most, || tensors.f64(name));
+    let single = within(most, || tensors.f32(name));
+    if let (Ok(single), Ok(double)) = (&single, &double) {
+        let same = |single: f32, double: f64| single == double as f32 || single.is_nan() && double.is_nan();
+        assert!(single.iter().zip(double).all(|(&single, &double)| same(single, double)), "{name:?}");
+        for format in Format::ALL {
+            check_written(format, name, single);
+        }
+    }
+    check_kind(name, shape, is_float, double.map(|values| values.shape().to_vec()));
+    check_kind(name, shape, is_float, single.map(|values| values.shape().to_vec()));
+}
+
+/// Values of the right kind have the shape that was told; others are a wrong type.
+fn check_kind(name: &str, shape: &[usize], is_right: bool, found: Result<Vec<usize>, Error>) {
+    match found {
+        Ok(found) => assert!(is_right && found == shape, "{name:?}: {found:?} instead of {shape:?}"),
+        Err(error) => {
+            check_error(&error);
+            match error {
+                Error::Dtype { name: named, .. } => assert!(!is_right && named == name, "{named:?}"),
+                // Only an archive has values that turn out to be broken when they are unpacked.
+                Error::Format { what, .. } => assert!(is_right && what == name, "{what:?}"),
+                other => panic!("{name:?}: {other:?}"),
+            }
+        }
+    }
+}
+
+/// What was read can be written, and is read again with the same bits.
+fn check_written(format: Format, name: &str, values: &ArrayD<f32>) {
+    let can_hold = match format {
+        Format::Safetensors => name != "__metadata__",
+        Format::Npy => true,
+        Format::Npz => !name.contains('\0') && name.len() + ".npy".len() <= usize::from(u16::MAX),
+    };
+    let file = match format.write(name, values) {
+        Err(error) if !can_hold => return check_error(&error),
+        file => file.unwrap_or_else(|error| panic!("{name:?} as {format:?}: {error}")),
+    };
+    let tensors = format.read(&file).unwrap_or_else(|error| panic!("{name:?} as {format:?}: {error}"));
+    let name = if format == Format::Npy { NAME } else { name };
+    assert_eq!(tensors.names().collect::<Vec<_>>(), [name], "as {format:?}");
+    let again = tensors.f32(name).unwrap_or_else(|error| panic!("{name:?} as {format:?}: {error}"));
+    assert_eq!(again.shape(), values.shape(), "{name:?} as {format:?}");
+    let same = again.iter().zip(values).all(|(again, value)| again.to_bits() == value.to_bits());
+    assert!(same, "{name:?} as {format:?}: other values");
+}
+
+/// Weights survive both formats.
+fn check_weights(weights: &Weights) {
+    let options = match weights.config().cell {
+        Cell::Rnn(nonlinearity) => LoadOptions::default().nonlinearity(nonlinearity),
+        Cell::Lstm | Cell::Gru => LoadOptions::default(),
+    };
+    let file = weights.to_safetensors().expect("a short header");
+    assert_same(&Weights::from_safetensors(&file, &LoadOptions::default()), weights);
+    let file = weights.to_npz().expect("short names");
+    assert_same(&Weights::from_npz(&file, &options), weights);
+}
+
+fn assert_same(found: &Result<Weights, Error>, expected: &Weights) {
+    assert!(found.as_ref().is_ok_and(|found| found == expected), "{found:?} instead of {expected:?}");
+}
+
+/// An error is one line that a terminal can show, and says what it is about.
+pub fn check_error(error: &Error) {
+    let text = error.to_string();
+    assert!(!text.contains(char::is_control), "{text:?}");
+    let is_expected = matches!(
+        error,
+        Error::Format { .. }
+            | Error::Dtype { .. }
+            | Error::Config { .. }
+            | Error::MissingParameter { .. }
+            | Error::UnexpectedParameter { .. }
+            | Error::Shape { .. }
+            | Error::UnknownShape { .. }
+            | Error::Prefix { .. }
+            | Error::NonFinite { .. }
+    );
+    assert!(is_expected, "{error:?}");
+}
+
+/// Runs something that may take so many bytes of memory.
+fn within<T>(most: u64, run: impl FnOnce() -> T) -> T
+where
+    T: Debug,
+{
+    let mut result = None;
+    let taken = measure(|| result = Some(run())).bytes_max;
+    assert!(taken <= most, "{taken} bytes taken instead of at most {most}");
+    result.expect("a result")
+}

@@ -1,0 +1,6 @@
+//! What must hold of bad input. `fuzz_targets` try it with libFuzzer's bytes, `tests/bad_input.rs`, which includes these
+//! modules, with bytes of its own.
+
+pub mod files;
+pub mod layer;
+mod problem;

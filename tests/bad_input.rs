@@ -1,0 +1,185 @@
+//! The properties that `fuzz/` tries, within bounds and the same in every run: files that are broken in every byte and at
+//! random, and problems from random bytes.
+
+#[path = "../fuzz/src/files.rs"]
+mod files;
+#[path = "../fuzz/src/layer.rs"]
+mod layer;
+#[path = "../fuzz/src/problem.rs"]
+mod problem;
+
+use std::cell::RefCell;
+use std::fs;
+use std::panic::catch_unwind;
+use std::path::Path;
+
+use npyz::zip::CompressionMethod;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use wgpu_rnn::ndarray::{ArrayD, array};
+use wgpu_rnn::{Config, Error, Weights, io};
+
+use crate::property::runner;
+use files::{Format, archive, check};
+
+/// What headers are made of: brackets, digits, signs, and codes of encryption.
+const BYTES: &[u8] = b"\0\x01\"(-9[{,'\\_\x63\x7F\x80\xFF";
+
+/// Small files that are as they should be.
+fn files() -> Vec<(Format, Vec<u8>)> {
+    let values = array![1.0f32, 2.0].into_dyn();
+    let named = [("x", values.view()), ("y", values.view())];
+    let npy = io::to_npy(values.view()).unwrap();
+    let weights = Weights::seeded(Config::rnn_relu(1, 1), 0).unwrap();
+    vec![
+        (Format::Safetensors, io::to_safetensors([("x", values.view())]).unwrap()),
+        (Format::Npz, archive(&npy, CompressionMethod::Deflated)),
+        (Format::Npy, npy),
+        (Format::Npz, io::to_npz(named).unwrap()),
+        (Format::Safetensors, weights.to_safetensors().unwrap()),
+        (Format::Npz, weights.to_npz().unwrap()),
+    ]
+}
+
+#[test]
+fn files_that_are_cut_off_or_changed_in_one_byte() {
+    for (format, file) in &files()[..4] {
+        for place in 0..file.len() {
+            check(*format, &file[..place]);
+            for &byte in BYTES.iter().chain(&[file[place] ^ 1]) {
+                let mut changed = file.clone();
+                changed[place] = byte;
+                check(*format, &changed);
+            }
+        }
+    }
+}
+
+/// What is done to a file, at a place of it.
+#[derive(Clone, Debug)]
+enum Edit {
+    Set(u8),
+    Insert(Vec<u8>),
+    Remove(usize),
+    /// So many bytes once more.
+    Repeat(usize),
+}
+
+fn edits() -> impl Strategy<Value = Vec<(Index, Edit)>> {
+    let byte = prop_oneof![select(BYTES), any::<u8>()];
+    let edit = prop_oneof![
+        byte.clone().prop_map(Edit::Set),
+        vec(byte, 1..6).prop_map(Edit::Insert),
+        (1..40usize).prop_map(Edit::Remove),
+        (1..80usize).prop_map(Edit::Repeat),
+    ];
+    vec((any::<Index>(), edit), 1..5)
+}
+
+fn edited(file: &[u8], edits: &[(Index, Edit)]) -> Vec<u8> {
+    let mut file = file.to_vec();
+    for (place, edit) in edits {
+        let place = place.index(file.len() + 1);
+        let end = |count: &usize| file.len().min(place + count);
+        match edit {
+            Edit::Set(byte) => file.iter_mut().skip(place).take(1).for_each(|old| *old = *byte),
+            Edit::Insert(bytes) => _ = file.splice(place..place, bytes.iter().copied()),
+            Edit::Remove(count) => _ = file.drain(place..end(count)),
+            Edit::Repeat(count) => file.extend_from_within(place..end(count)),
+        }
+    }
+    file
+}
+
+#[test]
+fn files_that_are_changed_at_random() {
+    let files = files();
+    let result = runner(3000).run(&(select(files), edits()), |((format, file), edits)| {
+        check(format, &edited(&file, &edits));
+        Ok(())
+    });
+    assert!(result.is_ok(), "{}", result.unwrap_err());
+}
+
+#[test]
+fn problems_from_random_bytes() {
+    let counts = RefCell::new([0; 3]);
+    let result = runner(6000).run(&vec(any::<u8>(), 0..160), |bytes| {
+        counts.borrow_mut()[layer::check(&bytes) as usize] += 1;
+        Ok(())
+    });
+    assert!(result.is_ok(), "{}", result.unwrap_err());
+    // They are of every kind.
+    let counts = counts.into_inner();
+    assert!(counts.iter().all(|&count| count >= 300), "no layer, refused, computed: {counts:?}");
+}
+
+/// The inputs that fuzzing failed on once.
+#[test]
+fn what_fuzzing_found_stays_found() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/findings");
+    let mut count = 0;
+    for (name, run) in [
+        ("safetensors", (|bytes| check(Format::Safetensors, bytes)) as fn(&[u8])),
+        ("npy", |bytes| check(Format::Npy, bytes)),
+        ("npz", |bytes| check(Format::Npz, bytes)),
+        ("layer", |bytes| _ = layer::check(bytes)),
+    ] {
+        let Ok(entries) = fs::read_dir(folder.join(name)) else { continue };
+        for entry in entries {
+            run(&fs::read(entry.unwrap().path()).unwrap());
+            count += 1;
+        }
+    }
+    assert!(count > 0, "no findings in {}", folder.display());
+}
+
+/// A header's word for how much there is costs nothing.
+#[test]
+fn headers_that_claim_terabytes_are_refused() {
+    let prefixed = |length: u64, header: &str| [&length.to_le_bytes()[..], header.as_bytes()].concat();
+    let safetensors = |header: &str| prefixed(header.len() as u64, header);
+    let npy = |shape: &str| {
+        let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}\n");
+        let length = u16::try_from(header.len()).unwrap().to_le_bytes();
+        [b"\x93NUMPY\x01\x00", &length[..], header.as_bytes()].concat()
+    };
+    let large = npy("(1000000, 1000000)");
+    let mut promised = archive(&large, CompressionMethod::Deflated);
+    // The archive, too, says that there are 4 GiB: in the record behind the file's name.
+    let record = promised.windows(4).position(|bytes| bytes == b"PK\x01\x02").unwrap();
+    promised[record + 24..record + 28].copy_from_slice(&(u32::MAX - 1).to_le_bytes());
+    let tensor = |shape: &str, end: &str| {
+        safetensors(&format!(r#"{{"x":{{"dtype":"F32","shape":[{shape}],"data_offsets":[0,{end}]}}}}"#))
+    };
+    let files = [
+        (Format::Safetensors, prefixed(1 << 40, "{}")),
+        (Format::Safetensors, prefixed(99_999_999, "{}")),
+        (Format::Safetensors, tensor("1000000,1000000", "4000000000000")),
+        (Format::Safetensors, tensor("1000000000000", "4000000000000")),
+        (Format::Npy, npy("(1000000000000,)")),
+        (Format::Npy, large.clone()),
+        (Format::Npz, archive(&large, CompressionMethod::Stored)),
+        (Format::Npz, promised),
+    ];
+    for (format, file) in files {
+        check(format, &file);
+        let values = |tensors: io::Tensors<'_>| tensors.f32("x");
+        let found: Result<ArrayD<f32>, Error> = match format {
+            Format::Safetensors => io::Tensors::from_safetensors(&file).and_then(values),
+            Format::Npy => io::Tensors::from_npy(&file, "x").and_then(values),
+            Format::Npz => io::Tensors::from_npz(&file).and_then(values),
+        };
+        assert!(matches!(found, Err(Error::Format { .. })), "{found:?}");
+    }
+}
+
+#[test]
+fn the_properties_can_fail() {
+    let error =
+        Error::Format { what: "two\nlines".into(), expected: "one".into(), found: "\u{1b}[2J".into() };
+    assert_eq!(error.to_string(), "two\\nlines: expected one, found \\u{1b}[2J");
+    let unexpected = Error::DeviceLost { found: "a file was read".into() };
+    assert!(catch_unwind(|| files::check_error(&unexpected)).is_err());
+}

@@ -1,0 +1,164 @@
+//! Files that are not what their format says, and tensors that are not in them.
+
+use wgpu_rnn::io::{Tensors, to_npy, to_npz, to_safetensors};
+use wgpu_rnn::ndarray::{ArrayD, array};
+use wgpu_rnn::{Config, LoadOptions, Weights};
+
+use super::{Row, row};
+
+pub fn rows() -> Vec<Row> {
+    let mut rows = readers();
+    rows.extend(tensors());
+    rows.extend(writers());
+    rows.extend(weights());
+    rows
+}
+
+/// A safetensors file with that header and so many zero bytes behind it.
+fn safetensors(header: &str, data: usize) -> Vec<u8> {
+    [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &vec![0; data]].concat()
+}
+
+fn one() -> ArrayD<f32> {
+    array![1.0].into_dyn()
+}
+
+/// `src/io/tests.rs` has what can be wrong in a header; here is what a caller does wrong.
+fn readers() -> Vec<Row> {
+    let npy = to_npy(one().view()).unwrap();
+    let npz = to_npz([("x", one().view())]).unwrap();
+    let safetensors = to_safetensors([("x", one().view())]).unwrap();
+    let cut = |file: &[u8]| file[..file.len() - 1].to_vec();
+    let values = "4 bytes of values for f32 of shape [1], found 3";
+    vec![
+        row(
+            "Tensors::from_npy",
+            Tensors::from_npy(&[], "x.npy"),
+            "x.npy: expected an npy header, found failed to fill whole buffer",
+        ),
+        row(
+            "Tensors::from_npy",
+            Tensors::from_npy(&npz, "x.npy"),
+            "x.npy: expected an npy header, found another kind of file",
+        ),
+        row("Tensors::from_npy", Tensors::from_npy(&cut(&npy), "x.npy"), format!("x.npy: expected {values}")),
+        row(
+            "Tensors::from_npz",
+            Tensors::from_npz(&npy),
+            "npz: expected a complete zip archive, found invalid Zip archive: Could not find central directory end",
+        ),
+        row(
+            "Tensors::from_npz",
+            Tensors::from_npz(&cut(&npz)),
+            "npz: expected a complete zip archive, found invalid Zip archive: Could not find central directory end",
+        ),
+        row(
+            "Tensors::from_safetensors",
+            Tensors::from_safetensors(&npy),
+            "safetensors: expected a complete safetensors file, found header too large",
+        ),
+        row(
+            "Tensors::from_safetensors",
+            Tensors::from_safetensors(&cut(&safetensors)),
+            "safetensors: expected a complete safetensors file, found incomplete metadata, file not fully covered",
+        ),
+    ]
+}
+
+/// Tensors that are not there or of another type are named.
+fn tensors() -> Vec<Row> {
+    let header = r#"{"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]},
+        "b":{"dtype":"I32","shape":[0],"data_offsets":[0,0]},
+        "c":{"dtype":"BOOL","shape":[0],"data_offsets":[0,0]}}"#;
+    let file = safetensors(header, 0);
+    let tensors = Tensors::from_safetensors(&file).unwrap();
+    let missing = r#"d: expected a tensor of that name, found "a", "b", "c""#;
+    let float =
+        |name: &str, found: &str| format!("{name}: expected dtype f16, bf16, f32 or f64, found {found}");
+    vec![
+        row("Tensors::f32", tensors.f32("d"), missing),
+        row("Tensors::f32", tensors.f32("b"), float("b", "i32")),
+        row("Tensors::f32", tensors.f32("c"), float("c", "bool")),
+        row("Tensors::f64", tensors.f64("d"), missing),
+        row("Tensors::f64", tensors.f64("b"), float("b", "i32")),
+        row("Tensors::i64", tensors.i64("d"), missing),
+        row("Tensors::i64", tensors.i64("a"), "a: expected dtype an integer type, found f32"),
+    ]
+}
+
+/// Names that a format cannot hold.
+fn writers() -> Vec<Row> {
+    let values = one();
+    let named = |name| (name, values.view());
+    let twice = "x: expected one tensor of that name, found two";
+    let long = "x".repeat(70_000);
+    vec![
+        row("safetensors::to_safetensors", to_safetensors([named("x"), named("y"), named("x")]), twice),
+        row(
+            "safetensors::to_safetensors",
+            to_safetensors([named("__metadata__")]),
+            "__metadata__: expected another name, found the one of a header's metadata",
+        ),
+        row("npz::to_npz", to_npz([named("x"), named("y"), named("x")]), twice),
+        row(
+            "npz::to_npz",
+            to_npz([named("a\0b")]),
+            "a\\u{0}b: expected a name without a NUL character, found one",
+        ),
+        row(
+            "npz::to_npz",
+            to_npz([named(&*long)]),
+            format!("{long}: expected a name of at most 65535 bytes with its suffix, found 70004 bytes"),
+        ),
+    ]
+}
+
+/// Files that hold no layer, or one that contradicts itself.
+fn weights() -> Vec<Row> {
+    let options = LoadOptions::default();
+    let none = "no recurrent parameters; expected weight_ih_l0, weight_hh_l0 and so on, with any prefix";
+    let (file, archive) =
+        (to_safetensors([("x", one().view())]).unwrap(), to_npz([("x", one().view())]).unwrap());
+    let contradicting = changed(r#""hidden_size":"3""#, r#""hidden_size":"4""#);
+    let integer = changed(r#""bias_hh_l0":{"dtype":"F32""#, r#""bias_hh_l0":{"dtype":"I32""#);
+    let mut not_finite = changed("", "");
+    let last = not_finite.len() - 4;
+    not_finite[last..].copy_from_slice(&f32::NAN.to_le_bytes());
+    let of_tensors = Weights::from_tensors(&Tensors::from_safetensors(&file).unwrap(), &options);
+    let load = |file: &[u8]| Weights::from_safetensors(file, &options);
+    vec![
+        row("Weights::from_tensors", of_tensors, none),
+        row("Weights::from_npz", Weights::from_npz(&archive, &options), none),
+        row("Weights::from_safetensors", load(&file), none),
+        row(
+            "Weights::from_safetensors",
+            load(&changed(r#""gru""#, r#""rnn""#)),
+            r#"metadata "cell": expected "gru", as the parameters' shapes say, found "rnn""#,
+        ),
+        row(
+            "Weights::from_safetensors",
+            load(&contradicting),
+            r#"metadata "hidden_size": expected "3", as the parameters' shapes say, found "4""#,
+        ),
+        row(
+            "Weights::from_safetensors",
+            load(&integer),
+            "bias_hh_l0: expected dtype f16, bf16, f32 or f64, found i32",
+        ),
+        row(
+            "Weights::from_safetensors",
+            load(&not_finite),
+            "weight_ih_l0[8, 1]: expected a finite value, found NaN",
+        ),
+    ]
+}
+
+/// The file of a GRU with a piece of its header replaced.
+fn changed(from: &str, to: &str) -> Vec<u8> {
+    let mut file = Weights::seeded(Config::gru(2, 3), 0).unwrap().to_safetensors().unwrap();
+    assert_eq!(from.len(), to.len());
+    if let Some(place) = file.windows(from.len().max(1)).position(|window| window == from.as_bytes()) {
+        file[place..place + to.len()].copy_from_slice(to.as_bytes());
+    }
+    file
+}
