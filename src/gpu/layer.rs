@@ -8,10 +8,10 @@ use bytemuck::Zeroable;
 use wgpu::{Buffer, BufferUsages};
 
 use super::Gpu;
-use super::kernel::Shape;
-use super::kernel::Variant;
+use super::encode::Encodings;
+use super::kernel::{Kernel, Shape};
 use super::pack;
-use super::plan::{self, Part, Pieces, Plan, PlanReport, Request, Size};
+use super::plan::{self, Ends, Part, Pieces, Plan, PlanReport, Request, Size};
 use super::transfer::Pending;
 use super::tune::{Tuner, Tuning};
 use super::workspace::Workspace;
@@ -21,9 +21,13 @@ use crate::{Config, Error, LayerOptions, Output, Precision, Weights};
 /// Workspaces that lie unused at most: as many calls of known shapes allocate nothing, from as many threads.
 const KEPT_WORKSPACES: usize = 4;
 
-/// A layer with its weights packed, uploaded and ready to run.
+/// A layer with its weights on a GPU, whose forward pass goes into the caller's own submission: see
+/// [`GpuLayer::encode`]. Clones share the weights.
+///
+/// [`Layer::gpu_layer`](crate::Layer::gpu_layer) is the one behind a [`Layer`](crate::Layer), which also runs batches from
+/// the host.
 #[derive(Clone)]
-pub(crate) struct GpuLayer(pub(super) Arc<Resident>);
+pub struct GpuLayer(pub(super) Arc<Resident>);
 
 pub(super) struct Resident {
     pub(super) gpu: Gpu,
@@ -31,17 +35,25 @@ pub(super) struct Resident {
     pub(super) options: LayerOptions,
     parts: Vec<Part>,
     /// One buffer for each part.
-    weights: Vec<Buffer>,
+    pub(super) weights: Vec<Buffer>,
     /// For each part what does not depend on the batch.
-    shapes: Vec<Shape>,
+    pub(super) shapes: Vec<Shape>,
     unused: Mutex<Vec<Workspace>>,
+    pub(super) encodings: Encodings,
     pub(super) tuner: Tuner,
 }
 
 impl GpuLayer {
-    pub(crate) fn new(gpu: &Gpu, weights: &Weights, options: &LayerOptions) -> Result<Self, Error> {
+    /// Packs the weights and uploads them. Kernels are compiled when they are needed first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooLarge`], [`Error::OutOfMemory`], [`Error::DeviceLost`], [`Error::Gpu`]; [`Error::Precision`] if a weight
+    /// is too large for a half that is to hold it.
+    pub fn new(gpu: &Gpu, weights: &Weights, options: &LayerOptions) -> Result<Self, Error> {
         let config = *weights.config();
         let precision = options.precision;
+        let weights = &*precision.round(weights)?;
         let parts = plan::parts(&config, precision, gpu.capabilities())?;
         let buffers = gpu.caught(|| {
             parts.iter().map(|part| upload(gpu, weights, precision, part)).collect::<Result<_, _>>()
@@ -55,8 +67,19 @@ impl GpuLayer {
             weights: buffers,
             shapes,
             unused: Mutex::default(),
+            encodings: Encodings::default(),
             tuner: Tuner::new(gpu, &config, options),
         })))
+    }
+
+    /// What the layer is.
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// What it runs on.
+    pub fn gpu(&self) -> &Gpu {
+        &self.0.gpu
     }
 
     /// The same layer with workspaces and a tuner of its own, that measures nothing.
@@ -69,6 +92,7 @@ impl GpuLayer {
             weights: resident.weights.clone(),
             shapes: resident.shapes.clone(),
             unused: Mutex::default(),
+            encodings: Encodings::default(),
             tuner,
         }))
     }
@@ -120,7 +144,7 @@ impl GpuLayer {
     }
 
     pub(super) fn pieces(&self, rows: usize, steps: usize) -> Result<Pieces, Error> {
-        let whole = Size { rows, steps, budget: self.0.options.budget };
+        let whole = Size { rows, steps, budget: self.0.options.budget, ends: Ends::Host };
         // A shape that was planned before fits.
         if self.0.knows(whole) {
             return Ok(Pieces { rows, in_flight: 1, budget: whole.budget });
@@ -134,13 +158,13 @@ impl GpuLayer {
             return Err(Error::NoSteps);
         }
         let Pieces { rows, in_flight, budget } = self.pieces(rows.max(1), steps)?;
-        let size = Size { rows, steps, budget };
+        let size = Size { rows, steps, budget, ends: Ends::Host };
         Ok(PlanReport::of(&self.0.plan(size)?, &self.0.request(size), in_flight))
     }
 
     /// Uploads a batch and starts its forward pass, with so many bytes of workspace.
     pub(super) fn submit(&self, batch: &Batch<'_>, budget: u64) -> Result<Pending, Error> {
-        let size = Size { rows: batch.rows(), steps: batch.steps(), budget };
+        let size = Size { rows: batch.rows(), steps: batch.steps(), budget, ends: Ends::Host };
         Pending::start(Arc::clone(&self.0), self.0.take_workspace(size)?, batch)
     }
 }
@@ -152,7 +176,7 @@ impl fmt::Debug for GpuLayer {
 }
 
 impl Resident {
-    pub(super) fn request(&self, Size { rows, steps, budget }: Size) -> Request<'_> {
+    pub(super) fn request(&self, Size { rows, steps, budget, ends }: Size) -> Request<'_> {
         Request {
             config: &self.config,
             precision: self.options.precision,
@@ -162,13 +186,15 @@ impl Resident {
             capabilities: self.gpu.capabilities(),
             budget,
             bounds_checks: self.options.bounds_checks,
+            ends,
         }
     }
 
-    /// The plan for a shape: what was measured, or what the cost model says.
+    /// The plan for a shape: what was measured, or what the cost model says. Only passes from the host and back are
+    /// measured.
     pub(super) fn plan(&self, size: Size) -> Result<Plan, Error> {
         let request = self.request(size);
-        match self.tuner.choice(size) {
+        match self.tuner.choice(Size { ends: Ends::Host, ..size }) {
             Some(choice) => Plan::of(&request, &choice),
             None => Plan::new(&request, self.options.strategy),
         }
@@ -190,17 +216,29 @@ impl Resident {
         }
         drop(unused);
         let plan = self.plan(size)?;
-        let Size { rows, steps, .. } = size;
-        log::debug!("{} over N={rows}, T={steps} on {}: {plan}", self.config, self.gpu);
-        let variants: Vec<Variant> = plan.variants.iter().map(|(_, variant)| *variant).collect();
-        let made = self.gpu.caught(|| {
-            for &variant in &variants {
-                self.gpu.kernels().pipeline(self.gpu.device(), variant);
-            }
+        self.make(plan, &[], |plan| {
             Workspace::new(&self.gpu, &self.config, &self.weights, &self.shapes, plan)
+        })
+    }
+
+    /// Makes what a plan needs: its kernels, `more` of them, and what `make` makes of it.
+    pub(super) fn make<T>(
+        &self,
+        plan: Plan,
+        more: &[Kernel],
+        make: impl FnOnce(Plan) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        log::debug!("{} over N={}, T={} on {}: {plan}", self.config, plan.rows, plan.steps, self.gpu);
+        let planned = plan.variants.iter().map(|(_, variant)| Kernel::Planned(*variant));
+        let kernels: Vec<Kernel> = planned.chain(more.iter().copied()).collect();
+        let made = self.gpu.caught(|| {
+            for &kernel in &kernels {
+                self.gpu.kernels().pipeline(self.gpu.device(), kernel);
+            }
+            make(plan)
         });
         if made.is_err() {
-            variants.into_iter().for_each(|variant| self.gpu.kernels().forget(variant));
+            kernels.into_iter().for_each(|kernel| self.gpu.kernels().forget(kernel));
         }
         made
     }

@@ -5,6 +5,7 @@ mod bytes;
 mod candidates;
 mod cost;
 mod dispatch;
+mod ends;
 mod loops;
 mod on_chip;
 mod parts;
@@ -18,6 +19,7 @@ pub(super) use bindings::Bound;
 pub(super) use bytes::{Bytes, quads};
 pub(super) use candidates::Choice;
 pub(super) use dispatch::{Dispatch, Kind, Sequence};
+pub(super) use ends::Ends;
 pub(super) use on_chip::{ScanMemory, scan_memory};
 pub(super) use parts::{Part, parts};
 pub(super) use pieces::Pieces;
@@ -37,12 +39,14 @@ use crate::{Config, Error, Precision};
 /// Bytes of workspace beyond weights, input, output and state, unless the caller says otherwise.
 pub(crate) const BUDGET: u64 = 64 << 20;
 
-/// What is kept for the calls that need just this: N, as many rows as go at once; T; and bytes of workspace.
+/// What is kept for the calls that need just this: N, as many rows as go at once; T; bytes of workspace; and where the
+/// pass begins and ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Size {
     pub(super) rows: usize,
     pub(super) steps: usize,
     pub(super) budget: u64,
+    pub(super) ends: Ends,
 }
 
 /// A forward pass over N rows and T steps.
@@ -55,6 +59,7 @@ pub(super) struct Plan {
     pub(super) steps: u32,
     /// Bytes of workspace that it was to fit.
     pub(super) budget: u64,
+    pub(super) ends: Ends,
     pub(super) bytes: Bytes,
     /// In order; each needs what the ones before it wrote.
     pub(super) dispatches: Vec<Dispatch>,
@@ -81,6 +86,7 @@ pub(super) struct Request<'a> {
     pub(super) budget: u64,
     /// Whether wgpu puts bounds checks into the kernels.
     pub(super) bounds_checks: bool,
+    pub(super) ends: Ends,
 }
 
 impl Plan {
@@ -125,6 +131,7 @@ impl Plan {
             rows: small(request.rows),
             steps: small(request.steps),
             budget: request.budget,
+            ends: request.ends,
             bytes,
             dispatches: Vec::new(),
             segments: Vec::new(),
@@ -171,7 +178,7 @@ impl Plan {
     }
 
     pub(super) fn size(&self) -> Size {
-        Size { rows: self.rows as usize, steps: self.steps as usize, budget: self.budget }
+        Size { rows: self.rows as usize, steps: self.steps as usize, budget: self.budget, ends: self.ends }
     }
 
     /// Each kernel's entry point and tiling.
@@ -194,7 +201,7 @@ impl fmt::Display for Plan {
 }
 
 /// A size that was checked before: [`Bytes::fitting`] counts every index in 32 bits.
-fn small(value: usize) -> u32 {
+pub(super) fn small(value: usize) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
 }
 

@@ -4,6 +4,7 @@
 //! This lives inside the crate because only here a kernel's text can be replaced. The environment variables are those of
 //! `tests/harness.rs`.
 
+mod encode;
 mod memory;
 mod recording;
 
@@ -11,7 +12,7 @@ use std::env;
 
 use ndarray::{Array3, Ix3};
 
-use super::plan::{BUDGET, Request, Size};
+use super::plan::{BUDGET, Ends, Request, Size};
 use super::{AdapterChoice, Gpu, GpuLayer, Strategy};
 use crate::batch::Batch;
 use crate::tolerance::{self, Comparison};
@@ -201,7 +202,7 @@ fn borrowed<'a>(
 
 /// N and T with the usual budget.
 pub(super) fn size(rows: usize, steps: usize) -> Size {
-    Size { rows, steps, budget: BUDGET }
+    Size { rows, steps, budget: BUDGET, ends: Ends::Host }
 }
 
 /// A configuration, N and a precision.
@@ -237,7 +238,17 @@ fn failure(case: &Case, gpu: &Gpu, strategy: Strategy) -> Option<String> {
 fn text(&(ref config, rows, precision): &Work, strategy: Strategy, capabilities: &Capabilities) -> String {
     let (steps, budget, bounds_checks) = (5, BUDGET, false);
     let parts = &super::plan::parts(config, precision, capabilities).unwrap()[..];
-    let request = Request { config, precision, parts, rows, steps, capabilities, budget, bounds_checks };
+    let request = Request {
+        config,
+        precision,
+        parts,
+        rows,
+        steps,
+        capabilities,
+        budget,
+        bounds_checks,
+        ends: Ends::Host,
+    };
     let plan = super::plan::Plan::new(&request, strategy).unwrap();
     plan.variants.iter().map(|(_, variant)| variant.source()).collect()
 }

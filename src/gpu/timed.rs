@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::faults::Scopes;
 use super::layer::{GpuLayer, Resident};
-use super::plan::{Pieces, Segment, Size};
+use super::plan::{Ends, Pieces, Segment, Size};
 use super::timestamps::{Spent, Timestamps};
 use super::transfer::{self, Mapped, Pending, Submitted};
 use super::workspace::{Staging, Workspace};
@@ -120,7 +120,8 @@ impl GpuLayer {
 
 impl Resident {
     fn run_timed(&self, batch: &Batch<'_>, budget: u64, stopwatch: &mut Stopwatch) -> Result<Output, Error> {
-        let workspace = self.take_workspace(Size { rows: batch.rows(), steps: batch.steps(), budget })?;
+        let size = Size { rows: batch.rows(), steps: batch.steps(), budget, ends: Ends::Host };
+        let workspace = self.take_workspace(size)?;
         let mut output = Output::zeros(&self.config, batch)?;
         for (segment, staging) in workspace.segments() {
             let submitted = self.submit_timed(&workspace, segment, staging, batch, stopwatch)?;

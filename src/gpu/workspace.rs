@@ -1,14 +1,21 @@
 //! The buffers and bind groups of one shape, kept between calls.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
-use wgpu::{BindGroup, BindGroupEntry, BindingResource, Buffer, BufferBinding, BufferUsages, CommandEncoder};
+use wgpu::{
+    BindGroup, BindGroupEntry, BindingResource, Buffer, BufferBinding, BufferUsages, CommandEncoder,
+    ComputePass,
+};
 
 use super::Gpu;
-use super::kernel::{Moment, Shape};
-use super::plan::{Bound, Plan, Segment, Sequence};
+use super::kernel::{Kernel, Moment, Shape};
+use super::plan::{Bound, Ends, Plan, Segment, Sequence};
 use super::timestamps::Timestamps;
 use crate::{Config, Error};
+
+/// The bind group of each set of buffers that dispatches bind.
+pub(super) type Groups = HashMap<[Bound; 10], BindGroup>;
 
 /// The GPU objects of a plan. The upload buffers are mapped whenever the workspace lies unused.
 pub(super) struct Workspace {
@@ -16,7 +23,8 @@ pub(super) struct Workspace {
     /// One for each of the plan's segments.
     pub(super) staging: Vec<Staging>,
     buffers: Buffers,
-    groups: HashMap<[Bound; 10], BindGroup>,
+    /// None where the caller's buffers are bound.
+    groups: Groups,
     projected: bool,
     /// Bytes from one dispatch's `Moment` to the next one's.
     moment_stride: u32,
@@ -51,28 +59,37 @@ impl Workspace {
         shapes: &[Shape],
         plan: Plan,
     ) -> Result<Self, Error> {
-        let device = gpu.device();
         let moment_stride = gpu.capabilities().min_uniform_buffer_offset_alignment;
         let buffers = Buffers::new(gpu, &plan, shapes, moment_stride)?;
-        let layout = gpu.kernels().layout(device);
-        let mut groups = HashMap::new();
         let projected = config.proj_size > 0;
-        for dispatch in &plan.dispatches {
-            groups.entry(dispatch.bindings(projected)).or_insert_with_key(|bindings| {
-                let resources = bindings.iter().map(|&bound| buffers.resource(bound, weights));
-                let entries: Vec<BindGroupEntry<'_>> = (0..)
-                    .zip(resources)
-                    .map(|(binding, resource)| BindGroupEntry { binding, resource })
-                    .collect();
-                device.create_bind_group(&wgpu::BindGroupDescriptor {
-                    label: Some("wgpu-rnn"),
-                    layout: &layout,
-                    entries: &entries,
-                })
+        let staging = plan.segments.iter().map(|segment| Staging::new(gpu, &plan, segment)).collect();
+        let mut made = Workspace { plan, staging, buffers, groups: Groups::new(), projected, moment_stride };
+        if made.plan.ends == Ends::Host {
+            made.groups = made.bind(gpu, weights, |_| None);
+        }
+        Ok(made)
+    }
+
+    /// The bind groups of the plan's dispatches, with what is `given` in place of the workspace's own buffers.
+    pub(super) fn bind<'a>(
+        &'a self,
+        gpu: &Gpu,
+        weights: &'a [Buffer],
+        given: impl Fn(Bound) -> Option<BindingResource<'a>>,
+    ) -> Groups {
+        let mut groups = Groups::new();
+        for dispatch in &self.plan.dispatches {
+            groups.entry(dispatch.bindings(self.projected)).or_insert_with_key(|bindings| {
+                let resource = |bound| given(bound).unwrap_or_else(|| self.resource(bound, weights));
+                bind_group(gpu, bindings.map(resource))
             });
         }
-        let staging = plan.segments.iter().map(|segment| Staging::new(gpu, &plan, segment)).collect();
-        Ok(Workspace { plan, staging, buffers, groups, projected, moment_stride })
+        groups
+    }
+
+    /// A buffer of the workspace or of the weights.
+    pub(super) fn resource<'a>(&'a self, bound: Bound, weights: &'a [Buffer]) -> BindingResource<'a> {
+        self.buffers.resource(bound, weights)
     }
 
     /// The submissions of a forward pass, each with its buffers on the host's side.
@@ -98,7 +115,12 @@ impl Workspace {
         if let Some(upload) = &staging.upload {
             self.copy_in(&mut encoder, config, segment, upload);
         }
-        self.dispatch(gpu, &mut encoder, segment, timestamps);
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+            label: Some("wgpu-rnn forward"),
+            timestamp_writes: timestamps.map(Timestamps::of_pass),
+        });
+        self.dispatch(gpu, &mut pass, &self.groups, segment.dispatches.clone());
+        drop(pass);
         if let Some(download) = &staging.download {
             self.copy_out(&mut encoder, config, segment, download);
         }
@@ -129,29 +151,25 @@ impl Workspace {
         }
     }
 
-    fn dispatch(
+    /// Records some of the plan's dispatches with their bind groups.
+    pub(super) fn dispatch(
         &self,
         gpu: &Gpu,
-        encoder: &mut CommandEncoder,
-        segment: &Segment,
-        timestamps: Option<&Timestamps>,
+        pass: &mut ComputePass<'_>,
+        groups: &Groups,
+        dispatches: Range<usize>,
     ) {
-        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
-            label: Some("wgpu-rnn forward"),
-            timestamp_writes: timestamps.map(Timestamps::of_pass),
-        });
         let mut current = None;
-        let dispatches = &self.plan.dispatches[segment.dispatches.clone()];
         // The plan holds the moments' bytes to 32 bits.
-        let mut offset = u32::try_from(segment.dispatches.start).unwrap_or(u32::MAX) * self.moment_stride;
-        for dispatch in dispatches {
+        let mut offset = u32::try_from(dispatches.start).unwrap_or(u32::MAX) * self.moment_stride;
+        for dispatch in &self.plan.dispatches[dispatches] {
             if current != Some(dispatch.kind)
                 && let Some(variant) = self.plan.variant(dispatch.kind)
             {
-                pass.set_pipeline(&gpu.kernels().pipeline(gpu.device(), variant));
+                pass.set_pipeline(&gpu.kernels().pipeline(gpu.device(), Kernel::Planned(variant)));
                 current = Some(dispatch.kind);
             }
-            pass.set_bind_group(0, self.groups.get(&dispatch.bindings(self.projected)), &[offset]);
+            pass.set_bind_group(0, groups.get(&dispatch.bindings(self.projected)), &[offset]);
             let [x, y, z] = dispatch.grid;
             pass.dispatch_workgroups(x, y, z);
             offset += self.moment_stride;
@@ -200,9 +218,9 @@ impl Buffers {
         let (to, from) = (BufferUsages::COPY_DST, BufferUsages::COPY_SRC);
         let none = BufferUsages::empty();
         Ok(Buffers {
-            input: storage("input", bytes.input, to),
+            input: storage("input", bytes.own_input, to),
             between: bytes.between.map(|size| storage("the sequence between layers", size, none)),
-            output: storage("output", bytes.output, from),
+            output: storage("output", bytes.own_output, from),
             hidden: [0, 1].map(|_| storage("hidden state", bytes.hidden, to | from)),
             cell: storage("cell state", bytes.cell, to | from),
             gates: storage("gates", bytes.gates, none),
@@ -244,6 +262,17 @@ impl Buffers {
         };
         buffer.as_entire_binding()
     }
+}
+
+/// The bind group of bindings 0 to 9.
+pub(super) fn bind_group(gpu: &Gpu, resources: [BindingResource<'_>; 10]) -> BindGroup {
+    let entries: Vec<BindGroupEntry<'_>> =
+        (0..).zip(resources).map(|(binding, resource)| BindGroupEntry { binding, resource }).collect();
+    gpu.device().create_bind_group(&wgpu::BindGroupDescriptor {
+        label: Some("wgpu-rnn"),
+        layout: &gpu.kernels().layout(gpu.device()),
+        entries: &entries,
+    })
 }
 
 /// Each dispatch's `Moment`, `stride` bytes from one to the next.

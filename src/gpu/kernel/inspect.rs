@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::Variant;
+use super::{COPY_UNITS, Kernel, Variant};
 use crate::gpu::Capabilities;
-use crate::gpu::plan::{BUDGET, Kind, Plan, Request, Strategy, parts};
+use crate::gpu::plan::{BUDGET, Ends, Kind, Plan, Request, Strategy, parts};
 use crate::{Cell, Config, Nonlinearity, Precision};
 
 /// A kernel as it is handed to the GPU's compiler, see [`kernels`].
@@ -30,7 +30,8 @@ pub struct KernelSource {
     pub subgroups: bool,
 }
 
-/// Every kernel that a plan can ask for on an adapter with WebGPU's default limits, with the overrides to compile it with.
+/// Every kernel that a plan can ask for on an adapter with WebGPU's default limits, with the overrides to compile it with; and
+/// the one behind [`GpuLayer::encode`](crate::GpuLayer::encode), `copy`.
 /// Of variants that only differ in the size of their workgroup memory the largest stands for all.
 ///
 /// The library compiles them itself; this is for tools that measure or translate kernels:
@@ -60,9 +61,24 @@ pub fn kernels() -> Vec<KernelSource> {
             on_chip: variant.tiling.on_chip,
             subgroups: variant.subgroups,
         })
+        .chain([copy()])
         .collect();
     kernels.sort_by(|a, b| a.name.cmp(&b.name));
     kernels
+}
+
+fn copy() -> KernelSource {
+    let kernel = Kernel::Copy { checked: false };
+    KernelSource {
+        name: format!("{} {COPY_UNITS}x1", kernel.entry_point()),
+        source: kernel.source(),
+        entry_point: kernel.entry_point(),
+        overrides: kernel.overrides(),
+        rows: 1,
+        precision: Precision::F32,
+        on_chip: false,
+        subgroups: false,
+    }
 }
 
 /// The variants of plans over sizes around every edge, on hardware and on drivers on the CPU.
@@ -91,7 +107,17 @@ fn of_layer(config: &Config, precision: Precision, capabilities: &Capabilities) 
     // `scan` takes several rows to a workgroup only where there are enough for every core.
     let plans = [1, 3, 9, 30, 100, 5000].into_iter().flat_map(|rows| {
         let (steps, budget, bounds_checks) = (1, BUDGET, false);
-        let request = Request { config, precision, parts, rows, steps, capabilities, budget, bounds_checks };
+        let request = Request {
+            config,
+            precision,
+            parts,
+            rows,
+            steps,
+            capabilities,
+            budget,
+            bounds_checks,
+            ends: Ends::Host,
+        };
         Strategy::ALL.iter().filter_map(move |strategy| Plan::candidates(&request, *strategy).ok()).flatten()
     });
     plans.flat_map(|plan| plan.variants.into_iter().map(|(_, variant)| variant)).collect()

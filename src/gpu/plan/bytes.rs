@@ -1,7 +1,7 @@
 //! The size of each buffer, and the chunk of time steps that is computed at once.
 
 use super::tiling::Tiling;
-use super::{Kind, Request, Strategy, cost, loops, small};
+use super::{Ends, Kind, Request, Strategy, cost, loops, small};
 use crate::Error;
 use crate::gpu::kernel::Shape;
 
@@ -17,6 +17,9 @@ pub(in crate::gpu) struct Bytes {
     pub(in crate::gpu) input: u64,
     /// `[N, T, D*H_out]`, of the last layer.
     pub(in crate::gpu) output: u64,
+    /// Of the pass's own buffers for the two: 0 where the kernels are given the caller's.
+    pub(in crate::gpu) own_input: u64,
+    pub(in crate::gpu) own_output: u64,
     /// `[N, T, D, quads of H_out]`, of each of the two between which the layers of a stack alternate.
     pub(in crate::gpu) between: [u64; 2],
     /// `[chunk, D, N, G*H]`: the input products of a chunk.
@@ -31,9 +34,8 @@ pub(in crate::gpu) struct Bytes {
     pub(in crate::gpu) lengths: u64,
     /// One `Moment` for each dispatch, at multiples of the alignment.
     pub(in crate::gpu) moments: u64,
-    /// From the host: input, lengths, h_0, c_0.
+    /// From the host: input, lengths, h_0, c_0; and to it: output, h_n, c_n. 0 where the ends are not there.
     pub(in crate::gpu) upload: u64,
-    /// To the host: output, h_n, c_n.
     pub(in crate::gpu) download: u64,
     /// Steps of a chunk; T where nothing is computed ahead.
     pub(in crate::gpu) chunk: u32,
@@ -81,8 +83,8 @@ impl Bytes {
         let made = |bytes: u64| bytes.max(16);
         let [first, second] = self.between;
         vec![
-            ("input", made(self.input)),
-            ("output", made(self.output)),
+            ("input", made(self.own_input)),
+            ("output", made(self.own_output)),
             ("the sequence between layers", made(first) + made(second)),
             ("gates", made(self.gates)),
             ("hidden state", 2 * made(self.hidden)),
@@ -118,16 +120,25 @@ impl Bytes {
         let lengths = floats([rows, 1, 1, 1]);
         let apart = config.proj_size > 0 && strategy != Strategy::Scan;
         let sum = |sizes: [u64; 4]| sizes.into_iter().fold(0, u64::saturating_add);
+        let whole_quads = config.input_size.is_multiple_of(4);
+        let (own_input, own_output, upload, download) = match request.ends {
+            Ends::Host => {
+                (input, output, sum([input, lengths, hidden, cell]), sum([output, hidden, cell, 0]))
+            }
+            Ends::Buffers => (if whole_quads { 0 } else { input }, 0, 0, 0),
+        };
         Bytes {
             input,
             output,
+            own_input,
+            own_output,
             between: [between(1), between(2)],
             hidden,
             cell,
             unprojected: if apart { floats([states, rows, 4, quads(config.hidden_size)]) } else { 0 },
             lengths,
-            upload: sum([input, lengths, hidden, cell]),
-            download: sum([output, hidden, cell, 0]),
+            upload,
+            download,
             ..Bytes::default()
         }
     }

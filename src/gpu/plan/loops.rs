@@ -75,7 +75,7 @@ fn product(quads: usize, rows: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{BUDGET, Plan, Strategy, parts};
+    use super::super::{BUDGET, Ends, Plan, Strategy, parts};
     use super::*;
     use crate::{Capabilities, Config, Precision};
 
@@ -89,7 +89,17 @@ mod tests {
         let capabilities = &Capabilities { software, cores: 2, subgroup_size: 8, ..Capabilities::default() };
         let (precision, budget, bounds_checks) = (Precision::F32, BUDGET, false);
         let parts = &parts(config, precision, capabilities)?[..];
-        let request = Request { config, precision, parts, rows, steps, capabilities, budget, bounds_checks };
+        let request = Request {
+            config,
+            precision,
+            parts,
+            rows,
+            steps,
+            capabilities,
+            budget,
+            bounds_checks,
+            ends: Ends::Host,
+        };
         Plan::new(&request, strategy)
     }
 

@@ -37,7 +37,7 @@ impl Pieces {
 
 #[cfg(test)]
 mod tests {
-    use super::super::parts;
+    use super::super::{Ends, parts};
     use super::*;
     use crate::{Capabilities, Config, Precision};
 
@@ -58,6 +58,7 @@ mod tests {
                 capabilities,
                 budget,
                 bounds_checks: false,
+                ends: Ends::Host,
             };
             let pieces = Pieces::of(&request, strategy)?;
             // What was found does fit, and is not less than it has to be.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Dispatch, Kind, Pieces, Plan, Request, Strategy, parts};
+use super::{Dispatch, Ends, Kind, Pieces, Plan, Request, Strategy, parts};
 use crate::gpu::{Capabilities, pack};
 use crate::{Config, Error, LayerOptions};
 
@@ -108,6 +108,7 @@ impl PlanReport {
             capabilities,
             budget: options.budget,
             bounds_checks: options.bounds_checks,
+            ends: Ends::Host,
         };
         let pieces = Pieces::of(&request, options.strategy)?;
         (request.rows, request.budget) = (pieces.rows, pieces.budget);

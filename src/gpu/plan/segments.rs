@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use super::{Bytes, Kind, Plan, Request, small};
+use super::{Bytes, Ends, Kind, Plan, Request, small};
 
 /// Input and output that the host has to move in the meantime, so that a submission of its own is worth its cost, and so
 /// that a copy of one row's steps is: a submission takes some 100 µs on lavapipe, a copy 1.3 µs (recorded and done), in
@@ -82,7 +82,7 @@ fn whole(dispatches: usize, steps: u32) -> Segment {
 
 /// As many runs of chunks as are worth it.
 fn runs(request: &Request<'_>, bytes: &Bytes, chunks: usize) -> usize {
-    if request.config.bidirectional {
+    if request.config.bidirectional || request.ends != Ends::Host {
         return 1;
     }
     // A stack's input and output go with different submissions.
@@ -96,6 +96,9 @@ fn runs(request: &Request<'_>, bytes: &Bytes, chunks: usize) -> usize {
 impl Plan {
     /// Bytes that a segment uploads: its steps of the input; lengths, h_0 and c_0 behind them.
     pub(in crate::gpu) fn upload_bytes(&self, segment: &Segment) -> u64 {
+        if self.ends != Ends::Host {
+            return 0;
+        }
         let bytes = &self.bytes;
         let first = if segment.is_first { bytes.lengths + bytes.hidden + bytes.cell } else { 0 };
         self.part_of(bytes.input, &segment.input) + first
@@ -103,6 +106,9 @@ impl Plan {
 
     /// Bytes that a segment reads back: its steps of the output; h_n and c_n behind them.
     pub(in crate::gpu) fn download_bytes(&self, segment: &Segment) -> u64 {
+        if self.ends != Ends::Host {
+            return 0;
+        }
         let bytes = &self.bytes;
         let last = if segment.is_last { bytes.hidden + bytes.cell } else { 0 };
         self.part_of(bytes.output, &segment.output) + last
@@ -134,7 +140,17 @@ mod tests {
         let capabilities = &Capabilities::default();
         let (precision, bounds_checks) = (Precision::F32, false);
         let parts = &parts(config, precision, capabilities).unwrap()[..];
-        let request = Request { config, precision, parts, rows, steps, capabilities, budget, bounds_checks };
+        let request = Request {
+            config,
+            precision,
+            parts,
+            rows,
+            steps,
+            capabilities,
+            budget,
+            bounds_checks,
+            ends: Ends::Host,
+        };
         Plan::new(&request, strategy).unwrap()
     }
 

@@ -12,7 +12,17 @@ fn with(
 ) -> Result<Plan, Error> {
     let (precision, budget, bounds_checks) = (Precision::F32, BUDGET, false);
     let parts = &parts(config, precision, capabilities)?[..];
-    let request = Request { config, precision, parts, rows, steps, capabilities, budget, bounds_checks };
+    let request = Request {
+        config,
+        precision,
+        parts,
+        rows,
+        steps,
+        capabilities,
+        budget,
+        bounds_checks,
+        ends: Ends::Host,
+    };
     Plan::new(&request, strategy)
 }
 
@@ -50,8 +60,17 @@ fn small_layers_keep_their_recurrent_weights_on_chip_on_hardware() {
         let capabilities = &Capabilities { software, ..Capabilities::default() };
         let parts = &parts(&config, precision, capabilities).unwrap()[..];
         let (rows, steps, budget, bounds_checks) = (1, 9, BUDGET, false);
-        let request =
-            Request { config: &config, precision, parts, rows, steps, capabilities, budget, bounds_checks };
+        let request = Request {
+            config: &config,
+            precision,
+            parts,
+            rows,
+            steps,
+            capabilities,
+            budget,
+            bounds_checks,
+            ends: Ends::Host,
+        };
         let plan = Plan::new(&request, Strategy::Scan).unwrap();
         let variant = plan.variant(Kind::Scan).unwrap();
         assert!(variant.workgroup_bytes() <= u64::from(WORKGROUP_BYTES));
@@ -109,6 +128,7 @@ fn chunks_leave_room_for_the_parameters_of_their_dispatches() {
             capabilities: &capabilities,
             budget,
             bounds_checks: false,
+            ends: Ends::Host,
         };
         Plan::new(&request, Strategy::Scan)
     };

@@ -1,4 +1,4 @@
-use super::super::{BUDGET, parts};
+use super::super::{BUDGET, Ends, parts};
 use super::*;
 use crate::{Capabilities, Config, Precision};
 
@@ -6,7 +6,17 @@ fn candidates(capabilities: &Capabilities, config: Config, rows: usize, strategy
     let (precision, steps, budget, bounds_checks) = (Precision::F32, 100, BUDGET, false);
     let parts = &parts(&config, precision, capabilities).unwrap()[..];
     let config = &config;
-    let request = Request { config, precision, parts, rows, steps, capabilities, budget, bounds_checks };
+    let request = Request {
+        config,
+        precision,
+        parts,
+        rows,
+        steps,
+        capabilities,
+        budget,
+        bounds_checks,
+        ends: Ends::Host,
+    };
     let own = Plan::new(&request, strategy).unwrap();
     let found = Plan::candidates(&request, strategy).unwrap();
     assert!(found.contains(&own), "the planner's own: {config}, {rows} rows, {strategy}");
@@ -101,7 +111,17 @@ fn what_does_not_fit_is_no_candidate() {
     let (config, precision, capabilities) = (&Config::rnn(4, 3000), Precision::F32, &machine);
     let parts = &parts(config, precision, capabilities).unwrap()[..];
     let (rows, steps, budget, bounds_checks) = (1, 2, BUDGET, false);
-    let request = Request { config, precision, parts, rows, steps, capabilities, budget, bounds_checks };
+    let request = Request {
+        config,
+        precision,
+        parts,
+        rows,
+        steps,
+        capabilities,
+        budget,
+        bounds_checks,
+        ends: Ends::Host,
+    };
     let error = Plan::candidates(&request, Strategy::Scan).unwrap_err();
     assert!(matches!(error, Error::TooLarge { .. }), "{error}");
     let rest = Plan::candidates(&request, Strategy::Auto).unwrap();
