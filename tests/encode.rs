@@ -1,8 +1,11 @@
 //! Passes recorded into the caller's encoder, from and to the caller's buffers: the bits of `forward`.
 
+use std::num::NonZeroU64;
+
 use wgpu_rnn::ndarray::{Array3, concatenate, s};
 use wgpu_rnn::{
-    Backend, Config, Gpu, GpuLayer, Layer, LayerOptions, Output, Strategy, Weights, ndarray::Axis, wgpu,
+    Backend, Config, Gpu, GpuBuffers, GpuLayer, Layer, LayerOptions, Output, Strategy, Weights,
+    ndarray::Axis, wgpu,
 };
 
 use crate::case::{self, state, with_lengths};
@@ -226,6 +229,30 @@ fn buffers_may_be_swapped_and_the_layer_dropped_before_the_submission() {
         for (on, expected) in shaped.iter().zip(&of_shapes) {
             assert_same_bits(&on.read(gpu), expected, &implementation.name);
         }
+    }
+}
+
+/// Calls that differ in an offset alone: two rows of eight each.
+#[test]
+fn places_in_one_buffer_are_told_apart() {
+    let config = Config::gru(16, 16);
+    let all = Batch::new(config, 8, 4);
+    for implementation in gpus().unwrap() {
+        let gpu = gpu(implementation);
+        let layer = implementation.layer(&Weights::seeded(config, 0).unwrap());
+        let on = OnGpu::new(gpu, 0, all.input_only());
+        let mut encoder = encoder(gpu);
+        for offset in [0, 512, 1024, 1536] {
+            let [input, output] = [&on.input, &on.output].map(|held| wgpu::BufferBinding {
+                offset,
+                size: NonZeroU64::new(512),
+                ..held.binding()
+            });
+            on_gpu(&layer).encode(&mut encoder, &GpuBuffers::new(2, 4, input, output)).unwrap();
+        }
+        submit(gpu, encoder);
+        let expected = forward(&layer, all.input_only()).output;
+        assert_eq!(on.output.read(gpu, [8, 4, 16]), expected, "{}", implementation.name);
     }
 }
 

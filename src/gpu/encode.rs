@@ -141,9 +141,10 @@ impl GpuLayer {
     /// submission.
     ///
     /// [`GpuBuffers`] has the contract of each buffer. The first call with a shape compiles kernels and makes scratch
-    /// buffers (what `PlanReport::workspace_bytes` says, the state twice, and the input again where I is no multiple of 4),
-    /// the first with some buffers their bind groups; later calls make nothing. The encoder may be dropped unsubmitted, and
-    /// the layer may be dropped before the encoder is submitted. Several recordings may be submitted in any order.
+    /// buffers: what [`PlanReport::workspace_bytes`](crate::PlanReport::workspace_bytes) says, the hidden state twice, the
+    /// cell state, and the input again where I is no multiple of 4. The first call with some buffers makes their bind groups;
+    /// later calls make nothing. The encoder may be dropped unsubmitted, and the layer may be dropped before the encoder is
+    /// submitted. Several recordings may be submitted in any order.
     ///
     /// The result has the bits of [`Layer::forward`](crate::Layer::forward) with the same strategy. With
     /// [`Tuning::Measure`](crate::Tuning::Measure) a pass takes the plan that `forward` has measured for the same N and T, if it
