@@ -196,7 +196,7 @@ impl GpuLayer {
             ends: Ends::Buffers,
         })?;
         let bindings = scratch.bindings(resident, &given)?;
-        scratch.record(&resident.gpu, encoder, &bindings);
+        scratch.record(encoder, &bindings);
         Ok(())
     }
 }

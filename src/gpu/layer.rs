@@ -221,7 +221,7 @@ impl Resident {
         })
     }
 
-    /// Makes what a plan needs: its kernels, `more` of them, and what `make` makes of it.
+    /// Makes what a plan needs, with errors caught. It compiles the plan's kernels and `more` of them.
     pub(super) fn make<T>(
         &self,
         plan: Plan,
@@ -231,12 +231,7 @@ impl Resident {
         log::debug!("{} over N={}, T={} on {}: {plan}", self.config, plan.rows, plan.steps, self.gpu);
         let planned = plan.variants.iter().map(|(_, variant)| Kernel::Planned(*variant));
         let kernels: Vec<Kernel> = planned.chain(more.iter().copied()).collect();
-        let made = self.gpu.caught(|| {
-            for &kernel in &kernels {
-                self.gpu.kernels().pipeline(self.gpu.device(), kernel);
-            }
-            make(plan)
-        });
+        let made = self.gpu.caught(|| make(plan));
         if made.is_err() {
             kernels.into_iter().for_each(|kernel| self.gpu.kernels().forget(kernel));
         }

@@ -2,15 +2,16 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use wgpu::{
     BindGroup, BindGroupEntry, BindingResource, Buffer, BufferBinding, BufferUsages, CommandEncoder,
-    ComputePass,
+    ComputePass, ComputePipeline,
 };
 
 use super::Gpu;
 use super::kernel::{Kernel, Moment, Shape};
-use super::plan::{Bound, Ends, Plan, Segment, Sequence};
+use super::plan::{Bound, Ends, Kind, Plan, Segment, Sequence};
 use super::timestamps::Timestamps;
 use crate::{Config, Error};
 
@@ -25,6 +26,8 @@ pub(super) struct Workspace {
     buffers: Buffers,
     /// None where the caller's buffers are bound.
     groups: Groups,
+    /// Of each kind of kernel: recording compiles nothing.
+    pipelines: HashMap<Kind, Arc<ComputePipeline>>,
     projected: bool,
     /// Bytes from one dispatch's `Moment` to the next one's.
     moment_stride: u32,
@@ -63,7 +66,10 @@ impl Workspace {
         let buffers = Buffers::new(gpu, &plan, shapes, moment_stride)?;
         let projected = config.proj_size > 0;
         let staging = plan.segments.iter().map(|segment| Staging::new(gpu, &plan, segment)).collect();
-        let mut made = Workspace { plan, staging, buffers, groups: Groups::new(), projected, moment_stride };
+        let pipeline = |variant| gpu.kernels().pipeline(gpu.device(), Kernel::Planned(variant));
+        let pipelines = plan.variants.iter().map(|&(kind, variant)| (kind, pipeline(variant))).collect();
+        let groups = Groups::new();
+        let mut made = Workspace { plan, staging, buffers, groups, pipelines, projected, moment_stride };
         if made.plan.ends == Ends::Host {
             made.groups = made.bind(gpu, weights, |_| None);
         }
@@ -119,7 +125,7 @@ impl Workspace {
             label: Some("wgpu-rnn forward"),
             timestamp_writes: timestamps.map(Timestamps::of_pass),
         });
-        self.dispatch(gpu, &mut pass, &self.groups, segment.dispatches.clone());
+        self.dispatch(&mut pass, &self.groups, segment.dispatches.clone());
         drop(pass);
         if let Some(download) = &staging.download {
             self.copy_out(&mut encoder, config, segment, download);
@@ -152,21 +158,15 @@ impl Workspace {
     }
 
     /// Records some of the plan's dispatches with their bind groups.
-    pub(super) fn dispatch(
-        &self,
-        gpu: &Gpu,
-        pass: &mut ComputePass<'_>,
-        groups: &Groups,
-        dispatches: Range<usize>,
-    ) {
+    pub(super) fn dispatch(&self, pass: &mut ComputePass<'_>, groups: &Groups, dispatches: Range<usize>) {
         let mut current = None;
         // The plan holds the moments' bytes to 32 bits.
         let mut offset = u32::try_from(dispatches.start).unwrap_or(u32::MAX) * self.moment_stride;
         for dispatch in &self.plan.dispatches[dispatches] {
             if current != Some(dispatch.kind)
-                && let Some(variant) = self.plan.variant(dispatch.kind)
+                && let Some(pipeline) = self.pipelines.get(&dispatch.kind)
             {
-                pass.set_pipeline(&gpu.kernels().pipeline(gpu.device(), Kernel::Planned(variant)));
+                pass.set_pipeline(pipeline);
                 current = Some(dispatch.kind);
             }
             pass.set_bind_group(0, groups.get(&dispatch.bindings(self.projected)), &[offset]);

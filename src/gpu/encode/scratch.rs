@@ -3,13 +3,15 @@
 use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use wgpu::{BindGroup, BindingResource, Buffer, BufferBinding, BufferUsages, CommandEncoder, ComputePass};
+use wgpu::{
+    BindGroup, BindingResource, Buffer, BufferBinding, BufferUsages, CommandEncoder, ComputePass,
+    ComputePipeline,
+};
 
 use super::check::{AllGiven, Given};
 use super::copies::{self, Copy};
 use super::{Slot, keep};
 use crate::Error;
-use crate::gpu::Gpu;
 use crate::gpu::kernel::{Kernel, Vectors};
 use crate::gpu::layer::Resident;
 use crate::gpu::plan::{Bound, Plan, Sequence, Size};
@@ -22,7 +24,7 @@ const KEPT_BINDINGS: usize = 4;
 pub(super) struct Scratch {
     workspace: Workspace,
     copies: Vec<Copy>,
-    copy: Kernel,
+    pipeline: Arc<ComputePipeline>,
     /// Each copy's `Vectors`, `stride` bytes from one to the next.
     parameters: Buffer,
     stride: u32,
@@ -52,7 +54,7 @@ impl Scratch {
             Ok(Scratch {
                 workspace: Workspace::new(gpu, config, weights, shapes, plan)?,
                 copies,
-                copy,
+                pipeline: gpu.kernels().pipeline(gpu.device(), copy),
                 parameters: gpu.buffer_with("copies' parameters", &vectors, BufferUsages::UNIFORM)?,
                 stride,
                 side: gpu.capabilities().max_compute_workgroups_per_dimension,
@@ -122,19 +124,19 @@ impl Scratch {
     }
 
     /// Records the whole pass.
-    pub(super) fn record(&self, gpu: &Gpu, encoder: &mut CommandEncoder, bindings: &Bindings) {
+    pub(super) fn record(&self, encoder: &mut CommandEncoder, bindings: &Bindings) {
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
             label: Some("wgpu-rnn encode"),
             timestamp_writes: None,
         });
-        self.copy(gpu, &mut pass, bindings, false);
-        self.workspace.dispatch(gpu, &mut pass, &bindings.groups, 0..self.workspace.plan.dispatches.len());
-        self.copy(gpu, &mut pass, bindings, true);
+        self.copy(&mut pass, bindings, false);
+        self.workspace.dispatch(&mut pass, &bindings.groups, 0..self.workspace.plan.dispatches.len());
+        self.copy(&mut pass, bindings, true);
     }
 
     /// Records the copies to the layer's buffers, or those back.
-    fn copy(&self, gpu: &Gpu, pass: &mut ComputePass<'_>, bindings: &Bindings, back: bool) {
-        pass.set_pipeline(&gpu.kernels().pipeline(gpu.device(), self.copy));
+    fn copy(&self, pass: &mut ComputePass<'_>, bindings: &Bindings, back: bool) {
+        pass.set_pipeline(&self.pipeline);
         for (index, (copy, group)) in (0..).zip(self.copies.iter().zip(&bindings.copies)) {
             if copy.slot.is_written() == back && group.is_some() {
                 pass.set_bind_group(0, group, &[index * self.stride]);

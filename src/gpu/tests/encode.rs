@@ -128,6 +128,25 @@ fn buffers_are_the_plans_and_nothing_is_made_again_or_submitted() {
     }
 }
 
+/// What fails while another shape is made must not show while this one is recorded, where nothing catches it.
+#[test]
+fn a_recording_compiles_nothing() {
+    let Some(gpu) = gpu() else { return };
+    let config = Config::gru(5, 9);
+    let options = LayerOptions::default();
+    let layer = GpuLayer::new(&gpu, &Weights::seeded(config, 0).unwrap(), &options).unwrap();
+    let program = Program::new(&gpu, config, 2, 3);
+    layer.encode(&mut encoder(&gpu), &program.buffers()).unwrap();
+    let plan = layer.0.plan(Size { rows: 2, steps: 3, budget: options.budget, ends: Ends::Buffers }).unwrap();
+    let planned = plan.variants.iter().map(|(_, variant)| Kernel::Planned(*variant));
+    for kernel in planned.chain([Kernel::Copy { checked: false }]) {
+        gpu.kernels().forget(kernel);
+    }
+    let before = objects(&counters(&gpu));
+    layer.encode(&mut encoder(&gpu), &program.buffers()).unwrap();
+    assert_eq!(objects(&counters(&gpu)), before);
+}
+
 const MUTATIONS: &[Mutation] = &[
     ("var value = vectors.padding;", "var value = 0u;"),
     (
