@@ -223,6 +223,17 @@ pub enum Error {
         found: String,
     },
 
+    /// A buffer on the GPU cannot serve as what it was given for.
+    #[error("{name}: expected {expected}, found {found}")]
+    Buffer {
+        /// What it was given for.
+        name: &'static str,
+        /// The buffer that would do.
+        expected: String,
+        /// The buffer that was given.
+        found: String,
+    },
+
     /// No adapter can be had, or none of that name or index.
     #[error("no GPU adapter: expected {wanted}, found {found}")]
     NoAdapter {

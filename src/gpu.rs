@@ -5,6 +5,7 @@ mod capabilities;
 #[cfg(test)]
 mod counts;
 mod device;
+mod encode;
 mod faults;
 mod kernel;
 mod layer;
@@ -21,8 +22,9 @@ mod workspace;
 pub use capabilities::Capabilities;
 pub use device::{AdapterChoice, Gpu, LimitsChoice};
 pub(crate) use device::{available, named, no_adapter};
+pub use encode::GpuBuffers;
 pub use kernel::{KernelSource, kernels};
-pub(crate) use layer::GpuLayer;
+pub use layer::GpuLayer;
 pub(crate) use plan::BUDGET;
 pub use plan::{DispatchReport, PlanReport, Strategy};
 pub(crate) use session::GpuSession;

@@ -225,11 +225,11 @@ impl Layer {
     ///
     /// As [`Layer::new`]; [`Error::Precision`] if a weight is too large for a half that is to hold it.
     pub fn with_options(weights: &Weights, backend: Backend, options: &LayerOptions) -> Result<Self, Error> {
-        let weights = options.precision.round(weights)?;
+        let rounded = || options.precision.round(weights);
         let implementation = match &backend {
-            Backend::Reference => Implementation::Reference(weights.clone().into_owned()),
-            Backend::Cpu => Implementation::Cpu(CpuLayer::new(&weights, options.threads)),
-            Backend::Gpu(gpu) => Implementation::Gpu(GpuLayer::new(gpu, &weights, options)?),
+            Backend::Reference => Implementation::Reference(rounded()?.into_owned()),
+            Backend::Cpu => Implementation::Cpu(CpuLayer::new(&*rounded()?, options.threads)),
+            Backend::Gpu(gpu) => Implementation::Gpu(GpuLayer::new(gpu, weights, options)?),
         };
         Ok(Layer { config: *weights.config(), backend, implementation: Arc::new(implementation) })
     }
@@ -250,6 +250,14 @@ impl Layer {
 
     pub(crate) fn shared_implementation(&self) -> &Arc<Implementation> {
         &self.implementation
+    }
+
+    /// The layer on the GPU, to go into a submission of the caller's; none if the layer is not on one.
+    pub fn gpu_layer(&self) -> Option<&GpuLayer> {
+        match &*self.implementation {
+            Implementation::Gpu(layer) => Some(layer),
+            Implementation::Reference(_) | Implementation::Cpu(_) => None,
+        }
     }
 
     /// How a GPU runs a batch of N rows and T steps, if the layer is on one: what was measured for that shape, or else the

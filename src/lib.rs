@@ -88,8 +88,8 @@ pub use batch::{Input, Output, State};
 pub use config::{Cell, Config, Nonlinearity, Variant};
 pub use error::Error;
 pub use gpu::{
-    AdapterChoice, Capabilities, DispatchReport, Gpu, KernelSource, LimitsChoice, PlanReport, Strategy,
-    Timings, Tuning, kernels,
+    AdapterChoice, Capabilities, DispatchReport, Gpu, GpuBuffers, GpuLayer, KernelSource, LimitsChoice,
+    PlanReport, Strategy, Timings, Tuning, kernels,
 };
 pub use layer::{Backend, Layer, LayerOptions};
 pub use session::{SavedState, Session};

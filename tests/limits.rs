@@ -20,6 +20,11 @@ pub fn adapter(gpu: &Gpu) -> AdapterChoice {
     AdapterChoice::Index(place.expect("the adapter is still there"))
 }
 
+/// The same adapter with so little that batches and weights are cut.
+pub fn with_tiny_limits(gpu: &Gpu) -> Gpu {
+    reopened(gpu, tiny().or_worse_values_from(&gpu.device().limits()))
+}
+
 pub fn tiny() -> Limits {
     Limits {
         max_storage_buffer_binding_size: 16 << 10,
@@ -35,7 +40,7 @@ pub fn tiny() -> Limits {
 #[test]
 fn tiny_limits_cut_the_batch_and_the_weights() {
     for gpu in adapters() {
-        let small = reopened(gpu, tiny().or_worse_values_from(&gpu.device().limits()));
+        let small = with_tiny_limits(gpu);
         for config in [
             Config::lstm(6, 20).num_layers(3),
             Config::gru(6, 20).num_layers(2).bidirectional(true),
@@ -77,7 +82,7 @@ fn tiny_limits_cut_the_batch_and_the_weights() {
 #[test]
 fn what_does_not_fit_at_all_is_an_error() {
     for gpu in adapters() {
-        let small = reopened(gpu, tiny().or_worse_values_from(&gpu.device().limits()));
+        let small = with_tiny_limits(gpu);
         let weights = Weights::seeded(Config::rnn(2, 4), 0).unwrap();
         let layer = Layer::new(&weights, Backend::Gpu(small)).unwrap();
         let long = Array3::ones((1, 5000, 2));

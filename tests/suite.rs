@@ -12,15 +12,17 @@
 //! | `precision` | weights stored as halves: the rounded weights' results, within the stated bound |
 //! | `nan` | NaN and infinity on the CPU, as in PyTorch |
 //! | `pronounce` | does the example's trained model say its 300 words, everywhere? |
+//! | `shared_device` | the example that puts a layer between compute passes of its own, on every adapter |
 //! | `activation` | are the shaders' tanh, sigmoid and ReLU accurate on each adapter? |
 //! | `tuning` | are plans that were measured as right as the planner's own? |
+//! | `encode`, `encode_errors` | passes in the caller's submission, from the caller's buffers; buffers that cannot serve |
 //! | `overlap` | passes in several submissions, and batches of which two pieces are in flight |
 //! | `timed` | passes that say where their time went |
 //! | `session` | streams in pieces: the bits of one call, whatever comes and goes |
 //! | `variants` | what ONNX has and PyTorch has not, against the definition |
 //! | `limits` | devices with very little, devices of the caller's, devices that are lost |
 //!
-//! [`harness`] says which implementations there are and which environment variables choose among them.
+//! [`on_gpu`] holds a batch on the GPU. [`harness`] says which implementations there are and which environment variables choose among them.
 
 #![allow(
     clippy::unwrap_used,
@@ -36,18 +38,22 @@ mod activation;
 mod bad_input;
 mod case;
 mod checker;
+mod encode;
+mod encode_errors;
 mod golden;
 mod harness;
 mod invariants;
 mod limits;
 mod misuse;
 mod nan;
+mod on_gpu;
 mod overlap;
 mod precision;
 mod pronounce;
 mod property;
 mod seeds;
 mod session;
+mod shared_device;
 mod timed;
 mod tuning;
 mod variants;

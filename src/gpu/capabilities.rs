@@ -25,6 +25,8 @@ pub struct Capabilities {
     pub max_compute_workgroups_per_dimension: u32,
     /// Bytes that a dynamic offset into a uniform buffer is a multiple of.
     pub min_uniform_buffer_offset_alignment: u32,
+    /// Bytes that the offset of a part of a buffer that a kernel can see is a multiple of.
+    pub min_storage_buffer_offset_alignment: u32,
     /// Invocations of every subgroup; 0 if the device has no subgroups or they differ.
     pub subgroup_size: u32,
     /// Whether the adapter is a driver on the CPU.
@@ -45,6 +47,7 @@ impl Capabilities {
             max_compute_workgroup_storage_size: limits.max_compute_workgroup_storage_size,
             max_compute_workgroups_per_dimension: limits.max_compute_workgroups_per_dimension,
             min_uniform_buffer_offset_alignment: limits.min_uniform_buffer_offset_alignment,
+            min_storage_buffer_offset_alignment: limits.min_storage_buffer_offset_alignment,
             subgroup_size: 0,
             software: false,
             cores: 1,

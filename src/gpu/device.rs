@@ -128,7 +128,8 @@ impl Gpu {
         Gpu::share(device, queue, lost)
     }
 
-    /// Takes the caller's device and queue, with the limits and features that they have.
+    /// Takes the caller's device and queue, with the limits and features that they have. The device's callbacks stay the
+    /// caller's.
     ///
     /// # Errors
     ///

@@ -1,5 +1,6 @@
 //! The table of kernels: source, overrides, bindings; pipelines made once and kept.
 
+mod copy;
 mod inspect;
 
 use std::borrow::Cow;
@@ -13,6 +14,7 @@ use wgpu::{
     ShaderStages,
 };
 
+pub(super) use copy::{COPY_UNITS, Vectors};
 pub use inspect::{KernelSource, kernels};
 
 use super::plan::{Kind, Request, ScanMemory, Strategy, Tiling, scan_memory};
@@ -63,7 +65,19 @@ pub(super) struct Exchange {
     pub(super) parity: u32,
 }
 
-/// A kernel with its overrides.
+/// What is compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Kernel {
+    /// What a plan dispatches.
+    Planned(Variant),
+    /// Copies vectors between the caller's buffers and the layer's own.
+    Copy {
+        /// Whether wgpu puts bounds checks into it.
+        checked: bool,
+    },
+}
+
+/// A kernel of a plan with its overrides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Variant {
     kind: Kind,
@@ -312,6 +326,36 @@ impl Variant {
     }
 }
 
+impl Kernel {
+    pub(super) fn source(&self) -> &'static str {
+        match self {
+            Kernel::Planned(variant) => variant.source(),
+            Kernel::Copy { .. } => shader!("copy"),
+        }
+    }
+
+    pub(super) fn entry_point(&self) -> &'static str {
+        match self {
+            Kernel::Planned(variant) => variant.entry_point(),
+            Kernel::Copy { .. } => "copy",
+        }
+    }
+
+    pub(super) fn overrides(&self) -> Vec<(&'static str, f64)> {
+        match self {
+            Kernel::Planned(variant) => variant.overrides(),
+            Kernel::Copy { .. } => vec![("UNITS", f64::from(COPY_UNITS))],
+        }
+    }
+
+    fn is_checked(&self) -> bool {
+        match self {
+            Kernel::Planned(variant) => variant.checked,
+            Kernel::Copy { checked } => *checked,
+        }
+    }
+}
+
 /// The pipelines of a device.
 #[derive(Debug, Default)]
 pub(super) struct Kernels {
@@ -324,7 +368,7 @@ pub(super) struct Kernels {
 #[derive(Debug, Default)]
 struct Made {
     layout: Option<BindGroupLayout>,
-    pipelines: HashMap<Variant, Arc<ComputePipeline>>,
+    pipelines: HashMap<Kernel, Arc<ComputePipeline>>,
 }
 
 impl Kernels {
@@ -333,29 +377,29 @@ impl Kernels {
         self.lock().layout(device)
     }
 
-    /// The pipeline of a variant, compiled at its first use.
-    pub(super) fn pipeline(&self, device: &Device, variant: Variant) -> Arc<ComputePipeline> {
+    /// A kernel's pipeline, compiled at its first use.
+    pub(super) fn pipeline(&self, device: &Device, kernel: Kernel) -> Arc<ComputePipeline> {
         let mut made = self.lock();
-        if let Some(pipeline) = made.pipelines.get(&variant) {
+        if let Some(pipeline) = made.pipelines.get(&kernel) {
             return Arc::clone(pipeline);
         }
         let layout = made.layout(device);
-        let pipeline = Arc::new(compile(device, &layout, variant, self.text(variant)));
-        made.pipelines.insert(variant, Arc::clone(&pipeline));
+        let pipeline = Arc::new(compile(device, &layout, kernel, self.text(kernel)));
+        made.pipelines.insert(kernel, Arc::clone(&pipeline));
         pipeline
     }
 
     /// A pipeline that did not compile must not be handed out again.
-    pub(super) fn forget(&self, variant: Variant) {
-        self.lock().pipelines.remove(&variant);
+    pub(super) fn forget(&self, kernel: Kernel) {
+        self.lock().pipelines.remove(&kernel);
     }
 
-    fn text(&self, variant: Variant) -> Cow<'static, str> {
+    fn text(&self, kernel: Kernel) -> Cow<'static, str> {
         #[cfg(test)]
         if let Some((old, new)) = self.mutation {
-            return Cow::Owned(variant.source().replace(old, new));
+            return Cow::Owned(kernel.source().replace(old, new));
         }
-        Cow::Borrowed(variant.source())
+        Cow::Borrowed(kernel.source())
     }
 
     /// What is kept is valid at any time, also after a panic elsewhere.
@@ -410,16 +454,14 @@ fn bind_group_layout(device: &Device) -> BindGroupLayout {
     })
 }
 
-fn compile(
-    device: &Device,
-    layout: &BindGroupLayout,
-    variant: Variant,
-    text: Cow<'_, str>,
-) -> ComputePipeline {
-    let label = Some(variant.entry_point());
+fn compile(device: &Device, layout: &BindGroupLayout, kernel: Kernel, text: Cow<'_, str>) -> ComputePipeline {
+    let label = Some(kernel.entry_point());
     let descriptor = wgpu::ShaderModuleDescriptor { label, source: wgpu::ShaderSource::Wgsl(text) };
-    let module =
-        if variant.checked { device.create_shader_module(descriptor) } else { trusted(device, descriptor) };
+    let module = if kernel.is_checked() {
+        device.create_shader_module(descriptor)
+    } else {
+        trusted(device, descriptor)
+    };
     let layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
         label,
         bind_group_layouts: &[Some(layout)],
@@ -429,9 +471,9 @@ fn compile(
         label,
         layout: Some(&layout),
         module: &module,
-        entry_point: Some(variant.entry_point()),
+        entry_point: Some(kernel.entry_point()),
         compilation_options: wgpu::PipelineCompilationOptions {
-            constants: &variant.overrides(),
+            constants: &kernel.overrides(),
             // Every element that is read was written before.
             zero_initialize_workgroup_memory: false,
         },
@@ -450,7 +492,9 @@ fn compile(
 ///   buffers are of just these sizes ([`super::plan::Bytes`]);
 /// - workgroup memory: rows below `ROWS`, quads below `TILE`; in `scan` units below H, for which the plan
 ///   sets `STATE`, and weights of one direction, for which it sets `KEPT`;
-/// - `exchange.wgsl`: slots below N, and rows below R, since a session names no others.
+/// - `exchange.wgsl`: slots below N, and rows below R, since a session names no others;
+/// - what `copy` reads and writes: the vectors that its parameters name, which the buffers hold ([`super::encode`] checks the
+///   caller's); lengths come out of it at most T.
 ///
 /// The checked variant stays selectable, and the tests compare the two.
 #[allow(unsafe_code, reason = "measured, and sound as said above")]

@@ -8,8 +8,8 @@ use bytemuck::Zeroable;
 use wgpu::{Buffer, BufferUsages};
 
 use super::Gpu;
-use super::kernel::Shape;
-use super::kernel::Variant;
+use super::encode::Encodings;
+use super::kernel::{Kernel, Shape};
 use super::pack;
 use super::plan::{self, Ends, Part, Pieces, Plan, PlanReport, Request, Size, Strategy};
 use super::transfer::{Given, Pending};
@@ -21,9 +21,13 @@ use crate::{Config, Error, LayerOptions, Output, Precision, Weights};
 /// Workspaces that a layer keeps unused at most.
 const KEPT_WORKSPACES: usize = 4;
 
-/// A layer with its weights packed, uploaded and ready to run.
+/// A layer with its weights on a GPU, whose forward pass goes into the caller's own submission: see
+/// [`GpuLayer::encode`]. Clones share the weights.
+///
+/// [`Layer::gpu_layer`](crate::Layer::gpu_layer) is the one behind a [`Layer`](crate::Layer), which also runs batches from
+/// the host.
 #[derive(Clone)]
-pub(crate) struct GpuLayer(pub(super) Arc<Resident>);
+pub struct GpuLayer(pub(super) Arc<Resident>);
 
 pub(super) struct Resident {
     pub(super) gpu: Gpu,
@@ -31,22 +35,29 @@ pub(super) struct Resident {
     pub(super) options: LayerOptions,
     parts: Vec<Part>,
     /// One buffer for each part.
-    weights: Vec<Buffer>,
+    pub(super) weights: Vec<Buffer>,
     /// For each part what does not depend on the batch.
-    shapes: Vec<Shape>,
+    pub(super) shapes: Vec<Shape>,
     unused: Mutex<Vec<Workspace>>,
     /// Workspaces that lie unused at most: as many calls of known shapes allocate nothing, from as many threads.
     kept: usize,
-    pub(super) ends: Ends,
     /// The states, if it is a session's.
     pub(super) saved: Option<Saved>,
+    pub(super) encodings: Encodings,
     pub(super) tuner: Tuner,
 }
 
 impl GpuLayer {
-    pub(crate) fn new(gpu: &Gpu, weights: &Weights, options: &LayerOptions) -> Result<Self, Error> {
+    /// Packs the weights and uploads them. Kernels are compiled when they are needed first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooLarge`], [`Error::OutOfMemory`], [`Error::DeviceLost`], [`Error::Gpu`]; [`Error::Precision`] if a weight
+    /// is too large for a half that is to hold it.
+    pub fn new(gpu: &Gpu, weights: &Weights, options: &LayerOptions) -> Result<Self, Error> {
         let config = *weights.config();
         let precision = options.precision;
+        let weights = &*precision.round(weights)?;
         let parts = plan::parts(&config, precision, gpu.capabilities())?;
         let buffers = gpu.caught(|| {
             parts.iter().map(|part| upload(gpu, weights, precision, part)).collect::<Result<_, _>>()
@@ -61,10 +72,20 @@ impl GpuLayer {
             shapes,
             unused: Mutex::default(),
             kept: KEPT_WORKSPACES,
-            ends: Ends::Host,
             saved: None,
+            encodings: Encodings::default(),
             tuner: Tuner::new(gpu, &config, options),
         })))
+    }
+
+    /// What the layer is.
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// What it runs on.
+    pub fn gpu(&self) -> &Gpu {
+        &self.0.gpu
     }
 
     /// The same layer with workspaces and a tuner of its own, that measures nothing.
@@ -73,10 +94,10 @@ impl GpuLayer {
     }
 
     /// The same layer for a session with these states, with a strategy that does not change and workspaces of its own.
-    pub(super) fn of_session(&self, ends: Ends, strategy: Strategy, kept: usize, saved: Saved) -> Self {
+    pub(super) fn of_session(&self, strategy: Strategy, kept: usize, saved: Saved) -> Self {
         let own = self.0.like(Tuner::default());
         let options = LayerOptions { strategy, ..own.options.clone() };
-        GpuLayer(Arc::new(Resident { options, kept, ends, saved: Some(saved), ..own }))
+        GpuLayer(Arc::new(Resident { options, kept, saved: Some(saved), ..own }))
     }
 
     /// Runs a batch and waits for it. Batches that do not fit the device's limits at once go in pieces of rows.
@@ -94,7 +115,7 @@ impl GpuLayer {
         batch: &Batch<'_>,
         finish: impl AsyncFn(Pending) -> Result<Output, Error> + Copy,
     ) -> Result<Output, Error> {
-        let pieces = self.pieces(batch.rows(), batch.steps())?;
+        let pieces = self.pieces(batch.rows(), batch.steps(), Ends::Host)?;
         self.tune(batch, &pieces, finish).await;
         self.run_pieces(batch, &pieces, finish).await
     }
@@ -125,8 +146,8 @@ impl GpuLayer {
         Ok(whole)
     }
 
-    pub(super) fn pieces(&self, rows: usize, steps: usize) -> Result<Pieces, Error> {
-        let whole = Size { rows, steps, budget: self.0.options.budget };
+    pub(super) fn pieces(&self, rows: usize, steps: usize, ends: Ends) -> Result<Pieces, Error> {
+        let whole = Size { rows, steps, budget: self.0.options.budget, ends };
         // A shape that was planned before fits.
         if self.0.knows(whole) {
             return Ok(Pieces { rows, in_flight: 1, budget: whole.budget });
@@ -139,14 +160,14 @@ impl GpuLayer {
         if steps == 0 {
             return Err(Error::NoSteps);
         }
-        let Pieces { rows, in_flight, budget } = self.pieces(rows.max(1), steps)?;
-        let size = Size { rows, steps, budget };
+        let Pieces { rows, in_flight, budget } = self.pieces(rows.max(1), steps, Ends::Host)?;
+        let size = Size { rows, steps, budget, ends: Ends::Host };
         Ok(PlanReport::of(&self.0.plan(size)?, &self.0.request(size), in_flight))
     }
 
     /// Uploads a batch and starts its forward pass, with so many bytes of workspace.
     pub(super) fn submit(&self, batch: &Batch<'_>, budget: u64) -> Result<Pending, Error> {
-        let size = Size { rows: batch.rows(), steps: batch.steps(), budget };
+        let size = Size { rows: batch.rows(), steps: batch.steps(), budget, ends: Ends::Host };
         Pending::start(Arc::clone(&self.0), self.0.take_workspace(size)?, Given::all(batch))
     }
 }
@@ -169,13 +190,13 @@ impl Resident {
             shapes: self.shapes.clone(),
             unused: Mutex::default(),
             kept: self.kept,
-            ends: self.ends,
             saved: self.saved.clone(),
+            encodings: Encodings::default(),
             tuner,
         }
     }
 
-    pub(super) fn request(&self, Size { rows, steps, budget }: Size) -> Request<'_> {
+    pub(super) fn request(&self, Size { rows, steps, budget, ends }: Size) -> Request<'_> {
         Request {
             config: &self.config,
             precision: self.options.precision,
@@ -185,14 +206,15 @@ impl Resident {
             capabilities: self.gpu.capabilities(),
             budget,
             bounds_checks: self.options.bounds_checks,
-            ends: self.ends,
+            ends,
         }
     }
 
-    /// The plan for a shape: what was measured, or what the cost model says.
+    /// The plan for a shape: what was measured, or what the cost model says. Only passes from the host and back are
+    /// measured.
     pub(super) fn plan(&self, size: Size) -> Result<Plan, Error> {
         let request = self.request(size);
-        match self.tuner.choice(size) {
+        match self.tuner.choice(Size { ends: Ends::Host, ..size }) {
             Some(choice) => Plan::of(&request, &choice),
             None => Plan::new(&request, self.options.strategy),
         }
@@ -214,18 +236,25 @@ impl Resident {
         }
         drop(unused);
         let plan = self.plan(size)?;
-        let Size { rows, steps, .. } = size;
-        log::debug!("{} over N={rows}, T={steps} on {}: {plan}", self.config, self.gpu);
-        let variants: Vec<Variant> = plan.variants.iter().map(|(_, variant)| *variant).collect();
-        let made = self.gpu.caught(|| {
-            for &variant in &variants {
-                self.gpu.kernels().pipeline(self.gpu.device(), variant);
-            }
-            let saved = self.saved.clone();
+        let saved = self.saved.clone();
+        self.make(plan, &[], |plan| {
             Workspace::new(&self.gpu, &self.config, &self.weights, &self.shapes, plan, saved)
-        });
+        })
+    }
+
+    /// Makes what a plan needs, with errors caught. It compiles the plan's kernels and `more` of them.
+    pub(super) fn make<T>(
+        &self,
+        plan: Plan,
+        more: &[Kernel],
+        make: impl FnOnce(Plan) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        log::debug!("{} over N={}, T={} on {}: {plan}", self.config, plan.rows, plan.steps, self.gpu);
+        let planned = plan.variants.iter().map(|(_, variant)| Kernel::Planned(*variant));
+        let kernels: Vec<Kernel> = planned.chain(more.iter().copied()).collect();
+        let made = self.gpu.caught(|| make(plan));
         if made.is_err() {
-            variants.into_iter().for_each(|variant| self.gpu.kernels().forget(variant));
+            kernels.into_iter().for_each(|kernel| self.gpu.kernels().forget(kernel));
         }
         made
     }

@@ -39,12 +39,14 @@ use crate::{Config, Error, Precision};
 /// Bytes of workspace beyond weights, input, output and state, unless the caller says otherwise.
 pub(crate) const BUDGET: u64 = 64 << 20;
 
-/// What is kept for the calls that need just this: N, as many rows as go at once; T; and bytes of workspace.
+/// What is kept for the calls that need just this: N, as many rows as go at once; T; bytes of workspace; and where the
+/// pass begins and ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Size {
     pub(super) rows: usize,
     pub(super) steps: usize,
     pub(super) budget: u64,
+    pub(super) ends: Ends,
 }
 
 /// A forward pass over N rows and T steps.
@@ -84,7 +86,6 @@ pub(super) struct Request<'a> {
     pub(super) budget: u64,
     /// Whether wgpu puts bounds checks into the kernels.
     pub(super) bounds_checks: bool,
-    /// Where the state comes from and goes.
     pub(super) ends: Ends,
 }
 
@@ -180,7 +181,7 @@ impl Plan {
     }
 
     pub(super) fn size(&self) -> Size {
-        Size { rows: self.rows as usize, steps: self.steps as usize, budget: self.budget }
+        Size { rows: self.rows as usize, steps: self.steps as usize, budget: self.budget, ends: self.ends }
     }
 
     /// Each kernel's entry point and tiling.
@@ -203,7 +204,7 @@ impl fmt::Display for Plan {
 }
 
 /// A size that was checked before: [`Bytes::fitting`] counts every index in 32 bits.
-fn small(value: usize) -> u32 {
+pub(super) fn small(value: usize) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
 }
 

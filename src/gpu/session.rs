@@ -30,6 +30,7 @@ pub(super) const NOBODY: u32 = u32::MAX;
 
 pub(crate) struct GpuSession {
     layer: GpuLayer,
+    ends: Ends,
     saved: Saved,
     /// Which of the two states counts.
     current: usize,
@@ -49,8 +50,7 @@ impl GpuSession {
             limit: u64::from(FRESH - 1),
         })?;
         let ends = Ends::Session { rows: count };
-        let request = layer.0.request(Size { rows: rows.max(1), steps: 1, budget: options.budget });
-        let one_step = super::plan::Request { ends, ..request };
+        let one_step = layer.0.request(Size { rows: rows.max(1), steps: 1, budget: options.budget, ends });
         let rows_at_once = Plan::rows_at_once(&one_step, options.strategy)?;
         let plan = Plan::new(&super::plan::Request { rows: rows_at_once, ..one_step }, options.strategy)?;
         let [hidden, cell] = sizes(config, rows);
@@ -75,7 +75,8 @@ impl GpuSession {
         let kept = rows.max(1).ilog2() as usize + 2;
         log::debug!("session of {rows} rows of {config} on {gpu}: {}", plan.strategy);
         Ok(GpuSession {
-            layer: layer.of_session(ends, plan.strategy, kept, saved.clone()),
+            layer: layer.of_session(plan.strategy, kept, saved.clone()),
+            ends,
             saved,
             current: 0,
             fresh: vec![true; rows],
@@ -131,7 +132,7 @@ impl GpuSession {
         finish: impl AsyncFn(Pending) -> Result<Output, Error>,
     ) -> Result<Array3<f32>, Error> {
         let slots = batch.rows().next_power_of_two().min(self.fresh.len());
-        let pieces = self.layer.pieces(slots, batch.steps())?;
+        let pieces = self.layer.pieces(slots, batch.steps(), self.ends)?;
         if pieces.rows >= batch.rows() {
             return Ok(finish(self.submit(batch, 0..batch.rows(), &pieces)?).await?.output);
         }
@@ -157,7 +158,7 @@ impl GpuSession {
 
     /// Starts a piece of a push, which has the slots of that range.
     fn submit(&self, piece: &Batch<'_>, slots: Range<usize>, pieces: &Pieces) -> Result<Pending, Error> {
-        let size = Size { rows: pieces.rows, steps: piece.steps(), budget: pieces.budget };
+        let size = Size { rows: pieces.rows, steps: piece.steps(), budget: pieces.budget, ends: self.ends };
         // Where every row is written there is nothing to carry over.
         let carries = slots.start == 0 && self.slots.len() < self.fresh.len();
         let turn = Turn { from: self.current, carries };

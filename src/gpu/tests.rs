@@ -4,6 +4,7 @@
 //! This lives inside the crate because only here a kernel's text can be replaced. The environment variables are those of
 //! `tests/harness.rs`.
 
+mod encode;
 mod memory;
 mod recording;
 mod session;
@@ -229,7 +230,7 @@ fn borrowed<'a>(
 
 /// N and T with the usual budget.
 pub(super) fn size(rows: usize, steps: usize) -> Size {
-    Size { rows, steps, budget: BUDGET }
+    Size { rows, steps, budget: BUDGET, ends: Ends::Host }
 }
 
 /// A configuration, N and a precision.

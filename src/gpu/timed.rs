@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::faults::Scopes;
 use super::layer::{GpuLayer, Resident};
-use super::plan::{Pieces, Segment, Size};
+use super::plan::{Ends, Pieces, Segment, Size};
 use super::timestamps::{Spent, Timestamps};
 use super::transfer::{self, Given, Mapped, Pending, Submitted};
 use super::workspace::{Staging, Workspace};
@@ -93,7 +93,7 @@ impl GpuLayer {
         if !gpu.has_timestamps() || cfg!(target_arch = "wasm32") {
             return Ok((self.run(batch)?, None));
         }
-        let pieces = self.pieces(batch.rows(), batch.steps())?;
+        let pieces = self.pieces(batch.rows(), batch.steps(), Ends::Host)?;
         pollster::block_on(self.tune(batch, &pieces, async |pending: Pending| pending.wait()));
         let mut stopwatch = Stopwatch::start(gpu.caught(|| Ok(Timestamps::new(gpu)))?);
         let output = self.run_pieces_timed(batch, &pieces, &mut stopwatch)?;
@@ -120,7 +120,8 @@ impl GpuLayer {
 
 impl Resident {
     fn run_timed(&self, batch: &Batch<'_>, budget: u64, stopwatch: &mut Stopwatch) -> Result<Output, Error> {
-        let workspace = self.take_workspace(Size { rows: batch.rows(), steps: batch.steps(), budget })?;
+        let size = Size { rows: batch.rows(), steps: batch.steps(), budget, ends: Ends::Host };
+        let workspace = self.take_workspace(size)?;
         let mut output = Output::zeros(&self.config, batch)?;
         for (segment, staging) in workspace.segments() {
             let submitted = self.submit_timed(&workspace, segment, staging, batch, stopwatch)?;

@@ -70,7 +70,7 @@ impl Pending {
         let submitted = submitted.map_err(|reason| resident.gpu.unmapped(reason))?;
         let output = match workspace.plan.ends {
             Ends::Host => Output::zeros(&resident.config, given.batch)?,
-            Ends::Session { .. } => Output::without_state(&resident.config, given.batch)?,
+            Ends::Session { .. } | Ends::Buffers => Output::without_state(&resident.config, given.batch)?,
         };
         Ok(Pending { resident, workspace, submitted, caught, output })
     }

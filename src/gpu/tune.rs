@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::layer::{GpuLayer, Resident};
-use super::plan::{Choice, Pieces, Plan, Size};
+use super::plan::{Choice, Ends, Pieces, Plan, Size};
 use super::transfer::Pending;
 use crate::batch::Batch;
 use crate::{Error, LayerOptions, Output};
@@ -173,7 +173,7 @@ impl GpuLayer {
     /// The candidates for a batch; none if it is known what to run.
     fn race(&self, batch: &Batch<'_>, budget: u64) -> Option<Race<Trial>> {
         let resident = &self.0;
-        let size = Size { rows: batch.rows(), steps: batch.steps(), budget };
+        let size = Size { rows: batch.rows(), steps: batch.steps(), budget, ends: Ends::Host };
         if resident.tuner.knows(size) {
             return None;
         }

@@ -1,14 +1,22 @@
 //! The buffers and bind groups of one shape, kept between calls.
 
 use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
 
-use wgpu::{BindGroup, BindGroupEntry, BindingResource, Buffer, BufferBinding, BufferUsages, CommandEncoder};
+use wgpu::{
+    BindGroup, BindGroupEntry, BindingResource, Buffer, BufferBinding, BufferUsages, CommandEncoder,
+    ComputePass, ComputePipeline,
+};
 
 use super::Gpu;
-use super::kernel::{Moment, Shape};
-use super::plan::{Bound, Plan, Segment, Sequence};
+use super::kernel::{Kernel, Moment, Shape};
+use super::plan::{Bound, Ends, Kind, Plan, Segment, Sequence};
 use super::timestamps::Timestamps;
 use crate::{Config, Error};
+
+/// The bind group of each set of buffers that dispatches bind.
+pub(super) type Groups = HashMap<[Bound; 10], BindGroup>;
 
 /// The GPU objects of a plan. The upload buffers are mapped whenever the workspace lies unused.
 pub(super) struct Workspace {
@@ -16,9 +24,12 @@ pub(super) struct Workspace {
     /// One for each of the plan's segments.
     pub(super) staging: Vec<Staging>,
     buffers: Buffers,
-    groups: HashMap<[Bound; 10], BindGroup>,
+    /// None where the caller's buffers are bound.
+    groups: Groups,
     /// The states of the session, if it is one's.
     saved: Option<Saved>,
+    /// Of each kind of kernel: recording compiles nothing.
+    pipelines: HashMap<Kind, Arc<ComputePipeline>>,
     projected: bool,
     /// Bytes from one dispatch's `Moment` to the next one's.
     moment_stride: u32,
@@ -73,31 +84,43 @@ impl Workspace {
         plan: Plan,
         saved: Option<Saved>,
     ) -> Result<Self, Error> {
-        let device = gpu.device();
         let moment_stride = gpu.capabilities().min_uniform_buffer_offset_alignment;
         let buffers = Buffers::new(gpu, &plan, shapes, moment_stride)?;
-        let layout = gpu.kernels().layout(device);
-        let mut groups = HashMap::new();
         let projected = config.proj_size > 0;
-        let turns = if saved.is_some() { 2 } else { 1 };
-        let all = plan.dispatches.iter().flat_map(|dispatch| (0..turns).map(move |from| (dispatch, from)));
-        for (dispatch, from) in all {
-            groups.entry(dispatch.bindings(projected, from)).or_insert_with_key(|bindings| {
-                let resources =
-                    bindings.iter().map(|&bound| buffers.resource(bound, weights, saved.as_ref()));
-                let entries: Vec<BindGroupEntry<'_>> = (0..)
-                    .zip(resources)
-                    .map(|(binding, resource)| BindGroupEntry { binding, resource })
-                    .collect();
-                device.create_bind_group(&wgpu::BindGroupDescriptor {
-                    label: Some("wgpu-rnn"),
-                    layout: &layout,
-                    entries: &entries,
-                })
+        let staging = plan.segments.iter().map(|segment| Staging::new(gpu, &plan, segment)).collect();
+        let pipeline = |variant| gpu.kernels().pipeline(gpu.device(), Kernel::Planned(variant));
+        let pipelines = plan.variants.iter().map(|&(kind, variant)| (kind, pipeline(variant))).collect();
+        let groups = Groups::new();
+        let mut made =
+            Workspace { plan, staging, buffers, groups, saved, pipelines, projected, moment_stride };
+        if made.plan.ends != Ends::Buffers {
+            made.groups = made.bind(gpu, weights, |_| None);
+        }
+        Ok(made)
+    }
+
+    /// The bind groups of the plan's dispatches, with what is `given` in place of the workspace's own buffers.
+    pub(super) fn bind<'a>(
+        &'a self,
+        gpu: &Gpu,
+        weights: &'a [Buffer],
+        given: impl Fn(Bound) -> Option<BindingResource<'a>>,
+    ) -> Groups {
+        let mut groups = Groups::new();
+        let turns = if self.saved.is_some() { 2 } else { 1 };
+        let dispatches = self.plan.dispatches.iter();
+        for (dispatch, from) in dispatches.flat_map(|dispatch| (0..turns).map(move |from| (dispatch, from))) {
+            groups.entry(dispatch.bindings(self.projected, from)).or_insert_with_key(|bindings| {
+                let resource = |bound| given(bound).unwrap_or_else(|| self.resource(bound, weights));
+                bind_group(gpu, bindings.map(resource))
             });
         }
-        let staging = plan.segments.iter().map(|segment| Staging::new(gpu, &plan, segment)).collect();
-        Ok(Workspace { plan, staging, buffers, groups, saved, projected, moment_stride })
+        groups
+    }
+
+    /// A buffer of the workspace, of the session's, or of the weights.
+    pub(super) fn resource<'a>(&'a self, bound: Bound, weights: &'a [Buffer]) -> BindingResource<'a> {
+        self.buffers.resource(bound, weights, self.saved.as_ref())
     }
 
     /// The submissions of a forward pass, each with its buffers on the host's side.
@@ -127,7 +150,12 @@ impl Workspace {
         if let (true, Some(saved)) = (turn.carries && segment.is_first, &self.saved) {
             saved.carry(&mut encoder, turn.from);
         }
-        self.dispatch(gpu, &mut encoder, segment, turn, timestamps);
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+            label: Some("wgpu-rnn forward"),
+            timestamp_writes: timestamps.map(Timestamps::of_pass),
+        });
+        self.dispatch(&mut pass, &self.groups, segment.dispatches.clone(), turn.from);
+        drop(pass);
         if let Some(download) = &staging.download {
             self.copy_out(&mut encoder, config, segment, download);
         }
@@ -162,30 +190,25 @@ impl Workspace {
         }
     }
 
-    fn dispatch(
+    /// Records some of the plan's dispatches with their bind groups; `from` is which of a session's states is read.
+    pub(super) fn dispatch(
         &self,
-        gpu: &Gpu,
-        encoder: &mut CommandEncoder,
-        segment: &Segment,
-        turn: Turn,
-        timestamps: Option<&Timestamps>,
+        pass: &mut ComputePass<'_>,
+        groups: &Groups,
+        dispatches: Range<usize>,
+        from: usize,
     ) {
-        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
-            label: Some("wgpu-rnn forward"),
-            timestamp_writes: timestamps.map(Timestamps::of_pass),
-        });
         let mut current = None;
-        let dispatches = &self.plan.dispatches[segment.dispatches.clone()];
         // The plan holds the moments' bytes to 32 bits.
-        let mut offset = u32::try_from(segment.dispatches.start).unwrap_or(u32::MAX) * self.moment_stride;
-        for dispatch in dispatches {
+        let mut offset = u32::try_from(dispatches.start).unwrap_or(u32::MAX) * self.moment_stride;
+        for dispatch in &self.plan.dispatches[dispatches] {
             if current != Some(dispatch.kind)
-                && let Some(variant) = self.plan.variant(dispatch.kind)
+                && let Some(pipeline) = self.pipelines.get(&dispatch.kind)
             {
-                pass.set_pipeline(&gpu.kernels().pipeline(gpu.device(), variant));
+                pass.set_pipeline(pipeline);
                 current = Some(dispatch.kind);
             }
-            pass.set_bind_group(0, self.groups.get(&dispatch.bindings(self.projected, turn.from)), &[offset]);
+            pass.set_bind_group(0, groups.get(&dispatch.bindings(self.projected, from)), &[offset]);
             let [x, y, z] = dispatch.grid;
             pass.dispatch_workgroups(x, y, z);
             offset += self.moment_stride;
@@ -243,9 +266,9 @@ impl Buffers {
         let (to, from) = (BufferUsages::COPY_DST, BufferUsages::COPY_SRC);
         let none = BufferUsages::empty();
         Ok(Buffers {
-            input: storage("input", bytes.input, to),
+            input: storage("input", bytes.own_input, to),
             between: bytes.between.map(|size| storage("the sequence between layers", size, none)),
-            output: storage("output", bytes.output, from),
+            output: storage("output", bytes.own_output, from),
             hidden: [0, 1].map(|_| storage("hidden state", bytes.hidden, to | from)),
             cell: storage("cell state", bytes.cell, to | from),
             gates: storage("gates", bytes.gates, none),
@@ -297,6 +320,17 @@ impl Buffers {
         };
         buffer.as_entire_binding()
     }
+}
+
+/// The bind group of bindings 0 to 9.
+pub(super) fn bind_group(gpu: &Gpu, resources: [BindingResource<'_>; 10]) -> BindGroup {
+    let entries: Vec<BindGroupEntry<'_>> =
+        (0..).zip(resources).map(|(binding, resource)| BindGroupEntry { binding, resource }).collect();
+    gpu.device().create_bind_group(&wgpu::BindGroupDescriptor {
+        label: Some("wgpu-rnn"),
+        layout: &gpu.kernels().layout(gpu.device()),
+        entries: &entries,
+    })
 }
 
 /// Each dispatch's `Moment`, `stride` bytes from one to the next.

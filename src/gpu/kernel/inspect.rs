@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::Variant;
+use super::{COPY_UNITS, Kernel, Variant};
 use crate::gpu::Capabilities;
 use crate::gpu::plan::{BUDGET, Ends, Kind, Plan, Request, Strategy, parts};
 use crate::{Activation, Activations, Cell, Config, Nonlinearity, Precision};
@@ -32,7 +32,8 @@ pub struct KernelSource {
     pub subgroups: bool,
 }
 
-/// Every kernel that a plan can ask for on an adapter with WebGPU's default limits, with the overrides to compile it with.
+/// Every kernel that a plan can ask for on an adapter with WebGPU's default limits, with the overrides to compile it with; and
+/// the one behind [`GpuLayer::encode`](crate::GpuLayer::encode), `copy`.
 /// Of variants that only differ in the size of their workgroup memory the largest stands for all.
 ///
 /// The library compiles them itself; this is for tools that measure or translate kernels:
@@ -63,9 +64,25 @@ pub fn kernels() -> Vec<KernelSource> {
             on_chip: variant.tiling.on_chip,
             subgroups: variant.subgroups,
         })
+        .chain([copy()])
         .collect();
     kernels.sort_by(|a, b| a.name.cmp(&b.name));
     kernels
+}
+
+fn copy() -> KernelSource {
+    let kernel = Kernel::Copy { checked: false };
+    KernelSource {
+        name: format!("{} {COPY_UNITS}x1", kernel.entry_point()),
+        source: kernel.source(),
+        entry_point: kernel.entry_point(),
+        overrides: kernel.overrides(),
+        rows: 1,
+        precision: Precision::F32,
+        is_product: false,
+        on_chip: false,
+        subgroups: false,
+    }
 }
 
 /// The variants of plans over sizes around every edge, on hardware and on drivers on the CPU.

@@ -13,67 +13,82 @@ use super::*;
 use crate::gpu::plan::{MAX_ROWS, MAX_UNITS, WORKGROUP_BYTES};
 use crate::gpu::session::{FRESH, NOBODY};
 
-/// Every variant that plans over sizes around every edge choose.
-fn variants() -> Vec<Variant> {
-    let mut variants = inspect::planned();
-    variants.sort_by_key(|variant| format!("{variant:?}"));
-    variants.dedup();
-    variants
+/// Every kernel that plans over sizes around every edge choose, and the one for copies.
+fn every_kernel() -> Vec<Kernel> {
+    let mut kernels: Vec<Kernel> = inspect::planned().into_iter().map(Kernel::Planned).collect();
+    kernels.sort_by_key(|kernel| format!("{kernel:?}"));
+    kernels.dedup();
+    kernels.push(COPY);
+    kernels
 }
 
-fn of_kind(kind: Kind) -> Variant {
-    variants().into_iter().find(|variant| variant.kind == kind).unwrap()
+fn of_kind(kind: Kind) -> Kernel {
+    let is_of = |kernel: &Kernel| matches!(kernel, Kernel::Planned(variant) if variant.kind == kind);
+    every_kernel().into_iter().find(is_of).unwrap()
 }
 
-fn parse(variant: Variant) -> (Module, ModuleInfo) {
-    let module = naga::front::wgsl::parse_str(variant.source()).unwrap_or_else(|error| {
-        panic!("{variant:?}: {}", error.emit_to_string(variant.source()));
+const COPY: Kernel = Kernel::Copy { checked: false };
+
+fn has_subgroups(kernel: &Kernel) -> bool {
+    matches!(kernel, Kernel::Planned(variant) if variant.subgroups)
+}
+
+/// Whether it multiplies matrices; else it moves vectors.
+fn is_product(kernel: &Kernel) -> bool {
+    matches!(kernel, Kernel::Planned(variant) if variant.is_product())
+}
+
+fn parse(kernel: Kernel) -> (Module, ModuleInfo) {
+    let module = naga::front::wgsl::parse_str(kernel.source()).unwrap_or_else(|error| {
+        panic!("{kernel:?}: {}", error.emit_to_string(kernel.source()));
     });
     // No capability beyond the baseline's, of which unpack2x16float is one, unless the device is known to have it.
     let mut capabilities = Capabilities::SHADER_FLOAT16_IN_FLOAT32;
-    capabilities.set(Capabilities::SUBGROUP, variant.subgroups);
+    capabilities.set(Capabilities::SUBGROUP, has_subgroups(&kernel));
     let mut validator = Validator::new(ValidationFlags::all(), capabilities);
-    if variant.subgroups {
+    if has_subgroups(&kernel) {
         validator.subgroup_stages(naga::valid::ShaderStages::COMPUTE);
         validator.subgroup_operations(naga::valid::SubgroupOperationSet::all());
     }
     let info = validator.validate(&module);
-    let info = info.unwrap_or_else(|error| panic!("{variant:?}: {}", error.emit_to_string(variant.source())));
+    let info = info.unwrap_or_else(|error| panic!("{kernel:?}: {}", error.emit_to_string(kernel.source())));
     (module, info)
 }
 
 /// The module with the overrides' values in place, as a driver gets it.
-fn specialise(variant: Variant) -> (Module, ModuleInfo) {
-    let (module, info) = parse(variant);
-    let constants = variant.overrides().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    let entry = Some((ShaderStage::Compute, variant.entry_point()));
+fn specialise(kernel: Kernel) -> (Module, ModuleInfo) {
+    let (module, info) = parse(kernel);
+    let constants = kernel.overrides().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let entry = Some((ShaderStage::Compute, kernel.entry_point()));
     let (module, info) = naga::back::pipeline_constants::process_overrides(&module, &info, entry, &constants)
-        .unwrap_or_else(|error| panic!("{variant:?}: {error}"));
+        .unwrap_or_else(|error| panic!("{kernel:?}: {error}"));
     (module.into_owned(), info.into_owned())
 }
 
 #[test]
 fn every_kernel_and_tiling_is_among_the_variants() {
-    for kernel in ["project", "step", "projection", "scan"] {
+    let all = every_kernel();
+    for entry_point in ["project", "step", "projection", "scan"] {
         for rows in [1, 8] {
             for units in [16, 64] {
-                let found = variants().iter().any(|variant| {
+                let found = all.iter().any(|kernel| {
+                    let Kernel::Planned(variant) = kernel else { return false };
                     let tiling = variant.tiling();
-                    variant.entry_point() == kernel && (tiling.units, tiling.rows) == (units, rows)
+                    variant.entry_point() == entry_point && (tiling.units, tiling.rows) == (units, rows)
                 });
-                assert!(found, "{kernel} with {units} invocations of {rows} rows");
+                assert!(found, "{entry_point} with {units} invocations of {rows} rows");
             }
         }
     }
 }
 
 #[test]
-fn every_variant_translates() {
-    for variant in variants() {
-        let (module, info) = specialise(variant);
-        let name = variant.entry_point().to_owned();
+fn every_kernel_translates() {
+    for kernel in every_kernel() {
+        let (module, info) = specialise(kernel);
+        let name = kernel.entry_point().to_owned();
         let fail = |language: &str, error: &dyn std::fmt::Display| -> ! {
-            panic!("{variant:?} to {language}: {error}")
+            panic!("{kernel:?} to {language}: {error}")
         };
         let entry_point = Some((ShaderStage::Compute, name.clone()));
 
@@ -108,13 +123,13 @@ fn every_variant_translates() {
 }
 
 #[test]
-fn every_variant_fits_the_baseline() {
+fn every_kernel_fits_the_baseline() {
     let baseline = crate::Capabilities::default();
-    for variant in variants() {
-        let (module, _) = specialise(variant);
+    for kernel in every_kernel() {
+        let (module, _) = specialise(kernel);
         let entry = &module.entry_points[0];
         let invocations: u32 = entry.workgroup_size.iter().product();
-        assert!((MAX_ROWS..=MAX_UNITS).contains(&invocations), "{variant:?}: {invocations} invocations");
+        assert!((MAX_ROWS..=MAX_UNITS).contains(&invocations), "{kernel:?}: {invocations} invocations");
         assert!(invocations <= baseline.max_compute_invocations_per_workgroup);
 
         let mut layouter = Layouter::default();
@@ -123,8 +138,8 @@ fn every_variant_fits_the_baseline() {
             |space| module.global_variables.iter().filter(move |(_, variable)| variable.space == space);
         let workgroup: u32 = in_space(AddressSpace::WorkGroup).map(|(_, v)| layouter[v.ty].size).sum();
         assert!(
-            (workgroup > 0 || variant.subgroups || !variant.is_product()) && workgroup <= WORKGROUP_BYTES,
-            "{variant:?}: {workgroup} bytes of workgroup memory"
+            (workgroup > 0 || has_subgroups(&kernel) || !is_product(&kernel)) && workgroup <= WORKGROUP_BYTES,
+            "{kernel:?}: {workgroup} bytes of workgroup memory"
         );
         assert!(WORKGROUP_BYTES <= baseline.max_compute_workgroup_storage_size);
 
@@ -133,7 +148,7 @@ fn every_variant_fits_the_baseline() {
             .iter()
             .filter(|(_, variable)| matches!(variable.space, AddressSpace::Storage { .. }))
             .count();
-        assert!(storage <= STORAGE_BUFFERS as usize, "{variant:?}: {storage} storage buffers");
+        assert!(storage <= STORAGE_BUFFERS as usize, "{kernel:?}: {storage} storage buffers");
         assert!(STORAGE_BUFFERS <= baseline.max_storage_buffers_per_shader_stage);
     }
 }
@@ -184,6 +199,13 @@ fn parameters_have_the_shaders_offsets() {
         members(&module, "Exchange"),
         offsets!(Exchange { slots, capacity, layers, hidden_quads, cell_size, parity })
     );
+    let (module, _) = parse(COPY);
+    assert_eq!(
+        members(&module, "Vectors"),
+        offsets!(Vectors { first, count, from_size, to_size, most, padding })
+    );
+    // The copies' parameters are bound in the place of the plan's.
+    assert_eq!(size_of::<Vectors>(), size_of::<Moment>());
 }
 
 #[test]
@@ -204,15 +226,15 @@ fn tint_accepts_every_source() {
     }
     let dir = std::env::temp_dir().join(format!("wgpu-rnn-tint-{}", std::process::id()));
     std::fs::create_dir_all(&dir).unwrap();
-    for variant in variants() {
+    for kernel in every_kernel() {
         let path = dir.join("kernel.wgsl");
         let mut file = std::fs::File::create(&path).unwrap();
-        if variant.subgroups {
+        if has_subgroups(&kernel) {
             writeln!(file, "enable subgroups;").unwrap();
         }
-        file.write_all(variant.source().as_bytes()).unwrap();
+        file.write_all(kernel.source().as_bytes()).unwrap();
         let overrides: Vec<String> =
-            variant.overrides().iter().map(|(name, value)| format!("{name}={value}")).collect();
+            kernel.overrides().iter().map(|(name, value)| format!("{name}={value}")).collect();
         let mut tint = Command::new("tint");
         tint.args(["--format", "wgsl"]).arg(&path);
         if !overrides.is_empty() {
@@ -220,7 +242,7 @@ fn tint_accepts_every_source() {
         }
         let output = tint.output().unwrap();
         let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success() && !errors.contains("error:"), "{variant:?}: {errors}");
+        assert!(output.status.success() && !errors.contains("error:"), "{kernel:?}: {errors}");
     }
     std::fs::remove_dir_all(&dir).unwrap();
 }

@@ -17,6 +17,9 @@ pub(in crate::gpu) struct Bytes {
     pub(in crate::gpu) input: u64,
     /// `[N, T, D*H_out]`, of the last layer.
     pub(in crate::gpu) output: u64,
+    /// Of the pass's own buffers for the two: 0 where the kernels are given the caller's.
+    pub(in crate::gpu) own_input: u64,
+    pub(in crate::gpu) own_output: u64,
     /// `[N, T, D, quads of H_out]`, of each of the two between which the layers of a stack alternate.
     pub(in crate::gpu) between: [u64; 2],
     /// `[chunk, D, N, G*H]`: the input products of a chunk.
@@ -37,9 +40,8 @@ pub(in crate::gpu) struct Bytes {
     pub(in crate::gpu) start: u64,
     /// What is brought back of where it ends: h_n and c_n, unless a session keeps them.
     pub(in crate::gpu) end: u64,
-    /// From the host: input, lengths, start.
+    /// From the host: input, lengths, start; and to it: output, end. 0 between the caller's buffers.
     pub(in crate::gpu) upload: u64,
-    /// To the host: output, end.
     pub(in crate::gpu) download: u64,
     /// Steps of a chunk; T where nothing is computed ahead.
     pub(in crate::gpu) chunk: u32,
@@ -87,8 +89,8 @@ impl Bytes {
         let made = |bytes: u64| bytes.max(16);
         let [first, second] = self.between;
         vec![
-            ("input", made(self.input)),
-            ("output", made(self.output)),
+            ("input", made(self.own_input)),
+            ("output", made(self.own_output)),
             ("the sequence between layers", made(first) + made(second)),
             ("gates", made(self.gates)),
             ("hidden state", 2 * made(self.hidden)),
@@ -126,13 +128,23 @@ impl Bytes {
         let apart = config.proj_size > 0 && strategy != Strategy::Scan;
         let sum = |sizes: [u64; 3]| sizes.into_iter().fold(0, u64::saturating_add);
         let state = sum([hidden, cell, 0]);
+        let whole_quads = config.input_size.is_multiple_of(4);
         let (session_rows, start, end) = match request.ends {
             Ends::Host => (0, state, state),
             Ends::Session { .. } => (lengths, lengths, 0),
+            Ends::Buffers => (0, 0, 0),
+        };
+        let (own_input, own_output, upload, download) = match request.ends {
+            Ends::Host | Ends::Session { .. } => {
+                (input, output, sum([input, lengths, start]), sum([output, end, 0]))
+            }
+            Ends::Buffers => (if whole_quads { 0 } else { input }, 0, 0, 0),
         };
         Bytes {
             input,
             output,
+            own_input,
+            own_output,
             between: [between(1), between(2)],
             hidden,
             cell,
@@ -141,8 +153,8 @@ impl Bytes {
             rows: session_rows,
             start,
             end,
-            upload: sum([input, lengths, start]),
-            download: sum([output, end, 0]),
+            upload,
+            download,
             ..Bytes::default()
         }
     }

@@ -1,27 +1,29 @@
-//! Where a pass' state comes from, and where it goes.
+//! Where a pass begins and ends.
 
 use super::dispatch::{Dispatch, Kind, Sequence};
 use super::{Plan, Request, small};
 use crate::gpu::kernel::Exchange;
 
-/// Where a pass takes its state from, and where it leaves it.
+/// Where a pass gets its input and initial state from, and where it leaves its result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(in crate::gpu) enum Ends {
-    /// The host.
+    /// The host's arrays, by way of staging buffers.
     #[default]
     Host,
-    /// A session of so many rows.
+    /// Likewise, but for the state, which stays in a session of so many rows.
     Session {
         /// R.
         rows: u32,
     },
+    /// The caller's buffers on the GPU: nothing is staged, and the work goes into the caller's submission.
+    Buffers,
 }
 
 impl Ends {
     /// The kernels that a plan needs for it.
     pub(super) fn kernels(self) -> &'static [Kind] {
         match self {
-            Ends::Host => &[],
+            Ends::Host | Ends::Buffers => &[],
             Ends::Session { .. } => &[Kind::Gather, Kind::Scatter],
         }
     }
@@ -55,4 +57,48 @@ pub(super) fn add(plan: &mut Plan, request: &Request<'_>) {
     };
     plan.dispatches.insert(0, dispatch(Kind::Gather));
     plan.dispatches.push(dispatch(Kind::Scatter));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{BUDGET, Plan, Request, Strategy, parts};
+    use super::*;
+    use crate::{Capabilities, Config, Precision};
+
+    #[test]
+    fn between_the_callers_buffers_nothing_is_staged() {
+        let (capabilities, precision) = (&Capabilities::default(), Precision::F32);
+        // Wide enough for several segments from the host.
+        for (config, own_input) in [(Config::gru(8000, 64), 0), (Config::gru(7999, 64), 4 * 300 * 8000)] {
+            let parts = &parts(&config, precision, capabilities).unwrap()[..];
+            let plan = |ends, budget| {
+                let config = &config;
+                let (rows, steps, bounds_checks) = (1, 300, false);
+                let request = Request {
+                    config,
+                    precision,
+                    parts,
+                    rows,
+                    steps,
+                    capabilities,
+                    budget,
+                    bounds_checks,
+                    ends,
+                };
+                Plan::new(&request, Strategy::Scan).unwrap()
+            };
+            let half = plan(Ends::Host, BUDGET).bytes.workspace() * 2 / 3;
+            let [host, buffers] = [Ends::Host, Ends::Buffers].map(|ends| plan(ends, half));
+            assert!(host.segments.len() > 1 && host.bytes.upload > 0 && host.bytes.download > 0);
+            let [segment] = &buffers.segments[..] else { panic!("{:?}", buffers.segments) };
+            assert_eq!(segment.dispatches, 0..buffers.dispatches.len());
+            assert_eq!((buffers.upload_bytes(segment), buffers.download_bytes(segment)), (0, 0));
+            assert_eq!((buffers.bytes.upload, buffers.bytes.download), (0, 0));
+            assert_eq!((buffers.bytes.own_input, buffers.bytes.own_output), (own_input, 0));
+            assert_eq!((host.bytes.own_input, host.bytes.own_output), (host.bytes.input, host.bytes.output));
+            // All else is the same, to the bit of the result.
+            assert_eq!((&host.dispatches, &host.variants), (&buffers.dispatches, &buffers.variants));
+            assert_eq!(host.bytes.workspace(), buffers.bytes.workspace());
+        }
+    }
 }

@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use super::{Bytes, Kind, Plan, Request, small};
+use super::{Bytes, Ends, Kind, Plan, Request, small};
 
 /// Input and output that the host has to move in the meantime, so that a submission of its own is worth its cost, and so
 /// that a copy of one row's steps is: a submission takes some 100 µs on lavapipe, a copy 1.3 µs (recorded and done), in
@@ -84,7 +84,7 @@ fn whole(dispatches: usize, steps: u32) -> Segment {
 
 /// As many runs of chunks as are worth it.
 fn runs(request: &Request<'_>, bytes: &Bytes, chunks: usize) -> usize {
-    if request.config.bidirectional || request.config.reverse {
+    if request.config.bidirectional || request.config.reverse || request.ends == Ends::Buffers {
         return 1;
     }
     // A stack's input and output go with different submissions.
@@ -98,6 +98,9 @@ fn runs(request: &Request<'_>, bytes: &Bytes, chunks: usize) -> usize {
 impl Plan {
     /// Bytes that a segment uploads: its steps of the input; lengths and where the pass starts behind them.
     pub(in crate::gpu) fn upload_bytes(&self, segment: &Segment) -> u64 {
+        if self.ends == Ends::Buffers {
+            return 0;
+        }
         let bytes = &self.bytes;
         let first = if segment.is_first { bytes.lengths + bytes.start } else { 0 };
         self.part_of(bytes.input, &segment.input) + first
@@ -105,6 +108,9 @@ impl Plan {
 
     /// Bytes that a segment reads back: its steps of the output; where the pass ends behind them.
     pub(in crate::gpu) fn download_bytes(&self, segment: &Segment) -> u64 {
+        if self.ends == Ends::Buffers {
+            return 0;
+        }
         let bytes = &self.bytes;
         let last = if segment.is_last { bytes.end } else { 0 };
         self.part_of(bytes.output, &segment.output) + last

@@ -81,7 +81,7 @@ fn cases(gpu: &Gpu) -> Vec<Case> {
 }
 
 /// Buffers by name, as the plan has them.
-fn planned(report: &PlanReport) -> BTreeMap<String, u64> {
+pub(super) fn planned(report: &PlanReport) -> BTreeMap<String, u64> {
     report.buffers.iter().map(|&(name, bytes)| (name.to_owned(), bytes)).collect()
 }
 
@@ -119,13 +119,13 @@ fn buffers_and_submissions_are_the_plans() {
 }
 
 /// wgpu's counts of what there is, without what nothing holds any more.
-fn counters(gpu: &Gpu) -> HalCounters {
+pub(super) fn counters(gpu: &Gpu) -> HalCounters {
     gpu.device().poll(PollType::wait_indefinitely()).unwrap();
     gpu.device().get_internal_counters().hal
 }
 
 /// Buffers, their bytes, and bind groups, pipelines and shader modules.
-fn objects(counters: &HalCounters) -> [isize; 6] {
+pub(super) fn objects(counters: &HalCounters) -> [isize; 6] {
     [
         counters.buffers.read(),
         counters.buffer_memory.read(),

@@ -2,9 +2,10 @@
 
 use std::time::Instant;
 
-use super::super::plan::Size;
+use super::super::plan::{Ends, Size};
 use super::super::workspace::Turn;
 use super::super::{GpuLayer, Strategy};
+use super::encode::{Program, encoder};
 use super::gpu;
 use crate::{Config, LayerOptions, Weights};
 
@@ -27,7 +28,10 @@ fn recording_takes_less_than_two_microseconds_a_dispatch() {
     ] {
         let options = LayerOptions::default().strategy(strategy);
         let layer = GpuLayer::new(&gpu, &Weights::seeded(config, 0).unwrap(), &options).unwrap();
-        let workspace = layer.0.take_workspace(Size { rows: 1, steps, budget: options.budget }).unwrap();
+        let workspace = layer
+            .0
+            .take_workspace(Size { rows: 1, steps, budget: options.budget, ends: Ends::Host })
+            .unwrap();
         let mut times: Vec<f64> = (0..TIMES)
             .map(|_| {
                 let start = Instant::now();
@@ -42,5 +46,44 @@ fn recording_takes_less_than_two_microseconds_a_dispatch() {
         let each = times[TIMES / 2] / dispatches as f64;
         println!("{config} with {strategy}: {dispatches} dispatches, {each:.2} us each");
         assert!(each < LIMIT_US, "{config} with {strategy}: {each} us");
+    }
+}
+
+/// The whole of [`GpuLayer::encode`] into an encoder that is there: checks, lookups, copies and the plan's dispatches.
+#[test]
+#[ignore = "a time, to be taken by hand"]
+fn encoding_takes_less_than_two_microseconds_a_dispatch() {
+    let Some(gpu) = gpu() else { return };
+    for (config, strategy, steps) in [
+        (Config::lstm(8, 16), Strategy::Step, 1000),
+        (Config::lstm(8, 16), Strategy::ProjectStep, 1000),
+        (Config::gru(7, 16).num_layers(4).bidirectional(true), Strategy::Step, 250),
+        (Config::gru(7, 16), Strategy::Scan, 20),
+    ] {
+        let options = LayerOptions::default().strategy(strategy);
+        let layer = GpuLayer::new(&gpu, &Weights::seeded(config, 0).unwrap(), &options).unwrap();
+        let programs = [0, 1].map(|_| Program::new(&gpu, config, 1, steps));
+        let encode = |program: &Program| {
+            let mut encoder = encoder(&gpu);
+            let start = Instant::now();
+            layer.encode(&mut encoder, &program.buffers()).unwrap();
+            let encoded = start.elapsed().as_secs_f64() * 1e6;
+            drop(encoder.finish());
+            [encoded, start.elapsed().as_secs_f64() * 1e6]
+        };
+        let [first, other] = programs.each_ref().map(&encode);
+        let mut times: Vec<[f64; 2]> = (0..TIMES).map(|_| encode(&programs[0])).collect();
+        times.sort_by(|a, b| a[1].total_cmp(&b[1]));
+        let size = Size { rows: 1, steps, budget: options.budget, ends: Ends::Buffers };
+        let dispatches = layer.0.plan(size).unwrap().dispatches.len();
+        let [encoded, finished] = times[TIMES / 2];
+        println!(
+            "{config} with {strategy}: {dispatches} dispatches of the plan; first call {:.0} us, first with other buffers \
+             {:.0} us, then {encoded:.1} us and {finished:.1} us with finish: {:.2} us for each of them, copies included",
+            first[1],
+            other[1],
+            finished / dispatches as f64
+        );
+        assert!(dispatches < 100 || finished / (dispatches as f64) < LIMIT_US, "{config} with {strategy}");
     }
 }

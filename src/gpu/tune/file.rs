@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Tuning;
 use crate::gpu::Gpu;
-use crate::gpu::plan::{Plan, Size};
+use crate::gpu::plan::{Ends, Plan, Size};
 use crate::{Config, LayerOptions};
 
 /// The kernels' version: what was measured with others says nothing about them.
@@ -51,7 +51,7 @@ struct Entry {
 
 impl Entry {
     fn size(&self) -> Size {
-        Size { rows: self.batch, steps: self.steps, budget: self.budget }
+        Size { rows: self.batch, steps: self.steps, budget: self.budget, ends: Ends::Host }
     }
 }
 
@@ -117,7 +117,7 @@ impl TuningFile {
     /// Adds a measurement to what is in the file by now.
     pub(super) fn record(&self, winner: &Plan) {
         let Opened { path, layer, .. } = &*self.0;
-        let Size { rows: batch, steps, budget } = winner.size();
+        let Size { rows: batch, steps, budget, .. } = winner.size();
         let entry = Entry { layer: layer.clone(), batch, steps, budget, choice: Named::of(winner) };
         if let Err(reason) = add(path, entry) {
             log::warn!("{}: {reason}; the measurement is not written to the tuning file", path.display());

@@ -184,6 +184,19 @@ fn the_candidates_of_a_strategy_give_the_same_bits() {
 }
 
 #[test]
+fn a_pass_in_the_callers_submission_takes_the_plan_that_was_measured() {
+    let Some(gpu) = gpu() else { return };
+    let given = Given::new(Config::lstm(6, 20), 3, 7);
+    let layer = given.layer(&gpu, &LayerOptions::default());
+    let request = layer.0.request(size(3, 7));
+    for plan in Plan::candidates(&request, Strategy::Auto).unwrap() {
+        let trial = GpuLayer::trial(&layer.0, Tuner::with(size(3, 7), plan.choice()));
+        let encoded = trial.0.plan(Size { ends: Ends::Buffers, ..size(3, 7) }).unwrap();
+        assert_eq!((encoded.choice(), encoded.ends), (plan.choice(), Ends::Buffers));
+    }
+}
+
+#[test]
 fn candidates_that_fail_are_passed_over() {
     let Some(gpu) = gpu() else { return };
     let given = Given::new(Config::lstm(6, 20), 3, 7);

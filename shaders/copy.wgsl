@@ -1,0 +1,45 @@
+// Vectors on their way between the caller's buffers and the layer's own, padded to another size or without their padding.
+// They are copied as words, so that every bit arrives.
+
+struct Vectors {
+    // The first vector, the same in both buffers, and how many.
+    first: u32,
+    count: u32,
+    // Words of a vector where it comes from, 0 if nothing is read, and where it goes.
+    from_size: u32,
+    to_size: u32,
+    // What a word that is read may be at most.
+    most: u32,
+    // What stands in a vector behind the words that are read.
+    padding: u32,
+}
+
+@group(0) @binding(1) var<uniform> vectors: Vectors;
+@group(0) @binding(7) var<storage, read_write> copied: array<u32>;
+@group(0) @binding(9) var<storage, read> original: array<u32>;
+
+// Invocations of a workgroup.
+override UNITS: u32 = 64u;
+
+@compute @workgroup_size(UNITS)
+fn copy(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let words = vectors.count * vectors.to_size;
+    // Rounded up without a sum that could be too large.
+    let tiles = words / UNITS + select(0u, 1u, words % UNITS > 0u);
+    for (var tile = group.x + group.y * groups.x; tile < tiles; tile += groups.x * groups.y) {
+        let word = tile * UNITS + local;
+        if word < words {
+            let vector = vectors.first + word / vectors.to_size;
+            let place = word % vectors.to_size;
+            var value = vectors.padding;
+            if place < vectors.from_size {
+                value = min(original[vector * vectors.from_size + place], vectors.most);
+            }
+            copied[vector * vectors.to_size + place] = value;
+        }
+    }
+}

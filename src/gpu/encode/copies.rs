@@ -1,0 +1,108 @@
+//! What goes between the caller's buffers and the layer's own, before the forward pass and behind it.
+
+use super::Slot;
+use crate::Config;
+use crate::gpu::kernel::Vectors;
+use crate::gpu::plan::{Bound, Plan, Sequence, quads, small};
+
+/// A dispatch of the copy kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Copy {
+    /// The caller's buffer.
+    pub(super) slot: Slot,
+    /// Whether this is for calls that give that buffer or for those that do not.
+    pub(super) given: bool,
+    /// The layer's own buffer.
+    pub(super) own: Bound,
+    pub(super) vectors: Vectors,
+}
+
+/// Every copy that a call may need, those to the layer's buffers first.
+pub(super) fn list(config: &Config, plan: &Plan) -> Vec<Copy> {
+    let list = List { config, plan, of_a_layer: small(config.directions()) * plan.rows };
+    let mut copies = Vec::new();
+    list.input(&mut copies);
+    list.lengths(&mut copies);
+    list.initial_state(&mut copies);
+    list.final_state(&mut copies);
+    copies
+}
+
+struct List<'a> {
+    config: &'a Config,
+    plan: &'a Plan,
+    /// State vectors of a layer.
+    of_a_layer: u32,
+}
+
+impl List<'_> {
+    /// Whole quads are read where they are.
+    fn input(&self, copies: &mut Vec<Copy>) {
+        if self.plan.bytes.own_input == 0 {
+            return;
+        }
+        let size = self.config.input_size;
+        let vectors = vectors(self.plan.rows * self.plan.steps, size, 4 * quads(size));
+        let own = Bound::Sequence(Sequence::Input);
+        copies.push(Copy { slot: Slot::Input, given: true, own, vectors });
+    }
+
+    /// T for each row where there are no lengths. Kernels rely on none being above T.
+    fn lengths(&self, copies: &mut Vec<Copy>) {
+        let most = self.plan.steps;
+        for given in [true, false] {
+            let vectors = Vectors { most, padding: most, ..vectors(self.plan.rows, usize::from(given), 1) };
+            copies.push(Copy { slot: Slot::Lengths, given, own: Bound::Lengths, vectors });
+        }
+    }
+
+    /// The hidden state into both buffers: each layer starts with the one that its parity says.
+    fn initial_state(&self, copies: &mut Vec<Copy>) {
+        let count = self.of_a_layer * small(self.config.num_layers);
+        let mut state = |slot, own, size, padded| {
+            for given in [true, false] {
+                let vectors = vectors(count, if given { size } else { 0 }, padded);
+                copies.push(Copy { slot, given, own, vectors });
+            }
+        };
+        let (size, cells) = (self.config.hidden_output_size(), self.config.hidden_size);
+        for parity in [0, 1] {
+            state(Slot::H0, Bound::Hidden(parity), size, 4 * quads(size));
+        }
+        if self.config.cell.has_cell_state() {
+            state(Slot::C0, Bound::Cell, cells, cells);
+        }
+    }
+
+    /// Neighbouring layers whose hidden state ends in the same buffer go together.
+    fn final_state(&self, copies: &mut Vec<Copy>) {
+        let parities = &self.plan.final_parity;
+        let size = self.config.hidden_output_size();
+        let mut first = 0;
+        for layers in parities.chunk_by(|a, b| a == b) {
+            let vectors = Vectors {
+                first: first * self.of_a_layer,
+                ..vectors(self.of_a_layer * small(layers.len()), 4 * quads(size), size)
+            };
+            copies.push(Copy { slot: Slot::Hn, given: true, own: Bound::Hidden(layers[0]), vectors });
+            first += small(layers.len());
+        }
+        if self.config.cell.has_cell_state() {
+            let cells = self.config.hidden_size;
+            let vectors = vectors(self.of_a_layer * small(self.config.num_layers), cells, cells);
+            copies.push(Copy { slot: Slot::Cn, given: true, own: Bound::Cell, vectors });
+        }
+    }
+}
+
+/// So many vectors of floats from one size to another, padded with zeros.
+fn vectors(count: u32, from_size: usize, to_size: usize) -> Vectors {
+    Vectors {
+        first: 0,
+        count,
+        from_size: small(from_size),
+        to_size: small(to_size),
+        most: u32::MAX,
+        padding: 0,
+    }
+}

@@ -1,0 +1,183 @@
+//! What the recordings of one shape share: the layer's own buffers, and bind groups with the caller's.
+
+use std::num::NonZeroU64;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use wgpu::{
+    BindGroup, BindingResource, Buffer, BufferBinding, BufferUsages, CommandEncoder, ComputePass,
+    ComputePipeline,
+};
+
+use super::check::{AllGiven, Given};
+use super::copies::{self, Copy};
+use super::{Slot, keep};
+use crate::Error;
+use crate::gpu::kernel::{Kernel, Vectors};
+use crate::gpu::layer::Resident;
+use crate::gpu::plan::{Bound, Plan, Sequence, Size};
+use crate::gpu::workspace::{Groups, Workspace, bind_group};
+
+/// Sets of the caller's buffers that are remembered for a shape: enough for a program that alternates between a few.
+const KEPT_BINDINGS: usize = 4;
+
+/// The GPU objects of a plan between the caller's buffers.
+pub(super) struct Scratch {
+    workspace: Workspace,
+    copies: Vec<Copy>,
+    pipeline: Arc<ComputePipeline>,
+    /// Each copy's `Vectors`, `stride` bytes from one to the next.
+    parameters: Buffer,
+    stride: u32,
+    /// Workgroups along one side of a grid at most.
+    side: u32,
+    bound: Mutex<Vec<(Key, Arc<Bindings>)>>,
+}
+
+/// What tells the buffers of one call from those of another.
+type Key = [Option<(Buffer, u64)>; 7];
+
+/// The bind groups of a call.
+pub(super) struct Bindings {
+    groups: Groups,
+    /// For each copy; none if the call does without it.
+    copies: Vec<Option<BindGroup>>,
+}
+
+impl Scratch {
+    pub(super) fn new(resident: &Resident, plan: Plan) -> Result<Self, Error> {
+        let Resident { gpu, config, weights, shapes, options, .. } = resident;
+        let copies = copies::list(config, &plan);
+        let copy = Kernel::Copy { checked: options.bounds_checks };
+        let stride = gpu.capabilities().min_uniform_buffer_offset_alignment;
+        let vectors = parameters(&copies, stride as usize);
+        resident.make(plan, &[copy], |plan| {
+            Ok(Scratch {
+                workspace: Workspace::new(gpu, config, weights, shapes, plan, None)?,
+                copies,
+                pipeline: gpu.kernels().pipeline(gpu.device(), copy),
+                parameters: gpu.buffer_with("copies' parameters", &vectors, BufferUsages::UNIFORM)?,
+                stride,
+                side: gpu.capabilities().max_compute_workgroups_per_dimension,
+                bound: Mutex::default(),
+            })
+        })
+    }
+
+    pub(super) fn size(&self) -> Size {
+        self.workspace.plan.size()
+    }
+
+    /// The bind groups with the caller's buffers: those of a call before, or new ones.
+    pub(super) fn bindings(&self, resident: &Resident, given: &AllGiven<'_>) -> Result<Arc<Bindings>, Error> {
+        let bound = || self.bound.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, bindings)) = bound().iter().find(|(key, _)| is_key_of(key, given)) {
+            return Ok(Arc::clone(bindings));
+        }
+        let made = resident.gpu.caught(|| Ok(Arc::new(self.bind(resident, given)))).map_err(of_the_caller)?;
+        let key = given.map(|given| given.map(|Given { buffer, offset, .. }| (buffer.clone(), offset)));
+        keep(&mut bound(), KEPT_BINDINGS, (key, Arc::clone(&made)));
+        Ok(made)
+    }
+
+    fn bind(&self, Resident { gpu, weights, .. }: &Resident, given: &AllGiven<'_>) -> Bindings {
+        let of_the_caller = |bound| match bound {
+            Bound::Sequence(Sequence::Input) if self.workspace.plan.bytes.own_input == 0 => {
+                resource(given, Slot::Input)
+            }
+            Bound::Sequence(Sequence::Output) => resource(given, Slot::Output),
+            _ => None,
+        };
+        let copies = self.copies.iter().map(|copy| {
+            let wanted = copy.given == given[copy.slot as usize].is_some();
+            wanted.then(|| bind_group(gpu, self.resources(copy, weights, given)))
+        });
+        Bindings { groups: self.workspace.bind(gpu, weights, of_the_caller), copies: copies.collect() }
+    }
+
+    /// What is at bindings 0 to 9 for a copy: its parameters at 1, what it writes at 7, what it reads at 9. The others are in
+    /// the layout for the sake of the plan's kernels, and get what no copy writes or reads.
+    fn resources<'a>(
+        &'a self,
+        copy: &Copy,
+        weights: &'a [Buffer],
+        given: &AllGiven<'a>,
+    ) -> [BindingResource<'a>; 10] {
+        let own = |bound| self.workspace.resource(bound, weights);
+        let (of_the_caller, of_the_layer) = (resource(given, copy.slot), own(copy.own));
+        let unread = || own(Bound::Weights(0));
+        let caller = of_the_caller.unwrap_or_else(unread);
+        let (written, read) =
+            if copy.slot.is_written() { (caller, of_the_layer) } else { (of_the_layer, caller) };
+        let size = NonZeroU64::new(size_of::<Vectors>() as u64);
+        [
+            own(Bound::Sizes(0)),
+            BindingResource::Buffer(BufferBinding { buffer: &self.parameters, offset: 0, size }),
+            unread(),
+            unread(),
+            unread(),
+            own(Bound::Gates),
+            own(Bound::Unprojected),
+            written,
+            unread(),
+            read,
+        ]
+    }
+
+    /// Records the whole pass.
+    pub(super) fn record(&self, encoder: &mut CommandEncoder, bindings: &Bindings) {
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+            label: Some("wgpu-rnn encode"),
+            timestamp_writes: None,
+        });
+        self.copy(&mut pass, bindings, false);
+        self.workspace.dispatch(&mut pass, &bindings.groups, 0..self.workspace.plan.dispatches.len(), 0);
+        self.copy(&mut pass, bindings, true);
+    }
+
+    /// Records the copies to the layer's buffers, or those back.
+    fn copy(&self, pass: &mut ComputePass<'_>, bindings: &Bindings, back: bool) {
+        pass.set_pipeline(&self.pipeline);
+        for (index, (copy, group)) in (0..).zip(self.copies.iter().zip(&bindings.copies)) {
+            if copy.slot.is_written() == back && group.is_some() {
+                pass.set_bind_group(0, group, &[index * self.stride]);
+                let [x, y, z] = copy.vectors.grid(self.side);
+                pass.dispatch_workgroups(x, y, z);
+            }
+        }
+    }
+}
+
+/// One of the caller's buffers, if it was given.
+fn resource<'a>(given: &AllGiven<'a>, slot: Slot) -> Option<BindingResource<'a>> {
+    given[slot as usize].map(|Given { buffer, offset, bytes }| {
+        BindingResource::Buffer(BufferBinding { buffer, offset, size: NonZeroU64::new(bytes) })
+    })
+}
+
+fn is_key_of(key: &Key, given: &AllGiven<'_>) -> bool {
+    key.iter().zip(given).all(|(key, given)| match (key, given) {
+        (Some((buffer, offset)), Some(given)) => buffer == given.buffer && *offset == given.offset,
+        (None, None) => true,
+        _ => false,
+    })
+}
+
+/// What wgpu refuses to bind is a buffer that the caller gave: all that it can see was checked, but not where it is from.
+fn of_the_caller(error: Error) -> Error {
+    match error {
+        Error::Gpu { found } => Error::Buffer {
+            name: "buffers",
+            expected: "buffers of the layer's device that are not destroyed".into(),
+            found,
+        },
+        other => other,
+    }
+}
+
+fn parameters(copies: &[Copy], stride: usize) -> Vec<u8> {
+    let mut bytes = vec![0; copies.len() * stride];
+    for (copy, place) in copies.iter().zip(bytes.chunks_exact_mut(stride)) {
+        place[..size_of::<Vectors>()].copy_from_slice(bytemuck::bytes_of(&copy.vectors));
+    }
+    bytes
+}

@@ -1,0 +1,44 @@
+//! What `copy.wgsl` is told.
+
+use bytemuck::{Pod, Zeroable};
+
+/// Invocations of a workgroup.
+pub(in crate::gpu) const COPY_UNITS: u32 = 64;
+
+/// `Vectors` of `copy.wgsl`, where the fields are described.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub(in crate::gpu) struct Vectors {
+    pub(in crate::gpu) first: u32,
+    pub(in crate::gpu) count: u32,
+    pub(in crate::gpu) from_size: u32,
+    pub(in crate::gpu) to_size: u32,
+    pub(in crate::gpu) most: u32,
+    pub(in crate::gpu) padding: u32,
+}
+
+impl Vectors {
+    /// Workgroups along x, y and z, of which no side is above `side`: one for each workgroup's worth of words, or fewer, which
+    /// then take turns.
+    pub(in crate::gpu) fn grid(&self, side: u32) -> [u32; 3] {
+        let words = u64::from(self.count) * u64::from(self.to_size);
+        let (tiles, side) = (words.div_ceil(u64::from(COPY_UNITS)), u64::from(side));
+        let y = tiles.div_ceil(side).clamp(1, side);
+        [tiles.div_ceil(y).min(side), y, 1].map(|side| u32::try_from(side).unwrap_or(u32::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grid_is_folded_and_cut() {
+        let grid = |count, to_size, side| Vectors { count, to_size, ..Vectors::default() }.grid(side);
+        assert_eq!(grid(1, 1, 65_535), [1, 1, 1]);
+        assert_eq!(grid(13, 5, 65_535), [2, 1, 1]);
+        assert_eq!(grid(64, 65_535, 65_535), [65_535, 1, 1]);
+        assert_eq!(grid(64, 65_536, 65_535), [32_768, 2, 1]);
+        assert_eq!(grid(1 << 16, 1 << 15, 3), [3, 3, 1]);
+    }
+}
