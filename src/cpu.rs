@@ -26,7 +26,7 @@ use pack::Direction;
 pub(crate) use pack::PANEL;
 use pass::{Cut, Pass};
 use simd::Instructions;
-use workspace::Workspaces;
+use workspace::{Workspaces, reserved};
 
 /// Bytes that a task may take for a chunk of the input and of the gates.
 const BUDGET: usize = 1 << 20;
@@ -54,10 +54,12 @@ impl CpuLayer {
     pub(crate) fn new(weights: &Weights, threads: usize) -> Self {
         let config = *weights.config();
         let pack = |weights| Direction::new(&config, weights);
+        let instructions = Instructions::best();
+        log::debug!("{config} on the CPU with {instructions:?}");
         CpuLayer {
             config,
             directions: weights.directions().iter().map(pack).collect(),
-            instructions: Instructions::best(),
+            instructions,
             workspaces: Workspaces::default(),
             threads,
         }
@@ -69,6 +71,11 @@ impl CpuLayer {
             0 => rayon::current_num_threads(),
             threads => threads,
         };
+        self.run_on(batch, threads)
+    }
+
+    /// On so many threads at most, the calling one among them.
+    pub(crate) fn run_on(&self, batch: &Batch<'_>, threads: usize) -> Result<Output, Error> {
         self.run_cut(batch, Cut { budget: BUDGET, threads, shared: SHARED })
     }
 
@@ -85,7 +92,8 @@ impl CpuLayer {
         let Config { cell, num_layers, hidden_size, .. } = self.config;
         let (n, t, d) = (batch.rows(), batch.steps(), self.config.directions());
         let h_out = self.config.hidden_output_size();
-        let lengths: Vec<usize> = (0..n).map(|row| batch.length(row)).collect();
+        let mut lengths = reserved("lengths", n)?;
+        lengths.extend((0..n).map(|row| batch.length(row)));
         let mut h_n = initial("h_n", batch.h_0.as_ref(), [num_layers * d, n, h_out])?;
         let cell_size = if cell.has_cell_state() { hidden_size } else { 0 };
         let mut c_n = initial("c_n", batch.c_0.as_ref(), [num_layers * d, n, cell_size])?;

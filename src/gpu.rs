@@ -11,10 +11,13 @@ mod layer;
 mod pack;
 mod plan;
 mod poll;
+mod submitter;
 mod timed;
 mod timestamps;
+mod told;
 mod transfer;
 mod tune;
+mod waiting;
 mod workspace;
 
 pub use capabilities::Capabilities;
@@ -24,6 +27,7 @@ pub use kernel::{KernelSource, kernels};
 pub(crate) use layer::GpuLayer;
 pub(crate) use plan::BUDGET;
 pub use plan::{DispatchReport, PlanReport, Strategy};
+pub(crate) use poll::PATIENCE;
 pub use timed::Timings;
 pub use tune::Tuning;
 

@@ -68,6 +68,7 @@ struct Readme;
 
 pub mod auto;
 mod batch;
+mod beside;
 mod config;
 mod cpu;
 mod error;
@@ -76,6 +77,7 @@ pub mod guide;
 #[cfg(any(feature = "safetensors", feature = "npz"))]
 pub mod io;
 mod layer;
+mod options;
 pub mod reference;
 pub mod tolerance;
 mod weights;
@@ -87,7 +89,8 @@ pub use gpu::{
     AdapterChoice, Capabilities, DispatchReport, Gpu, KernelSource, LimitsChoice, PlanReport, Strategy,
     Timings, Tuning, kernels,
 };
-pub use layer::{Backend, Layer, LayerOptions};
+pub use layer::{Backend, Layer};
+pub use options::LayerOptions;
 pub use weights::{
     DirectionWeights, Generator, LoadOptions, Parameter, ParameterKind, Precision, Weights, infer,
 };

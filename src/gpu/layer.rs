@@ -12,8 +12,10 @@ use super::kernel::Shape;
 use super::kernel::Variant;
 use super::pack;
 use super::plan::{self, Part, Pieces, Plan, PlanReport, Request, Size};
+use super::told::Told;
 use super::transfer::Pending;
 use super::tune::{Tuner, Tuning};
+use super::waiting::Waiting;
 use super::workspace::Workspace;
 use crate::batch::Batch;
 use crate::{Config, Error, LayerOptions, Output, Precision, Weights};
@@ -34,8 +36,9 @@ pub(super) struct Resident {
     weights: Vec<Buffer>,
     /// For each part what does not depend on the batch.
     shapes: Vec<Shape>,
-    unused: Mutex<Vec<Workspace>>,
+    unused: Mutex<Vec<Arc<Workspace>>>,
     pub(super) tuner: Tuner,
+    told: Told,
 }
 
 impl GpuLayer {
@@ -56,6 +59,7 @@ impl GpuLayer {
             shapes,
             unused: Mutex::default(),
             tuner: Tuner::new(gpu, &config, options),
+            told: Told::default(),
         })))
     }
 
@@ -70,27 +74,34 @@ impl GpuLayer {
             shapes: resident.shapes.clone(),
             unused: Mutex::default(),
             tuner,
+            told: Told::default(),
         }))
     }
 
     /// Runs a batch and waits for it. Batches that do not fit the device's limits at once go in pieces of rows.
     pub(crate) fn run(&self, batch: &Batch<'_>) -> Result<Output, Error> {
-        pollster::block_on(self.run_with(batch, async |pending: Pending| pending.wait()))
+        pollster::block_on(self.run_with(batch, Waiting::Blocking))
     }
 
     /// As [`GpuLayer::run`], without blocking.
     pub(crate) async fn run_async(&self, batch: &Batch<'_>) -> Result<Output, Error> {
-        self.run_with(batch, Pending::result).await
+        self.run_with(batch, Waiting::Beside).await
     }
 
-    async fn run_with(
+    async fn run_with(&self, batch: &Batch<'_>, waiting: Waiting) -> Result<Output, Error> {
+        let pieces = self.pieces(batch.rows(), batch.steps())?;
+        self.tune(batch, &pieces, waiting).await?;
+        self.run_pieces(batch, &pieces, waiting).await
+    }
+
+    /// Runs a batch that fits at once.
+    pub(super) async fn run_whole(
         &self,
         batch: &Batch<'_>,
-        finish: impl AsyncFn(Pending) -> Result<Output, Error> + Copy,
+        budget: u64,
+        waiting: Waiting,
     ) -> Result<Output, Error> {
-        let pieces = self.pieces(batch.rows(), batch.steps())?;
-        self.tune(batch, &pieces, finish).await;
-        self.run_pieces(batch, &pieces, finish).await
+        self.submit(batch, budget, waiting).await?.result(waiting).await
     }
 
     /// Submits each piece before the one before is waited for, if two may be in flight.
@@ -98,23 +109,23 @@ impl GpuLayer {
         &self,
         batch: &Batch<'_>,
         &Pieces { rows, in_flight, budget }: &Pieces,
-        finish: impl AsyncFn(Pending) -> Result<Output, Error>,
+        waiting: Waiting,
     ) -> Result<Output, Error> {
         if rows == batch.rows() {
-            return finish(self.submit(batch, budget)?).await;
+            return self.run_whole(batch, budget, waiting).await;
         }
         let mut whole = Output::zeros(&self.0.config, batch)?;
         let mut flying = VecDeque::new();
         for (first, piece) in batch.pieces(rows) {
-            flying.push_back((first, self.submit(&piece, budget)?));
+            flying.push_back((first, self.submit(&piece, budget, waiting).await?));
             if flying.len() == in_flight
                 && let Some((first, pending)) = flying.pop_front()
             {
-                whole.assign_rows(first, &finish(pending).await?);
+                whole.assign_rows(first, &pending.result(waiting).await?);
             }
         }
         for (first, pending) in flying {
-            whole.assign_rows(first, &finish(pending).await?);
+            whole.assign_rows(first, &pending.result(waiting).await?);
         }
         Ok(whole)
     }
@@ -125,7 +136,11 @@ impl GpuLayer {
         if self.0.knows(whole) {
             return Ok(Pieces { rows, in_flight: 1, budget: whole.budget });
         }
-        Pieces::of(&self.0.request(whole), self.0.options.strategy)
+        let pieces = Pieces::of(&self.0.request(whole), self.0.options.strategy)?;
+        if pieces.rows < rows {
+            self.0.tell_pieces(whole, &pieces);
+        }
+        Ok(pieces)
     }
 
     /// What a batch of that size goes through.
@@ -139,9 +154,9 @@ impl GpuLayer {
     }
 
     /// Uploads a batch and starts its forward pass, with so many bytes of workspace.
-    pub(super) fn submit(&self, batch: &Batch<'_>, budget: u64) -> Result<Pending, Error> {
+    async fn submit(&self, batch: &Batch<'_>, budget: u64, waiting: Waiting) -> Result<Pending, Error> {
         let size = Size { rows: batch.rows(), steps: batch.steps(), budget };
-        Pending::start(Arc::clone(&self.0), self.0.take_workspace(size)?, batch)
+        Pending::start(Arc::clone(&self.0), waiting.workspace(&self.0, size).await?, batch, waiting)
     }
 }
 
@@ -174,7 +189,7 @@ impl Resident {
         }
     }
 
-    pub(super) fn unused(&self) -> MutexGuard<'_, Vec<Workspace>> {
+    pub(super) fn unused(&self) -> MutexGuard<'_, Vec<Arc<Workspace>>> {
         self.unused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -182,38 +197,64 @@ impl Resident {
         self.unused().iter().any(|workspace| workspace.plan.size() == size)
     }
 
-    /// A workspace of that size: one that lies unused, or a new one.
-    pub(super) fn take_workspace(&self, size: Size) -> Result<Workspace, Error> {
+    /// Takes a workspace of that size that lies unused.
+    pub(super) fn unused_workspace(&self, size: Size) -> Option<Arc<Workspace>> {
         let mut unused = self.unused();
-        if let Some(place) = unused.iter().position(|workspace| workspace.plan.size() == size) {
-            return Ok(unused.remove(place));
-        }
-        drop(unused);
+        let place = unused.iter().position(|workspace| workspace.plan.size() == size)?;
+        Some(unused.remove(place))
+    }
+
+    /// A workspace of that size: one that lies unused, or a new one.
+    pub(super) fn take_workspace(&self, size: Size) -> Result<Arc<Workspace>, Error> {
+        self.unused_workspace(size).map_or_else(|| self.new_workspace(size), Ok)
+    }
+
+    /// Makes a workspace of that size, and compiles the kernels that were never used before.
+    pub(super) fn new_workspace(&self, size: Size) -> Result<Arc<Workspace>, Error> {
         let plan = self.plan(size)?;
         let Size { rows, steps, .. } = size;
-        log::debug!("{} over N={rows}, T={steps} on {}: {plan}", self.config, self.gpu);
+        let (level, steps_at_once) = (self.told.level(size), plan.bytes.chunk);
+        log::log!(
+            level,
+            "{} over N={rows}, T={steps} on {}: {plan}, {steps_at_once} steps at once, {} dispatches in {} submissions",
+            self.config,
+            self.gpu,
+            plan.dispatches.len(),
+            plan.segments.len()
+        );
         let variants: Vec<Variant> = plan.variants.iter().map(|(_, variant)| *variant).collect();
-        let made = self.gpu.caught(|| {
-            for &variant in &variants {
-                self.gpu.kernels().pipeline(self.gpu.device(), variant);
-            }
-            Workspace::new(&self.gpu, &self.config, &self.weights, &self.shapes, plan)
-        });
+        let made =
+            self.gpu.caught(|| Workspace::new(&self.gpu, &self.config, &self.weights, &self.shapes, plan));
         if made.is_err() {
             variants.into_iter().for_each(|variant| self.gpu.kernels().forget(variant));
         }
-        made
+        made.map(Arc::new)
+    }
+
+    fn tell_pieces(&self, whole: Size, pieces: &Pieces) {
+        let Size { rows, steps, budget } = whole;
+        let in_flight = match pieces.in_flight {
+            1 => "one by one, since half of the budget holds no row",
+            _ => "two at a time",
+        };
+        log::log!(
+            self.told.level(whole),
+            "{} over N={rows}, T={steps} on {} in pieces of {} rows, {in_flight}: limits or a budget of {budget} bytes",
+            self.config,
+            self.gpu,
+            pieces.rows
+        );
     }
 
     /// Takes over what lies unused with another, in place of all that is there for the same shape.
     pub(super) fn adopt(&self, other: &Resident, size: Size) {
         self.unused().retain(|workspace| workspace.plan.size() != size);
-        let adopted: Vec<Workspace> = other.unused().drain(..).collect();
+        let adopted: Vec<Arc<Workspace>> = other.unused().drain(..).collect();
         adopted.into_iter().for_each(|workspace| self.put_back(workspace));
     }
 
     /// Keeps a workspace for the next call of its shape; the one unused for longest makes room.
-    pub(super) fn put_back(&self, workspace: Workspace) {
+    pub(super) fn put_back(&self, workspace: Arc<Workspace>) {
         let mut unused = self.unused();
         if unused.len() == KEPT_WORKSPACES {
             unused.remove(0);

@@ -4,6 +4,7 @@
 //! This lives inside the crate because only here a kernel's text can be replaced. The environment variables are those of
 //! `tests/harness.rs`.
 
+mod faults;
 mod memory;
 mod recording;
 

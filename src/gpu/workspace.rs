@@ -1,12 +1,16 @@
 //! The buffers and bind groups of one shape, kept between calls.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use wgpu::{BindGroup, BindGroupEntry, BindingResource, Buffer, BufferBinding, BufferUsages, CommandEncoder};
+use wgpu::{
+    BindGroup, BindGroupEntry, BindingResource, Buffer, BufferBinding, BufferUsages, CommandEncoder,
+    ComputePipeline,
+};
 
 use super::Gpu;
 use super::kernel::{Moment, Shape};
-use super::plan::{Bound, Plan, Segment, Sequence};
+use super::plan::{Bound, Kind, Plan, Segment, Sequence};
 use super::timestamps::Timestamps;
 use crate::{Config, Error};
 
@@ -17,6 +21,8 @@ pub(super) struct Workspace {
     pub(super) staging: Vec<Staging>,
     buffers: Buffers,
     groups: HashMap<[Bound; 10], BindGroup>,
+    /// Of each kind of dispatch. Looking for them again would wait for whoever compiles another.
+    pipelines: HashMap<Kind, Arc<ComputePipeline>>,
     projected: bool,
     /// Bytes from one dispatch's `Moment` to the next one's.
     moment_stride: u32,
@@ -55,6 +61,8 @@ impl Workspace {
         let moment_stride = gpu.capabilities().min_uniform_buffer_offset_alignment;
         let buffers = Buffers::new(gpu, &plan, shapes, moment_stride)?;
         let layout = gpu.kernels().layout(device);
+        let pipeline = |&(kind, variant): &_| (kind, gpu.kernels().pipeline(device, variant));
+        let pipelines = plan.variants.iter().map(pipeline).collect();
         let mut groups = HashMap::new();
         let projected = config.proj_size > 0;
         for dispatch in &plan.dispatches {
@@ -72,12 +80,12 @@ impl Workspace {
             });
         }
         let staging = plan.segments.iter().map(|segment| Staging::new(gpu, &plan, segment)).collect();
-        Ok(Workspace { plan, staging, buffers, groups, projected, moment_stride })
+        Ok(Workspace { plan, staging, buffers, groups, pipelines, projected, moment_stride })
     }
 
-    /// The submissions of a forward pass, each with its buffers on the host's side.
-    pub(super) fn segments(&self) -> impl Iterator<Item = (&Segment, &Staging)> {
-        self.plan.segments.iter().zip(&self.staging)
+    /// A submission of a forward pass with its buffers on the host's side.
+    pub(super) fn segment(&self, place: usize) -> (&Segment, &Staging) {
+        (&self.plan.segments[place], &self.staging[place])
     }
 
     /// Records a segment of the forward pass: upload, dispatches, readback; and timestamps between them, if there are any.
@@ -98,7 +106,7 @@ impl Workspace {
         if let Some(upload) = &staging.upload {
             self.copy_in(&mut encoder, config, segment, upload);
         }
-        self.dispatch(gpu, &mut encoder, segment, timestamps);
+        self.dispatch(&mut encoder, segment, timestamps);
         if let Some(download) = &staging.download {
             self.copy_out(&mut encoder, config, segment, download);
         }
@@ -129,13 +137,7 @@ impl Workspace {
         }
     }
 
-    fn dispatch(
-        &self,
-        gpu: &Gpu,
-        encoder: &mut CommandEncoder,
-        segment: &Segment,
-        timestamps: Option<&Timestamps>,
-    ) {
+    fn dispatch(&self, encoder: &mut CommandEncoder, segment: &Segment, timestamps: Option<&Timestamps>) {
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
             label: Some("wgpu-rnn forward"),
             timestamp_writes: timestamps.map(Timestamps::of_pass),
@@ -146,9 +148,9 @@ impl Workspace {
         let mut offset = u32::try_from(segment.dispatches.start).unwrap_or(u32::MAX) * self.moment_stride;
         for dispatch in dispatches {
             if current != Some(dispatch.kind)
-                && let Some(variant) = self.plan.variant(dispatch.kind)
+                && let Some(pipeline) = self.pipelines.get(&dispatch.kind)
             {
-                pass.set_pipeline(&gpu.kernels().pipeline(gpu.device(), variant));
+                pass.set_pipeline(pipeline);
                 current = Some(dispatch.kind);
             }
             pass.set_bind_group(0, self.groups.get(&dispatch.bindings(self.projected)), &[offset]);
