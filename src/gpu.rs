@@ -13,6 +13,7 @@ mod plan;
 mod poll;
 mod submitter;
 mod timed;
+mod timer;
 mod timestamps;
 mod told;
 mod transfer;

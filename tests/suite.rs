@@ -1,4 +1,4 @@
-//! The one integration binary: every test that sees the crate as its users do.
+//! Every test that sees the crate as its users do, but for those that need a process of their own: `faults`, `logging`.
 //!
 //! | module | asks |
 //! |---|---|
@@ -15,7 +15,7 @@
 //! | `tuning` | are plans that were measured as right as the planner's own? |
 //! | `overlap` | passes in several submissions, and batches of which two pieces are in flight |
 //! | `timed` | passes that say where their time went |
-//! | `limits` | devices with very little, devices of the caller's, devices that are lost |
+//! | `limits` | devices with very little, devices of the caller's |
 //!
 //! [`harness`] says which implementations there are and which environment variables choose among them.
 

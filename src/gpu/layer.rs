@@ -101,7 +101,7 @@ impl GpuLayer {
         budget: u64,
         waiting: Waiting,
     ) -> Result<Output, Error> {
-        self.submit(batch, budget, waiting).await?.result(waiting).await
+        self.submit(batch, budget, waiting).await?.result().await
     }
 
     /// Submits each piece before the one before is waited for, if two may be in flight.
@@ -121,11 +121,11 @@ impl GpuLayer {
             if flying.len() == in_flight
                 && let Some((first, pending)) = flying.pop_front()
             {
-                whole.assign_rows(first, &pending.result(waiting).await?);
+                whole.assign_rows(first, &pending.result().await?);
             }
         }
         for (first, pending) in flying {
-            whole.assign_rows(first, &pending.result(waiting).await?);
+            whole.assign_rows(first, &pending.result().await?);
         }
         Ok(whole)
     }

@@ -1,65 +1,80 @@
 //! Waiting for the GPU, on the caller's thread or beside it.
 
 use std::any::Any;
-use std::iter;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures_intrusive::channel::shared::{OneshotSender, oneshot_channel};
+use futures_intrusive::channel::shared::{OneshotReceiver, OneshotSender, oneshot_channel};
 use wgpu::{Device, PollError, PollStatus, PollType, SubmissionIndex};
 
+use super::timer::Timer;
 use crate::{Error, beside};
 
 /// How long a layer waits for an answer unless told otherwise: the longest that are known, on software adapters, take
 /// minutes.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
 
-/// How long wgpu waits at a time. wgpu's GL backend is locked meanwhile, and gives up after two seconds whatever it was told;
-/// and beside a caller a submission may come to be waited for that is done before the one that is waited for.
-const SLICE: Duration = Duration::from_millis(5);
+/// Where the end of a submission is told, or that it took too long: whichever comes first.
+pub(super) type Answer = OneshotSender<Result<(), Error>>;
 
 /// Waits for submissions: on the caller's thread, or on one of its own for callers that do not block, which the first of
 /// them starts.
 pub(super) struct Poller {
     device: Device,
     requests: Mutex<Option<Sender<Request>>>,
+    timer: Timer,
 }
 
 /// A submission that is waited for beside its caller.
 struct Request {
     submission: SubmissionIndex,
-    patience: Patience,
-    done: OneshotSender<Result<(), Error>>,
+    answer: Arc<Answer>,
+}
+
+/// The other end of a request.
+pub(super) struct Watched {
+    answer: std::sync::Weak<Answer>,
+    result: OneshotReceiver<Result<(), Error>>,
 }
 
 impl Poller {
     pub(super) fn new(device: Device) -> Self {
-        Poller { device, requests: Mutex::default() }
+        Poller { device, requests: Mutex::default(), timer: Timer::default() }
     }
 
     /// Blocks until the submission is done and its buffers are mapped.
     pub(super) fn wait(&self, submission: &SubmissionIndex, timeout: Duration) -> Result<(), Error> {
-        let patience = Patience::new(timeout);
+        let end = Instant::now().checked_add(timeout);
         loop {
-            if let Some(done) = patience.waited(&self.device, submission, SLICE) {
-                return done;
+            let left = end.map_or(timeout, |end| end.saturating_duration_since(Instant::now()));
+            if is_done(&self.device, submission, Some(left))? {
+                return Ok(());
+            }
+            // wgpu's GL backend gives up after two seconds whatever it is told.
+            if end.is_some_and(|end| end <= Instant::now()) {
+                return Err(Error::Timeout { expected: timeout });
             }
         }
     }
 
-    /// The same without blocking. In a browser the page's own loop has the buffers mapped, and nothing times out.
-    pub(super) async fn wait_beside(
-        &self,
-        submission: SubmissionIndex,
-        timeout: Duration,
-    ) -> Result<(), Error> {
-        if cfg!(target_arch = "wasm32") {
-            return Ok(());
+    /// Has the thread wait for a submission. To be called in the order of the submissions: the thread waits for one after
+    /// the other.
+    pub(super) fn watch(&self, submission: SubmissionIndex) -> Result<Watched, Error> {
+        let (answer, result) = oneshot_channel();
+        let answer = Arc::new(answer);
+        let watched = Watched { answer: Arc::downgrade(&answer), result };
+        self.send(Request { submission, answer })?;
+        Ok(watched)
+    }
+
+    /// Until a submission that is watched is done, and its buffers are mapped.
+    pub(super) async fn watched(&self, watched: Watched, timeout: Duration) -> Result<(), Error> {
+        let Watched { answer, result } = watched;
+        if answer.strong_count() > 0 {
+            self.timer.end(answer, timeout)?;
         }
-        let (done, result) = oneshot_channel();
-        self.send(Request { submission, patience: Patience::new(timeout), done })?;
         let gone = || Error::DeviceLost { found: "the thread that waited for the device is gone".into() };
         beside::received(result).await.unwrap_or_else(|| Err(gone()))
     }
@@ -70,6 +85,7 @@ impl Poller {
         let request = match &*requests {
             Some(sender) => match sender.send(request) {
                 Ok(()) => return Ok(()),
+                // The thread is gone: after a panic in a callback of the caller's.
                 Err(returned) => returned.0,
             },
             None => request,
@@ -78,7 +94,7 @@ impl Poller {
         let device = self.device.clone();
         std::thread::Builder::new()
             .name("wgpu-rnn poll".into())
-            .spawn(move || serve(&device, &receiver))
+            .spawn(move || receiver.into_iter().for_each(|request| serve(&device, &request)))
             .map_err(|reason| Error::OutOfMemory {
                 found: format!("no thread to wait for the device on: {reason}"),
             })?;
@@ -89,70 +105,30 @@ impl Poller {
     }
 }
 
-/// Waits for what is asked until the last one who may ask is gone.
-fn serve(device: &Device, receiver: &Receiver<Request>) {
-    let mut waiting: Vec<Request> = Vec::new();
-    loop {
-        if waiting.is_empty() {
-            match receiver.recv() {
-                Ok(request) => waiting.push(request),
-                Err(_) => return,
-            }
+/// Waits for a submission however long that takes: who waits for the answer is told by the timer.
+fn serve(device: &Device, Request { submission, answer }: &Request) {
+    let result = loop {
+        match is_done(device, submission, None) {
+            Ok(false) => {}
+            Ok(true) => break Ok(()),
+            Err(lost) => break Err(lost),
         }
-        waiting.extend(receiver.try_iter());
-        let soonest = waiting.iter().map(|request| request.patience.left()).min().unwrap_or_default();
-        // The first is waited for, the others are looked at.
-        let mut times = iter::once(soonest.min(SLICE)).chain(iter::repeat(Duration::ZERO));
-        waiting.retain(|Request { submission, patience, done }| {
-            let time = times.next().unwrap_or_default();
-            let Some(result) = patience.waited(device, submission, time) else { return true };
-            // A receiver that is gone means that nobody waits any more.
-            let _ = done.send(result);
-            false
-        });
-    }
+    };
+    // Nobody waits any more, or the timer came first.
+    let _ = answer.send(result);
 }
 
-/// How long is waited, and until when.
-struct Patience {
-    timeout: Duration,
-    /// None if the clock does not go so far.
-    end: Option<Instant>,
-}
-
-impl Patience {
-    fn new(timeout: Duration) -> Self {
-        Patience { timeout, end: Instant::now().checked_add(timeout) }
-    }
-
-    fn left(&self) -> Duration {
-        self.end.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()))
-    }
-
-    /// Waits for a submission no longer than `time`; none if it goes on.
-    fn waited(
-        &self,
-        device: &Device,
-        submission: &SubmissionIndex,
-        time: Duration,
-    ) -> Option<Result<(), Error>> {
-        let wait = PollType::Wait {
-            submission_index: Some(submission.clone()),
-            timeout: Some(time.min(self.left())),
-        };
-        match poll(|| device.poll(wait)) {
-            Ok(true) => Some(Ok(())),
-            Ok(false) if self.left().is_zero() => Some(Err(Error::Timeout { expected: self.timeout })),
-            Ok(false) => None,
-            Err(lost) => Some(Err(lost)),
-        }
-    }
+/// Waits for a submission, for ever or for some time; whether it is done.
+fn is_done(device: &Device, submission: &SubmissionIndex, timeout: Option<Duration>) -> Result<bool, Error> {
+    let wait = PollType::Wait { submission_index: Some(submission.clone()), timeout };
+    poll(|| device.poll(wait))
 }
 
 /// Whether what was waited for is done.
 ///
 /// wgpu panics where the driver says, while it is waited for, that the device is lost; no lock is held then, and wgpu
-/// has told the device's callback.
+/// has told the device's callback. It also panics, by an assertion, where it has given up waiting just when another thread
+/// found all work done: so it is done.
 fn poll(wait: impl FnOnce() -> Result<PollStatus, PollError>) -> Result<bool, Error> {
     let lost = |found: &str| Err(Error::DeviceLost { found: found.trim().to_owned() });
     match catch_unwind(AssertUnwindSafe(wait)) {
@@ -162,6 +138,7 @@ fn poll(wait: impl FnOnce() -> Result<PollStatus, PollError>) -> Result<bool, Er
         Ok(Err(PollError::WrongSubmissionIndex(..))) => lost("its queue did not take the work"),
         Err(payload) => match message(&*payload) {
             Some(message) if message.starts_with("Error in Device::poll") => lost(message),
+            Some(message) if message.starts_with("If the queue is empty, the current submission") => Ok(true),
             // A callback of the caller's on the caller's device.
             _ => resume_unwind(payload),
         },
@@ -186,7 +163,10 @@ mod tests {
         assert!(!poll(|| Err(PollError::Timeout)).unwrap());
         let refused = poll(|| Err(PollError::WrongSubmissionIndex(2, 1))).unwrap_err();
         assert_eq!(refused.to_string(), "device lost: its queue did not take the work");
-        // As `wgpu::Device::poll` says it.
+        // As `wgpu::Device::poll` and `wgpu_core`'s `Device::maintain` say it.
+        assert!(
+            poll(|| panic!("If the queue is empty, the current submission index ({}) should be", 0)).unwrap()
+        );
         let lost = poll(|| panic!("Error in Device::poll: {}", "  Parent device is lost\n")).unwrap_err();
         assert_eq!(lost.to_string(), "device lost: Error in Device::poll:   Parent device is lost");
     }

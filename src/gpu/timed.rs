@@ -6,7 +6,7 @@ use super::layer::{GpuLayer, Resident};
 use super::plan::{Pieces, Size};
 use super::timestamps::{Spent, Timestamps};
 use super::transfer::{self, Mapped, Submitted};
-use super::waiting::Waiting;
+use super::waiting::{Running, Waiting};
 use crate::batch::Batch;
 use crate::{Error, Output};
 
@@ -128,7 +128,7 @@ impl Resident {
                 transfer::submit(self, &workspace, place, Some(&stopwatch.timestamps));
             pollster::block_on(caught)?;
             let marks = stopwatch.timestamps.map();
-            pollster::block_on(Waiting::Blocking.done(&self.gpu, index, self.options.timeout))?;
+            pollster::block_on(Running::Here(index).done(&self.gpu, self.options.timeout))?;
             self.mapped([Some(marks), upload, download].into_iter().flatten())?;
             stopwatch.submission(stopwatch.timestamps.read(&self.gpu)?);
             let taken = transfer::take(self, &workspace, place, &mut output);

@@ -67,16 +67,16 @@ impl Pending {
     }
 
     /// Reads each segment's output once it is there, and keeps the workspace for the next call.
-    pub(super) async fn result(self, waiting: Waiting) -> Result<Output, Error> {
+    pub(super) async fn result(self) -> Result<Output, Error> {
         let Pending { resident, workspace, segments, mut output } = self;
         let mut uploads = Vec::new();
         for (place, Started { caught, submission }) in segments.into_iter().enumerate() {
             caught.await?;
-            let Submitted { index, upload, download, caught } = submission.submitted().await?;
+            let (Submitted { upload, download, caught, .. }, running) = submission.submitted().await?;
             caught.await?;
             uploads.extend(upload);
             let Some(download) = download else { continue };
-            waiting.done(&resident.gpu, index, resident.options.timeout).await?;
+            running.done(&resident.gpu, resident.options.timeout).await?;
             is_mapped(&resident, download).await?;
             take(&resident, &workspace, place, &mut output).await?;
         }

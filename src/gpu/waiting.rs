@@ -9,6 +9,7 @@ use wgpu::SubmissionIndex;
 use super::Gpu;
 use super::layer::Resident;
 use super::plan::Size;
+use super::poll::Watched;
 use super::transfer::Submitted;
 use super::workspace::Workspace;
 use crate::{Error, beside};
@@ -25,16 +26,43 @@ pub(super) enum Waiting {
 /// What came or will come of submitting.
 pub(super) enum Submission {
     Here(Submitted),
-    Beside(OneshotReceiver<Submitted>),
+    Beside(OneshotReceiver<(Submitted, Result<Watched, Error>)>),
+}
+
+/// A submission that is to be waited for.
+pub(super) enum Running {
+    Here(SubmissionIndex),
+    Beside(Watched),
 }
 
 impl Submission {
-    pub(super) async fn submitted(self) -> Result<Submitted, Error> {
+    /// Until it is submitted.
+    pub(super) async fn submitted(self) -> Result<(Submitted, Running), Error> {
         let gone = || Error::DeviceLost { found: "the thread that submitted is gone".into() };
         match self {
-            Submission::Here(submitted) => Ok(submitted),
-            Submission::Beside(receiver) => beside::received(receiver).await.ok_or_else(gone),
+            Submission::Here(submitted) => {
+                let running = Running::Here(submitted.index.clone());
+                Ok((submitted, running))
+            }
+            Submission::Beside(receiver) => {
+                let (submitted, watched) = beside::received(receiver).await.ok_or_else(gone)?;
+                Ok((submitted, Running::Beside(watched?)))
+            }
         }
+    }
+}
+
+impl Running {
+    /// Until it is done and its buffers are mapped. In a browser the page's own loop sees to that, and nothing times out.
+    pub(super) async fn done(self, gpu: &Gpu, timeout: Duration) -> Result<(), Error> {
+        if cfg!(target_arch = "wasm32") {
+            return Ok(());
+        }
+        let waited = match self {
+            Running::Here(submission) => gpu.poller().wait(&submission, timeout),
+            Running::Beside(watched) => gpu.poller().watched(watched, timeout).await,
+        };
+        waited.map_err(|error| gpu.explained(error))
     }
 }
 
@@ -47,24 +75,16 @@ impl Waiting {
     ) -> Result<Submission, Error> {
         match self {
             Waiting::Beside if !cfg!(target_arch = "wasm32") => {
+                let shared = gpu.clone();
+                let submit = move || {
+                    let submitted = submit();
+                    let watched = shared.poller().watch(submitted.index.clone());
+                    (submitted, watched)
+                };
                 gpu.submitter().run(submit).map(Submission::Beside)
             }
             _ => Ok(Submission::Here(submit())),
         }
-    }
-
-    /// Until a submission is done and its buffers are mapped.
-    pub(super) async fn done(
-        self,
-        gpu: &Gpu,
-        submission: SubmissionIndex,
-        timeout: Duration,
-    ) -> Result<(), Error> {
-        let waited = match self {
-            Waiting::Blocking => gpu.poller().wait(&submission, timeout),
-            Waiting::Beside => gpu.poller().wait_beside(submission, timeout).await,
-        };
-        waited.map_err(|error| gpu.explained(error))
     }
 
     /// Until there is a workspace of that size: for a new one, drivers may take a second to compile a kernel.
