@@ -226,10 +226,11 @@ async fn open(adapters: &[wgpu::Adapter], verdict: Verdict) -> Choice {
     let Some(adapter) = verdict.adapter.and_then(|place| adapters.get(place)) else {
         return Choice { backend: Backend::Cpu, reason: verdict.reason };
     };
-    match Gpu::open(adapter, &LimitsChoice::Adapter).await {
+    match Gpu::open(adapter, &LimitsChoice::Adapter, "taken by Backend::auto").await {
         Ok(gpu) => Choice { backend: Backend::Gpu(gpu), reason: verdict.reason },
         Err(error) => {
             let adapter = gpu::named(&adapter.get_info());
+            log::warn!("{adapter} cannot be opened: {error}; the CPU takes its place");
             Choice { backend: Backend::Cpu, reason: Reason::Unusable { adapter, error } }
         }
     }

@@ -295,13 +295,18 @@ impl<'a> Batch<'a> {
     }
 
     /// A copy that another thread may keep. It has a batch axis in any case.
-    pub(crate) fn to_owned(&self) -> OwnedBatch {
-        OwnedBatch {
-            input: self.input.to_owned(),
+    pub(crate) fn to_owned(&self) -> Result<OwnedBatch, Error> {
+        let copy = |what, values: &ArrayView3<'_, f32>| {
+            let mut copy = zeros(what, values.dim().into())?;
+            copy.assign(values);
+            Ok::<_, Error>(copy)
+        };
+        Ok(OwnedBatch {
+            input: copy("a copy of the input", &self.input)?,
             lengths: self.lengths.map(<[usize]>::to_vec),
-            h_0: self.h_0.as_ref().map(|h_0| h_0.to_owned()),
-            c_0: self.c_0.as_ref().map(|c_0| c_0.to_owned()),
-        }
+            h_0: self.h_0.as_ref().map(|h_0| copy("a copy of h_0", h_0)).transpose()?,
+            c_0: self.c_0.as_ref().map(|c_0| copy("a copy of c_0", c_0)).transpose()?,
+        })
     }
 
     /// Gives a result the rank that the input had.

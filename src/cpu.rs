@@ -56,10 +56,12 @@ impl CpuLayer {
     pub(crate) fn new(weights: &Weights, threads: usize) -> Self {
         let config = *weights.config();
         let pack = |(index, weights)| Direction::new(&config, index % config.directions(), weights);
+        let instructions = Instructions::best();
+        log::debug!("{config} on the CPU with {instructions:?}");
         CpuLayer {
             config,
             directions: weights.directions().iter().enumerate().map(pack).collect(),
-            instructions: Instructions::best(),
+            instructions,
             workspaces: Workspaces::default(),
             threads,
         }
@@ -70,9 +72,16 @@ impl CpuLayer {
     }
 
     /// As [`CpuLayer::run`], on the caller's arrays.
-    pub(crate) fn run_on(&self, work: Work<'_>, between: &mut Between) -> Result<(), Error> {
+    /// `alone`: without the help of the thread pool.
+    pub(crate) fn run_work(&self, work: Work<'_>, between: &mut Between, alone: bool) -> Result<(), Error> {
         let (rows, steps, _) = work.input.dim();
-        self.walk(work, between, self.cut(rows, steps))
+        let cut = self.cut(rows, steps);
+        self.walk(work, between, if alone { Cut { threads: 1, ..cut } } else { cut })
+    }
+
+    /// As [`CpuLayer::run`], on the calling thread alone.
+    pub(crate) fn run_alone(&self, batch: &Batch<'_>) -> Result<Output, Error> {
+        self.run_cut(batch, Cut { threads: 1, ..self.cut(batch.rows(), batch.steps()) })
     }
 
     /// How a batch of that size is cut.

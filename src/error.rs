@@ -274,7 +274,7 @@ pub enum Error {
         found: String,
     },
 
-    /// The device was lost or destroyed; layers on it are of no further use.
+    /// The device was lost or destroyed. [`Layer::reload`](crate::Layer::reload) puts a layer on another one.
     #[error("device lost: {found}")]
     DeviceLost {
         /// The driver's reason.
@@ -288,11 +288,27 @@ pub enum Error {
         found: String,
     },
 
-    /// The device did not finish in time.
+    /// The device did not finish within [`LayerOptions::timeout`](crate::LayerOptions::timeout).
     #[error("the device did not finish: expected an answer within {expected:?}")]
     Timeout {
         /// How long was waited.
         expected: std::time::Duration,
+    },
+
+    /// The layer was to be reloaded and does not keep its weights.
+    #[error(
+        "weights: expected them to be kept (LayerOptions::keep_weights) or given again \
+         (Layer::reload_with), found neither"
+    )]
+    WeightsNotKept,
+
+    /// A layer was to be reloaded with the weights of another one.
+    #[error("weights: expected those of {expected}, found those of {found}")]
+    OtherConfig {
+        /// What the layer is.
+        expected: Config,
+        /// What the weights belong to.
+        found: Config,
     },
 
     /// wgpu refused a call: a defect of this crate or of the driver.

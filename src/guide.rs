@@ -7,3 +7,11 @@
 /// [`Backend::auto`](crate::Backend::auto), [`auto`](mod@crate::auto), [`LayerOptions`](crate::LayerOptions),
 /// [`PlanReport`](crate::PlanReport).
 pub mod choosing_a_backend {}
+
+#[doc = include_str!("../docs/when-something-goes-wrong.md")]
+///
+/// ## See
+///
+/// [`Error`](crate::Error), [`Layer::reload`](crate::Layer::reload), [`LayerOptions`](crate::LayerOptions),
+/// [`Layer::forward_async`](crate::Layer::forward_async).
+pub mod when_something_goes_wrong {}

@@ -1,15 +1,16 @@
 //! The front door: one layer, one `forward`, several backends.
 
+mod reload;
+
 use std::sync::Arc;
 
-use futures_intrusive::channel::shared::oneshot_channel;
 use ndarray::{Dimension, Ix3};
 
 use crate::auto::{self, Choice};
 use crate::batch::Batch;
 use crate::cpu::CpuLayer;
-use crate::gpu::{BUDGET, Gpu, GpuLayer, PlanReport, Strategy, Timings, Tuning};
-use crate::{Config, Error, Input, Output, Precision, State, Weights, reference};
+use crate::gpu::{Gpu, GpuLayer, PlanReport, Timings};
+use crate::{Config, Error, Input, LayerOptions, Output, State, Weights, beside, reference};
 
 /// What a layer runs on.
 #[derive(Clone, Debug)]
@@ -68,118 +69,6 @@ impl std::fmt::Display for Backend {
     }
 }
 
-/// What may be chosen about a layer beside its weights and its backend.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct LayerOptions {
-    /// How the GPU backend cuts the work into dispatches; the other backends do not look at it.
-    pub strategy: Strategy,
-    /// How the weights are stored: as they are unless set. See [`Precision`] for what halves cost and gain.
-    pub precision: Precision,
-    /// Bytes that the GPU backend may take for a call beyond weights, input, output and state: 64 MiB unless set. Less
-    /// means more and smaller dispatches, or pieces of the batch, of which two at a time share the budget.
-    pub budget: u64,
-    /// Whether wgpu puts bounds checks into the GPU backend's kernels. They do not need them: off unless set.
-    pub bounds_checks: bool,
-    /// How the GPU backend comes to the strategy, unless that is forced, and to the tile sizes: by its cost model unless set.
-    pub tuning: Tuning,
-    /// Threads that the CPU backend may use for a call, the calling one among them: 0, unless set, for as many as the
-    /// rayon pool that it is called in has. The result does not depend on it.
-    pub threads: usize,
-    /// Where measurements are kept for the next run; nowhere unless set.
-    #[cfg(feature = "tuning-file")]
-    pub tuning_file: Option<std::path::PathBuf>,
-}
-
-impl Default for LayerOptions {
-    fn default() -> Self {
-        LayerOptions {
-            strategy: Strategy::Auto,
-            precision: Precision::F32,
-            budget: BUDGET,
-            bounds_checks: false,
-            tuning: Tuning::Model,
-            threads: 0,
-            #[cfg(feature = "tuning-file")]
-            tuning_file: None,
-        }
-    }
-}
-
-impl LayerOptions {
-    /// Sets how the GPU backend cuts the work into dispatches.
-    pub fn strategy(mut self, strategy: Strategy) -> Self {
-        self.strategy = strategy;
-        self
-    }
-
-    /// Sets how the weights are stored.
-    pub fn precision(mut self, precision: Precision) -> Self {
-        self.precision = precision;
-        self
-    }
-
-    /// Sets whether wgpu puts bounds checks into the GPU backend's kernels.
-    pub fn bounds_checks(mut self, bounds_checks: bool) -> Self {
-        self.bounds_checks = bounds_checks;
-        self
-    }
-
-    /// Sets how the GPU backend comes to the strategy and the tile sizes.
-    ///
-    /// ```
-    /// use wgpu_rnn::{LayerOptions, Strategy, Tuning};
-    ///
-    /// // The tile sizes are measured; the bits are those of `scan`, whichever win.
-    /// let options = LayerOptions::default().strategy(Strategy::Scan).tuning(Tuning::Measure);
-    /// # assert_eq!(options.tuning, Tuning::Measure);
-    /// ```
-    pub fn tuning(mut self, tuning: Tuning) -> Self {
-        self.tuning = tuning;
-        self
-    }
-
-    /// Sets how many threads the CPU backend may use for a call. What goes beyond the calling one comes from rayon's
-    /// pool: a thread that is not free in time is done without.
-    ///
-    /// ```
-    /// use wgpu_rnn::{Backend, Config, Layer, LayerOptions, Weights};
-    ///
-    /// let weights = Weights::seeded(Config::gru(40, 64), 0)?;
-    /// let layer = Layer::with_options(&weights, Backend::Cpu, &LayerOptions::default().threads(1))?;
-    /// # Ok::<(), wgpu_rnn::Error>(())
-    /// ```
-    pub fn threads(mut self, threads: usize) -> Self {
-        self.threads = threads;
-        self
-    }
-
-    /// How many the CPU backend may use in a pool of so many.
-    pub(crate) fn threads_of(&self, pool: usize) -> usize {
-        if self.threads == 0 { pool } else { self.threads }
-    }
-
-    /// Sets the file that keeps what [`Tuning::Measure`] finds out, so that a layer need not measure what another one or
-    /// an earlier run did; with [`Tuning::Model`] it is not looked at. It is JSON, and any number of layers and adapters
-    /// may share it.
-    ///
-    /// It is read when the layer is made, and replaced by a complete new one after each measurement. A measurement counts
-    /// for the same adapter, backend and driver, version of this crate, configuration, shape, forced strategy, budget and
-    /// bounds checks. That the file cannot be read, used or written is no error: it is logged at level `warn`. A file
-    /// that is no tuning file is not overwritten.
-    #[cfg(feature = "tuning-file")]
-    pub fn tuning_file(mut self, path: impl Into<std::path::PathBuf>) -> Self {
-        self.tuning_file = Some(path.into());
-        self
-    }
-
-    /// Sets the bytes that the GPU backend may take for a call beyond weights, input, output and state.
-    pub fn budget(mut self, budget: u64) -> Self {
-        self.budget = budget;
-        self
-    }
-}
-
 /// A recurrent layer, ready to run: weights packed for its backend once.
 ///
 /// ```
@@ -198,6 +87,9 @@ impl LayerOptions {
 #[derive(Clone, Debug)]
 pub struct Layer {
     config: Config,
+    options: LayerOptions,
+    /// As they were given, if they are kept.
+    weights: Option<Weights>,
     backend: Backend,
     implementation: Arc<Implementation>,
 }
@@ -231,7 +123,14 @@ impl Layer {
             Backend::Cpu => Implementation::Cpu(CpuLayer::new(&*rounded()?, options.threads)),
             Backend::Gpu(gpu) => Implementation::Gpu(GpuLayer::new(gpu, weights, options)?),
         };
-        Ok(Layer { config: *weights.config(), backend, implementation: Arc::new(implementation) })
+        let keeps = options.keep_weights || matches!(backend, Backend::Reference);
+        Ok(Layer {
+            config: *weights.config(),
+            options: options.clone(),
+            weights: keeps.then(|| weights.clone()),
+            backend,
+            implementation: Arc::new(implementation),
+        })
     }
 
     /// What the layer is.
@@ -289,12 +188,14 @@ impl Layer {
         input: &Input<'_, D>,
         state: &State<'_, D>,
     ) -> Result<Output<D>, Error> {
-        let batch = Batch::new(&self.config, input, state)?;
+        let batch = self.checked(input, state)?;
         batch.restore(self.implementation.run(&self.config, &batch)?)
     }
 
-    /// As [`Layer::forward`], without blocking the thread that polls: the GPU is waited for, or the CPU computes, on
-    /// threads of their own. No runtime is needed. Dropping the future leaves the layer usable.
+    /// As [`Layer::forward`], without blocking the thread that polls: kernels are compiled, the GPU is waited for, or the
+    /// CPU computes, on threads of their own. What a poll does itself is planning and copying the batch and the result. No
+    /// runtime is needed. The future may be dropped at any time: what it has begun ends by itself, and the layer can be
+    /// used as before.
     ///
     /// # Errors
     ///
@@ -304,7 +205,7 @@ impl Layer {
         input: &Input<'_, D>,
         state: &State<'_, D>,
     ) -> Result<Output<D>, Error> {
-        let batch = Batch::new(&self.config, input, state)?;
+        let batch = self.checked(input, state)?;
         let output = match &*self.implementation {
             Implementation::Gpu(layer) if batch.rows() > 0 => layer.run_async(&batch).await?,
             _ => self.run_elsewhere(&batch).await?,
@@ -337,7 +238,7 @@ impl Layer {
         input: &Input<'_, D>,
         state: &State<'_, D>,
     ) -> Result<(Output<D>, Option<Timings>), Error> {
-        let batch = Batch::new(&self.config, input, state)?;
+        let batch = self.checked(input, state)?;
         let (output, timings) = match &*self.implementation {
             Implementation::Gpu(layer) if batch.rows() > 0 => layer.run_timed(&batch)?,
             other => (other.run(&self.config, &batch)?, None),
@@ -345,18 +246,26 @@ impl Layer {
         Ok((batch.restore(output)?, timings))
     }
 
+    /// What a call is given, checked.
+    fn checked<'a, D: Dimension>(
+        &self,
+        input: &'a Input<'_, D>,
+        state: &'a State<'_, D>,
+    ) -> Result<Batch<'a>, Error> {
+        let batch = Batch::new(&self.config, input, state)?;
+        log::trace!("{} over N={}, T={} on {}", self.config, batch.rows(), batch.steps(), self.backend);
+        Ok(batch)
+    }
+
     /// Runs a copy of the batch on the thread pool.
     async fn run_elsewhere(&self, batch: &Batch<'_>) -> Result<Output, Error> {
         let (config, implementation) = (self.config, Arc::clone(&self.implementation));
-        let owned = batch.to_owned();
-        let (sender, receiver) = oneshot_channel();
-        rayon::spawn(move || {
-            // A receiver that is gone means that nobody wants the result any more.
-            let _ = sender.send(implementation.run(&config, &owned.batch()));
-        });
-        receiver.receive().await.unwrap_or_else(|| {
-            Err(Error::OutOfMemory { found: "the thread that computed the layer is gone".into() })
+        let owned = batch.to_owned()?;
+        beside::on_pool(move |alone| match alone {
+            true => implementation.run_alone(&config, &owned.batch()),
+            false => implementation.run(&config, &owned.batch()),
         })
+        .await
     }
 }
 
@@ -369,6 +278,14 @@ impl Implementation {
             Implementation::Reference(weights) => round(&reference::run(weights, batch)?),
             Implementation::Cpu(layer) => layer.run(batch),
             Implementation::Gpu(layer) => layer.run(batch),
+        }
+    }
+
+    /// As [`Implementation::run`], without the help of the thread pool.
+    fn run_alone(&self, config: &Config, batch: &Batch<'_>) -> Result<Output, Error> {
+        match self {
+            Implementation::Cpu(layer) if batch.rows() > 0 => layer.run_alone(batch),
+            other => other.run(config, batch),
         }
     }
 }

@@ -70,6 +70,7 @@ mod activation;
 mod array;
 pub mod auto;
 mod batch;
+mod beside;
 mod config;
 mod cpu;
 mod error;
@@ -78,6 +79,7 @@ pub mod guide;
 #[cfg(any(feature = "safetensors", feature = "npz"))]
 pub mod io;
 mod layer;
+mod options;
 pub mod reference;
 mod session;
 pub mod tolerance;
@@ -91,7 +93,8 @@ pub use gpu::{
     AdapterChoice, Capabilities, DispatchReport, Gpu, GpuBuffers, GpuLayer, KernelSource, LimitsChoice,
     PlanReport, Strategy, Timings, Tuning, kernels,
 };
-pub use layer::{Backend, Layer, LayerOptions};
+pub use layer::{Backend, Layer};
+pub use options::LayerOptions;
 pub use session::{SavedState, Session};
 pub use weights::{
     DirectionWeights, Generator, LoadOptions, Parameter, ParameterKind, Precision, Weights, infer,

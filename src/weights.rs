@@ -6,6 +6,7 @@ mod precision;
 mod seed;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ndarray::{Array, Array1, Array2, ArrayD, ArrayViewD, Dimension};
 
@@ -35,7 +36,7 @@ pub struct DirectionWeights {
     pub weight_ch: Option<Array1<f32>>,
 }
 
-/// The parameters of a layer: complete, of the right shapes and finite.
+/// The parameters of a layer: complete, of the right shapes and finite. Clones share them.
 ///
 /// ```
 /// use wgpu_rnn::{Config, Weights};
@@ -49,7 +50,7 @@ pub struct DirectionWeights {
 pub struct Weights {
     config: Config,
     /// One for each layer and direction, at `layer * D + direction`.
-    directions: Vec<DirectionWeights>,
+    directions: Arc<Vec<DirectionWeights>>,
 }
 
 impl Weights {
@@ -95,7 +96,7 @@ impl Weights {
                 });
             }
         }
-        Ok(Weights { config, directions })
+        Ok(Weights { config, directions: Arc::new(directions) })
     }
 
     /// Infers the configuration from the names and shapes of a state dict's tensors and takes the parameters.

@@ -1,4 +1,4 @@
-//! The one integration binary: every test that sees the crate as its users do.
+//! Every test that sees the crate as its users do, but for those that need a process of their own: `faults`, `logging`.
 //!
 //! | module | asks |
 //! |---|---|
@@ -20,7 +20,7 @@
 //! | `timed` | passes that say where their time went |
 //! | `session` | streams in pieces: the bits of one call, whatever comes and goes |
 //! | `variants` | what ONNX has and PyTorch has not, against the definition |
-//! | `limits` | devices with very little, devices of the caller's, devices that are lost |
+//! | `limits` | devices with very little, devices of the caller's |
 //!
 //! [`on_gpu`] holds a batch on the GPU. [`harness`] says which implementations there are and which environment variables choose among them.
 

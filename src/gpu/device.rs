@@ -62,6 +62,7 @@ struct Shared {
     lost: Arc<Mutex<Option<String>>>,
     pub(super) kernels: super::kernel::Kernels,
     pub(super) poller: super::poll::Poller,
+    pub(super) submitter: super::submitter::Submitter,
     #[cfg(test)]
     counts: super::counts::Counts,
 }
@@ -92,11 +93,13 @@ impl Gpu {
     ///
     /// As [`Gpu::new`].
     pub async fn request_with_limits(choice: &AdapterChoice, limits: &LimitsChoice) -> Result<Self, Error> {
-        Gpu::open(&choose(available().await, choice)?, limits).await
+        let adapters = available().await;
+        let why = format!("the first of {}, best first, that is {}", adapters.len(), wanted(choice));
+        Gpu::open(&choose(adapters, choice)?, limits, &why).await
     }
 
-    /// Opens an adapter.
-    pub(crate) async fn open(adapter: &Adapter, limits: &LimitsChoice) -> Result<Self, Error> {
+    /// Opens an adapter; `why` it was taken is for the log.
+    pub(crate) async fn open(adapter: &Adapter, limits: &LimitsChoice, why: &str) -> Result<Self, Error> {
         let info = adapter.get_info();
         let required_limits = match limits {
             LimitsChoice::Adapter => adapter.limits(),
@@ -118,14 +121,14 @@ impl Gpu {
             .await
             .map_err(|error| Error::Device { adapter: info.name.clone(), found: error.to_string() })?;
         let lost = Arc::new(Mutex::new(None));
-        let told = Arc::clone(&lost);
+        let (told, name) = (Arc::clone(&lost), named(&info));
         device.set_device_lost_callback(move |reason, message| {
+            log::warn!("{name}: device lost: {reason:?}: {message}");
             if let Ok(mut lost) = told.lock() {
                 *lost = Some(format!("{reason:?}: {message}"));
             }
         });
-        log::info!("adapter: {} ({}), driver {} {}", info.name, info.backend, info.driver, info.driver_info);
-        Gpu::share(device, queue, lost)
+        Gpu::share(device, queue, lost, why)
     }
 
     /// Takes the caller's device and queue, with the limits and features that they have. The device's callbacks stay the
@@ -135,13 +138,21 @@ impl Gpu {
     ///
     /// [`Error::Unsupported`] if the device cannot run the kernels.
     pub fn from_device(device: Device, queue: Queue) -> Result<Self, Error> {
-        Gpu::share(device, queue, Arc::default())
+        Gpu::share(device, queue, Arc::default(), "the caller's device")
     }
 
-    fn share(device: Device, queue: Queue, lost: Arc<Mutex<Option<String>>>) -> Result<Self, Error> {
+    fn share(
+        device: Device,
+        queue: Queue,
+        lost: Arc<Mutex<Option<String>>>,
+        why: &str,
+    ) -> Result<Self, Error> {
         let info = device.adapter_info();
         let capabilities = Capabilities::of_device(&device);
         capabilities.check()?;
+        let kind = info.device_type;
+        log::info!("adapter: {}, {kind:?}, {} {}: {why}", named(&info), info.driver, info.driver_info);
+        log::debug!("{}: {capabilities:?}, features {:?}", named(&info), device.features());
         let poller = super::poll::Poller::new(device.clone());
         Ok(Gpu(Arc::new(Shared {
             device,
@@ -151,6 +162,7 @@ impl Gpu {
             lost,
             kernels: Default::default(),
             poller,
+            submitter: Default::default(),
             #[cfg(test)]
             counts: Default::default(),
         })))
@@ -207,6 +219,10 @@ impl Gpu {
         &self.0.poller
     }
 
+    pub(super) fn submitter(&self) -> &super::submitter::Submitter {
+        &self.0.submitter
+    }
+
     /// The same device with a piece of every kernel's text replaced.
     #[cfg(test)]
     pub(super) fn with_mutation(&self, mutation: (&'static str, &'static str)) -> Gpu {
@@ -222,7 +238,7 @@ impl Gpu {
     #[cfg(test)]
     fn changed(&self, change: impl FnOnce(&mut Shared)) -> Gpu {
         let (device, queue) = (self.0.device.clone(), self.0.queue.clone());
-        let mut gpu = Gpu::share(device, queue, Arc::default()).unwrap_or_else(|_| self.clone());
+        let mut gpu = Gpu::share(device, queue, Arc::default(), "a test's").unwrap_or_else(|_| self.clone());
         if let Some(shared) = Arc::get_mut(&mut gpu.0) {
             shared.capabilities = self.0.capabilities;
             change(shared);
@@ -280,15 +296,19 @@ fn choose(adapters: Vec<Adapter>, choice: &AdapterChoice) -> Result<Adapter, Err
     };
     let place = infos.iter().enumerate().position(fits);
     place.and_then(|place| adapters.into_iter().nth(place)).ok_or_else(|| {
-        let wanted = match choice {
-            AdapterChoice::Hardware => "a hardware adapter".into(),
-            AdapterChoice::Best => "any adapter".into(),
-            AdapterChoice::Index(index) => format!("adapter {index}"),
-            AdapterChoice::Name(name) => format!("an adapter whose name contains {name:?}"),
-        };
         let names: Vec<String> = infos.iter().map(named).collect();
-        no_adapter(wanted, &names)
+        no_adapter(wanted(choice), &names)
     })
+}
+
+/// What is asked for.
+fn wanted(choice: &AdapterChoice) -> String {
+    match choice {
+        AdapterChoice::Hardware => "a hardware adapter".into(),
+        AdapterChoice::Best => "any adapter".into(),
+        AdapterChoice::Index(index) => format!("adapter {index}"),
+        AdapterChoice::Name(name) => format!("an adapter whose name contains {name:?}"),
+    }
 }
 
 /// The adapter's name and backend: `llvmpipe (LLVM 15.0.6, 256 bits) (vulkan)`.

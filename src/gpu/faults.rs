@@ -9,7 +9,7 @@ use super::Gpu;
 use crate::Error;
 
 /// Catches what goes wrong on a device between its making and [`Scopes::close`].
-pub(super) struct Scopes {
+struct Scopes {
     /// Innermost last.
     guards: [ErrorScopeGuard; 3],
 }
@@ -18,13 +18,13 @@ pub(super) struct Scopes {
 pub(super) type Caught = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
 
 impl Scopes {
-    pub(super) fn open(device: &Device) -> Self {
+    fn open(device: &Device) -> Self {
         let filters = [ErrorFilter::OutOfMemory, ErrorFilter::Internal, ErrorFilter::Validation];
         Scopes { guards: filters.map(|filter| device.push_error_scope(filter)) }
     }
 
     /// Ends the scopes; the first error that was caught comes out of the future.
-    pub(super) fn close(self, gpu: &Gpu) -> Caught {
+    fn close(self, gpu: &Gpu) -> Caught {
         let (caught, gpu) = (self.end(), gpu.clone());
         Box::pin(async move { caught.await.map_or(Ok(()), |error| Err(gpu.error(error))) })
     }
@@ -42,10 +42,16 @@ impl Scopes {
 impl Gpu {
     /// Runs `make` with errors caught and waits for them.
     pub(super) fn caught<T>(&self, make: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+        let (made, caught) = self.catching(make);
+        pollster::block_on(caught)?;
+        made
+    }
+
+    /// Runs `make` with errors caught.
+    pub(super) fn catching<T>(&self, make: impl FnOnce() -> T) -> (T, Caught) {
         let scopes = Scopes::open(self.device());
         let made = make();
-        pollster::block_on(scopes.close(self))?;
-        made
+        (made, scopes.close(self))
     }
 
     fn error(&self, error: wgpu::Error) -> Error {
@@ -54,6 +60,14 @@ impl Gpu {
             (None, wgpu::Error::OutOfMemory { source }) => Error::OutOfMemory { found: source.to_string() },
             (None, wgpu::Error::Validation { description: found, .. })
             | (None, wgpu::Error::Internal { description: found, .. }) => Error::Gpu { found },
+        }
+    }
+
+    /// What the driver said of a loss, in place of what waiting made of it.
+    pub(super) fn explained(&self, error: Error) -> Error {
+        match (error, self.lost()) {
+            (Error::DeviceLost { .. }, Some(found)) => Error::DeviceLost { found },
+            (error, _) => error,
         }
     }
 

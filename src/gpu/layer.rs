@@ -12,8 +12,10 @@ use super::encode::Encodings;
 use super::kernel::{Kernel, Shape};
 use super::pack;
 use super::plan::{self, Ends, Part, Pieces, Plan, PlanReport, Request, Size, Strategy};
+use super::told::Told;
 use super::transfer::{Given, Pending};
 use super::tune::{Tuner, Tuning};
+use super::waiting::Waiting;
 use super::workspace::{Saved, Workspace};
 use crate::batch::Batch;
 use crate::{Config, Error, LayerOptions, Output, Precision, Weights};
@@ -38,13 +40,14 @@ pub(super) struct Resident {
     pub(super) weights: Vec<Buffer>,
     /// For each part what does not depend on the batch.
     pub(super) shapes: Vec<Shape>,
-    unused: Mutex<Vec<Workspace>>,
+    unused: Mutex<Vec<Arc<Workspace>>>,
     /// Workspaces that lie unused at most: as many calls of known shapes allocate nothing, from as many threads.
     kept: usize,
     /// The states, if it is a session's.
     pub(super) saved: Option<Saved>,
     pub(super) encodings: Encodings,
     pub(super) tuner: Tuner,
+    told: Told,
 }
 
 impl GpuLayer {
@@ -75,6 +78,7 @@ impl GpuLayer {
             saved: None,
             encodings: Encodings::default(),
             tuner: Tuner::new(gpu, &config, options),
+            told: Told::default(),
         })))
     }
 
@@ -102,22 +106,28 @@ impl GpuLayer {
 
     /// Runs a batch and waits for it. Batches that do not fit the device's limits at once go in pieces of rows.
     pub(crate) fn run(&self, batch: &Batch<'_>) -> Result<Output, Error> {
-        pollster::block_on(self.run_with(batch, async |pending: Pending| pending.wait()))
+        pollster::block_on(self.run_with(batch, Waiting::Blocking))
     }
 
     /// As [`GpuLayer::run`], without blocking.
     pub(crate) async fn run_async(&self, batch: &Batch<'_>) -> Result<Output, Error> {
-        self.run_with(batch, Pending::result).await
+        self.run_with(batch, Waiting::Beside).await
     }
 
-    async fn run_with(
+    async fn run_with(&self, batch: &Batch<'_>, waiting: Waiting) -> Result<Output, Error> {
+        let pieces = self.pieces(batch.rows(), batch.steps(), Ends::Host)?;
+        self.tune(batch, &pieces, waiting).await?;
+        self.run_pieces(batch, &pieces, waiting).await
+    }
+
+    /// Runs a batch that fits at once.
+    pub(super) async fn run_whole(
         &self,
         batch: &Batch<'_>,
-        finish: impl AsyncFn(Pending) -> Result<Output, Error> + Copy,
+        budget: u64,
+        waiting: Waiting,
     ) -> Result<Output, Error> {
-        let pieces = self.pieces(batch.rows(), batch.steps(), Ends::Host)?;
-        self.tune(batch, &pieces, finish).await;
-        self.run_pieces(batch, &pieces, finish).await
+        self.submit(batch, budget, waiting).await?.result().await
     }
 
     /// Submits each piece before the one before is waited for, if two may be in flight.
@@ -125,23 +135,23 @@ impl GpuLayer {
         &self,
         batch: &Batch<'_>,
         &Pieces { rows, in_flight, budget }: &Pieces,
-        finish: impl AsyncFn(Pending) -> Result<Output, Error>,
+        waiting: Waiting,
     ) -> Result<Output, Error> {
         if rows == batch.rows() {
-            return finish(self.submit(batch, budget)?).await;
+            return self.run_whole(batch, budget, waiting).await;
         }
         let mut whole = Output::zeros(&self.0.config, batch)?;
         let mut flying = VecDeque::new();
         for (first, piece) in batch.pieces(rows) {
-            flying.push_back((first, self.submit(&piece, budget)?));
+            flying.push_back((first, self.submit(&piece, budget, waiting).await?));
             if flying.len() == in_flight
                 && let Some((first, pending)) = flying.pop_front()
             {
-                whole.assign_rows(first, &finish(pending).await?);
+                whole.assign_rows(first, &pending.result().await?);
             }
         }
         for (first, pending) in flying {
-            whole.assign_rows(first, &finish(pending).await?);
+            whole.assign_rows(first, &pending.result().await?);
         }
         Ok(whole)
     }
@@ -152,7 +162,11 @@ impl GpuLayer {
         if self.0.knows(whole) {
             return Ok(Pieces { rows, in_flight: 1, budget: whole.budget });
         }
-        Pieces::of(&self.0.request(whole), self.0.options.strategy)
+        let pieces = Pieces::of(&self.0.request(whole), self.0.options.strategy)?;
+        if pieces.rows < rows {
+            self.0.tell_pieces(whole, &pieces);
+        }
+        Ok(pieces)
     }
 
     /// What a batch of that size goes through.
@@ -166,9 +180,19 @@ impl GpuLayer {
     }
 
     /// Uploads a batch and starts its forward pass, with so many bytes of workspace.
-    pub(super) fn submit(&self, batch: &Batch<'_>, budget: u64) -> Result<Pending, Error> {
+    async fn submit(&self, batch: &Batch<'_>, budget: u64, waiting: Waiting) -> Result<Pending, Error> {
         let size = Size { rows: batch.rows(), steps: batch.steps(), budget, ends: Ends::Host };
-        Pending::start(Arc::clone(&self.0), self.0.take_workspace(size)?, Given::all(batch))
+        self.submit_given(size, Given::all(batch), waiting).await
+    }
+
+    /// Uploads what is given and starts a pass of that size.
+    pub(super) async fn submit_given(
+        &self,
+        size: Size,
+        given: Given<'_, '_>,
+        waiting: Waiting,
+    ) -> Result<Pending, Error> {
+        Pending::start(Arc::clone(&self.0), waiting.workspace(&self.0, size).await?, given, waiting)
     }
 }
 
@@ -193,6 +217,7 @@ impl Resident {
             saved: self.saved.clone(),
             encodings: Encodings::default(),
             tuner,
+            told: Told::default(),
         }
     }
 
@@ -220,7 +245,7 @@ impl Resident {
         }
     }
 
-    pub(super) fn unused(&self) -> MutexGuard<'_, Vec<Workspace>> {
+    pub(super) fn unused(&self) -> MutexGuard<'_, Vec<Arc<Workspace>>> {
         self.unused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -228,18 +253,24 @@ impl Resident {
         self.unused().iter().any(|workspace| workspace.plan.size() == size)
     }
 
-    /// A workspace of that size: one that lies unused, or a new one.
-    pub(super) fn take_workspace(&self, size: Size) -> Result<Workspace, Error> {
+    /// Takes a workspace of that size that lies unused.
+    pub(super) fn unused_workspace(&self, size: Size) -> Option<Arc<Workspace>> {
         let mut unused = self.unused();
-        if let Some(place) = unused.iter().position(|workspace| workspace.plan.size() == size) {
-            return Ok(unused.remove(place));
-        }
-        drop(unused);
+        let place = unused.iter().position(|workspace| workspace.plan.size() == size)?;
+        Some(unused.remove(place))
+    }
+
+    /// A workspace of that size: one that lies unused, or a new one.
+    pub(super) fn take_workspace(&self, size: Size) -> Result<Arc<Workspace>, Error> {
+        self.unused_workspace(size).map_or_else(|| self.new_workspace(size), Ok)
+    }
+
+    /// Makes a workspace of that size, and compiles the kernels that were never used before.
+    pub(super) fn new_workspace(&self, size: Size) -> Result<Arc<Workspace>, Error> {
         let plan = self.plan(size)?;
         let saved = self.saved.clone();
-        self.make(plan, &[], |plan| {
-            Workspace::new(&self.gpu, &self.config, &self.weights, &self.shapes, plan, saved)
-        })
+        let make = |plan| Workspace::new(&self.gpu, &self.config, &self.weights, &self.shapes, plan, saved);
+        self.make(plan, &[], make).map(Arc::new)
     }
 
     /// Makes what a plan needs, with errors caught. It compiles the plan's kernels and `more` of them.
@@ -249,7 +280,17 @@ impl Resident {
         more: &[Kernel],
         make: impl FnOnce(Plan) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        log::debug!("{} over N={}, T={} on {}: {plan}", self.config, plan.rows, plan.steps, self.gpu);
+        log::log!(
+            self.told.level(plan.size()),
+            "{} over N={}, T={} on {}: {plan}, {} steps at once, {} dispatches in {} submissions",
+            self.config,
+            plan.rows,
+            plan.steps,
+            self.gpu,
+            plan.bytes.chunk,
+            plan.dispatches.len(),
+            plan.segments.len()
+        );
         let planned = plan.variants.iter().map(|(_, variant)| Kernel::Planned(*variant));
         let kernels: Vec<Kernel> = planned.chain(more.iter().copied()).collect();
         let made = self.gpu.caught(|| make(plan));
@@ -259,15 +300,30 @@ impl Resident {
         made
     }
 
+    fn tell_pieces(&self, whole: Size, pieces: &Pieces) {
+        let Size { rows, steps, budget, .. } = whole;
+        let in_flight = match pieces.in_flight {
+            1 => "one by one, since half of the budget holds no row",
+            _ => "two at a time",
+        };
+        log::log!(
+            self.told.level(whole),
+            "{} over N={rows}, T={steps} on {} in pieces of {} rows, {in_flight}: limits or a budget of {budget} bytes",
+            self.config,
+            self.gpu,
+            pieces.rows
+        );
+    }
+
     /// Takes over what lies unused with another, in place of all that is there for the same shape.
     pub(super) fn adopt(&self, other: &Resident, size: Size) {
         self.unused().retain(|workspace| workspace.plan.size() != size);
-        let adopted: Vec<Workspace> = other.unused().drain(..).collect();
+        let adopted: Vec<Arc<Workspace>> = other.unused().drain(..).collect();
         adopted.into_iter().for_each(|workspace| self.put_back(workspace));
     }
 
     /// Keeps a workspace for the next call of its shape; the one unused for longest makes room.
-    pub(super) fn put_back(&self, workspace: Workspace) {
+    pub(super) fn put_back(&self, workspace: Arc<Workspace>) {
         let mut unused = self.unused();
         if unused.len() == self.kept {
             unused.remove(0);

@@ -1,64 +1,179 @@
 //! Waiting for the GPU, on the caller's thread or beside it.
 
-use std::sync::OnceLock;
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc::{Sender, channel};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use wgpu::{Device, PollError, PollType, SubmissionIndex};
+use futures_intrusive::channel::shared::{OneshotReceiver, OneshotSender, oneshot_channel};
+use wgpu::{Device, PollError, PollStatus, PollType, SubmissionIndex};
 
-use crate::Error;
+use super::timer::Timer;
+use crate::{Error, beside};
 
-/// How long a submission may take. The longest that are known, on software adapters, take minutes.
-const PATIENCE: Duration = Duration::from_secs(600);
+/// How long a layer waits for an answer unless told otherwise: the longest that are known, on software adapters, take
+/// minutes.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
 
-/// Lets submissions finish for callers that do not block: one thread for each device, started by the first of them.
+/// Where the end of a submission is told, or that it took too long: whichever comes first.
+pub(super) type Answer = OneshotSender<Result<(), Error>>;
+
+/// Waits for submissions: on the caller's thread, or on one of its own for callers that do not block, which the first of
+/// them starts.
 pub(super) struct Poller {
     device: Device,
-    submissions: OnceLock<Option<Sender<SubmissionIndex>>>,
+    requests: Mutex<Option<Sender<Request>>>,
+    timer: Timer,
+}
+
+/// A submission that is waited for beside its caller.
+struct Request {
+    submission: SubmissionIndex,
+    answer: Arc<Answer>,
+}
+
+/// The other end of a request.
+pub(super) struct Watched {
+    answer: std::sync::Weak<Answer>,
+    result: OneshotReceiver<Result<(), Error>>,
 }
 
 impl Poller {
     pub(super) fn new(device: Device) -> Self {
-        Poller { device, submissions: OnceLock::new() }
+        Poller { device, requests: Mutex::default(), timer: Timer::default() }
     }
 
     /// Blocks until the submission is done and its buffers are mapped.
-    pub(super) fn wait(&self, submission: SubmissionIndex) -> Result<(), Error> {
-        wait(&self.device, submission)
-    }
-
-    /// Has the submission's buffers mapped without blocking. In a browser the page's own loop does that.
-    pub(super) fn finish_beside(&self, submission: SubmissionIndex) -> Result<(), Error> {
-        if cfg!(target_arch = "wasm32") {
-            return Ok(());
-        }
-        let failed = || Error::OutOfMemory { found: "no thread to wait for the device on".into() };
-        let sender = self.submissions.get_or_init(|| start(self.device.clone()));
-        sender.as_ref().ok_or_else(failed)?.send(submission).map_err(|_| failed())
-    }
-}
-
-fn wait(device: &Device, submission: SubmissionIndex) -> Result<(), Error> {
-    match device.poll(PollType::Wait { submission_index: Some(submission), timeout: Some(PATIENCE) }) {
-        Ok(_) => Ok(()),
-        Err(PollError::Timeout) => Err(Error::Timeout { expected: PATIENCE }),
-        // The queue of a device that is lost takes no submission and says nothing of it.
-        Err(PollError::WrongSubmissionIndex(..)) => {
-            Err(Error::DeviceLost { found: "its queue did not take the work".into() })
-        }
-    }
-}
-
-/// A thread that ends when the sender is dropped, with the device's last user.
-fn start(device: Device) -> Option<Sender<SubmissionIndex>> {
-    let (sender, receiver) = channel();
-    let run = move || {
-        for submission in receiver {
-            // Who waits for the buffers is told by their callbacks, also of a failure.
-            if let Err(error) = wait(&device, submission) {
-                log::warn!("waiting for the device: {error}");
+    pub(super) fn wait(&self, submission: &SubmissionIndex, timeout: Duration) -> Result<(), Error> {
+        let end = Instant::now().checked_add(timeout);
+        loop {
+            let left = end.map_or(timeout, |end| end.saturating_duration_since(Instant::now()));
+            if is_done(&self.device, submission, Some(left))? {
+                return Ok(());
+            }
+            // wgpu's GL backend gives up after two seconds whatever it is told.
+            if end.is_some_and(|end| end <= Instant::now()) {
+                return Err(Error::Timeout { expected: timeout });
             }
         }
+    }
+
+    /// Has the thread wait for a submission. To be called in the order of the submissions: the thread waits for one after
+    /// the other.
+    pub(super) fn watch(&self, submission: SubmissionIndex) -> Result<Watched, Error> {
+        let (answer, result) = oneshot_channel();
+        let answer = Arc::new(answer);
+        let watched = Watched { answer: Arc::downgrade(&answer), result };
+        self.send(Request { submission, answer })?;
+        Ok(watched)
+    }
+
+    /// Until a submission that is watched is done, and its buffers are mapped.
+    pub(super) async fn watched(&self, watched: Watched, timeout: Duration) -> Result<(), Error> {
+        let Watched { answer, result } = watched;
+        if answer.strong_count() > 0 {
+            self.timer.end(answer, timeout)?;
+        }
+        let gone = || Error::DeviceLost { found: "the thread that waited for the device is gone".into() };
+        beside::received(result).await.unwrap_or_else(|| Err(gone()))
+    }
+
+    /// Hands a request to the thread, which is started if there is none.
+    fn send(&self, request: Request) -> Result<(), Error> {
+        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        let request = match &*requests {
+            Some(sender) => match sender.send(request) {
+                Ok(()) => return Ok(()),
+                // The thread is gone: after a panic in a callback of the caller's.
+                Err(returned) => returned.0,
+            },
+            None => request,
+        };
+        let (sender, receiver) = channel();
+        let device = self.device.clone();
+        std::thread::Builder::new()
+            .name("wgpu-rnn poll".into())
+            .spawn(move || receiver.into_iter().for_each(|request| serve(&device, &request)))
+            .map_err(|reason| Error::OutOfMemory {
+                found: format!("no thread to wait for the device on: {reason}"),
+            })?;
+        // The receiver is alive until this sender is dropped.
+        let _ = sender.send(request);
+        *requests = Some(sender);
+        Ok(())
+    }
+}
+
+/// Waits for a submission however long that takes: who waits for the answer is told by the timer.
+fn serve(device: &Device, Request { submission, answer }: &Request) {
+    let result = loop {
+        match is_done(device, submission, None) {
+            Ok(false) => {}
+            Ok(true) => break Ok(()),
+            Err(lost) => break Err(lost),
+        }
     };
-    std::thread::Builder::new().name("wgpu-rnn poll".into()).spawn(run).ok().map(|_| sender)
+    // Nobody waits any more, or the timer came first.
+    let _ = answer.send(result);
+}
+
+/// Waits for a submission, for ever or for some time; whether it is done.
+fn is_done(device: &Device, submission: &SubmissionIndex, timeout: Option<Duration>) -> Result<bool, Error> {
+    let wait = PollType::Wait { submission_index: Some(submission.clone()), timeout };
+    poll(|| device.poll(wait))
+}
+
+/// Whether what was waited for is done.
+///
+/// wgpu panics where the driver says, while it is waited for, that the device is lost; no lock is held then, and wgpu
+/// has told the device's callback. It also panics, by an assertion, where it has given up waiting just when another thread
+/// found all work done: so it is done.
+fn poll(wait: impl FnOnce() -> Result<PollStatus, PollError>) -> Result<bool, Error> {
+    let lost = |found: &str| Err(Error::DeviceLost { found: found.trim().to_owned() });
+    match catch_unwind(AssertUnwindSafe(wait)) {
+        Ok(Ok(_)) => Ok(true),
+        Ok(Err(PollError::Timeout)) => Ok(false),
+        // The queue of a device that is lost takes no submission and says nothing of it.
+        Ok(Err(PollError::WrongSubmissionIndex(..))) => lost("its queue did not take the work"),
+        Err(payload) => match message(&*payload) {
+            Some(message) if message.starts_with("Error in Device::poll") => lost(message),
+            Some(message) if message.starts_with("If the queue is empty, the current submission") => Ok(true),
+            // A callback of the caller's on the caller's device.
+            _ => resume_unwind(payload),
+        },
+    }
+}
+
+fn message(payload: &(dyn Any + Send)) -> Option<&str> {
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| payload.downcast_ref::<&str>().copied())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic;
+
+    use super::*;
+
+    #[test]
+    fn what_wgpu_says_while_waiting_is_an_error() {
+        assert!(poll(|| Ok(PollStatus::QueueEmpty)).unwrap());
+        assert!(poll(|| Ok(PollStatus::WaitSucceeded)).unwrap());
+        assert!(!poll(|| Err(PollError::Timeout)).unwrap());
+        let refused = poll(|| Err(PollError::WrongSubmissionIndex(2, 1))).unwrap_err();
+        assert_eq!(refused.to_string(), "device lost: its queue did not take the work");
+        // As `wgpu::Device::poll` and `wgpu_core`'s `Device::maintain` say it.
+        assert!(
+            poll(|| panic!("If the queue is empty, the current submission index ({}) should be", 0)).unwrap()
+        );
+        let lost = poll(|| panic!("Error in Device::poll: {}", "  Parent device is lost\n")).unwrap_err();
+        assert_eq!(lost.to_string(), "device lost: Error in Device::poll:   Parent device is lost");
+    }
+
+    #[test]
+    fn a_panic_of_the_callers_goes_on() {
+        let payload = panic::catch_unwind(|| poll(|| panic!("not wgpu's"))).unwrap_err();
+        assert_eq!(message(&*payload), Some("not wgpu's"));
+    }
 }

@@ -8,20 +8,20 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
 
 use ndarray::{Array3, Axis, Slice};
-use wgpu::{Buffer, BufferUsages, MapMode, SubmissionIndex};
+use wgpu::{Buffer, BufferUsages, MapMode};
 
+use super::Gpu;
 use super::layer::{GpuLayer, Resident};
 use super::plan::{Ends, Pieces, Plan, Size, Strategy, quads};
-use super::poll::Poller;
-use super::transfer::{self, Given, Pending, copy, is_mapped, map, padded};
+use super::transfer::{self, Given, Pending, Submitted, copy, is_mapped, map, padded};
+use super::waiting::Waiting;
 use super::workspace::{Saved, Turn};
 use crate::array::zeros;
 use crate::batch::Batch;
 use crate::session::{Active, SavedState};
-use crate::{Config, Error, Output, State};
+use crate::{Config, Error, State};
 
 /// `FRESH` of `exchange.wgsl`.
 pub(super) const FRESH: u32 = 1 << 31;
@@ -38,6 +38,8 @@ pub(crate) struct GpuSession {
     fresh: Vec<bool>,
     /// The rows of the call at hand, as the kernels want them.
     slots: Vec<u32>,
+    /// Whether a push was begun and its output never came: another thread may submit it yet.
+    unfinished: bool,
 }
 
 impl GpuSession {
@@ -63,24 +65,19 @@ impl GpuSession {
                 return Err(Error::TooLarge { what: what.into(), needed, limit });
             }
         }
-        let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
         let saved = gpu.caught(|| {
-            let buffers = |label, bytes: u64| [0, 1].map(|_| gpu.buffer(label, bytes.max(16), usage, false));
-            Ok(Saved {
-                hidden: buffers("a session's hidden state", hidden),
-                cell: buffers("a session's cell state", cell),
-            })
+            let [first, second] = [0, 1].map(|_| one_state(gpu, [hidden, cell]));
+            Ok(Saved { hidden: [first.0, second.0], cell: [first.1, second.1] })
         })?;
-        // A workspace for each power of two of rows, and for all of them.
-        let kept = rows.max(1).ilog2() as usize + 2;
         log::debug!("session of {rows} rows of {config} on {gpu}: {}", plan.strategy);
         Ok(GpuSession {
-            layer: layer.of_session(plan.strategy, kept, saved.clone()),
+            layer: layer.of_session(plan.strategy, kept(rows), saved.clone()),
             ends,
             saved,
             current: 0,
             fresh: vec![true; rows],
             slots: Vec::new(),
+            unfinished: false,
         })
     }
 
@@ -89,7 +86,7 @@ impl GpuSession {
     }
 
     pub(crate) fn push(&mut self, batch: &Batch<'_>, active: Active<'_>) -> Result<Array3<f32>, Error> {
-        pollster::block_on(self.push_with(batch, active, async |pending: Pending| pending.wait()))
+        pollster::block_on(self.push_with(batch, active, Waiting::Blocking))
     }
 
     pub(crate) async fn push_async(
@@ -97,7 +94,7 @@ impl GpuSession {
         batch: &Batch<'_>,
         active: Active<'_>,
     ) -> Result<Array3<f32>, Error> {
-        self.push_with(batch, active, Pending::result).await
+        self.push_with(batch, active, Waiting::Beside).await
     }
 
     /// Nothing that the session remembers changes before the output is there.
@@ -105,16 +102,30 @@ impl GpuSession {
         &mut self,
         batch: &Batch<'_>,
         active: Active<'_>,
-        finish: impl AsyncFn(Pending) -> Result<Output, Error>,
+        waiting: Waiting,
     ) -> Result<Array3<f32>, Error> {
         if batch.rows() == 0 {
             return batch.output(&self.layer.0.config);
         }
+        if std::mem::replace(&mut self.unfinished, true) {
+            self.renew()?;
+        }
         self.name_slots(active);
-        let output = self.run(batch, finish).await?;
+        let output = self.run(batch, waiting).await?;
+        self.unfinished = false;
         self.current = 1 - self.current;
         active.iter().for_each(|row| self.fresh[row] = false);
         Ok(output)
+    }
+
+    /// Gives up the buffers that a push which was not waited for may still write.
+    fn renew(&mut self) -> Result<(), Error> {
+        let (gpu, rows) = (&self.layer.0.gpu, self.fresh.len());
+        let (hidden, cell) = gpu.caught(|| Ok(one_state(gpu, sizes(&self.layer.0.config, rows))))?;
+        let other = 1 - self.current;
+        (self.saved.hidden[other], self.saved.cell[other]) = (hidden, cell);
+        self.layer = self.layer.of_session(self.strategy(), kept(rows), self.saved.clone());
+        Ok(())
     }
 
     fn name_slots(&mut self, active: Active<'_>) {
@@ -126,15 +137,12 @@ impl GpuSession {
     }
 
     /// In pieces if it does not fit at once, of which two may be in flight.
-    async fn run(
-        &self,
-        batch: &Batch<'_>,
-        finish: impl AsyncFn(Pending) -> Result<Output, Error>,
-    ) -> Result<Array3<f32>, Error> {
+    async fn run(&self, batch: &Batch<'_>, waiting: Waiting) -> Result<Array3<f32>, Error> {
         let slots = batch.rows().next_power_of_two().min(self.fresh.len());
         let pieces = self.layer.pieces(slots, batch.steps(), self.ends)?;
         if pieces.rows >= batch.rows() {
-            return Ok(finish(self.submit(batch, 0..batch.rows(), &pieces)?).await?.output);
+            let pending = self.submit(batch, 0..batch.rows(), &pieces, waiting).await?;
+            return Ok(pending.result().await?.output);
         }
         let mut whole = batch.output(&self.layer.0.config)?;
         let mut place = |first: usize, output: Array3<f32>| {
@@ -143,27 +151,34 @@ impl GpuSession {
         };
         let mut flying = VecDeque::new();
         for (first, piece) in batch.pieces(pieces.rows) {
-            flying.push_back((first, self.submit(&piece, first..first + piece.rows(), &pieces)?));
+            let slots = first..first + piece.rows();
+            flying.push_back((first, self.submit(&piece, slots, &pieces, waiting).await?));
             if flying.len() == pieces.in_flight
                 && let Some((first, pending)) = flying.pop_front()
             {
-                place(first, finish(pending).await?.output);
+                place(first, pending.result().await?.output);
             }
         }
         for (first, pending) in flying {
-            place(first, finish(pending).await?.output);
+            place(first, pending.result().await?.output);
         }
         Ok(whole)
     }
 
     /// Starts a piece of a push, which has the slots of that range.
-    fn submit(&self, piece: &Batch<'_>, slots: Range<usize>, pieces: &Pieces) -> Result<Pending, Error> {
+    async fn submit(
+        &self,
+        piece: &Batch<'_>,
+        slots: Range<usize>,
+        pieces: &Pieces,
+        waiting: Waiting,
+    ) -> Result<Pending, Error> {
         let size = Size { rows: pieces.rows, steps: piece.steps(), budget: pieces.budget, ends: self.ends };
         // Where every row is written there is nothing to carry over.
         let carries = slots.start == 0 && self.slots.len() < self.fresh.len();
         let turn = Turn { from: self.current, carries };
         let given = Given { batch: piece, rows: &self.slots[slots], turn };
-        Pending::start(Arc::clone(&self.layer.0), self.layer.0.take_workspace(size)?, given)
+        self.layer.submit_given(size, given, waiting).await
     }
 
     pub(crate) fn reset(&mut self, active: Active<'_>) {
@@ -201,18 +216,14 @@ impl GpuSession {
     }
 
     pub(crate) fn state(&self) -> Result<SavedState, Error> {
-        pollster::block_on(self.read_with(Poller::wait))
+        pollster::block_on(self.read(Waiting::Blocking))
     }
 
     pub(crate) async fn state_async(&self) -> Result<SavedState, Error> {
-        self.read_with(Poller::finish_beside).await
+        self.read(Waiting::Beside).await
     }
 
-    /// `finish` has a submission's buffers mapped, now or later.
-    async fn read_with(
-        &self,
-        finish: impl Fn(&Poller, SubmissionIndex) -> Result<(), Error>,
-    ) -> Result<SavedState, Error> {
+    async fn read(&self, waiting: Waiting) -> Result<SavedState, Error> {
         let Resident { gpu, config, .. } = &*self.layer.0;
         let (rows, layers) = (self.fresh.len(), config.num_layers);
         let mut h_n = zeros("h_n", [layers, rows, config.hidden_output_size()])?;
@@ -220,10 +231,7 @@ impl GpuSession {
         let mut c_n = zeros("c_n", [layers, rows, if has_cell_state { config.hidden_size } else { 0 }])?;
         let [hidden, cell] = sizes(config, rows);
         if hidden > 0 {
-            let (download, index) = self.download(hidden, cell)?;
-            let mapped = map(&download, MapMode::Read);
-            finish(gpu.poller(), index)?;
-            is_mapped(&self.layer.0, mapped).await?;
+            let download = self.download([hidden, cell], waiting).await?;
             let view = download.get_mapped_range(..).map_err(|reason| gpu.unmapped(reason))?;
             let (of_hidden, of_cell) = view.split_at(transfer::size(hidden));
             copy(of_hidden, h_n.view_mut(), padded(config.hidden_output_size()));
@@ -236,18 +244,30 @@ impl GpuSession {
         Ok(SavedState { h_n, c_n: has_cell_state.then_some(c_n) })
     }
 
-    /// The states on their way to the host.
-    fn download(&self, hidden: u64, cell: u64) -> Result<(Buffer, SubmissionIndex), Error> {
-        let gpu = &self.layer.0.gpu;
-        gpu.caught(|| {
-            let usage = BufferUsages::MAP_READ | BufferUsages::COPY_DST;
-            let download = gpu.buffer("a session's state", hidden + cell, usage, false);
-            let mut encoder = gpu.device().create_command_encoder(&Default::default());
-            encoder.copy_buffer_to_buffer(&self.saved.hidden[self.current], 0, &download, 0, hidden);
-            encoder.copy_buffer_to_buffer(&self.saved.cell[self.current], 0, &download, hidden, cell);
-            let index = gpu.submit(encoder.finish());
-            Ok((download, index))
-        })
+    /// The state that counts, mapped for the host: hidden, then cell.
+    async fn download(&self, [hidden, cell]: [u64; 2], waiting: Waiting) -> Result<Buffer, Error> {
+        let Resident { gpu, options, .. } = &*self.layer.0;
+        let usage = BufferUsages::MAP_READ | BufferUsages::COPY_DST;
+        let download = gpu.caught(|| Ok(gpu.buffer("a session's state", hidden + cell, usage, false)))?;
+        let from = [&self.saved.hidden, &self.saved.cell].map(|buffers| buffers[self.current].clone());
+        let (shared, to) = (gpu.clone(), download.clone());
+        let submission = waiting.submit(gpu, move || {
+            let ((index, download), caught) = shared.catching(|| {
+                let mut encoder = shared.device().create_command_encoder(&Default::default());
+                encoder.copy_buffer_to_buffer(&from[0], 0, &to, 0, hidden);
+                encoder.copy_buffer_to_buffer(&from[1], 0, &to, hidden, cell);
+                let index = shared.submit(encoder.finish());
+                (index, Some(map(&to, MapMode::Read)))
+            });
+            Submitted { index, upload: None, download, caught }
+        })?;
+        let (Submitted { download: mapped, caught, .. }, running) = submission.submitted().await?;
+        caught.await?;
+        running.done(gpu, options.timeout).await?;
+        if let Some(mapped) = mapped {
+            is_mapped(&self.layer.0, mapped).await?;
+        }
+        Ok(download)
     }
 }
 
@@ -263,6 +283,18 @@ fn sizes(config: &Config, rows: usize) -> [u64; 2] {
         |size: usize| 4u64.saturating_mul((config.num_layers * rows) as u64).saturating_mul(size as u64);
     let cell_size = if config.cell.has_cell_state() { config.hidden_size } else { 0 };
     [floats(4 * quads(config.hidden_output_size())), floats(cell_size)]
+}
+
+/// Buffers of one state, of so many bytes: hidden and cell.
+fn one_state(gpu: &Gpu, [hidden, cell]: [u64; 2]) -> (Buffer, Buffer) {
+    let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
+    let buffer = |label, bytes: u64| gpu.buffer(label, bytes.max(16), usage, false);
+    (buffer("a session's hidden state", hidden), buffer("a session's cell state", cell))
+}
+
+/// Workspaces to keep: one for each power of two of rows, and one for all of them.
+fn kept(rows: usize) -> usize {
+    rows.max(1).ilog2() as usize + 2
 }
 
 /// A row: there are fewer than 2^31.

@@ -5,6 +5,7 @@
 //! `tests/harness.rs`.
 
 mod encode;
+mod faults;
 mod memory;
 mod recording;
 mod session;

@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use super::faults::Scopes;
 use super::layer::{GpuLayer, Resident};
-use super::plan::{Ends, Pieces, Segment, Size};
+use super::plan::{Ends, Pieces, Size};
 use super::timestamps::{Spent, Timestamps};
-use super::transfer::{self, Given, Mapped, Pending, Submitted};
-use super::workspace::{Staging, Workspace};
+use super::transfer::{self, Given, Mapped, Submitted};
+use super::waiting::{Running, Waiting};
+use super::workspace::Turn;
 use crate::batch::Batch;
 use crate::{Error, Output};
 
@@ -94,7 +94,7 @@ impl GpuLayer {
             return Ok((self.run(batch)?, None));
         }
         let pieces = self.pieces(batch.rows(), batch.steps(), Ends::Host)?;
-        pollster::block_on(self.tune(batch, &pieces, async |pending: Pending| pending.wait()));
+        pollster::block_on(self.tune(batch, &pieces, Waiting::Blocking))?;
         let mut stopwatch = Stopwatch::start(gpu.caught(|| Ok(Timestamps::new(gpu)))?);
         let output = self.run_pieces_timed(batch, &pieces, &mut stopwatch)?;
         Ok((output, stopwatch.stop()))
@@ -123,34 +123,21 @@ impl Resident {
         let size = Size { rows: batch.rows(), steps: batch.steps(), budget, ends: Ends::Host };
         let workspace = self.take_workspace(size)?;
         let mut output = Output::zeros(&self.config, batch)?;
-        for (segment, staging) in workspace.segments() {
-            let submitted = self.submit_timed(&workspace, segment, staging, batch, stopwatch)?;
-            let Submitted { index, upload, download } = submitted;
+        for place in 0..workspace.plan.segments.len() {
+            self.gpu
+                .caught(|| stopwatch.upload(|| transfer::give(self, &workspace, place, Given::all(batch))))?;
+            let Submitted { index, upload, download, caught } =
+                transfer::submit(self, &workspace, place, Turn::default(), Some(&stopwatch.timestamps));
+            pollster::block_on(caught)?;
             let marks = stopwatch.timestamps.map();
-            self.gpu.poller().wait(index)?;
+            pollster::block_on(Running::Here(index).done(&self.gpu, self.options.timeout))?;
             self.mapped([Some(marks), upload, download].into_iter().flatten())?;
             stopwatch.submission(stopwatch.timestamps.read(&self.gpu)?);
-            if let Some(buffer) = &staging.download {
-                stopwatch.readback(|| transfer::take(self, &workspace, segment, buffer, &mut output))?;
-            }
+            let taken = transfer::take(self, &workspace, place, &mut output);
+            stopwatch.readback(|| pollster::block_on(taken))?;
         }
         self.put_back(workspace);
         Ok(output)
-    }
-
-    fn submit_timed(
-        &self,
-        workspace: &Workspace,
-        segment: &Segment,
-        staging: &Staging,
-        batch: &Batch<'_>,
-        stopwatch: &mut Stopwatch,
-    ) -> Result<Submitted, Error> {
-        let scopes = Scopes::open(self.gpu.device());
-        let submitted =
-            transfer::submit(self, workspace, segment, staging, Given::all(batch), Some(stopwatch));
-        pollster::block_on(scopes.close(&self.gpu))?;
-        submitted.map_err(|reason| self.gpu.unmapped(reason))
     }
 
     fn mapped(&self, mut buffers: impl Iterator<Item = Mapped>) -> Result<(), Error> {

@@ -8,24 +8,23 @@ use futures_intrusive::channel::shared::{OneshotReceiver, oneshot_channel};
 use ndarray::{ArrayView2, ArrayView3, ArrayViewMut3, s};
 use wgpu::{Buffer, BufferAsyncError, MapMode, MapRangeError, SubmissionIndex, WriteOnly};
 
-use super::faults::{Caught, Scopes};
+use super::faults::Caught;
 use super::layer::Resident;
 use super::plan::{Ends, Plan, Segment, quads};
-use super::poll::Poller;
 use super::session::NOBODY;
-use super::timed::Stopwatch;
-use super::workspace::{Staging, Turn, Workspace};
+use super::timestamps::Timestamps;
+use super::waiting::{Submission, Waiting};
+use super::workspace::{Turn, Workspace};
 use crate::batch::Batch;
-use crate::{Config, Error, Output};
+use crate::{Config, Error, Output, beside};
 
 pub(super) type Mapped = OneshotReceiver<Result<(), BufferAsyncError>>;
 
 /// A forward pass that has been submitted. Dropped, it is simply forgotten: its workspace is not used again.
 pub(super) struct Pending {
     resident: Arc<Resident>,
-    workspace: Workspace,
-    submitted: Vec<Submitted>,
-    caught: Caught,
+    workspace: Arc<Workspace>,
+    segments: Vec<Started>,
     /// Zeros, until the result is read into it.
     output: Output,
 }
@@ -46,62 +45,61 @@ impl<'a, 'b> Given<'a, 'b> {
     }
 }
 
+/// A segment whose input is written.
+struct Started {
+    /// What went wrong with that.
+    caught: Caught,
+    submission: Submission,
+}
+
 /// A segment that has been submitted.
 pub(super) struct Submitted {
     pub(super) index: SubmissionIndex,
     /// The upload buffer, for the next call.
     pub(super) upload: Option<Mapped>,
     pub(super) download: Option<Mapped>,
+    /// What went wrong. A submission that failed cannot be waited for.
+    pub(super) caught: Caught,
 }
 
 impl Pending {
     /// Submits segment after segment. What it writes for one, the GPU need not wait for to begin with the one before.
     pub(super) fn start(
         resident: Arc<Resident>,
-        workspace: Workspace,
+        workspace: Arc<Workspace>,
         given: Given<'_, '_>,
+        waiting: Waiting,
     ) -> Result<Self, Error> {
-        let scopes = Scopes::open(resident.gpu.device());
-        let submitted: Result<_, _> = workspace
-            .segments()
-            .map(|(segment, staging)| submit(&resident, &workspace, segment, staging, given, None))
-            .collect();
-        let caught = scopes.close(&resident.gpu);
-        let submitted = submitted.map_err(|reason| resident.gpu.unmapped(reason))?;
+        let turn = given.turn;
+        let started = |place| {
+            let (given, caught) = resident.gpu.catching(|| give(&resident, &workspace, place, given));
+            given?;
+            let (shared, workspace) = (Arc::clone(&resident), Arc::clone(&workspace));
+            let submission =
+                waiting.submit(&resident.gpu, move || submit(&shared, &workspace, place, turn, None))?;
+            Ok(Started { caught, submission })
+        };
+        let segments = (0..workspace.plan.segments.len()).map(started).collect::<Result<_, Error>>()?;
         let output = match workspace.plan.ends {
             Ends::Host => Output::zeros(&resident.config, given.batch)?,
             Ends::Session { .. } | Ends::Buffers => Output::without_state(&resident.config, given.batch)?,
         };
-        Ok(Pending { resident, workspace, submitted, caught, output })
+        Ok(Pending { resident, workspace, segments, output })
     }
 
-    /// Blocks until the result is there.
-    pub(super) fn wait(self) -> Result<Output, Error> {
-        pollster::block_on(self.collect(Poller::wait))
-    }
-
-    /// The result, waited for on another thread.
+    /// Reads each segment's output once it is there, and keeps the workspace for the next call.
     pub(super) async fn result(self) -> Result<Output, Error> {
-        self.collect(Poller::finish_beside).await
-    }
-
-    /// Reads each segment's output once it is mapped, and keeps the workspace for the next call. `finish` has a
-    /// submission's buffers mapped, now or later.
-    async fn collect(
-        self,
-        finish: impl Fn(&Poller, SubmissionIndex) -> Result<(), Error>,
-    ) -> Result<Output, Error> {
-        let Pending { resident, workspace, submitted, caught, mut output } = self;
-        // What was caught comes first: a submission that failed cannot be waited for.
-        caught.await?;
+        let Pending { resident, workspace, segments, mut output } = self;
         let mut uploads = Vec::new();
-        for ((segment, staging), Submitted { index, upload, download }) in workspace.segments().zip(submitted)
-        {
+        for (place, Started { caught, submission }) in segments.into_iter().enumerate() {
+            caught.await?;
+            let (Submitted { upload, download, caught, .. }, running) = submission.submitted().await?;
+            caught.await?;
             uploads.extend(upload);
-            let (Some(buffer), Some(download)) = (&staging.download, download) else { continue };
-            finish(resident.gpu.poller(), index)?;
+            let Some(download) = download else { continue };
+            running.done(&resident.gpu, resident.options.timeout).await?;
             is_mapped(&resident, download).await?;
-            take(&resident, &workspace, segment, buffer, &mut output)?;
+            take(&resident, &workspace, place, &mut output).await?;
         }
         // The last segment has a download buffer, and no upload buffer is in use behind it.
         for upload in uploads {
@@ -113,38 +111,31 @@ impl Pending {
 }
 
 pub(super) async fn is_mapped(resident: &Resident, mapped: Mapped) -> Result<(), Error> {
-    match mapped.receive().await {
+    match beside::received(mapped).await {
         Some(Ok(())) => Ok(()),
         Some(Err(error)) => Err(resident.gpu.unmapped(error)),
         None => Err(resident.gpu.unmapped("a buffer's callback was dropped")),
     }
 }
 
-/// Uploads and starts a segment, and has it timed if there is something to time it with.
+/// Starts a segment whose input is written, between timestamps if there are any.
 pub(super) fn submit(
     resident: &Resident,
     workspace: &Workspace,
-    segment: &Segment,
-    staging: &Staging,
-    given: Given<'_, '_>,
-    mut stopwatch: Option<&mut Stopwatch>,
-) -> Result<Submitted, MapRangeError> {
+    place: usize,
+    turn: Turn,
+    timestamps: Option<&Timestamps>,
+) -> Submitted {
     let (gpu, config) = (&resident.gpu, &resident.config);
-    if let Some(upload) = &staging.upload {
-        let give = || give(&workspace.plan, segment, upload, config, given);
-        match &mut stopwatch {
-            Some(stopwatch) => stopwatch.upload(give)?,
-            None => give()?,
-        }
-    }
-    let timestamps = stopwatch.map(|stopwatch| &stopwatch.timestamps);
-    let encoder = workspace.record(gpu, config, segment, staging, given.turn, timestamps);
-    let index = gpu.submit(encoder.finish());
-    Ok(Submitted {
-        index,
-        upload: staging.upload.as_ref().map(|buffer| map(buffer, MapMode::Write)),
-        download: staging.download.as_ref().map(|buffer| map(buffer, MapMode::Read)),
-    })
+    let (segment, staging) = workspace.segment(place);
+    let ((index, upload, download), caught) = gpu.catching(|| {
+        let encoder = workspace.record(gpu, config, segment, staging, turn, timestamps);
+        let index = gpu.submit(encoder.finish());
+        let upload = staging.upload.as_ref().map(|buffer| map(buffer, MapMode::Write));
+        let download = staging.download.as_ref().map(|buffer| map(buffer, MapMode::Read));
+        (index, upload, download)
+    });
+    Submitted { index, upload, download, caught }
 }
 
 pub(super) fn map(buffer: &Buffer, mode: MapMode) -> Mapped {
@@ -156,30 +147,39 @@ pub(super) fn map(buffer: &Buffer, mode: MapMode) -> Mapped {
     receiver
 }
 
-/// Writes a segment's part of the batch into its mapped upload buffer, and leaves that to the GPU.
-fn give(
-    plan: &Plan,
-    segment: &Segment,
-    upload: &Buffer,
-    config: &Config,
+/// Writes a segment's part of the batch into its mapped upload buffer, and leaves that to the GPU. To be called with
+/// errors caught.
+pub(super) fn give(
+    resident: &Resident,
+    workspace: &Workspace,
+    place: usize,
     given: Given<'_, '_>,
-) -> Result<(), MapRangeError> {
-    fill(plan, segment, upload, config, given)?;
+) -> Result<(), Error> {
+    let (segment, staging) = workspace.segment(place);
+    let Some(upload) = &staging.upload else { return Ok(()) };
+    fill(&workspace.plan, segment, upload, &resident.config, given)
+        .map_err(|reason| resident.gpu.unmapped(reason))?;
     upload.unmap();
     Ok(())
 }
 
-/// Reads a segment's part of the result from its mapped download buffer, and leaves that to the GPU.
-pub(super) fn take(
+/// Reads a segment's part of the result from its mapped download buffer, if it has one, and leaves that to the GPU.
+pub(super) async fn take(
     resident: &Resident,
     workspace: &Workspace,
-    segment: &Segment,
-    download: &Buffer,
+    place: usize,
     output: &mut Output,
 ) -> Result<(), Error> {
-    read(&workspace.plan, segment, download, output).map_err(|reason| resident.gpu.unmapped(reason))?;
-    download.unmap();
-    Ok(())
+    let (segment, staging) = workspace.segment(place);
+    let Some(download) = &staging.download else { return Ok(()) };
+    // With errors caught: if another thread has found the device lost, wgpu has dropped the buffer meanwhile.
+    let (taken, caught) = resident.gpu.catching(|| {
+        read(&workspace.plan, segment, download, output).map_err(|reason| resident.gpu.unmapped(reason))?;
+        download.unmap();
+        Ok(())
+    });
+    caught.await?;
+    taken
 }
 
 fn fill(

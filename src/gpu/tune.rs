@@ -12,9 +12,9 @@ use std::time::Instant;
 
 use super::layer::{GpuLayer, Resident};
 use super::plan::{Choice, Ends, Pieces, Plan, Size};
-use super::transfer::Pending;
+use super::waiting::Waiting;
 use crate::batch::Batch;
-use crate::{Error, LayerOptions, Output};
+use crate::{Error, LayerOptions};
 
 #[cfg(feature = "tuning-file")]
 pub(super) use file::TuningFile;
@@ -137,32 +137,36 @@ pub(super) struct Trial {
 }
 
 impl GpuLayer {
-    /// Measures the shapes of a batch that goes in those pieces, if that is asked for and was not done before. What goes wrong
-    /// is left for the call itself to report. `finish` waits for a pass as the call does.
+    /// Measures the shapes of a batch that goes in those pieces, if that is asked for and was not done before.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DeviceLost`]. What else goes wrong is left for the call itself to report.
     pub(super) async fn tune(
         &self,
         batch: &Batch<'_>,
         &Pieces { rows, budget, .. }: &Pieces,
-        finish: impl AsyncFn(Pending) -> Result<Output, Error>,
-    ) {
+        waiting: Waiting,
+    ) -> Result<(), Error> {
         if !self.measures() {
-            return;
+            return Ok(());
         }
         for (_, piece) in batch.pieces(rows) {
             let Some(mut race) = self.race(&piece, budget) else { continue };
             while let Some(trial) = race.next() {
                 let start = Instant::now();
-                let done = match trial.layer.submit(&piece, budget) {
-                    Ok(pending) => finish(pending).await,
-                    Err(error) => Err(error),
-                };
+                let done = trial.layer.run_whole(&piece, budget, waiting).await;
+                if let Err(lost @ Error::DeviceLost { .. }) = done {
+                    return Err(lost);
+                }
                 race.record(done.map(|_| start.elapsed()));
             }
-            let Some(winner) = self.winner(race, &piece) else { return };
+            let Some(winner) = self.winner(race, &piece) else { return Ok(()) };
             if self.adopt(&winner) {
                 self.write_down(winner.plan).await;
             }
         }
+        Ok(())
     }
 
     fn measures(&self) -> bool {
@@ -205,8 +209,9 @@ impl GpuLayer {
             log::debug!("{over}, {}: {outcome}", trial.plan);
         }
         let winner = race.winner(|trial| trial.by_model);
-        if let Some(trial) = &winner {
-            log::info!("{over}: takes {}", trial.plan);
+        match &winner {
+            Some(trial) => log::info!("{over}: takes {}", trial.plan),
+            None => log::warn!("{over}: no plan could be measured; the cost model's is taken"),
         }
         winner
     }

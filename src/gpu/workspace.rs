@@ -123,9 +123,9 @@ impl Workspace {
         self.buffers.resource(bound, weights, self.saved.as_ref())
     }
 
-    /// The submissions of a forward pass, each with its buffers on the host's side.
-    pub(super) fn segments(&self) -> impl Iterator<Item = (&Segment, &Staging)> {
-        self.plan.segments.iter().zip(&self.staging)
+    /// A submission of a forward pass with its buffers on the host's side.
+    pub(super) fn segment(&self, place: usize) -> (&Segment, &Staging) {
+        (&self.plan.segments[place], &self.staging[place])
     }
 
     /// Records a segment of the forward pass: upload, dispatches, readback; and timestamps between them, if there are any.

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use futures_intrusive::channel::shared::oneshot_channel;
 use ndarray::{Array3, ArrayView3, ArrayViewMut3, s};
 
 use super::{Active, SavedState};
@@ -10,7 +9,7 @@ use crate::array::{Reused, zeros};
 use crate::batch::Batch;
 use crate::cpu::{Between, Work};
 use crate::layer::Implementation;
-use crate::{Config, Error, State};
+use crate::{Config, Error, State, beside};
 
 /// The state of all rows. A push works on a copy of those that it names, so that one that fails changes nothing.
 #[derive(Debug)]
@@ -51,7 +50,7 @@ impl HostState {
         output: ArrayViewMut3<'_, f32>,
     ) -> Result<(), Error> {
         self.gather(active)?;
-        self.pass.run(implementation, config, batch, output)?;
+        self.pass.run(implementation, config, batch, output, false)?;
         self.scatter(active)
     }
 
@@ -64,19 +63,14 @@ impl HostState {
         active: Active<'_>,
     ) -> Result<Array3<f32>, Error> {
         self.gather(active)?;
-        let (mut pass, owned) = (std::mem::take(&mut self.pass), batch.to_owned());
+        let (mut pass, owned) = (std::mem::take(&mut self.pass), batch.to_owned()?);
         let (implementation, config) = (Arc::clone(implementation), *config);
         let mut output = zeros("output", [batch.rows(), batch.steps(), config.output_size()])?;
-        let (sender, receiver) = oneshot_channel();
-        rayon::spawn(move || {
-            let done = pass.run(&implementation, &config, &owned.batch(), output.view_mut());
-            // A receiver that is gone means that nobody wants the result any more.
-            let _ = sender.send(done.map(|()| (pass, output)));
-        });
-        let done = receiver.receive().await.unwrap_or_else(|| {
-            Err(Error::OutOfMemory { found: "the thread that computed the layer is gone".into() })
-        });
-        let (pass, output) = done?;
+        let run = move |alone| {
+            pass.run(&implementation, &config, &owned.batch(), output.view_mut(), alone)?;
+            Ok((pass, output))
+        };
+        let (pass, output) = beside::on_pool(run).await?;
         self.pass = pass;
         self.scatter(active)?;
         Ok(output)
@@ -113,13 +107,14 @@ impl HostState {
 }
 
 impl Pass {
-    /// From the state before to the state after.
+    /// From the state before to the state after; `alone` without the help of the thread pool.
     fn run(
         &mut self,
         implementation: &Implementation,
         config: &Config,
         batch: &Batch<'_>,
         mut output: ArrayViewMut3<'_, f32>,
+        alone: bool,
     ) -> Result<(), Error> {
         let Pass { h, c, lengths, between } = self;
         if batch.rows() == 0 {
@@ -129,7 +124,7 @@ impl Pass {
             lengths.clear();
             lengths.extend(batch.lengths());
             let (input, h, c) = (batch.input.view(), h.view_mut()?, c.view_mut()?);
-            return layer.run_on(Work { input, lengths, output, h, c }, between);
+            return layer.run_work(Work { input, lengths, output, h, c }, between, alone);
         }
         let c_0 = if config.cell.has_cell_state() { Some(c.view()?) } else { None };
         let done = implementation.run(config, &batch.with_state(&h.view()?, c_0.as_ref()))?;

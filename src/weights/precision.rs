@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use half::f16;
 
@@ -56,7 +57,7 @@ impl Precision {
         }
         check(weights)?;
         let mut rounded = weights.clone();
-        for direction in &mut rounded.directions {
+        for direction in Arc::make_mut(&mut rounded.directions) {
             let DirectionWeights { weight_ih, weight_hh, weight_hr, .. } = direction;
             for matrix in [Some(weight_ih), Some(weight_hh), weight_hr.as_mut()].into_iter().flatten() {
                 matrix.mapv_inplace(|weight| f16::from_f32(weight).to_f32());

@@ -7,13 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use futures_intrusive::channel::shared::oneshot_channel;
 use serde::{Deserialize, Serialize};
 
 use super::Tuning;
 use crate::gpu::Gpu;
 use crate::gpu::plan::{Ends, Plan, Size};
-use crate::{Config, LayerOptions};
+use crate::{Config, LayerOptions, beside};
 
 /// The kernels' version: what was measured with others says nothing about them.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -126,16 +125,13 @@ impl TuningFile {
 
     /// As [`TuningFile::record`], on a thread of its own.
     pub(super) async fn record_beside(&self, winner: Plan) {
-        let (sender, receiver) = oneshot_channel();
         let file = self.clone();
         let run = move || {
             file.record(&winner);
-            // A receiver that is gone means that nobody waits any more.
-            let _ = sender.send(());
+            Ok(())
         };
-        match std::thread::Builder::new().name("wgpu-rnn tuning".into()).spawn(run) {
-            Ok(_) => drop(receiver.receive().await),
-            Err(reason) => log::warn!("{}: not written: {reason}", self.0.path.display()),
+        if let Err(reason) = beside::run("wgpu-rnn tuning", run).await {
+            log::warn!("{}: not written: {reason}", self.0.path.display());
         }
     }
 }

@@ -1,0 +1,105 @@
+//! How a call waits for what takes long: blocking its thread, or giving it back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_intrusive::channel::shared::OneshotReceiver;
+use wgpu::SubmissionIndex;
+
+use super::Gpu;
+use super::layer::Resident;
+use super::plan::Size;
+use super::poll::Watched;
+use super::transfer::Submitted;
+use super::workspace::Workspace;
+use crate::{Error, beside};
+
+/// What a future does while it cannot go on.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Waiting {
+    /// It blocks the thread that polls it, and is ready at the first poll.
+    Blocking,
+    /// It returns, and is woken by another thread.
+    Beside,
+}
+
+/// What came or will come of submitting.
+pub(super) enum Submission {
+    Here(Submitted),
+    Beside(OneshotReceiver<(Submitted, Result<Watched, Error>)>),
+}
+
+/// A submission that is to be waited for.
+pub(super) enum Running {
+    Here(SubmissionIndex),
+    Beside(Watched),
+}
+
+impl Submission {
+    /// Until it is submitted.
+    pub(super) async fn submitted(self) -> Result<(Submitted, Running), Error> {
+        let gone = || Error::DeviceLost { found: "the thread that submitted is gone".into() };
+        match self {
+            Submission::Here(submitted) => {
+                let running = Running::Here(submitted.index.clone());
+                Ok((submitted, running))
+            }
+            Submission::Beside(receiver) => {
+                let (submitted, watched) = beside::received(receiver).await.ok_or_else(gone)?;
+                Ok((submitted, Running::Beside(watched?)))
+            }
+        }
+    }
+}
+
+impl Running {
+    /// Until it is done and its buffers are mapped. In a browser the page's own loop sees to that, and nothing times out.
+    pub(super) async fn done(self, gpu: &Gpu, timeout: Duration) -> Result<(), Error> {
+        if cfg!(target_arch = "wasm32") {
+            return Ok(());
+        }
+        let waited = match self {
+            Running::Here(submission) => gpu.poller().wait(&submission, timeout),
+            Running::Beside(watched) => gpu.poller().watched(watched, timeout).await,
+        };
+        waited.map_err(|error| gpu.explained(error))
+    }
+}
+
+impl Waiting {
+    /// Submits, in the order of the calls.
+    pub(super) fn submit(
+        self,
+        gpu: &Gpu,
+        submit: impl FnOnce() -> Submitted + Send + 'static,
+    ) -> Result<Submission, Error> {
+        match self {
+            Waiting::Beside if !cfg!(target_arch = "wasm32") => {
+                let shared = gpu.clone();
+                let submit = move || {
+                    let submitted = submit();
+                    let watched = shared.poller().watch(submitted.index.clone());
+                    (submitted, watched)
+                };
+                gpu.submitter().run(submit).map(Submission::Beside)
+            }
+            _ => Ok(Submission::Here(submit())),
+        }
+    }
+
+    /// Until there is a workspace of that size: for a new one, drivers may take a second to compile a kernel.
+    pub(super) async fn workspace(
+        self,
+        resident: &Arc<Resident>,
+        size: Size,
+    ) -> Result<Arc<Workspace>, Error> {
+        match (self, resident.unused_workspace(size)) {
+            (_, Some(workspace)) => Ok(workspace),
+            (Waiting::Blocking, None) => resident.new_workspace(size),
+            (Waiting::Beside, None) => {
+                let resident = Arc::clone(resident);
+                beside::run("wgpu-rnn compile", move || resident.new_workspace(size)).await
+            }
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! A layer on another device, after its own was lost.
+
+use super::{Backend, Layer};
+use crate::{Error, Weights};
+
+impl Layer {
+    /// Puts the layer on another backend, with the weights that it keeps: on a fresh device after
+    /// [`Error::DeviceLost`], on another adapter, or on the CPU. It is the same layer, with the same options; a sequence goes
+    /// on from a state that was saved before. A reload that fails leaves the layer as it was. Clones that were made before
+    /// stay where they are.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WeightsNotKept`] unless the layer was made with
+    /// [`LayerOptions::keep_weights`](crate::LayerOptions::keep_weights) or is on [`Backend::Reference`], which needs them
+    /// anyway; those of [`Layer::with_options`].
+    ///
+    /// ```
+    /// use wgpu_rnn::{Backend, Config, Error, Input, Layer, LayerOptions, State, Weights, ndarray::Array3};
+    ///
+    /// let weights = Weights::seeded(Config::gru(8, 16), 0)?;
+    /// let backend = Backend::auto(weights.config(), 1, 50).backend;
+    /// let mut layer = Layer::with_options(&weights, backend, &LayerOptions::default().keep_weights(true))?;
+    /// let pieces = [Array3::<f32>::ones((1, 50, 8)), Array3::zeros((1, 50, 8))];
+    ///
+    /// // The state after the last piece that went well.
+    /// let mut last = layer.forward(&Input::new(pieces[0].view()), &State::zero())?;
+    /// for piece in &pieces[1..] {
+    ///     let input = Input::new(piece.view());
+    ///     let next = match layer.forward(&input, &last.state()) {
+    ///         Err(Error::DeviceLost { .. }) => {
+    ///             // Looks for adapters again, and opens a new device or takes the CPU.
+    ///             layer.reload(Backend::auto(layer.config(), 1, 50).backend)?;
+    ///             layer.forward(&input, &last.state())?
+    ///         }
+    ///         result => result?,
+    ///     };
+    ///     last = next;
+    /// }
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn reload(&mut self, backend: Backend) -> Result<(), Error> {
+        let weights = self.weights.clone().ok_or(Error::WeightsNotKept)?;
+        self.reload_with(&weights, backend)
+    }
+
+    /// As [`Layer::reload`], with weights that are given again: those that the layer was made of, or others of the same
+    /// configuration.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OtherConfig`] for weights of another configuration; those of [`Layer::with_options`].
+    ///
+    /// ```
+    /// use wgpu_rnn::{Backend, Config, Error, Layer, Weights};
+    ///
+    /// let weights = Weights::seeded(Config::gru(8, 16), 0)?;
+    /// let mut layer = Layer::new(&weights, Backend::Cpu)?;
+    /// assert!(matches!(layer.reload(Backend::Cpu), Err(Error::WeightsNotKept)));
+    /// layer.reload_with(&weights, Backend::Cpu)?;
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn reload_with(&mut self, weights: &Weights, backend: Backend) -> Result<(), Error> {
+        if *weights.config() != self.config {
+            return Err(Error::OtherConfig { expected: self.config, found: *weights.config() });
+        }
+        let fresh = Layer::with_options(weights, backend, &self.options)?;
+        log::info!("{}: reloaded from {} to {}", self.config, self.backend, fresh.backend);
+        *self = fresh;
+        Ok(())
+    }
+}

@@ -1,0 +1,154 @@
+//! Devices that are lost.
+
+use std::thread;
+use std::time::Duration;
+
+use wgpu_rnn::{Backend, Error, Gpu, Layer, Output};
+
+use crate::harness::{adapters, bits};
+use crate::polled::Polled;
+use crate::work::{Work, ways};
+use crate::{fresh, opened, queued, watched};
+
+/// A device opened here and one that is the caller's, which tells this crate nothing of its loss.
+fn ours_and_the_callers(gpu: &Gpu) -> [Gpu; 2] {
+    [opened(gpu), fresh(gpu)]
+}
+
+fn assert_lost(result: Result<Output, Error>, what: &str) {
+    match result {
+        Err(Error::DeviceLost { .. }) => {}
+        other => panic!("{what}: {other:?}"),
+    }
+}
+
+/// Puts the layer on a fresh device, where it gives what it gave before.
+fn assert_recovers(mut layer: Layer, work: &Work, gpu: &Gpu, expected: &Output) {
+    assert_lost(work.run(&layer), "once lost, lost");
+    layer.reload_with(&work.weights, Backend::Gpu(fresh(gpu))).unwrap();
+    assert_eq!(bits(&work.run(&layer).unwrap()), bits(expected), "{}", work.name);
+}
+
+#[test]
+fn lost_before_the_call() {
+    watched(|| {
+        for gpu in adapters() {
+            for lost in ours_and_the_callers(gpu) {
+                let works = ways(&lost);
+                let layers: Vec<Layer> = works.iter().map(|work| work.on(&lost)).collect();
+                lost.device().destroy();
+                for (work, layer) in works.iter().zip(&layers) {
+                    for _ in 0..2 {
+                        assert_lost(work.run(layer), &work.name);
+                        assert_lost(Polled::new(work.run_async(layer)).finish(), &work.name);
+                        let timed = layer.forward_timed(&work.input(), &work.state());
+                        assert_lost(timed.map(|(output, _)| output), &work.name);
+                    }
+                }
+                let error = Layer::new(&works[0].weights, Backend::Gpu(lost)).unwrap_err();
+                assert!(matches!(error, Error::DeviceLost { .. }), "{error}");
+            }
+        }
+    });
+}
+
+#[test]
+fn lost_while_a_call_blocks() {
+    watched(|| {
+        for gpu in queued() {
+            for lost in ours_and_the_callers(gpu) {
+                let (work, expected) = Work::long(&lost);
+                let layer = work.on(&lost);
+                work.run(&layer).unwrap();
+                let result = thread::scope(|scope| {
+                    let call = scope.spawn(|| work.run(&layer));
+                    thread::sleep(Duration::from_millis(50));
+                    lost.device().destroy();
+                    call.join().expect("no panic")
+                });
+                assert_lost(result, &work.name);
+                assert_recovers(layer, &work, gpu, &expected);
+            }
+        }
+    });
+}
+
+#[test]
+fn lost_while_a_future_is_pending() {
+    watched(|| {
+        for gpu in queued() {
+            for lost in ours_and_the_callers(gpu) {
+                let (work, expected) = Work::long(&lost);
+                let layer = work.on(&lost);
+                let mut future = Polled::new(work.run_async(&layer));
+                future.begin();
+                lost.device().destroy();
+                assert_lost(future.finish(), &work.name);
+                drop(future);
+                assert_recovers(layer, &work, gpu, &expected);
+            }
+        }
+    });
+}
+
+/// Between any two polls: while kernels compile, while plans are measured, between pieces and between submissions.
+#[test]
+fn lost_at_any_await_point() {
+    watched(|| {
+        for gpu in adapters() {
+            let names: Vec<String> = ways(gpu).into_iter().map(|work| work.name).collect();
+            for (place, name) in names.iter().enumerate() {
+                let mut lost_calls = 0;
+                // Early points one by one, then some of the many that measuring has.
+                for polls in [1, 2, 5, 12] {
+                    let lost = fresh(gpu);
+                    let work = ways(&lost).swap_remove(place);
+                    let layer = work.on(&lost);
+                    let mut future = Polled::new(work.run_async(&layer));
+                    if future.within(polls).is_some() {
+                        break;
+                    }
+                    lost.device().destroy();
+                    match future.finish() {
+                        Err(Error::DeviceLost { .. }) => lost_calls += 1,
+                        // What the GPU had done by then was still to be had.
+                        Ok(output) => assert_eq!(bits(&output), bits(&work.run(&work.on(gpu)).unwrap())),
+                        Err(other) => panic!("{name} after {polls} polls: {other}"),
+                    }
+                    drop(future);
+                    assert_lost(work.run(&layer), name);
+                }
+                assert!(lost_calls > 0, "{name}");
+            }
+        }
+    });
+}
+
+#[test]
+fn lost_while_eight_threads_call() {
+    watched(|| {
+        for gpu in queued() {
+            let lost = fresh(gpu);
+            let work = Work::small();
+            let layer = work.on(&lost);
+            work.run(&layer).unwrap();
+            thread::scope(|scope| {
+                let calls: Vec<_> = (0..8)
+                    .map(|_| {
+                        scope.spawn(|| {
+                            loop {
+                                match work.run(&layer) {
+                                    Ok(_) => {}
+                                    result => return result,
+                                }
+                            }
+                        })
+                    })
+                    .collect();
+                thread::sleep(Duration::from_millis(100));
+                lost.device().destroy();
+                calls.into_iter().for_each(|call| assert_lost(call.join().expect("no panic"), &work.name));
+            });
+        }
+    });
+}

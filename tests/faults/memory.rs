@@ -1,0 +1,108 @@
+//! Memory that cannot be had.
+
+use std::process::Command;
+use std::{env, fs, process};
+
+use wgpu_rnn::ndarray::Array3;
+use wgpu_rnn::{Backend, Config, Error, Input, Layer, LayerOptions, State, Strategy, Weights};
+
+use crate::harness::{bits, gpus, host};
+use crate::polled::Polled;
+use crate::work::Work;
+use crate::{queued, watched};
+
+/// Set for the process whose memory is limited, to the adapter's place.
+const CHILD: &str = "WGPU_RNN_TEST_LITTLE_MEMORY";
+
+/// Views that repeat a row take no memory themselves; the result of so many rows would.
+#[test]
+fn a_result_that_no_host_has_room_for_is_an_error() {
+    watched(|| {
+        let one = Array3::zeros((1, 1, 1));
+        let weights = Weights::seeded(Config::lstm(1, 1), 0).unwrap();
+        let all = host().iter().chain(gpus().unwrap_or_else(|missing| panic!("{missing}")));
+        for implementation in all {
+            let layer = implementation.layer(&weights);
+            for (rows, steps) in [(1 << 44, 1), (1 << 22, 1 << 22), (1, 1 << 44)] {
+                let input = Input::new(one.broadcast((rows, steps, 1)).unwrap());
+                let state = State::zero();
+                let polled = Polled::new(layer.forward_async(&input, &state)).finish();
+                for result in [layer.forward(&input, &state), polled] {
+                    match result {
+                        Err(Error::OutOfMemory { .. }) => {}
+                        Err(Error::TooLarge { .. }) if implementation.is_gpu() => {}
+                        other => panic!("N={rows}, T={steps} on {}: {other:?}", implementation.name),
+                    }
+                }
+            }
+            let x = Array3::zeros((2, 3, 1));
+            layer.forward(&Input::new(x.view()), &State::zero()).expect("the layer works on");
+        }
+    });
+}
+
+/// A process of its own is left with so little memory that the driver, asked for buffers that the plan and the device's
+/// limits allow, has none.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_driver_without_memory_is_an_error_and_the_layer_works_on() {
+    watched(|| {
+        for (place, gpu) in queued().into_iter().enumerate() {
+            let output = Command::new(env::current_exe().unwrap())
+                .args(["--exact", "memory::with_little_memory", "--ignored", "--nocapture"])
+                .env(CHILD, place.to_string())
+                .output()
+                .unwrap();
+            let told = String::from_utf8_lossy(&output.stdout);
+            let problems = String::from_utf8_lossy(&output.stderr);
+            println!("{gpu}: {told}");
+            assert!(output.status.success() && told.contains("refused: "), "{gpu}: {told}\n{problems}");
+        }
+    });
+}
+
+/// Takes this process any further address space but so much.
+fn leave(bytes: u64) {
+    let used: u64 =
+        fs::read_to_string("/proc/self/statm").unwrap().split(' ').next().unwrap().parse().unwrap();
+    let limit = used * 4096 + bytes;
+    let id = process::id().to_string();
+    let done = Command::new("prlimit").args(["--pid", &id, &format!("--as={limit}")]).status();
+    assert!(done.expect("util-linux' prlimit").success());
+}
+
+#[test]
+#[ignore = "run by a_driver_without_memory_is_an_error_and_the_layer_works_on, in a process of its own"]
+fn with_little_memory() {
+    let Ok(place) = env::var(CHILD) else { return };
+    let gpu = queued()[place.parse::<usize>().unwrap()].clone();
+    // Buffers of the gates four times as large as the output.
+    let work = Work::new(Config::lstm(4, 64), 64, 4);
+    let options = LayerOptions::default().strategy(Strategy::ProjectStep).budget(1 << 30);
+    let mut layer = Layer::with_options(&work.weights, Backend::Gpu(gpu), &options).unwrap();
+    let expected = bits(&work.run(&layer).unwrap());
+    let large = Array3::<f32>::zeros((64, 1900, 4));
+    let plan = layer.plan(64, 1900).unwrap().unwrap();
+    assert!(plan.workspace_bytes > 100 << 20, "{plan}");
+    leave(64 << 20);
+    let (input, state) = (Input::new(large.view()), State::zero());
+    for _ in 0..2 {
+        let polled = Polled::new(layer.forward_async(&input, &state)).finish();
+        for result in [layer.forward(&input, &state), polled] {
+            match result {
+                Err(error @ (Error::OutOfMemory { .. } | Error::DeviceLost { .. })) => {
+                    println!("refused: {error}");
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    if let Err(Error::DeviceLost { .. }) = work.run(&layer) {
+        println!("lost, and put on the CPU");
+        layer.reload_with(&work.weights, Backend::Cpu).unwrap();
+        work.run(&layer).unwrap();
+        return;
+    }
+    assert_eq!(bits(&work.run(&layer).unwrap()), expected);
+    println!("worked on");
+}
