@@ -52,6 +52,11 @@
 //! [`guide::choosing_a_backend`] says what to expect of a GPU and of the CPU, and which knobs there are; [`auto`] is the
 //! rule behind [`Backend::auto`].
 //!
+//! # When something goes wrong
+//!
+//! [`guide::when_something_goes_wrong`] has the table of faults with their errors and what is left, and what is logged at
+//! which level.
+//!
 //! # Features
 //!
 //! - `safetensors` (default): weights from and to state dicts saved as safetensors.

@@ -41,8 +41,9 @@ pub enum LimitsChoice {
 
 /// A GPU that layers run on. Clones share the device.
 ///
-/// On wgpu's GL backend use a device from one thread at a time: wgpu 30 panics where a thread has to wait for a second
-/// for another one, as it may while a kernel compiles.
+/// On wgpu's GL backend use a device from one thread at a time, and [`Layer::forward`](crate::Layer::forward) rather than
+/// [`Layer::forward_async`](crate::Layer::forward_async), which has threads of its own: wgpu 30 panics where a thread has to
+/// wait for a second (on Windows; else for six) for another one, as it may while a kernel compiles.
 ///
 /// ```no_run
 /// use wgpu_rnn::{AdapterChoice, Gpu};
