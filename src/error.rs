@@ -306,9 +306,9 @@ pub enum Error {
     #[error("weights: expected those of {expected}, found those of {found}")]
     OtherConfig {
         /// What the layer is.
-        expected: Config,
+        expected: Box<Config>,
         /// What the weights belong to.
-        found: Config,
+        found: Box<Config>,
     },
 
     /// wgpu refused a call: a defect of this crate or of the driver.

@@ -1,4 +1,4 @@
-//! Writes the files that fuzzing starts from: the small ones of `tests/golden`, and their tensors as npy and npz.
+//! Writes the files that fuzzing starts from: samples, the small files of `tests/golden`, and their tensors as npy and npz.
 
 use std::error::Error;
 use std::fs;
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use npyz::zip::CompressionMethod;
 use wgpu_rnn::io::{Tensors, to_npy, to_npz};
-use wgpu_rnn_fuzz::files::archive;
+use wgpu_rnn_fuzz::files::{archive, samples};
 
 /// Bytes of the largest file that is taken; small ones are tried more often.
 const MOST: usize = 9000;
@@ -18,6 +18,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         fs::create_dir_all(corpus.join(format))?;
         fs::write(corpus.join(format).join(name), bytes)
     };
+    for (number, (format, bytes)) in samples().iter().enumerate() {
+        save(&format!("{format:?}").to_lowercase(), &format!("sample{number}"), bytes)?;
+    }
     for entry in fs::read_dir(folder.join("../tests/golden"))? {
         let path = entry?.path();
         let bytes = fs::read(&path)?;

@@ -8,7 +8,7 @@ use npyz::zip::write::FileOptions;
 use npyz::zip::{CompressionMethod, ZipWriter};
 use wgpu_rnn::io::{Tensors, to_npy, to_npz, to_safetensors};
 use wgpu_rnn::ndarray::ArrayD;
-use wgpu_rnn::{Cell, Error, LoadOptions, Weights};
+use wgpu_rnn::{Cell, Config, Error, LoadOptions, Weights};
 
 /// A kind of file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +67,50 @@ pub fn check(format: Format, bytes: &[u8]) {
     }
 }
 
+/// Small files that are as they should be, with every kind of element.
+pub fn samples() -> Vec<(Format, Vec<u8>)> {
+    let values = ArrayD::from_elem(vec![2], 1.5);
+    let named = [("x", values.view()), ("y", values.view())];
+    let npy = to_npy(values.view()).expect("an array");
+    let weights = Weights::seeded(Config::rnn_relu(1, 1), 0).expect("a small layer");
+    vec![
+        (Format::Safetensors, to_safetensors([("x", values.view())]).expect("one tensor")),
+        (Format::Npz, archive(&npy, CompressionMethod::Deflated)),
+        (Format::Npy, npy),
+        (Format::Npz, to_npz(named).expect("two arrays")),
+        (Format::Safetensors, weights.to_safetensors().expect("a layer")),
+        (Format::Npz, weights.to_npz().expect("a layer")),
+        (Format::Safetensors, every_type()),
+        (Format::Npy, npy_file("{'descr': '>f8', 'fortran_order': True, 'shape': (2, 1), }", &[0; 16])),
+        (Format::Npy, npy_file("{'descr': '|u1', 'fortran_order': False, 'shape': (), }", &[7])),
+        (Format::Npy, npy_file("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }", &[0; 8])),
+    ]
+}
+
+fn every_type() -> Vec<u8> {
+    let types = ["F16", "BF16", "F32", "F64", "I8", "I16", "I32", "I64", "U8", "U16", "U32", "U64", "BOOL"];
+    let sizes = [2, 2, 4, 8, 1, 2, 4, 8, 1, 2, 4, 8, 1];
+    let mut end = 0;
+    let tensors = types.iter().zip(sizes).map(|(dtype, size)| {
+        let start = end;
+        end += 2 * size;
+        format!(r#""{dtype}":{{"dtype":"{dtype}","shape":[1,2],"data_offsets":[{start},{end}]}}"#)
+    });
+    let header = format!("{{{}}}", tensors.collect::<Vec<_>>().join(","));
+    safetensors_file(&header, &vec![0x40; end])
+}
+
+/// A file with that header and those values.
+pub fn safetensors_file(header: &str, values: &[u8]) -> Vec<u8> {
+    [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), values].concat()
+}
+
+/// A file of version 1 with that header and those values.
+pub fn npy_file(header: &str, values: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(header.len()).expect("a short header").to_le_bytes();
+    [b"\x93NUMPY\x01\x00", &length[..], header.as_bytes(), values].concat()
+}
+
 /// A zip archive whose one array is these bytes.
 pub fn archive(member: &[u8], method: CompressionMethod) -> Vec<u8> {
     let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
@@ -80,7 +124,17 @@ fn check_file(format: Format, bytes: &[u8]) {
     let most = BASE + OF_HEADERS * bytes.len() as u64;
     match within(most, || format.read(bytes)) {
         Ok(tensors) => check_tensors(format, bytes.len(), &tensors),
-        Err(error) => check_error(&error),
+        Err(error) => {
+            check_error(&error);
+            let Error::Format { what, .. } = error else { panic!("{error:?}") };
+            let is_named = match format {
+                Format::Safetensors => what.starts_with("safetensors"),
+                Format::Npy => what == NAME,
+                // The archive, or the array in it.
+                Format::Npz => true,
+            };
+            assert!(is_named, "{what:?}");
+        }
     }
 }
 

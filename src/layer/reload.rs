@@ -62,7 +62,10 @@ impl Layer {
     /// ```
     pub fn reload_with(&mut self, weights: &Weights, backend: Backend) -> Result<(), Error> {
         if *weights.config() != self.config {
-            return Err(Error::OtherConfig { expected: self.config, found: *weights.config() });
+            return Err(Error::OtherConfig {
+                expected: Box::new(self.config),
+                found: Box::new(*weights.config()),
+            });
         }
         let fresh = Layer::with_options(weights, backend, &self.options)?;
         log::info!("{}: reloaded from {} to {}", self.config, self.backend, fresh.backend);

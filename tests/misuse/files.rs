@@ -5,6 +5,7 @@ use wgpu_rnn::ndarray::{ArrayD, array};
 use wgpu_rnn::{Config, LoadOptions, Weights};
 
 use super::{Row, row};
+use crate::bad_input::files::safetensors_file;
 
 pub fn rows() -> Vec<Row> {
     let mut rows = readers();
@@ -12,11 +13,6 @@ pub fn rows() -> Vec<Row> {
     rows.extend(writers());
     rows.extend(weights());
     rows
-}
-
-/// A safetensors file with that header and so many zero bytes behind it.
-fn safetensors(header: &str, data: usize) -> Vec<u8> {
-    [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &vec![0; data]].concat()
 }
 
 fn one() -> ArrayD<f32> {
@@ -70,7 +66,7 @@ fn tensors() -> Vec<Row> {
     let header = r#"{"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]},
         "b":{"dtype":"I32","shape":[0],"data_offsets":[0,0]},
         "c":{"dtype":"BOOL","shape":[0],"data_offsets":[0,0]}}"#;
-    let file = safetensors(header, 0);
+    let file = safetensors_file(header, &[]);
     let tensors = Tensors::from_safetensors(&file).unwrap();
     let missing = r#"d: expected a tensor of that name, found "a", "b", "c""#;
     let float =
