@@ -8,6 +8,7 @@
 //! | `memory` | is memory that cannot be had an error, on the device and on the host? |
 //! | `reload` | is a layer on another device the same layer? |
 //! | `futures` | may a future be dropped at every await point, and does no poll block? |
+//! | `session` | the same of sessions: does a push that did not come back change nothing? |
 //! | `threads` | do eight threads that share a layer get what one gets? |
 
 #![allow(
@@ -33,6 +34,8 @@ mod memory;
 mod polled;
 #[path = "faults/reload.rs"]
 mod reload;
+#[path = "faults/session.rs"]
+mod session;
 #[path = "faults/threads.rs"]
 mod threads;
 #[path = "faults/timeout.rs"]
