@@ -98,7 +98,8 @@ impl<A: Advance<G>, const G: usize> Kernel for Elementwise<'_, '_, A, G> {
             for (block, of_hidden) in group.clone().zip(of_hidden) {
                 let at = row * blocks.len() + block - blocks.start;
                 next[at] = A::before(*h, row, block);
-                cell.advance::<L>(block, &of_input[at], of_hidden, c.get_mut(at), &mut next[at]);
+                let (x, c, state) = (&of_input[at], c.get_mut(at), &mut next[at]);
+                cell.advance::<L>(At { block, x, h: of_hidden, c, state });
             }
         }
     }
@@ -111,6 +112,18 @@ fn pieces(range: Range<usize>, size: usize) -> impl Iterator<Item = Range<usize>
     range.step_by(size).map(move |start| start..end.min(start + size))
 }
 
+/// A block of one row at one step.
+struct At<'a, const G: usize> {
+    block: usize,
+    /// The input's share of the gates, and the hidden state's.
+    x: &'a [Block; G],
+    h: &'a [Block; G],
+    /// The cell state, old and new, if there is one.
+    c: Option<&'a mut Block>,
+    /// The hidden state, old and new.
+    state: &'a mut Block,
+}
+
 /// The elementwise part of a cell with G gates.
 trait Advance<const G: usize> {
     /// The old hidden state, if it takes part.
@@ -119,15 +132,8 @@ trait Advance<const G: usize> {
         [0.0; PANEL]
     }
 
-    /// One step of one block: `x` and `h` are the shares of the gates, `state` the hidden state, old and new.
-    fn advance<L: Level>(
-        &self,
-        block: usize,
-        x: &[Block; G],
-        h: &[Block; G],
-        c: Option<&mut Block>,
-        state: &mut Block,
-    );
+    /// One step of one block.
+    fn advance<L: Level>(&self, at: At<'_, G>);
 }
 
 struct Tanh;
@@ -137,14 +143,7 @@ struct Gru;
 
 impl Advance<1> for Tanh {
     #[inline(always)]
-    fn advance<L: Level>(
-        &self,
-        _: usize,
-        x: &[Block; 1],
-        h: &[Block; 1],
-        _: Option<&mut Block>,
-        state: &mut Block,
-    ) {
+    fn advance<L: Level>(&self, At { x, h, state, .. }: At<'_, 1>) {
         for unit in 0..PANEL {
             state[unit] = tanh::<L>(x[0][unit] + h[0][unit]);
         }
@@ -153,14 +152,7 @@ impl Advance<1> for Tanh {
 
 impl Advance<1> for Relu {
     #[inline(always)]
-    fn advance<L: Level>(
-        &self,
-        _: usize,
-        x: &[Block; 1],
-        h: &[Block; 1],
-        _: Option<&mut Block>,
-        state: &mut Block,
-    ) {
+    fn advance<L: Level>(&self, At { x, h, state, .. }: At<'_, 1>) {
         for unit in 0..PANEL {
             state[unit] = relu(x[0][unit] + h[0][unit]);
         }
@@ -169,14 +161,7 @@ impl Advance<1> for Relu {
 
 impl Advance<4> for Lstm {
     #[inline(always)]
-    fn advance<L: Level>(
-        &self,
-        _: usize,
-        x: &[Block; 4],
-        h: &[Block; 4],
-        c: Option<&mut Block>,
-        state: &mut Block,
-    ) {
+    fn advance<L: Level>(&self, At { x, h, c, state, .. }: At<'_, 4>) {
         let Some(c) = c else { return };
         for unit in 0..PANEL {
             let i = sigmoid::<L>(x[0][unit] + h[0][unit]);
@@ -199,14 +184,7 @@ impl Advance<3> for Gru {
     }
 
     #[inline(always)]
-    fn advance<L: Level>(
-        &self,
-        _: usize,
-        x: &[Block; 3],
-        h: &[Block; 3],
-        _: Option<&mut Block>,
-        state: &mut Block,
-    ) {
+    fn advance<L: Level>(&self, At { x, h, state, .. }: At<'_, 3>) {
         for unit in 0..PANEL {
             let r = sigmoid::<L>(x[0][unit] + h[0][unit]);
             let z = sigmoid::<L>(x[1][unit] + h[1][unit]);
@@ -228,14 +206,7 @@ fn sum(x: &Block, h: &Block) -> Block {
 
 impl Advance<1> for AnyRnn<'_> {
     #[inline(always)]
-    fn advance<L: Level>(
-        &self,
-        _: usize,
-        x: &[Block; 1],
-        h: &[Block; 1],
-        _: Option<&mut Block>,
-        state: &mut Block,
-    ) {
+    fn advance<L: Level>(&self, At { x, h, state, .. }: At<'_, 1>) {
         *state = sum(&x[0], &h[0]);
         self.0.f::<L>(state);
     }
@@ -243,14 +214,7 @@ impl Advance<1> for AnyRnn<'_> {
 
 impl Advance<4> for AnyLstm<'_> {
     #[inline(always)]
-    fn advance<L: Level>(
-        &self,
-        block: usize,
-        x: &[Block; 4],
-        h: &[Block; 4],
-        c: Option<&mut Block>,
-        state: &mut Block,
-    ) {
+    fn advance<L: Level>(&self, At { block, x, h, c, state }: At<'_, 4>) {
         let (Some(c), functions) = (c, self.0) else { return };
         let [mut i, mut f, mut g, mut o] = std::array::from_fn(|gate| sum(&x[gate], &h[gate]));
         functions.peep(&mut i, block, 0, c);
@@ -282,14 +246,7 @@ impl Advance<3> for AnyGru<'_> {
     }
 
     #[inline(always)]
-    fn advance<L: Level>(
-        &self,
-        _: usize,
-        x: &[Block; 3],
-        h: &[Block; 3],
-        _: Option<&mut Block>,
-        state: &mut Block,
-    ) {
+    fn advance<L: Level>(&self, At { x, h, state, .. }: At<'_, 3>) {
         let [mut r, mut z] = std::array::from_fn(|gate| sum(&x[gate], &h[gate]));
         self.0.f::<L>(&mut r);
         self.0.f::<L>(&mut z);

@@ -79,6 +79,11 @@ impl Gpu {
         }
     }
 
+    /// For what only makes or writes buffers: a lost device says nothing of that.
+    pub(super) fn check_not_lost(&self) -> Result<(), Error> {
+        self.why_lost().map_or(Ok(()), |found| Err(Error::DeviceLost { found }))
+    }
+
     /// The reason, if the device is lost. Only the device's owner hears of the loss itself; but a lost device makes
     /// buffers that cannot be mapped, and says nothing of it to the error scopes.
     fn why_lost(&self) -> Option<String> {

@@ -69,6 +69,7 @@ impl GpuSession {
             let [first, second] = [0, 1].map(|_| one_state(gpu, [hidden, cell]));
             Ok(Saved { hidden: [first.0, second.0], cell: [first.1, second.1] })
         })?;
+        gpu.check_not_lost()?;
         log::debug!("session of {rows} rows of {config} on {gpu}: {}", plan.strategy);
         Ok(GpuSession {
             layer: layer.of_session(plan.strategy, kept(rows), saved.clone()),
@@ -211,6 +212,7 @@ impl GpuSession {
             }
             Ok(())
         })?;
+        gpu.check_not_lost()?;
         active.iter().for_each(|row| self.fresh[row] = false);
         Ok(())
     }
