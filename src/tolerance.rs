@@ -10,9 +10,12 @@
 //! - a sum of K products `p_j = w_j x_j` with partial sums `s_j`:
 //!   `σ² = Σ_j (w_j σ(x_j))² + u² Σ_j (p_j² + s_j²)`, which for terms of one size grows like `u √K |s|`;
 //! - a product, a sum of two, and the GRU's `(1-z) n + z h`: the operands' σ, weighted with the partial derivatives and
-//!   added without squares (gates of one unit depend on the same state), plus `u` times each intermediate result;
+//!   added without squares (gates of one unit depend on the same state), plus `u` times each intermediate result, and
+//!   `λ σ(a) σ(b)` for factors a and b that are both uncertain: `(a + λσ(a)) (b + λσ(b))` has that term, too, and where
+//!   both are near zero it is all there is;
 //! - tanh, sigmoid, ReLU: σ times the largest slope within `λσ` of the argument, plus the function's own error:
-//!   `2u |y|` for tanh, `(2 + |x|) u |y|` for the sigmoid, whose exponential loses `|x|` in relative accuracy;
+//!   `2u |y|` for tanh, `(2 + |x|) u |y|` for the sigmoid, whose exponential loses `|x|` in relative accuracy. Results of
+//!   tanh are at most 2 apart and those of the sigmoid 1, so that σ is at most `2/λ` and `1/λ` beside their own error;
 //! - products, tanh and sigmoid may also underflow: f32 devices flush what is below `2⁻¹²⁶` to zero, so each adds
 //!   `2⁻¹²⁶/λ` to σ.
 //!
@@ -128,7 +131,9 @@ impl<const HALVES: bool> Number for Rounded<HALVES> {
 
     fn mul(self, other: Self) -> Self {
         let value = self.value * other.value;
-        let carried = self.sigma * other.value.abs() + other.sigma * self.value.abs();
+        let carried = self.sigma * other.value.abs()
+            + other.sigma * self.value.abs()
+            + LAMBDA * self.sigma * other.sigma;
         Rounded { value, sigma: carried + UNIT * value.abs() + UNDERFLOW }
     }
 
@@ -138,6 +143,7 @@ impl<const HALVES: bool> Number for Rounded<HALVES> {
         let value = from_a + from_b;
         let carried =
             rest.abs() * a.sigma + self.value.abs() * b.sigma + (b.value - a.value).abs() * self.sigma;
+        let carried = carried + LAMBDA * self.sigma * (a.sigma + b.sigma);
         // 1 - z, the two products and their sum round.
         let own = UNIT * (2.0 * from_a.abs() + from_b.abs() + value.abs()) + UNDERFLOW;
         Rounded { value, sigma: carried + own }
@@ -146,7 +152,8 @@ impl<const HALVES: bool> Number for Rounded<HALVES> {
     fn tanh(self) -> Self {
         let value = self.value.tanh();
         let slope = 1.0 - self.steepest().tanh().powi(2);
-        Rounded { value, sigma: slope * self.sigma + ACTIVATION * UNIT * value.abs() + UNDERFLOW }
+        let carried = (slope * self.sigma).min(2.0 / LAMBDA);
+        Rounded { value, sigma: carried + ACTIVATION * UNIT * value.abs() + UNDERFLOW }
     }
 
     fn sigmoid(self) -> Self {
@@ -154,7 +161,8 @@ impl<const HALVES: bool> Number for Rounded<HALVES> {
         // The smaller of σ(x) and σ(-x): with the larger one, 1 - σ would vanish from |x| = 37 on.
         let steepest = Number::sigmoid(-self.steepest());
         let own = (ACTIVATION + self.value.abs()) * UNIT * value.abs() + UNDERFLOW;
-        Rounded { value, sigma: steepest * (1.0 - steepest) * self.sigma + own }
+        let carried = (steepest * (1.0 - steepest) * self.sigma).min(1.0 / LAMBDA);
+        Rounded { value, sigma: carried + own }
     }
 
     fn relu(self) -> Self {
@@ -175,6 +183,18 @@ mod tests {
             let relative = gate.sigma / gate.value;
             assert!((1e-4..2e-4).contains(&relative), "{argument}: {relative}");
         }
+    }
+
+    #[test]
+    fn two_uncertain_factors_near_zero_have_an_uncertain_product() {
+        // What a gate and a cell state are whose arguments are known to be large and no more.
+        let unknown = Rounded::<false> { value: -1e3, sigma: 1e6 };
+        let (gate, state) = (Number::sigmoid(unknown), Number::tanh(Rounded { value: 0.0, ..unknown }));
+        assert_eq!((gate.value, state.value), (0.0, 0.0));
+        let (all, most) = (gate.mul(state).tolerance(), gate.tolerance() * state.tolerance());
+        assert!((1.0..3.0).contains(&all) && (2.0..2.1).contains(&most), "{all} {most}");
+        let mixed = gate.mix(state, state);
+        assert!((2.0..10.0).contains(&mixed.tolerance()), "{mixed:?}");
     }
 
     #[test]
