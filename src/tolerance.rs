@@ -10,9 +10,12 @@
 //! - a sum of K products `p_j = w_j x_j` with partial sums `s_j`:
 //!   `σ² = Σ_j (w_j σ(x_j))² + u² Σ_j (p_j² + s_j²)`, which for terms of one size grows like `u √K |s|`;
 //! - a product, a sum of two, and the GRU's `(1-z) n + z h`: the operands' σ, weighted with the partial derivatives and
-//!   added without squares (gates of one unit depend on the same state), plus `u` times each intermediate result;
+//!   added without squares (gates of one unit depend on the same state), plus `u` times each intermediate result, and
+//!   `λ σ(a) σ(b)` for factors a and b that are both uncertain: `(a + λσ(a)) (b + λσ(b))` has that term, too, and where
+//!   both are near zero it is all there is;
 //! - tanh, sigmoid, ReLU: σ times the largest slope within `λσ` of the argument, plus the function's own error:
-//!   `2u |y|` for tanh, `(2 + |x|) u |y|` for the sigmoid, whose exponential loses `|x|` in relative accuracy;
+//!   `2u |y|` for tanh, `(2 + |x|) u |y|` for the sigmoid, whose exponential loses `|x|` in relative accuracy. Results of
+//!   tanh are at most 2 apart and those of the sigmoid 1, so that σ is at most `2/λ` and `1/λ` beside their own error;
 //! - clip, and the other functions that ONNX's operators may have: likewise; a ThresholdedRelu whose argument may be on
 //!   either side of its threshold may be off by the threshold;
 //! - products, tanh and sigmoid may also underflow: f32 devices flush what is below `2⁻¹²⁶` to zero, so each adds
@@ -134,7 +137,14 @@ impl<const HALVES: bool> Rounded<HALVES> {
             Activation::ThresholdedRelu { .. } if low <= alpha && alpha <= high => alpha.abs() / LAMBDA,
             _ => 0.0,
         };
-        slope * self.sigma + jump
+        // How far apart two results can be.
+        let range = match activation {
+            Activation::Tanh | Activation::Softsign => 2.0,
+            Activation::ScaledTanh { .. } => 2.0 * alpha.abs(),
+            Activation::Sigmoid | Activation::HardSigmoid { .. } => 1.0,
+            _ => f64::INFINITY,
+        };
+        (slope * self.sigma).min(range / LAMBDA) + jump
     }
 
     /// A function's own error.
@@ -192,7 +202,9 @@ impl<const HALVES: bool> Number for Rounded<HALVES> {
 
     fn mul(self, other: Self) -> Self {
         let value = self.value * other.value;
-        let carried = self.sigma * other.value.abs() + other.sigma * self.value.abs();
+        let carried = self.sigma * other.value.abs()
+            + other.sigma * self.value.abs()
+            + LAMBDA * self.sigma * other.sigma;
         Rounded { value, sigma: carried + UNIT * value.abs() + UNDERFLOW }
     }
 
@@ -202,6 +214,7 @@ impl<const HALVES: bool> Number for Rounded<HALVES> {
         let value = from_a + from_b;
         let carried =
             rest.abs() * a.sigma + self.value.abs() * b.sigma + (b.value - a.value).abs() * self.sigma;
+        let carried = carried + LAMBDA * self.sigma * (a.sigma + b.sigma);
         // 1 - z, the two products and their sum round.
         let own = UNIT * (2.0 * from_a.abs() + from_b.abs() + value.abs()) + UNDERFLOW;
         Rounded { value, sigma: carried + own }
@@ -235,6 +248,19 @@ mod tests {
             let relative = gate.sigma / gate.value;
             assert!((1e-4..2e-4).contains(&relative), "{argument}: {relative}");
         }
+    }
+
+    #[test]
+    fn two_uncertain_factors_near_zero_have_an_uncertain_product() {
+        // What a gate and a cell state are whose arguments are known to be large and no more.
+        let unknown = Rounded::<false> { value: -1e3, sigma: 1e6 };
+        let near_zero = Rounded { value: 0.0, ..unknown };
+        let (gate, state) = (unknown.activate(Activation::Sigmoid), near_zero.activate(Activation::Tanh));
+        assert_eq!((gate.value, state.value), (0.0, 0.0));
+        let (all, most) = (gate.mul(state).tolerance(), gate.tolerance() * state.tolerance());
+        assert!((1.0..3.0).contains(&all) && (2.0..2.1).contains(&most), "{all} {most}");
+        let mixed = gate.mix(state, state);
+        assert!((2.0..10.0).contains(&mixed.tolerance()), "{mixed:?}");
     }
 
     #[test]
