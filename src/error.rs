@@ -6,7 +6,7 @@ use crate::Cell;
 ///
 /// Where PyTorch has a message for the same mistake, the wording follows it. A call that returns an error has
 /// changed nothing: the layer can be used again.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A [`Config`](crate::Config) breaks a rule of PyTorch's constructors.

@@ -8,6 +8,7 @@
 //! | `property` | random configurations and sizes against the reference |
 //! | `invariants` | what must not change the result: neighbours, strides, a second run, the way of calling |
 //! | `errors`, `weights_errors` | does every misuse give its one message? |
+//! | `onnx` | are ONNX models the layers that they were exported from, and broken ones refused? |
 //! | `precision` | weights stored as halves: the rounded weights' results, within the stated bound |
 //! | `nan` | NaN and infinity on the CPU, as in PyTorch |
 //! | `pronounce` | does the example's trained model say its 300 words, everywhere? |
@@ -38,6 +39,8 @@ mod harness;
 mod invariants;
 mod limits;
 mod nan;
+#[cfg(feature = "onnx")]
+mod onnx;
 mod overlap;
 mod precision;
 mod pronounce;
