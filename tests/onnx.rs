@@ -1,5 +1,8 @@
 //! ONNX models of PyTorch's exporters and made by hand: what is read of them, and what it computes.
 
+mod errors;
+mod writer;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
