@@ -138,6 +138,25 @@ impl Activation {
         })
     }
 
+    /// Whether it takes an alpha.
+    #[cfg(feature = "onnx")]
+    pub(crate) fn has_alpha(self) -> bool {
+        self.has_beta()
+            || matches!(
+                self,
+                Activation::LeakyRelu { .. } | Activation::ThresholdedRelu { .. } | Activation::Elu { .. }
+            )
+    }
+
+    /// Whether it takes a beta.
+    #[cfg(feature = "onnx")]
+    pub(crate) fn has_beta(self) -> bool {
+        matches!(
+            self,
+            Activation::Affine { .. } | Activation::ScaledTanh { .. } | Activation::HardSigmoid { .. }
+        )
+    }
+
     /// Alpha and beta, 0 where the function has none.
     pub(crate) fn parameters(self) -> [f32; 2] {
         match self {

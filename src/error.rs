@@ -11,7 +11,7 @@ use crate::{Cell, Config};
 ///
 /// What comes from a file, such as a tensor's name, stands in the fields as it is and in the text with control characters
 /// escaped, so that the text is one line and safe on a terminal.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A [`Config`](crate::Config) breaks a rule of PyTorch's constructors.

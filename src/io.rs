@@ -1,6 +1,6 @@
-//! Files: tensors from safetensors, npy and npz, and back.
+//! Files: tensors from safetensors, npy and npz, and back, and layers from ONNX models.
 //!
-//! [`Tensors`] reads the three formats through one door: names and shapes first, values when they are asked for. The
+//! [`Tensors`] reads the first three through one door: names and shapes first, values when they are asked for. The
 //! bytes are the whole file; no header is believed before it has been compared with them, so that a broken file is an
 //! [`Error`], never a panic or a large allocation.
 //!
@@ -20,6 +20,8 @@ mod element;
 mod npy;
 #[cfg(feature = "npz")]
 mod npz;
+#[cfg(feature = "onnx")]
+mod onnx;
 #[cfg(feature = "safetensors")]
 mod safetensors;
 mod weights;
@@ -35,6 +37,8 @@ use ndarray::{ArrayD, IxDyn, ShapeBuilder};
 pub use npy::to_npy;
 #[cfg(feature = "npz")]
 pub use npz::to_npz;
+#[cfg(feature = "onnx")]
+pub use onnx::{OnnxLayer, OnnxModel};
 #[cfg(feature = "safetensors")]
 pub use safetensors::to_safetensors;
 
@@ -66,6 +70,10 @@ struct Entry {
 
 /// Where a tensor's values are.
 #[derive(Debug)]
+#[cfg_attr(
+    not(any(feature = "safetensors", feature = "npz")),
+    allow(dead_code, reason = "no other format is one of named tensors")
+)]
 enum Data {
     /// In the file's bytes.
     Bytes(Range<usize>),
@@ -75,6 +83,10 @@ enum Data {
 }
 
 impl<'a> Tensors<'a> {
+    #[cfg_attr(
+        not(any(feature = "safetensors", feature = "npz")),
+        allow(dead_code, reason = "no other format is one of named tensors")
+    )]
     fn new(bytes: &'a [u8], entries: BTreeMap<String, Entry>) -> Self {
         Tensors {
             bytes,

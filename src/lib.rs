@@ -61,6 +61,7 @@
 //!
 //! - `safetensors` (default): weights from and to state dicts saved as safetensors.
 //! - `npz`: arrays and weights from and to NumPy's npy and npz files.
+//! - `onnx`: weights from ONNX models.
 //! - `tuning-file`: what [`Tuning::Measure`] found out, kept in a file for the next run.
 
 pub use ndarray;
@@ -81,7 +82,7 @@ mod cpu;
 mod error;
 mod gpu;
 pub mod guide;
-#[cfg(any(feature = "safetensors", feature = "npz"))]
+#[cfg(any(feature = "safetensors", feature = "npz", feature = "onnx"))]
 pub mod io;
 mod layer;
 mod options;

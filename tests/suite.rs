@@ -9,6 +9,7 @@
 //! | `invariants` | what must not change the result: neighbours, strides, a second run, the way of calling |
 //! | `misuse` | does every misuse of every public function give its one message? |
 //! | `bad_input` | the properties of `fuzz/`: broken files, and configurations, state dicts and batches, right or wrong |
+//! | `onnx` | are ONNX models the layers that they were exported from, and broken ones refused? |
 //! | `precision` | weights stored as halves: the rounded weights' results, within the stated bound |
 //! | `nan` | NaN and infinity on the CPU, as in PyTorch |
 //! | `pronounce` | does the example's trained model say its 300 words, everywhere? |
@@ -47,6 +48,8 @@ mod limits;
 mod misuse;
 mod nan;
 mod on_gpu;
+#[cfg(feature = "onnx")]
+mod onnx;
 mod overlap;
 mod precision;
 mod pronounce;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{Arg, Args, Parser, Subcommand};
+use clap::{Arg, ArgGroup, Args, Parser, Subcommand};
 use wgpu_rnn::{Error, Nonlinearity, Precision, Strategy, Tuning};
 
 use crate::device::DeviceChoice;
@@ -40,18 +40,15 @@ How the weights are stored: as f32, or rounded to f16, in half of the memory; th
 
 /// Run a layer over an input.
 ///
-/// The layer is inferred from the names and shapes of its weights. Files are told apart by their extension: .npy, .npz
+/// The layer is inferred from the names and shapes of its weights, or is one of an ONNX model. Files are told apart by their extension: .npy, .npz
 /// or .safetensors (weights: the latter two). In a file of several tensors the one named as below is taken. Arrays are
 /// batch-first: input [N, T, I] or [T, I] without a batch, output [N, T, D*H_out], h_0 and h_n [L*D, N, H_out], c_0 and
 /// c_n [L*D, N, H].
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("file").args(FILES).required(true))]
 pub(crate) struct RunArguments {
-    /// The layer's parameters, with PyTorch's names: .safetensors or .npz.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) weights: PathBuf,
-    /// What stands before the parameters' names, such as "encoder."; needed if the file has several layers.
-    #[arg(long)]
-    pub(crate) prefix: Option<String>,
+    #[command(flatten)]
+    pub(crate) source: SourceArguments,
     /// The input sequences (`input`).
     #[arg(long, value_name = "FILE")]
     pub(crate) input: PathBuf,
@@ -65,7 +62,7 @@ pub(crate) struct RunArguments {
     #[arg(long, value_name = "FILE")]
     pub(crate) lengths: Option<PathBuf>,
     /// The activation of an RNN; otherwise the one that the weights' metadata names, or tanh.
-    #[arg(long, value_name = "tanh|relu")]
+    #[arg(long, value_name = "tanh|relu", conflicts_with = "model")]
     pub(crate) nonlinearity: Option<Nonlinearity>,
     #[arg(long, default_value = "auto", value_name = "auto|gpu|cpu|reference|INDEX|NAME", help = DEVICE_HELP)]
     pub(crate) device: DeviceChoice,
@@ -143,8 +140,8 @@ pub(crate) struct InitArguments {
 
 /// Time forward passes on several devices.
 ///
-/// The layer is given by flags, or --grid takes the standard sizes: tiny, stream, small, seed, speech, wide, big and long,
-/// with each kind of cell. Weights are seeded, inputs are sines, initial states are zero. The first call of each device
+/// The layer is given by flags or by a file, or --grid takes the standard sizes: tiny, stream, small, seed, speech, wide, big and long,
+/// with each kind of cell. Weights are the file's, or seeded, inputs are sines, initial states are zero. The first call of each device
 /// is held against the reference in f64, element by element; where that would take too long, on some rows of the batch,
 /// spread over it, and of a long row that goes forward only on its first steps, without the final states: `checked`
 /// says on how much. A wrong result is an error and gets no row. Then the devices take turns, for --seconds each and at
@@ -177,6 +174,8 @@ pub(crate) struct InitArguments {
 pub(crate) struct BenchArguments {
     #[command(flatten)]
     pub(crate) layer: LayerArguments,
+    #[command(flatten)]
+    pub(crate) source: SourceArguments,
     #[command(flatten)]
     pub(crate) size: BatchArguments,
     /// The standard sizes, in place of the flags that say what the layer is; --cell takes one kind of cell only.
@@ -213,7 +212,7 @@ pub(crate) struct BenchArguments {
 
 /// Show how a GPU would run a layer: its dispatches and its buffers.
 ///
-/// The layer is given by flags or by its weights. Nothing is computed, and without a GPU the plan is for WebGPU's baseline
+/// The layer is given by flags, by its weights or by an ONNX model. Nothing is computed, and without a GPU the plan is for WebGPU's baseline
 /// limits. Columns: times (dispatches in a row, a step later each time), kernel, layer and directions (the lowest layer
 /// that takes part, and how many directions of it and those above do), step and steps (the first, and how many one
 /// dispatch does), grid (workgroups), workgroup (invocations x rows of each), memory (bytes of workgroup memory), and
@@ -226,16 +225,12 @@ pub(crate) struct BenchArguments {
 /// (name, bytes) and dispatches (kernel, times, layer, directions, step, steps, grid, invocations, rows, overrides,
 /// bindings (buffers' names), workgroup_bytes, weight_bytes, read_bytes, written_bytes).
 #[derive(Debug, Args)]
-#[command(mut_args(needed_without_weights))]
+#[command(mut_args(needed_without_file))]
 pub(crate) struct PlanArguments {
     #[command(flatten)]
     pub(crate) layer: LayerArguments,
-    /// The layer's parameters, in place of the flags that say what it is: .safetensors or .npz.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) weights: Option<PathBuf>,
-    /// What stands before the parameters' names, such as "encoder."; needed if the file has several layers.
-    #[arg(long, requires = "weights")]
-    pub(crate) prefix: Option<String>,
+    #[command(flatten)]
+    pub(crate) source: SourceArguments,
     #[command(flatten)]
     pub(crate) size: BatchArguments,
     /// gpu: the best adapter, be it software, and without one WebGPU's baseline limits; auto: the best hardware adapter, and
@@ -261,12 +256,39 @@ pub(crate) struct PlanArguments {
 /// With --json: an object of version, adapters (index, name, backend, type, software, driver, auto (whether auto considers
 /// it), auto_reason (why not, else null), abilities: null or f16, subgroups and limits), cpu_threads, and auto: an array of
 /// case, layer, batch, steps, takes, reason, cpu_ms and gpu_ms (what was expected; null where no GPU was looked at).
+///
+/// With --model: each recurrent layer that the model has, the value that it reads, the values that it takes as h_0, c_0 and
+/// lengths where it takes any, and its nodes; or why no such layer can be run. With --json an object of opset and layers:
+/// an array of layer (null where it cannot be run), error (why, else null), nodes, input, h_0, c_0, lengths.
 #[derive(Debug, Args)]
 pub(crate) struct InfoArguments {
+    /// Show the recurrent layers of an ONNX model instead.
+    #[arg(long, value_name = "FILE.onnx")]
+    pub(crate) model: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
 }
+
+/// The file that a layer comes from.
+#[derive(Debug, Args)]
+pub(crate) struct SourceArguments {
+    /// The layer's parameters, with PyTorch's names: .safetensors or .npz.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) weights: Option<PathBuf>,
+    /// What stands before the parameters' names, such as "encoder."; needed if the file has several layers.
+    #[arg(long, requires = "weights", conflicts_with = "model")]
+    pub(crate) prefix: Option<String>,
+    /// An ONNX model that the layer is in; `wgpu-rnn info --model` lists its layers. Of the model only the layer is run.
+    #[arg(long, value_name = "FILE.onnx", conflicts_with = "weights")]
+    pub(crate) model: Option<PathBuf>,
+    /// The name of a node of that layer, or of a node's output; needed if the model has several layers.
+    #[arg(long, requires = "model", conflicts_with = "weights")]
+    pub(crate) node: Option<String>,
+}
+
+/// Names of the flags of files.
+const FILES: [&str; 2] = ["weights", "model"];
 
 /// One strategy or all.
 #[derive(Clone, Debug)]
@@ -305,19 +327,23 @@ fn needed(arg: Arg) -> Arg {
     if needed { arg.required(true) } else { arg }
 }
 
-/// Weights say what the layer is; without them flags must.
-fn needed_without_weights(arg: Arg) -> Arg {
+/// A file says what the layer is; without one flags must.
+fn needed_without_file(arg: Arg) -> Arg {
     let name = arg.get_id().as_str();
     let (needed, optional) = (NEEDED.contains(&name), OPTIONAL.contains(&name));
-    let arg = if needed { arg.required_unless_present("weights") } else { arg };
-    if needed || optional { arg.conflicts_with("weights") } else { arg }
+    let is_nonlinearity = name == "nonlinearity";
+    let arg = if needed { arg.required_unless_present_any(FILES) } else { arg };
+    let arg = if is_nonlinearity { arg.conflicts_with("model") } else { arg };
+    if needed || optional { arg.conflicts_with_all(FILES) } else { arg }
 }
 
-/// The grid says what the layers are, but for their cell; without it flags must.
+/// The grid says what the layers are, but for their cell, or a file does; without them flags must.
 fn needed_without_grid(arg: Arg) -> Arg {
+    let arg = needed_without_file(arg);
     let name = arg.get_id().as_str();
     let (needed, is_cell) = (NEEDED.contains(&name), name == "cell");
-    let shape = needed || OPTIONAL.contains(&name) || ["nonlinearity", "batch", "steps"].contains(&name);
+    let shape =
+        needed || [&OPTIONAL[..], &FILES, &["nonlinearity", "batch", "steps"]].concat().contains(&name);
     let arg = if needed { arg.required_unless_present("grid") } else { arg };
     if shape && !is_cell { arg.conflicts_with("grid") } else { arg }
 }

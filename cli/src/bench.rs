@@ -119,7 +119,7 @@ impl<'a> Results<'a> {
         arguments: &BenchArguments,
         bar: &ProgressBar,
     ) -> Result<()> {
-        let weights = Weights::seeded(case.config, 0).map_err(Failure::new)?;
+        let weights = case.weights()?;
         let input = case.input();
         let expected = Expected::new(&weights, arguments.precision, &input).map_err(Failure::new)?;
         let mut ready = Vec::new();
@@ -235,7 +235,7 @@ mod tests {
 
     pub(super) fn case(steps: usize) -> Case {
         let (name, config) = (String::from("small"), Config::rnn(2, 3));
-        Case { short_name: name.clone(), name, config, batch: 1, steps }
+        Case { short_name: name.clone(), name, config, weights: None, batch: 1, steps }
     }
 
     pub(super) fn subject() -> Subject {

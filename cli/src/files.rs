@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use wgpu_rnn::io::Tensors;
 use wgpu_rnn::{LoadOptions, Nonlinearity, Weights};
 
+use crate::args::SourceArguments;
 use crate::failure::{Failure, Result};
+use crate::model;
 
 /// The formats of files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,11 +114,28 @@ impl File {
 }
 
 /// The parameters of a layer.
-pub(crate) fn read_weights(
-    path: &Path,
-    prefix: Option<&str>,
-    nonlinearity: Option<Nonlinearity>,
-) -> Result<Weights> {
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) weights: Weights,
+    /// What the model that it is in would give it: the flag of `run` for it, and the names of the values.
+    pub(crate) given: Vec<(&'static str, String)>,
+}
+
+impl SourceArguments {
+    /// The layer in the file that is given, if one is.
+    pub(crate) fn read(&self, nonlinearity: Option<Nonlinearity>) -> Result<Option<Source>> {
+        match (&self.weights, &self.model) {
+            (Some(path), _) => {
+                let weights = read_weights(path, self.prefix.as_deref(), nonlinearity)?;
+                Ok(Some(Source { weights, given: Vec::new() }))
+            }
+            (None, Some(path)) => model::read(path, self.node.as_deref()).map(Some),
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+fn read_weights(path: &Path, prefix: Option<&str>, nonlinearity: Option<Nonlinearity>) -> Result<Weights> {
     let file = File::read(path, Format::WEIGHTS)?;
     let mut options = LoadOptions::default();
     options.prefix = prefix.map(str::to_owned);

@@ -11,8 +11,8 @@ use crate::args::InfoArguments;
 use crate::bench::case::{self, Case};
 use crate::columns::columns;
 use crate::failure::{Failure, Result, one_line};
-use crate::report;
 use crate::shape::CellName;
+use crate::{model, report};
 
 #[derive(Debug, Serialize)]
 struct Info {
@@ -66,6 +66,9 @@ struct Abilities {
 }
 
 pub(crate) fn info(arguments: &InfoArguments) -> Result<()> {
+    if let Some(path) = &arguments.model {
+        return report::print(&model::describe(path, arguments.json)?);
+    }
     let info = gather();
     report::print(&match arguments.json {
         true => serde_json::to_string_pretty(&info).map_err(Failure::new)? + "\n",

@@ -7,7 +7,6 @@ use wgpu_rnn::{AdapterChoice, Capabilities, Config, Error, Gpu, LayerOptions, Pl
 use crate::args::PlanArguments;
 use crate::device::{self, DeviceChoice};
 use crate::failure::{Failure, Result};
-use crate::files::read_weights;
 use crate::report;
 use crate::shape::BatchArguments;
 
@@ -40,11 +39,8 @@ pub(crate) fn plan(arguments: &PlanArguments) -> Result<()> {
 }
 
 fn config(arguments: &PlanArguments) -> Result<Config> {
-    match &arguments.weights {
-        Some(path) => {
-            let weights = read_weights(path, arguments.prefix.as_deref(), arguments.layer.nonlinearity)?;
-            Ok(*weights.config())
-        }
+    match arguments.source.read(arguments.layer.nonlinearity)? {
+        Some(source) => Ok(*source.weights.config()),
         None => arguments.layer.config(),
     }
 }

@@ -9,7 +9,7 @@ use wgpu_rnn::{Config, Error, Layer, LayerOptions, Output, Precision, Tuning};
 use crate::args::{RunArguments, threads};
 use crate::device::{self, Work};
 use crate::failure::{Failure, Result};
-use crate::files::{File, Format, read_weights};
+use crate::files::{File, Format, Source};
 use crate::given::{Given, to_lengths};
 use crate::outputs::Outputs;
 use crate::report;
@@ -17,11 +17,14 @@ use crate::report;
 pub(crate) fn run(arguments: &RunArguments) -> Result<()> {
     let options = options(arguments)?;
     let mut outputs = outputs(arguments)?;
-    let weights = read_weights(&arguments.weights, arguments.prefix.as_deref(), arguments.nonlinearity)?;
+    let source = arguments.source.read(arguments.nonlinearity)?;
+    let Source { weights, given: of_model } =
+        source.ok_or_else(|| Failure::new("expected --weights or --model"))?;
     check_cell_state(arguments, weights.config())?;
     let given = given(arguments)?;
     given.check(weights.config()).map_err(|error| blame(arguments, &error))?;
     outputs.open()?;
+    tell_what_is_left_out(arguments, &of_model);
     let [batch, steps] = given.size();
     let work = Work { name: "", config: *weights.config(), batch, steps };
     let backend = arguments.device.open(&work, &options).map_err(Failure::new)?;
@@ -33,6 +36,20 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<()> {
     outputs.commit(|format, names| encode(format, names, &result))?;
     report::note(&format!("ran {}", description(&layer, &options, given.size())));
     Ok(())
+}
+
+/// Says what the model gives the layer and the arguments do not.
+fn tell_what_is_left_out(arguments: &RunArguments, of_model: &[(&str, String)]) {
+    for (flag, names) in of_model {
+        let is_given = match *flag {
+            "--h0" => arguments.h0.is_some(),
+            "--c0" => arguments.c0.is_some(),
+            _ => arguments.lengths.is_some(),
+        };
+        if !is_given {
+            report::note(&format!("without {flag}, which the model takes from {names}"));
+        }
+    }
 }
 
 fn options(arguments: &RunArguments) -> Result<LayerOptions> {

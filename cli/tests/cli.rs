@@ -12,6 +12,8 @@ mod check;
 mod errors;
 #[path = "cli/init.rs"]
 mod init;
+#[path = "cli/onnx.rs"]
+mod onnx;
 #[path = "cli/plan.rs"]
 mod plan;
 #[path = "cli/run.rs"]

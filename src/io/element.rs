@@ -39,6 +39,17 @@ impl Element {
         }
     }
 
+    /// Bytes of one value.
+    #[cfg(feature = "onnx")]
+    pub(super) fn bytes(self) -> usize {
+        match self {
+            Element::I8 | Element::U8 => 1,
+            Element::F16 | Element::Bf16 | Element::I16 | Element::U16 => 2,
+            Element::F32 | Element::I32 | Element::U32 => 4,
+            Element::F64 | Element::I64 | Element::U64 => 8,
+        }
+    }
+
     /// Floating-point values, rounded to f32.
     #[allow(clippy::cast_possible_truncation, reason = "rounding to f32 is the point")]
     pub(super) fn to_f32(self, bytes: &[u8], big_endian: bool) -> Option<Vec<f32>> {

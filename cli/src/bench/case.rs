@@ -1,7 +1,9 @@
 //! What is timed.
 
-use wgpu_rnn::Config;
+use std::borrow::Cow;
+
 use wgpu_rnn::ndarray::Array3;
+use wgpu_rnn::{Config, Weights};
 
 use crate::args::BenchArguments;
 use crate::failure::{Failure, Result};
@@ -15,6 +17,8 @@ pub(crate) struct Case {
     /// Without the cell, in a plot of that cell.
     pub(crate) short_name: String,
     pub(crate) config: Config,
+    /// Of a file; seeded unless given.
+    pub(crate) weights: Option<Weights>,
     pub(crate) batch: usize,
     pub(crate) steps: usize,
 }
@@ -47,23 +51,36 @@ pub(crate) fn grid(cell: CellName) -> [Case; 8] {
 }
 
 fn one(arguments: &BenchArguments) -> Result<Case> {
-    let config = arguments.layer.config()?;
+    let weights = arguments.source.read(arguments.layer.nonlinearity)?.map(|source| source.weights);
+    let config = match &weights {
+        Some(weights) => *weights.config(),
+        None => arguments.layer.config()?,
+    };
     arguments.size.check()?;
     let BatchArguments { batch, steps } = arguments.size;
     if steps == 0 {
         return Err(Failure::new(wgpu_rnn::Error::NoSteps));
     }
     let name = format!("{config} N {batch} T {steps}");
-    Ok(Case { short_name: name.clone(), name, config, batch, steps })
+    Ok(Case { short_name: name.clone(), name, config, weights, batch, steps })
 }
 
 fn of_grid(cell: CellName, name: &str, sizes: [usize; 6]) -> Case {
     let [batch, steps, input_size, hidden_size, layers, directions] = sizes;
     let config = cell.config(input_size, hidden_size).num_layers(layers).bidirectional(directions == 2);
-    Case { name: format!("{} {name}", config.cell.name()), short_name: name.to_owned(), config, batch, steps }
+    let (name, short_name) = (format!("{} {name}", config.cell.name()), name.to_owned());
+    Case { name, short_name, config, weights: None, batch, steps }
 }
 
 impl Case {
+    /// The file's, or seeded ones.
+    pub(super) fn weights(&self) -> Result<Cow<'_, Weights>> {
+        match &self.weights {
+            Some(weights) => Ok(Cow::Borrowed(weights)),
+            None => Weights::seeded(self.config, 0).map(Cow::Owned).map_err(Failure::new),
+        }
+    }
+
     /// Sines, so that no two neighbours are alike.
     pub(super) fn input(&self) -> Array3<f32> {
         let shape = (self.batch, self.steps, self.config.input_size);
@@ -100,7 +117,7 @@ mod tests {
             Config::lstm(6, 9).num_layers(2).proj_size(3).bidirectional(true),
         ];
         for config in configs {
-            let weights = wgpu_rnn::Weights::seeded(config.bias(false), 0);
+            let weights = Weights::seeded(config.bias(false), 0);
             let count: usize =
                 weights.iter().flat_map(|w| w.parameters()).map(|(_, values)| values.len()).sum();
             assert!(count > 0);

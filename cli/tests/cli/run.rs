@@ -23,7 +23,7 @@ fn library(
     layer.forward(&input, state).unwrap()
 }
 
-fn read_npy(path: &std::path::Path) -> ArrayD<f32> {
+pub(crate) fn read_npy(path: &std::path::Path) -> ArrayD<f32> {
     Tensors::from_npy(&fs::read(path).unwrap(), "x").unwrap().f32("x").unwrap()
 }
 

@@ -1,0 +1,87 @@
+//! ONNX models: their layers, read and listed.
+
+use std::path::Path;
+
+use serde::Serialize;
+use wgpu_rnn::io::{OnnxLayer, OnnxModel};
+
+use crate::columns::columns;
+use crate::failure::{Failure, Result, one_line};
+use crate::files::Source;
+
+/// The layer that a node belongs to, or the only one.
+pub(crate) fn read(path: &Path, node: Option<&str>) -> Result<Source> {
+    let bytes = std::fs::read(path).map_err(|error| Failure::in_file(path, error))?;
+    let failure = |error| Failure::in_file(path, error);
+    let model = OnnxModel::new(&bytes).map_err(failure)?;
+    let layer = match model.layer(node) {
+        Err(error) if node.is_none() && model.layers().map_err(failure)?.len() > 1 => {
+            return Err(Failure::in_file(path, format_args!("{error} (choose one with --node)")));
+        }
+        layer => layer.map_err(failure)?,
+    };
+    let Layer { h_0, c_0, lengths, .. } = Layer::new(&layer);
+    let given = [("--h0", h_0), ("--c0", c_0), ("--lengths", lengths)];
+    let given = given.into_iter().filter(|(_, names)| !names.is_empty());
+    let given = given.map(|(flag, names)| (flag, one_line(&names.join(", ")))).collect();
+    Ok(Source { weights: layer.weights().map_err(failure)?, given })
+}
+
+#[derive(Debug, Serialize)]
+struct Model {
+    opset: i64,
+    layers: Vec<Layer>,
+}
+
+#[derive(Debug, Serialize)]
+struct Layer {
+    layer: Option<String>,
+    error: Option<String>,
+    nodes: Vec<String>,
+    input: Option<String>,
+    h_0: Vec<String>,
+    c_0: Vec<String>,
+    lengths: Vec<String>,
+}
+
+impl Layer {
+    fn new(layer: &OnnxLayer<'_>) -> Self {
+        let config = layer.config();
+        let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
+        Layer {
+            layer: config.as_ref().ok().map(ToString::to_string),
+            error: config.err().map(|error| one_line(&error.to_string())),
+            nodes: owned(layer.nodes().collect()),
+            input: layer.input().map(str::to_owned),
+            h_0: owned(layer.h_0().collect()),
+            c_0: owned(layer.c_0().collect()),
+            lengths: owned(layer.lengths().into_iter().collect()),
+        }
+    }
+
+    fn line(&self) -> [String; 6] {
+        let list = |names: &[String]| if names.is_empty() { "-".into() } else { one_line(&names.join(", ")) };
+        let layer = match &self.error {
+            Some(error) => format!("cannot be run: {error}"),
+            None => self.layer.clone().unwrap_or_default(),
+        };
+        let input = self.input.as_slice();
+        [layer, list(input), list(&self.h_0), list(&self.c_0), list(&self.lengths), list(&self.nodes)]
+    }
+}
+
+/// The layers of a model, for people or as JSON.
+pub(crate) fn describe(path: &Path, json: bool) -> Result<String> {
+    let bytes = std::fs::read(path).map_err(|error| Failure::in_file(path, error))?;
+    let failure = |error| Failure::in_file(path, error);
+    let model = OnnxModel::new(&bytes).map_err(failure)?;
+    let layers = model.layers().map_err(failure)?.iter().map(Layer::new).collect();
+    let model = Model { opset: model.opset(), layers };
+    if json {
+        return Ok(serde_json::to_string_pretty(&model).map_err(Failure::new)? + "\n");
+    }
+    let header = ["layer", "input", "h_0", "c_0", "lengths", "nodes"].map(str::to_owned);
+    let lines: Vec<[String; 6]> = [header].into_iter().chain(model.layers.iter().map(Layer::line)).collect();
+    let count = model.layers.len();
+    Ok(format!("opset {}, {count} recurrent layers\n\n{}", model.opset, columns(&lines, |_| false)))
+}

@@ -1,0 +1,138 @@
+//! Layers of ONNX models.
+
+use std::fs;
+use std::path::Path;
+
+use wgpu_rnn::io::{Tensors, to_npy};
+use wgpu_rnn::{Backend, Input, Layer, State, Weights, ndarray::Ix3};
+
+use super::run::read_npy;
+use super::{refuse, succeed, wgpu_rnn};
+
+/// A folder with some models, and the input of `gru_torchscript_states` with its initial state.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/onnx");
+    for name in ["gru_torchscript_states", "between"] {
+        fs::copy(models.join(name).with_extension("onnx"), folder.path().join(name).with_extension("onnx"))
+            .unwrap();
+    }
+    let case = fs::read(models.join("gru_torchscript_states.safetensors")).unwrap();
+    let case = Tensors::from_safetensors(&case).unwrap();
+    for (name, file) in [("input", "x.npy"), ("h_0", "h.npy")] {
+        fs::write(folder.path().join(file), to_npy(case.f32(name).unwrap().view()).unwrap()).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn a_model_runs_as_the_library_runs_it() {
+    let folder = folder();
+    let run = "run --device cpu --model gru_torchscript_states.onnx --input x.npy --output y.npy";
+    let ran = succeed(folder.path(), &format!("{run} --h0 h.npy"));
+    assert_eq!(ran.stderr, "wgpu-rnn: ran GRU(3, 4, num_layers=2, bidirectional=True) on cpu\n");
+    let model = fs::read(folder.path().join("gru_torchscript_states.onnx")).unwrap();
+    let layer = Layer::new(&Weights::from_onnx(&model, None).unwrap(), Backend::Cpu).unwrap();
+    let [input, h_0] = ["x.npy", "h.npy"]
+        .map(|name| read_npy(&folder.path().join(name)).into_dimensionality::<Ix3>().unwrap());
+    let expected = layer.forward(&Input::new(input.view()), &State::hidden(h_0.view())).unwrap();
+    assert_eq!(read_npy(&folder.path().join("y.npy")), expected.output.into_dyn());
+}
+
+#[test]
+fn what_the_model_gives_the_layer_is_told_where_it_is_left_out() {
+    let folder = folder();
+    let run = "run --device cpu --model gru_torchscript_states.onnx --input x.npy --output y.npy";
+    let told = "wgpu-rnn: without --h0, which the model takes from /Slice_output_0, /Slice_1_output_0\n";
+    let ran = "wgpu-rnn: ran GRU(3, 4, num_layers=2, bidirectional=True) on cpu\n";
+    assert_eq!(succeed(folder.path(), run).stderr, format!("{told}{ran}"));
+}
+
+#[test]
+fn a_node_chooses_among_several_layers() {
+    let folder = folder();
+    let plan = "plan --device baseline --model between.onnx";
+    for (node, layer) in [("/encoder/LSTM", "LSTM(3, 4)"), ("/decoder/GRU_1", "GRU(4, 4, num_layers=2)")] {
+        let planned = succeed(folder.path(), &format!("{plan} --node {node}"));
+        let line = format!("wgpu-rnn: planned {layer}, batch 1, steps 100, for WebGPU's baseline limits\n");
+        assert_eq!(planned.stderr, line);
+    }
+    let layers = r#"LSTM "/encoder/LSTM"; GRU "/decoder/GRU", "/decoder/GRU_1""#;
+    let line = format!(
+        "between.onnx: onnx: expected the name of a node, since there are several layers, found {layers} \
+         (choose one with --node)"
+    );
+    refuse(folder.path(), plan, &line);
+    let line = format!("between.onnx: onnx: expected a recurrent node \"lstm\", found {layers}");
+    refuse(folder.path(), &format!("{plan} --node lstm"), &line);
+}
+
+#[test]
+fn info_lists_the_layers_of_a_model() {
+    let folder = folder();
+    let text = succeed(folder.path(), "info --model between.onnx").stdout;
+    assert_eq!(
+        text,
+        "\
+opset 17, 2 recurrent layers
+
+layer                    input                        h_0  c_0  lengths  nodes
+LSTM(3, 4)               /encoder/Transpose_output_0  -    -    -        /encoder/LSTM
+GRU(4, 4, num_layers=2)  /decoder/Transpose_output_0  -    -    -        /decoder/GRU, /decoder/GRU_1
+"
+    );
+    let json = succeed(folder.path(), "info --model gru_torchscript_states.onnx --json").stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["opset"], 17);
+    assert_eq!(json["layers"][0]["layer"], "GRU(3, 4, num_layers=2, bidirectional=True)");
+    assert_eq!(json["layers"][0]["h_0"][1], "/Slice_1_output_0");
+}
+
+#[test]
+fn bench_times_the_layer_of_a_model() {
+    let folder = folder();
+    let bench = "bench --device cpu --seconds 0.01 --steps 3 --model between.onnx --node /encoder/LSTM";
+    let table = succeed(folder.path(), bench).stdout;
+    assert!(table.contains("LSTM(3, 4) N 1 T 3  cpu"), "{table}");
+}
+
+#[test]
+fn files_that_are_no_models_are_refused_by_name() {
+    let folder = folder();
+    fs::write(folder.path().join("empty.onnx"), []).unwrap();
+    let line = "onnx: expected a complete ONNX model, found no graph";
+    for file in ["empty.onnx", "x.npy"] {
+        let ran = wgpu_rnn(folder.path(), &["info", "--model", file]);
+        assert_eq!((ran.status, &*ran.stdout), (2, ""));
+        assert!(
+            ran.stderr.starts_with(&format!("wgpu-rnn: {file}: onnx: expected a complete ONNX model")),
+            "{}",
+            ran.stderr
+        );
+    }
+    refuse(
+        folder.path(),
+        "run --model empty.onnx --input x.npy --output y.npy",
+        &format!("empty.onnx: {line}"),
+    );
+    let line = "none.onnx: No such file or directory (os error 2)";
+    refuse(folder.path(), "run --model none.onnx --input x.npy --output y.npy", line);
+}
+
+#[test]
+fn one_source_of_the_layer_is_wanted() {
+    let folder = folder();
+    for arguments in [
+        "run --input x.npy --output y.npy",
+        "run --model between.onnx --weights w.npz --input x.npy --output y.npy",
+        "run --model between.onnx --prefix a --input x.npy --output y.npy",
+        "run --model between.onnx --nonlinearity relu --input x.npy --output y.npy",
+        "run --weights w.npz --node a --input x.npy --output y.npy",
+        "plan --model between.onnx --cell gru --input-size 3 --hidden-size 4",
+        "bench --model between.onnx --grid",
+    ] {
+        let ran = wgpu_rnn(folder.path(), &arguments.split(' ').collect::<Vec<_>>());
+        assert_eq!((ran.status, &*ran.stdout), (2, ""), "{arguments}");
+        assert!(ran.stderr.starts_with("error: "), "{arguments}: {}", ran.stderr);
+    }
+}

@@ -1,0 +1,246 @@
+//! ONNX: the recurrent nodes of a model, and the layers that they were exported from.
+
+mod config;
+mod flow;
+mod gates;
+mod layers;
+mod node;
+mod operator;
+mod proto;
+mod tensor;
+mod wire;
+
+use std::fmt;
+
+use super::format_error;
+use crate::{Config, Error, Weights};
+use flow::{Flow, Recurrent};
+use node::{Initial, Node};
+use proto::Model;
+
+/// The recurrent layers of an ONNX model.
+///
+/// Read are nodes `RNN`, `GRU` and `LSTM` of ONNX's own domain, from opset 7 on, whose weights are initializers or Constant
+/// nodes of f16, bf16, f32 or f64. Nodes that feed one another as the layers of a stack do are one layer of so many
+/// [`num_layers`](Config::num_layers): those of one kind, where the lower one's Y goes to the upper one's X and nowhere
+/// else, through nothing but Transpose, Reshape, Squeeze, Unsqueeze, Identity and Dropout. The names of nodes and values
+/// play no part in that.
+///
+/// A layer is not the model: its input is the first node's X, be it what other nodes computed, and its output is the last
+/// one's Y as `[N, T, D*H]`, whatever the node's `layout`. Initial states that are left out or zero are
+/// [`State::zero`](crate::State::zero); others, and lengths, must depend on the model's inputs, and are the caller's to give.
+/// Graphs inside of nodes (the bodies of If, Loop and Scan) and functions are not read.
+///
+/// ```
+/// use wgpu_rnn::io::OnnxModel;
+///
+/// let file = std::fs::read("tests/onnx/lstm_torchscript_batch_first_bidirectional.onnx")?;
+/// for layer in OnnxModel::new(&file)?.layers()? {
+///     println!("{layer}"); // LSTM(3, 4, num_layers=2, bidirectional=True): LSTM "/LSTM", "/LSTM_1"
+///     assert_eq!(layer.config()?.num_layers, 2);
+///     assert_eq!(layer.weights()?.directions().len(), 4);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct OnnxModel<'a> {
+    model: Model<'a>,
+    opset: i64,
+}
+
+/// A recurrent layer of an ONNX model: a node, or the stack that several nodes are.
+///
+/// Its `Display` is the configuration, or the operator where the layer is refused, and the names of its nodes.
+#[derive(Debug)]
+pub struct OnnxLayer<'m> {
+    /// The lowest first; at least one.
+    nodes: Vec<Recurrent<'m>>,
+}
+
+impl<'a> OnnxModel<'a> {
+    /// The model in a file's bytes. Tensors stay in them until their layer's weights are taken.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Format`] if the bytes are no ONNX model, not the whole of one, or of an opset before 7.
+    pub fn new(bytes: &'a [u8]) -> Result<Self, Error> {
+        let model =
+            Model::decode(bytes).map_err(|error| format_error("onnx", "a complete ONNX model", error))?;
+        if model.graph.is_none() {
+            return Err(format_error("onnx", "a complete ONNX model", "no graph"));
+        }
+        let versions = model.opsets.iter().filter(|(domain, _)| matches!(*domain, "" | "ai.onnx"));
+        match versions.map(|&(_, version)| version).max() {
+            Some(opset) if opset >= 7 => Ok(OnnxModel { model, opset }),
+            Some(opset) => Err(format_error("onnx", "opset 7 or newer", format_args!("opset {opset}"))),
+            None => Err(format_error("onnx", "the opset of the domain ai.onnx", "none")),
+        }
+    }
+
+    /// The version of ONNX's operators that the model uses.
+    pub fn opset(&self) -> i64 {
+        self.opset
+    }
+
+    /// All recurrent layers, also those that [`OnnxLayer::config`] refuses, in the order of their first nodes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Format`] if two nodes give one value.
+    pub fn layers(&self) -> Result<Vec<OnnxLayer<'_>>, Error> {
+        let Some(graph) = &self.model.graph else { return Ok(Vec::new()) };
+        let stacks = layers::stacks(Flow::new(graph, self.opset)?);
+        Ok(stacks.into_iter().map(|nodes| OnnxLayer { nodes }).collect())
+    }
+
+    /// The layer that a node belongs to, or without a name the only one there is. A node's name is also that of one of its
+    /// outputs, which nodes without a name are called by.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Format`] if there is no such layer, or none, or several and no name; it lists those that there are.
+    pub fn layer(&self, node: Option<&str>) -> Result<OnnxLayer<'_>, Error> {
+        let layers = self.layers()?;
+        if layers.is_empty() {
+            return Err(self.none());
+        }
+        let found = || layers.iter().map(OnnxLayer::names).collect::<Vec<_>>().join("; ");
+        let matching: Vec<usize> = match node {
+            Some(name) => (0..layers.len()).filter(|&place| layers[place].has(name)).collect(),
+            None => (0..layers.len()).collect(),
+        };
+        match (&matching[..], node) {
+            (&[place], _) => layers.into_iter().nth(place).ok_or_else(|| self.none()),
+            (_, None) => {
+                Err(format_error("onnx", "the name of a node, since there are several layers", found()))
+            }
+            ([], Some(name)) => Err(format_error("onnx", format_args!("a recurrent node {name:?}"), found())),
+            (_, Some(name)) => {
+                Err(format_error("onnx", format_args!("one recurrent node {name:?}"), found()))
+            }
+        }
+    }
+
+    fn none(&self) -> Error {
+        format_error("onnx", "an RNN, GRU or LSTM node", self.other_nodes())
+    }
+
+    /// What there is in place of recurrent nodes.
+    fn other_nodes(&self) -> String {
+        let graph = self.model.graph.as_ref();
+        let nodes = graph.map_or(&[][..], |graph| &graph.nodes);
+        let inner = nodes.iter().any(proto::NodeProto::has_graph);
+        let unread = match (inner, self.model.functions > 0) {
+            (false, false) => "",
+            (true, _) => ", and graphs inside of them, which are not read",
+            (false, true) => ", and functions, which are not read",
+        };
+        format!("{} other nodes{unread}", nodes.len())
+    }
+}
+
+impl OnnxLayer<'_> {
+    /// The names of the nodes, the lowest layer first; a node without a name is called by its first output.
+    pub fn nodes(&self) -> impl Iterator<Item = &str> {
+        self.nodes.iter().map(|node| node.proto.label())
+    }
+
+    /// The name of the value that the layer reads.
+    pub fn input(&self) -> Option<&str> {
+        self.nodes.first()?.proto.input(0)
+    }
+
+    /// The names of the values that the nodes take as `h_0`, where those are not zero.
+    pub fn h_0(&self) -> impl Iterator<Item = &str> {
+        self.states(|node| node.initial_h)
+    }
+
+    /// The names of the values that the nodes take as `c_0`, where those are not zero.
+    pub fn c_0(&self) -> impl Iterator<Item = &str> {
+        self.states(|node| node.initial_c)
+    }
+
+    fn states<'s>(&'s self, state: impl Fn(&Node<'s>) -> Initial<'s>) -> impl Iterator<Item = &'s str> {
+        self.nodes.iter().filter_map(move |node| match state(node.node.as_ref().ok()?) {
+            Initial::Given(name) => Some(name),
+            Initial::Zero => None,
+        })
+    }
+
+    /// The name of the value that has the rows' lengths, if there is one.
+    pub fn lengths(&self) -> Option<&str> {
+        self.nodes.first()?.node.as_ref().ok()?.lengths
+    }
+
+    /// What the layer is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Format`], [`Error::Shape`] and [`Error::Dtype`] name the node and its attribute or input that is wrong, or
+    /// that no layer can have.
+    pub fn config(&self) -> Result<Config, Error> {
+        let configs = self.checked()?.into_iter().map(config::config_of).collect::<Result<Vec<_>, _>>()?;
+        let bias = configs.iter().any(|config| config.bias);
+        let first = configs.first().ok_or_else(|| format_error("onnx", "a node", "none"))?;
+        Ok(first.num_layers(configs.len()).bias(bias))
+    }
+
+    /// The layer's weights, with PyTorch's order of gates.
+    ///
+    /// # Errors
+    ///
+    /// As [`OnnxLayer::config`]; [`Error::NonFinite`] if a weight is NaN or infinite.
+    pub fn weights(&self) -> Result<Weights, Error> {
+        let (nodes, config) = (self.checked()?, self.config()?);
+        Weights::from_named(config, &format!("{}: ", self.names()), |parameter, _| {
+            let node = nodes.get(parameter.layer).ok_or_else(|| format_error("onnx", "a node", "none"))?;
+            gates::parameter(node, &config, parameter)
+        })
+    }
+
+    /// The nodes, if none is refused.
+    fn checked(&self) -> Result<Vec<&Node<'_>>, Error> {
+        self.nodes.iter().map(|node| node.node.as_ref().map_err(Error::clone)).collect()
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.nodes.iter().any(|node| node.proto.name == name || node.proto.outputs.contains(&name))
+    }
+
+    /// The operator and the names of the nodes.
+    fn names(&self) -> String {
+        let operator = self.nodes.first().map_or("", |node| node.operator.name());
+        let names: Vec<String> = self.nodes().map(|name| format!("{name:?}")).collect();
+        format!("{operator} {}", names.join(", "))
+    }
+}
+
+impl fmt::Display for OnnxLayer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.config() {
+            Ok(config) => write!(f, "{config}: {}", self.names()),
+            Err(_) => f.write_str(&self.names()),
+        }
+    }
+}
+
+impl Weights {
+    /// The weights of a recurrent layer in an ONNX model's bytes: [`OnnxModel::new`], [`OnnxModel::layer`] and
+    /// [`OnnxLayer::weights`].
+    ///
+    /// ```
+    /// use wgpu_rnn::Weights;
+    ///
+    /// let file = std::fs::read("tests/onnx/gru_torchscript.onnx")?;
+    /// let weights = Weights::from_onnx(&file, None)?; // the only layer, or Some("name of a node")
+    /// assert_eq!(weights.config().to_string(), "GRU(3, 4, num_layers=2)");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As these.
+    pub fn from_onnx(bytes: &[u8], node: Option<&str>) -> Result<Self, Error> {
+        OnnxModel::new(bytes)?.layer(node)?.weights()
+    }
+}

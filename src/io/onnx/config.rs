@@ -1,0 +1,74 @@
+//! What a recurrent node is in this library's words, and what of ONNX's variants it has none for.
+
+use super::node::Node;
+use super::operator::{Direction, Operator};
+use crate::io::format_error;
+use crate::{Activation, Activations, Config, Error};
+
+/// The layer that a node is, one of a stack or alone.
+///
+/// # Errors
+///
+/// [`Error::Format`] names the node and the attribute that no layer can have.
+pub(super) fn config_of(node: &Node<'_>) -> Result<Config, Error> {
+    let attributes = &node.attributes;
+    if attributes.operator == Operator::Gru && attributes.linear_before_reset == 0 {
+        return Err(refused(node, "linear_before_reset", "1, as PyTorch exports", "0"));
+    }
+    let new = match attributes.operator {
+        Operator::Rnn if attributes.activations.iter().all(|name| name.eq_ignore_ascii_case("relu")) => {
+            Config::rnn_relu
+        }
+        Operator::Rnn => Config::rnn,
+        Operator::Gru => Config::gru,
+        Operator::Lstm => Config::lstm,
+    };
+    let config = new(node.input_size, attributes.hidden_size)
+        .bidirectional(attributes.direction == Direction::Bidirectional)
+        .reverse(attributes.direction == Direction::Reverse)
+        .bias(node.b.is_some())
+        .clip(attributes.clip)
+        .input_forget(attributes.input_forget != 0)
+        .peepholes(node.p.is_some());
+    let config = config.activations(activations(node, &config)?);
+    config.validate()?;
+    Ok(config)
+}
+
+fn refused(node: &Node<'_>, name: &str, expected: &str, found: &str) -> Error {
+    format_error(&format!("{}: {name}", node.what), expected, found)
+}
+
+/// The functions of both directions; the second stands in for itself where there is one.
+///
+/// Each function takes the next alpha and the next beta that are left, if it has one, as in ONNX Runtime; else its
+/// operator's default.
+fn activations(node: &Node<'_>, config: &Config) -> Result<[Activations; 2], Error> {
+    let attributes = &node.attributes;
+    let mut alphas = attributes.activation_alpha.iter().copied();
+    let mut betas = attributes.activation_beta.iter().copied();
+    let mut functions = Vec::new();
+    for name in &attributes.activations {
+        let Some(default) = Activation::named(name, None, None) else {
+            return Err(refused(node, "activations", "ONNX's activation functions", name));
+        };
+        let alpha = if default.has_alpha() { alphas.next() } else { None };
+        let beta = if default.has_beta() { betas.next() } else { None };
+        functions.push(Activation::named(name, alpha, beta).unwrap_or(default));
+    }
+    for (name, mut left) in [("activation_alpha", alphas), ("activation_beta", betas)] {
+        if let Some(value) = left.next() {
+            let expected = "one for each function that takes one";
+            return Err(refused(node, name, expected, &format!("also {value}")));
+        }
+    }
+    let own = Activations::of(config.cell);
+    let count = own.used(config.cell).count();
+    let of_direction = |direction: usize| {
+        let mut given = functions.iter().copied().skip(direction * count).take(count);
+        let mut next = |own| given.next().unwrap_or(own);
+        Activations { f: next(own.f), g: next(own.g), h: next(own.h) }
+    };
+    let first = of_direction(0);
+    Ok([first, if config.bidirectional { of_direction(1) } else { first }])
+}

@@ -1,0 +1,207 @@
+//! Which value of a graph is what: constants, zeros, shapes, and the outputs of recurrent nodes on their way to the next.
+//!
+//! One pass over the nodes, which ONNX wants in topological order; nothing is computed but shapes.
+
+mod axes;
+mod step;
+
+use std::collections::HashMap;
+
+use super::node::Node;
+use super::operator::Operator;
+use super::proto::{Graph, NodeProto, Tensor};
+use crate::Error;
+use crate::io::format_error;
+pub(super) use axes::{Axes, Dim, Letter};
+
+/// What is known of a value.
+#[derive(Clone, Debug)]
+pub(super) enum Value<'g> {
+    /// A constant of the file.
+    Tensor(&'g Tensor<'g>),
+    /// Zeros, of whatever shape.
+    Zeros,
+    /// Made of constants, and not known to be zeros.
+    Fixed,
+    /// Sizes: a shape, or a part of one.
+    Sizes(Vec<Dim>),
+    /// A recurrent node's Y, with its axes moved about.
+    Sequence { node: usize, axes: Axes },
+    /// All that depends on the graph's inputs; `recurrent` if through a recurrent node.
+    Computed { recurrent: bool },
+}
+
+impl Value<'_> {
+    /// For errors.
+    pub(super) fn description(&self) -> &'static str {
+        match self {
+            Value::Tensor(_) => "a constant",
+            Value::Zeros | Value::Fixed => {
+                "a value computed from constants (fold them when the model is exported)"
+            }
+            Value::Sizes(_) => "a shape",
+            Value::Sequence { .. } | Value::Computed { .. } => "a value that depends on the model's inputs",
+        }
+    }
+
+    fn is_recurrent(&self) -> bool {
+        matches!(self, Value::Sequence { .. } | Value::Computed { recurrent: true })
+    }
+}
+
+/// The values by name.
+pub(super) type Values<'g> = HashMap<&'g str, Value<'g>>;
+
+/// A recurrent node among the others.
+#[derive(Debug)]
+pub(super) struct Recurrent<'g> {
+    pub(super) proto: &'g NodeProto<'g>,
+    pub(super) operator: Operator,
+    /// The node, or why it is refused.
+    pub(super) node: Result<Node<'g>, Error>,
+    /// The recurrent node whose Y is this one's X, as a stacked layer's would be.
+    pub(super) below: Option<usize>,
+    /// Recurrent nodes that take this one's Y as their X.
+    pub(super) readers: usize,
+    /// Whether Y goes anywhere else.
+    pub(super) escapes: bool,
+    /// Whether an initial state comes from another recurrent node.
+    pub(super) state_from_recurrent: bool,
+    /// T and N, where the file says.
+    sizes: [Option<usize>; 2],
+}
+
+/// A graph's values and recurrent nodes.
+#[derive(Debug)]
+pub(super) struct Flow<'g> {
+    pub(super) values: Values<'g>,
+    pub(super) nodes: Vec<Recurrent<'g>>,
+}
+
+impl<'g> Flow<'g> {
+    /// Follows the values through the graph.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Format`] if two nodes give one value.
+    pub(super) fn new(graph: &'g Graph<'g>, opset: i64) -> Result<Self, Error> {
+        let inputs = graph.inputs.iter().map(|input| (input.name, Value::Computed { recurrent: false }));
+        // An initializer may also be listed as an input, whose default it is.
+        let initializers = graph.initializers.iter().map(|tensor| (tensor.name, Value::Tensor(tensor)));
+        let mut flow = Flow { values: inputs.chain(initializers).collect(), nodes: Vec::new() };
+        let shapes: HashMap<&str, &[Option<i64>]> = (graph.inputs.iter().chain(&graph.values))
+            .filter_map(|info| Some((info.name, info.dims.as_deref()?)))
+            .collect();
+        for proto in &graph.nodes {
+            let outputs = match Operator::of(proto) {
+                Some(operator) => flow.recurrent(proto, operator, opset, &shapes),
+                None => step::outputs(proto, &mut flow, opset),
+            };
+            for (&name, value) in proto.outputs.iter().zip(outputs) {
+                if !name.is_empty() && flow.values.insert(name, value).is_some() {
+                    let what = format!("value {name:?}");
+                    return Err(format_error(&what, "one node or initializer that gives it", "several"));
+                }
+            }
+        }
+        for output in &graph.outputs {
+            flow.escape(output.name);
+        }
+        Ok(flow)
+    }
+
+    /// Takes in a recurrent node, and says what its outputs are.
+    fn recurrent(
+        &mut self,
+        proto: &'g NodeProto<'g>,
+        operator: Operator,
+        opset: i64,
+        shapes: &HashMap<&str, &[Option<i64>]>,
+    ) -> Vec<Value<'g>> {
+        let node = Node::read(proto, operator, &self.values, opset);
+        let below = self.below(proto, node.as_ref().ok());
+        // A sequence that this node takes in another way than a stacked layer would.
+        proto.inputs.iter().enumerate().filter(|&(place, _)| place > 0 || below.is_none()).for_each(
+            |(_, name)| {
+                self.escape(name);
+            },
+        );
+        let sizes = match (below, &node) {
+            (Some(below), _) => {
+                self.nodes[below].readers += 1;
+                self.nodes[below].sizes
+            }
+            (None, Ok(node)) => sizes(proto, node.batch_first, shapes),
+            (None, Err(_)) => [None, None],
+        };
+        let states = [5, 6].into_iter().filter_map(|place| self.values.get(proto.input(place)?));
+        let state_from_recurrent = states.into_iter().any(Value::is_recurrent);
+        let state = Value::Computed { recurrent: true };
+        let batch_first = node.as_ref().ok().map(|node| node.batch_first);
+        let index = self.nodes.len();
+        let node = Recurrent {
+            proto,
+            operator,
+            node,
+            below,
+            readers: 0,
+            escapes: false,
+            state_from_recurrent,
+            sizes,
+        };
+        let y = match batch_first {
+            Some(batch_first) => Value::Sequence {
+                node: index,
+                axes: Axes::of_output(batch_first, |letter| node.size(letter)),
+            },
+            None => state.clone(),
+        };
+        self.nodes.push(node);
+        vec![y, state.clone(), state]
+    }
+
+    /// The node whose Y a node's X is.
+    fn below(&self, proto: &NodeProto<'_>, node: Option<&Node<'_>>) -> Option<usize> {
+        match self.values.get(proto.input(0)?)? {
+            Value::Sequence { node: below, axes } => {
+                let size = |letter| self.nodes.get(*below)?.size(letter);
+                axes.is_input(node?.batch_first, size).then_some(*below)
+            }
+            _ => None,
+        }
+    }
+
+    /// Notes that a value is used outside of a stacked layer.
+    fn escape(&mut self, name: &str) {
+        if let Some(&Value::Sequence { node, .. }) = self.values.get(name) {
+            self.nodes[node].escapes = true;
+        }
+    }
+}
+
+impl Recurrent<'_> {
+    /// The size of an axis of Y, where it is known.
+    fn size(&self, letter: Letter) -> Option<usize> {
+        let attributes = &self.node.as_ref().ok()?.attributes;
+        match letter {
+            Letter::T => self.sizes[0],
+            Letter::N => self.sizes[1],
+            Letter::D => Some(attributes.direction.count()),
+            Letter::H => Some(attributes.hidden_size),
+        }
+    }
+}
+
+/// T and N as the file states them for X.
+fn sizes(
+    proto: &NodeProto<'_>,
+    batch_first: bool,
+    shapes: &HashMap<&str, &[Option<i64>]>,
+) -> [Option<usize>; 2] {
+    let size = |size: Option<i64>| usize::try_from(size?).ok();
+    match proto.input(0).and_then(|name| shapes.get(name)) {
+        Some(&&[first, second, _]) if batch_first => [size(second), size(first)],
+        Some(&&[first, second, _]) => [size(first), size(second)],
+        _ => [None, None],
+    }
+}

@@ -1,0 +1,250 @@
+//! What the outputs of a node are, by what its inputs are.
+
+use super::{Axes, Dim, Flow, Value};
+use crate::io::onnx::proto::{Attribute, NodeProto};
+
+/// Sizes that are followed: shapes have no more, and steps of an index count fewer.
+const MOST_SIZES: usize = Axes::MOST;
+
+/// The outputs of a node that is not a recurrent one.
+pub(super) fn outputs<'g>(proto: &'g NodeProto<'g>, flow: &mut Flow<'g>, opset: i64) -> Vec<Value<'g>> {
+    let value = Step { proto, flow, opset }.output();
+    let asks_for_its_shape = proto.is_standard() && proto.op_type == "Shape";
+    if !asks_for_its_shape && !matches!(value, Value::Sequence { .. }) {
+        for name in &proto.inputs {
+            flow.escape(name);
+        }
+    }
+    // Nodes with several outputs split what they are given, or say nothing that matters beside it.
+    vec![value; proto.outputs.len()]
+}
+
+struct Step<'f, 'g> {
+    proto: &'g NodeProto<'g>,
+    flow: &'f Flow<'g>,
+    opset: i64,
+}
+
+impl<'g> Step<'_, 'g> {
+    fn output(&self) -> Value<'g> {
+        let known = match self.proto.op_type {
+            _ if !self.proto.is_standard() => None,
+            "Constant" => Some(self.constant()),
+            "ConstantOfShape" => Some(self.constant_of_shape()),
+            "Shape" => Some(self.shape()),
+            "Identity" => self.input(0).cloned(),
+            "Dropout" if self.is_inference() => self.input(0).cloned(),
+            "Transpose" | "Squeeze" | "Unsqueeze" | "Reshape" => self.rearranged(),
+            "Gather" | "Slice" | "Cast" | "Mul" => self.sizes(),
+            "Concat" => self.concatenated(),
+            _ => None,
+        };
+        known.unwrap_or_else(|| self.other())
+    }
+
+    fn input(&self, place: usize) -> Option<&Value<'g>> {
+        self.flow.values.get(self.proto.input(place)?)
+    }
+
+    /// The integers of a constant input.
+    fn ints(&self, place: usize) -> Option<Vec<i64>> {
+        ints(self.input(place)?)
+    }
+
+    /// The integers that an input has, or before the opset where it became one, an attribute.
+    fn ints_or_attribute(&self, place: usize, name: &str) -> Option<Vec<i64>> {
+        match self.proto.attribute(name) {
+            Some(attribute) => Some(attribute.ints.clone()),
+            None => self.ints(place),
+        }
+    }
+
+    fn int(&self, name: &str) -> Option<i64> {
+        self.proto.attribute(name)?.int
+    }
+
+    fn constant(&self) -> Value<'g> {
+        let Some(attribute) = self.proto.attributes.first() else { return Value::Fixed };
+        match attribute.name {
+            "value" => attribute.tensor.as_deref().map_or(Value::Fixed, Value::Tensor),
+            "value_int" => Value::Sizes(vec![Dim::Known(attribute.int.unwrap_or(0))]),
+            "value_ints" if attribute.ints.len() <= MOST_SIZES => {
+                Value::Sizes(attribute.ints.iter().copied().map(Dim::Known).collect())
+            }
+            "value_float" if attribute.float.unwrap_or(0.0) == 0.0 => Value::Zeros,
+            "value_floats" if attribute.floats.iter().all(|&byte| byte == 0) => Value::Zeros,
+            _ => Value::Fixed,
+        }
+    }
+
+    /// Zeros, unless another value is given.
+    fn constant_of_shape(&self) -> Value<'g> {
+        let value =
+            self.proto.attribute("value").map(|attribute: &Attribute<'_>| attribute.tensor.as_deref());
+        let is_zero = value.is_none_or(|tensor| {
+            tensor.and_then(|tensor| tensor.values("value").ok()).is_some_and(|values| values.is_zero())
+        });
+        if is_zero { Value::Zeros } else { Value::Fixed }
+    }
+
+    /// A sequence's shape; of other values it is only known that it is a shape.
+    fn shape(&self) -> Value<'g> {
+        let Some(Value::Sequence { node, axes }) = self.input(0) else { return Value::Sizes(Vec::new()) };
+        let dims = axes.dims(*node);
+        let [start, end] = [("start", 0), ("end", i64::MAX)]
+            .map(|(name, default)| clamped(self.int(name).unwrap_or(default), dims.len()));
+        Value::Sizes(dims.get(start..end).unwrap_or_default().to_vec())
+    }
+
+    /// Whether a Dropout gives what it is given.
+    fn is_inference(&self) -> bool {
+        let training = self.proto.input(2).is_some();
+        !(self.opset >= 12 && training) || self.flow.constant_is_zero(self.input(2))
+    }
+
+    /// A sequence with its axes moved about. Sizes stay what they are: they have one axis, or none.
+    fn rearranged(&self) -> Option<Value<'g>> {
+        let input = self.input(0)?;
+        if as_sizes(input).is_some() && self.proto.op_type != "Transpose" {
+            return self.sizes();
+        }
+        let Value::Sequence { node, axes } = input else { return None };
+        let axes = match self.proto.op_type {
+            "Transpose" => axes.transposed(&self.proto.attribute("perm")?.ints),
+            "Squeeze" => axes.squeezed(self.ints_or_attribute(1, "axes").as_deref()),
+            "Unsqueeze" => axes.unsqueezed(&self.ints_or_attribute(1, "axes")?),
+            _ => {
+                let shape = self.input(1).and_then(as_sizes).filter(|shape| !shape.is_empty())?;
+                let zero_copies = self.int("allowzero").unwrap_or(0) == 0;
+                axes.reshaped(*node, &shape, zero_copies, |letter| self.flow.nodes.get(*node)?.size(letter))
+            }
+        };
+        Some(Value::Sequence { node: *node, axes: axes? })
+    }
+
+    /// Sizes picked from sizes, or multiplied. Constants stay constants where they are of any use as such.
+    fn sizes(&self) -> Option<Value<'g>> {
+        let input = self.input(0)?;
+        let is_shape = |value: Option<&Value<'_>>| matches!(value, Some(Value::Sizes(_)));
+        if !is_shape(Some(input)) && !is_shape(self.input(1)) {
+            return None;
+        }
+        let sizes = as_sizes(input)?;
+        let found = match self.proto.op_type {
+            "Gather" => self.ints(1).and_then(|places| {
+                let picked = places.iter().map(|&place| sizes.get(index(place, sizes.len())?).cloned());
+                picked.collect::<Option<Vec<_>>>()
+            }),
+            "Slice" => self.slice(&sizes),
+            "Mul" => self
+                .input(1)
+                .and_then(as_sizes)
+                .filter(|other| other.len() == sizes.len())
+                .map(|other| sizes.iter().zip(&other).map(|(a, b)| a.product(b)).collect()),
+            _ => Some(sizes),
+        };
+        Some(Value::Sizes(found.unwrap_or_default()))
+    }
+
+    fn slice(&self, sizes: &[Dim]) -> Option<Vec<Dim>> {
+        let [starts, ends] =
+            [(1, "starts"), (2, "ends")].map(|(place, name)| self.ints_or_attribute(place, name));
+        let (&[start], &[end]) = (&starts?[..], &ends?[..]) else { return None };
+        if self.proto.input(4).is_some() && self.ints(4)? != [1] {
+            return None;
+        }
+        let [start, end] = [start, end].map(|place| clamped(place, sizes.len()));
+        Some(sizes.get(start..end)?.to_vec())
+    }
+
+    /// Sizes side by side, or zeros.
+    fn concatenated(&self) -> Option<Value<'g>> {
+        let inputs: Vec<&Value<'_>> =
+            (0..self.proto.inputs.len()).map(|place| self.input(place)).collect::<Option<_>>()?;
+        if inputs.iter().any(|value| matches!(value, Value::Sizes(_))) {
+            let parts: Vec<Vec<Dim>> = inputs.iter().map(|value| as_sizes(value)).collect::<Option<_>>()?;
+            // A part of which nothing is known makes the whole one.
+            let known = parts.iter().all(|part| !part.is_empty());
+            let whole = parts.concat();
+            return Some(Value::Sizes(if known && whole.len() <= MOST_SIZES { whole } else { Vec::new() }));
+        }
+        inputs.iter().all(|value| self.flow.constant_is_zero(Some(value))).then_some(Value::Zeros)
+    }
+
+    /// What can be said of any node: zeros moved about stay zeros, constants give constants, and the rest is computed.
+    fn other(&self) -> Value<'g> {
+        const MOVES: [&str; 12] = [
+            "Expand",
+            "Slice",
+            "Reshape",
+            "Transpose",
+            "Squeeze",
+            "Unsqueeze",
+            "Cast",
+            "CastLike",
+            "Gather",
+            "Tile",
+            "Split",
+            "Flatten",
+        ];
+        let moves = self.proto.is_standard() && MOVES.contains(&self.proto.op_type);
+        // Where to, and to what shape, is no part of what is moved.
+        let data = if moves { 1 } else { self.proto.inputs.len() };
+        let names = self.proto.inputs.iter().take(data).filter(|name| !name.is_empty());
+        let inputs: Vec<Option<&Value<'_>>> = names.map(|name| self.flow.values.get(name)).collect();
+        let is_computed = |value: &Option<&Value<'_>>| {
+            matches!(value, None | Some(Value::Computed { .. } | Value::Sequence { .. }))
+        };
+        if moves && self.flow.constant_is_zero(self.input(0)) {
+            Value::Zeros
+        } else if self.proto.has_graph() || inputs.iter().any(is_computed) {
+            let recurrent = inputs.iter().flatten().any(|value| value.is_recurrent());
+            Value::Computed { recurrent: recurrent || self.proto.has_graph() }
+        } else {
+            Value::Fixed
+        }
+    }
+}
+
+impl Flow<'_> {
+    fn constant_is_zero(&self, value: Option<&Value<'_>>) -> bool {
+        match value {
+            Some(Value::Zeros) => true,
+            Some(Value::Tensor(tensor)) => tensor.values("value").is_ok_and(|values| values.is_zero()),
+            _ => false,
+        }
+    }
+}
+
+/// The place that an index means.
+fn index(place: i64, len: usize) -> Option<usize> {
+    let place = if place < 0 { place.checked_add(i64::try_from(len).ok()?)? } else { place };
+    usize::try_from(place).ok()
+}
+
+/// The place where a slice ends that is told by an index, at most `len`.
+fn clamped(place: i64, len: usize) -> usize {
+    let signed = i64::try_from(len).unwrap_or(i64::MAX);
+    let place = if place < 0 { place.saturating_add(signed).max(0) } else { place };
+    usize::try_from(place).unwrap_or(usize::MAX).min(len)
+}
+
+/// The integers of a constant that is no longer than a shape.
+fn ints(value: &Value<'_>) -> Option<Vec<i64>> {
+    let known = |dim: Dim| if let Dim::Known(value) = dim { Some(value) } else { None };
+    as_sizes(value)?.into_iter().map(known).collect()
+}
+
+/// What can be sizes as such.
+fn as_sizes(value: &Value<'_>) -> Option<Vec<Dim>> {
+    match value {
+        Value::Sizes(sizes) => Some(sizes.clone()),
+        Value::Tensor(tensor)
+            if tensor.dims.iter().all(|&dim| (0..=8).contains(&dim)) && tensor.dims.len() <= 1 =>
+        {
+            let values = tensor.values("value").ok()?.i64()?;
+            Some(values.into_iter().map(Dim::Known).collect())
+        }
+        _ => None,
+    }
+}

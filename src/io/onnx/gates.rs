@@ -1,0 +1,82 @@
+//! A node's tensors as PyTorch's parameters: gates in its order, biases apart, directions apart.
+
+use ndarray::{Array1, ArrayD, IxDyn};
+
+use super::node::Node;
+use super::operator::Operator;
+use super::tensor::Values;
+use crate::array::reserved;
+use crate::{Config, Error, Parameter, ParameterKind};
+
+/// For each gate in PyTorch's order its place in ONNX's: i f g o in i o f c, and r z n in z r h.
+fn order(operator: Operator) -> &'static [usize] {
+    match operator {
+        Operator::Rnn => &[0],
+        Operator::Gru => &[1, 0, 2],
+        Operator::Lstm => &[0, 2, 3, 1],
+    }
+}
+
+/// A parameter of a node's layer, zeros where the node has no biases.
+///
+/// # Errors
+///
+/// [`Error::OutOfMemory`] if there is no room for it.
+pub(super) fn parameter(
+    node: &Node<'_>,
+    config: &Config,
+    parameter: &Parameter,
+) -> Result<ArrayD<f32>, Error> {
+    let shape = parameter.shape(config);
+    let rows = node.attributes.operator.gates() * node.attributes.hidden_size;
+    let direction = usize::from(parameter.reverse);
+    if parameter.kind == ParameterKind::WeightCh {
+        return peepholes(node, direction);
+    }
+    // Where the direction's first gate begins, in rows of its tensor.
+    let (tensor, first) = match parameter.kind {
+        ParameterKind::WeightIh => (Some(&node.w), direction * rows),
+        ParameterKind::WeightHh => (Some(&node.r), direction * rows),
+        ParameterKind::BiasIh => (node.b.as_ref(), direction * 2 * rows),
+        // ONNX has no projections.
+        ParameterKind::BiasHh | ParameterKind::WeightHr | ParameterKind::WeightCh => {
+            (node.b.as_ref(), (direction * 2 + 1) * rows)
+        }
+    };
+    let Some(tensor) = tensor else { return Ok(ArrayD::zeros(shape)) };
+    let columns = shape.get(1).copied().unwrap_or(1);
+    let values = gates(node, tensor, first, columns)?;
+    let found = vec![values.len()];
+    ArrayD::from_shape_vec(IxDyn(&shape), values).map_err(|_| Error::Shape {
+        name: format!("{}: {parameter}", node.what),
+        expected: shape,
+        found,
+    })
+}
+
+/// `[3*H]` in the order i f o, of ONNX's i o f.
+fn peepholes(node: &Node<'_>, direction: usize) -> Result<ArrayD<f32>, Error> {
+    let size = node.attributes.hidden_size;
+    let mut values = reserved("peepholes", 3 * size)?;
+    for gate in [0, 2, 1] {
+        let start = (direction * 3 + gate) * size;
+        let gate = node.p.as_ref().and_then(|p| p.f32(start..start + size));
+        values.extend(gate.unwrap_or_default());
+    }
+    Ok(Array1::from_vec(values).into_dyn())
+}
+
+/// The rows of each gate, from the one that begins the direction.
+fn gates(node: &Node<'_>, tensor: &Values<'_>, first: usize, columns: usize) -> Result<Vec<f32>, Error> {
+    let order = order(node.attributes.operator);
+    let size = node.attributes.hidden_size * columns;
+    let mut values = Vec::new();
+    values.try_reserve_exact(order.len() * size).map_err(|_| Error::OutOfMemory {
+        found: format!("{}: {} parameters", node.what, order.len() * size),
+    })?;
+    for gate in order {
+        let start = first * columns + gate * size;
+        values.extend(tensor.f32(start..start + size).unwrap_or_default());
+    }
+    Ok(values)
+}

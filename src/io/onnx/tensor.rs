@@ -1,0 +1,151 @@
+//! The values of a tensor in a file.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::proto::Tensor;
+use crate::Error;
+use crate::io::element::Element;
+use crate::io::format_error;
+
+/// A tensor whose values are as many as its shape asks for.
+#[derive(Debug)]
+pub(super) struct Values<'t> {
+    pub(super) shape: Vec<usize>,
+    element: Element,
+    bytes: Cow<'t, [u8]>,
+}
+
+impl Values<'_> {
+    /// Values of a floating-point type, rounded to f32, at those places in row-major order.
+    pub(super) fn f32(&self, places: Range<usize>) -> Option<Vec<f32>> {
+        let size = self.element.bytes();
+        self.element.to_f32(self.bytes.get(places.start * size..places.end * size)?, false)
+    }
+
+    /// Values of an integer type.
+    pub(super) fn i64(&self) -> Option<Vec<i64>> {
+        self.element.to_i64(&self.bytes, false)
+    }
+
+    /// Whether the type is one of floating point.
+    pub(super) fn is_float(&self) -> bool {
+        self.element.to_f32(&[], false).is_some()
+    }
+
+    /// Whether every value is zero.
+    pub(super) fn is_zero(&self) -> bool {
+        let size = self.element.bytes();
+        // A block at a time: a large tensor is not to be had in memory twice.
+        self.bytes.chunks(size * 1024).all(|block| match self.element.to_f64(block, false) {
+            Some(values) => values.iter().all(|&value| value == 0.0),
+            None => block.iter().all(|&byte| byte == 0),
+        })
+    }
+
+    /// The type's name.
+    pub(super) fn dtype(&self) -> &'static str {
+        self.element.name()
+    }
+}
+
+impl<'a> Tensor<'a> {
+    /// The tensor's values; `what` names it in errors.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Dtype`] for a type that cannot be read; [`Error::Format`] if the values are in another file, or not as many
+    /// as the shape asks for.
+    pub(super) fn values(&self, what: &str) -> Result<Values<'_>, Error> {
+        if self.external {
+            let found = format!("external data in {:?}", self.location);
+            return Err(format_error(what, "its values in the file itself", found));
+        }
+        if self.segment {
+            return Err(format_error(what, "a whole tensor", "a segment of one"));
+        }
+        let shape = self.shape(what)?;
+        let (element, typed) = self.typed(what)?;
+        let bytes = match self.raw {
+            Some(raw) if typed.is_empty() => Cow::Borrowed(raw),
+            Some(_) => return Err(format_error(what, "raw or typed values", "both")),
+            None => typed,
+        };
+        let count = shape.iter().try_fold(element.bytes(), |size, &dim| size.checked_mul(dim));
+        if count != Some(bytes.len()) {
+            let expected = format!("the values of shape {shape:?}, {} bytes each", element.bytes());
+            return Err(format_error(what, expected, format_args!("{} bytes", bytes.len())));
+        }
+        Ok(Values { shape, element, bytes })
+    }
+
+    fn shape(&self, what: &str) -> Result<Vec<usize>, Error> {
+        let size = |&dim: &i64| {
+            usize::try_from(dim)
+                .map_err(|_| format_error(what, "sizes of at least 0", format_args!("shape {:?}", self.dims)))
+        };
+        self.dims.iter().map(size).collect()
+    }
+
+    /// The element type, and the values that the field of that type has.
+    fn typed(&self, what: &str) -> Result<(Element, Cow<'_, [u8]>), Error> {
+        let (element, values) = match self.data_type {
+            1 => (Element::F32, Cow::Borrowed(&self.floats[..])),
+            6 => (
+                Element::I32,
+                ints(&self.int32s, |value| i32::try_from(value).ok().map(i32::to_le_bytes), what)?,
+            ),
+            7 => (Element::I64, ints(&self.int64s, |value| Some(value.to_le_bytes()), what)?),
+            10 | 16 => {
+                let element = if self.data_type == 10 { Element::F16 } else { Element::Bf16 };
+                (element, ints(&self.int32s, |bits| u16::try_from(bits).ok().map(u16::to_le_bytes), what)?)
+            }
+            11 => (Element::F64, Cow::Borrowed(&self.doubles[..])),
+            other => {
+                return Err(Error::Dtype {
+                    name: what.to_owned(),
+                    expected: "f16, bf16, f32, f64, i32 or i64",
+                    found: type_name(other),
+                });
+            }
+        };
+        let fields = [self.floats.len(), self.doubles.len(), self.int32s.len(), self.int64s.len()];
+        if values.is_empty() && fields.iter().any(|&values| values > 0) {
+            let expected = format!("values of dtype {}", element.name());
+            return Err(format_error(what, expected, "those of another type"));
+        }
+        Ok((element, values))
+    }
+}
+
+/// Integers of a repeated field as the bytes of the type that they stand for.
+fn ints<const BYTES: usize>(
+    values: &[i64],
+    convert: impl Fn(i64) -> Option<[u8; BYTES]>,
+    what: &str,
+) -> Result<Cow<'static, [u8]>, Error> {
+    let mut bytes = Vec::with_capacity(values.len() * BYTES);
+    for &value in values {
+        let converted = convert(value)
+            .ok_or_else(|| format_error(what, format_args!("values of {BYTES} bytes"), value))?;
+        bytes.extend_from_slice(&converted);
+    }
+    Ok(Cow::Owned(bytes))
+}
+
+/// ONNX's name of a type that is not read.
+fn type_name(data_type: i64) -> String {
+    let name = match data_type {
+        0 => "no type",
+        2 => "uint8",
+        3 => "int8",
+        4 => "uint16",
+        5 => "int16",
+        8 => "string",
+        9 => "bool",
+        12 => "uint32",
+        13 => "uint64",
+        _ => return format!("ONNX's type {data_type}"),
+    };
+    name.to_owned()
+}

@@ -1,0 +1,315 @@
+//! Every mistake in a model gives its one message, which names the node and what is wrong with it.
+
+use wgpu_rnn::Weights;
+
+use super::writer::*;
+
+fn outcome(model: &[u8], node: Option<&str>) -> String {
+    match Weights::from_onnx(model, node) {
+        Ok(weights) => format!("no error, but {}", weights.config()),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[track_caller]
+fn refused(model: &[u8], text: &str) {
+    assert_eq!(outcome(model, None), text);
+}
+
+#[test]
+fn the_models_that_are_broken_below_are_whole() {
+    refused(&lstm(&[]), "no error, but LSTM(3, 2)");
+    refused(&lstm_of(&["x", "W", "R"], &[], &weights(4)), "no error, but LSTM(3, 2, bias=False)");
+}
+
+#[test]
+fn attributes() {
+    for (attribute, text) in [
+        (
+            int("foo", 1),
+            "attribute: expected one of LSTM's attributes (activation_alpha, activation_beta, activations, clip, \
+             direction, hidden_size, layout, input_forget), found \"foo\"",
+        ),
+        (int("hidden_size", 2), "hidden_size: expected one attribute of that name, found two"),
+        (float("clip", 3.0), "clip: expected none, found 3"),
+        (int("clip", 3), "clip: expected a float, found an attribute of type 2"),
+        (string("direction", "reverse"), "direction: expected forward or bidirectional, found reverse"),
+        (
+            string("direction", "Forward"),
+            "direction: expected forward, reverse or bidirectional, found \"Forward\"",
+        ),
+        (int("input_forget", 1), "input_forget: expected 0, found 1"),
+        (int("input_forget", 2), "input_forget: expected 0 or 1, found 2"),
+        (int("layout", 7), "layout: expected 0 or 1, found 7"),
+        (
+            strings("activations", &["Sigmoid", "Tanh", "Softsign"]),
+            "activations: expected Sigmoid, Tanh and Tanh, found Sigmoid, Tanh, Softsign",
+        ),
+        (strings("activations", &["Sigmoid"]), "activations: expected 3 for each of 1 directions, found 1"),
+        (
+            floats("activation_alpha", &[0.5]),
+            "activation_alpha: expected none, since no activation here has one, found 0.5",
+        ),
+        (
+            floats("activation_beta", &[0.25]),
+            "activation_beta: expected none, since no activation here has one, found 0.25",
+        ),
+    ] {
+        refused(&lstm(&[attribute]), &format!("node \"lstm\": {text}"));
+    }
+}
+
+#[test]
+fn attributes_that_say_the_default_are_taken() {
+    let attributes = [
+        string("direction", "forward"),
+        strings("activations", &["sigmoid", "TANH", "Tanh"]),
+        int("layout", 0),
+        int("input_forget", 0),
+        floats("activation_alpha", &[]),
+    ];
+    refused(&lstm(&attributes), "no error, but LSTM(3, 2)");
+}
+
+#[test]
+fn a_gru_must_reset_behind_the_product() {
+    let gru = |attributes: &[Message]| {
+        let attributes = [&[int("hidden_size", 2)], attributes].concat();
+        model(17, &[node("GRU", "g", &["x", "W", "R", "B"], &["y"], &attributes)], &weights(3))
+    };
+    refused(&gru(&[int("linear_before_reset", 1)]), "no error, but GRU(3, 2)");
+    let text = "node \"g\": linear_before_reset: expected 1, as PyTorch exports, found 0";
+    refused(&gru(&[]), text);
+    refused(&gru(&[int("linear_before_reset", 0)]), text);
+}
+
+#[test]
+fn inputs() {
+    let with = |inputs: &[&str], extra: Message| {
+        lstm_of(inputs, &[], &weights(4).into_iter().chain([extra]).collect::<Vec<_>>())
+    };
+    let zeros = |name, shape: &[i64], count: usize| header(name, shape, FLOAT).bytes(9, vec![0; 4 * count]);
+    let all = |place: usize, name| {
+        let mut inputs = vec!["x", "W", "R", "B", "", "", "", ""];
+        inputs[place] = name;
+        inputs
+    };
+    let missing = "expected an initializer or a Constant node, found";
+    let state = "expected zeros, or a value that depends on the model's inputs, found other constants";
+    for (model, text) in [
+        (lstm_of(&["x", "", "R"], &[], &weights(4)), format!("W: {missing} none")),
+        (lstm_of(&["x", "W"], &[], &weights(4)), format!("R: {missing} none")),
+        (lstm_of(&["x", "V", "R"], &[], &weights(4)), format!("W (\"V\"): {missing} nothing of that name")),
+        (
+            lstm_of(&["x", "x", "R"], &[], &weights(4)),
+            format!("W (\"x\"): {missing} a value that depends on the model's inputs"),
+        ),
+        (lstm_of(&[&["x", "W", "R"][..], &["a"; 6]].concat(), &[], &weights(4)), "inputs: expected at most 8, found also \"a\"".into()),
+        (with(&all(4, "L"), header("L", &[1], 6).int(5, 4)), "sequence_lens (\"L\"): expected none, or a value that depends on the model's inputs, found constants".into()),
+        (with(&all(5, "S"), tensor("S", &[1, 1, 2])), format!("initial_h (\"S\"): {state}")),
+        (with(&all(6, "S"), tensor("S", &[1, 1, 2])), format!("initial_c (\"S\"): {state}")),
+        (with(&all(7, "P"), tensor("P", &[1, 6])), "P: expected none, or peephole weights of zero, found others".into()),
+        (with(&all(7, "P"), tensor("P", &[1, 4])), "P: expected shape [1, 6], found [1, 4]".into()),
+    ] {
+        refused(&model, &format!("node \"lstm\": {text}"));
+    }
+    refused(&with(&all(5, "S"), zeros("S", &[1, 1, 2], 2)), "no error, but LSTM(3, 2)");
+    refused(&with(&all(7, "P"), zeros("P", &[1, 6], 6)), "no error, but LSTM(3, 2)");
+    refused(&with(&all(5, "state"), zeros("S", &[1], 1)), "no error, but LSTM(3, 2)");
+}
+
+/// One of the LSTM's tensors replaced.
+fn replaced(place: usize, tensor: Message) -> Vec<u8> {
+    let mut tensors = weights(4);
+    tensors[place] = tensor;
+    lstm_of(&["x", "W", "R", "B"], &[], &tensors)
+}
+
+#[test]
+fn shapes() {
+    for (model, text) in [
+        (replaced(0, tensor("W", &[8, 3])), "W: expected shape [1, 8, 0], found [8, 3]"),
+        (replaced(0, tensor("W", &[1, 6, 3])), "W: expected shape [1, 8, 3], found [1, 6, 3]"),
+        (replaced(1, tensor("R", &[1, 8, 3])), "R: expected shape [1, 8, 2], found [1, 8, 3]"),
+        (replaced(2, tensor("B", &[1, 8])), "B: expected shape [1, 16], found [1, 8]"),
+        (lstm(&[string("direction", "bidirectional")]), "W: expected shape [2, 8, 3], found [1, 8, 3]"),
+        (
+            replaced(0, header("W", &[1, -8, 3], FLOAT)),
+            "W (\"W\"): expected sizes of at least 0, found shape [1, -8, 3]",
+        ),
+    ] {
+        refused(&model, &format!("node \"lstm\": {text}"));
+    }
+    let sized = |size| {
+        let attributes = [int("hidden_size", size)];
+        model(17, &[node("LSTM", "lstm", &["x", "W", "R"], &["y"], &attributes)], &weights(4))
+    };
+    refused(&sized(0), "node \"lstm\": hidden_size: expected at least 1, found 0");
+    refused(
+        &sized(i64::MAX),
+        "node \"lstm\": W: expected shape [1, 18446744073709551615, 3], found [1, 8, 3]",
+    );
+}
+
+#[test]
+fn values() {
+    let external = || {
+        let entry = Message::default().bytes(1, "location").bytes(2, "w.bin");
+        header("W", &[1, 8, 3], FLOAT).bytes(13, entry).int(14, 1)
+    };
+    let nan = || header("W", &[1, 8, 3], FLOAT).bytes(9, [0xff; 96]);
+    for (tensor, text) in [
+        (external(), "W (\"W\"): expected its values in the file itself, found external data in \"w.bin\""),
+        (
+            header("W", &[1, 8, 3], FLOAT).bytes(9, [0; 95]),
+            "W (\"W\"): expected the values of shape [1, 8, 3], 4 bytes each, found 95 bytes",
+        ),
+        (
+            header("W", &[1, 8, 3], FLOAT),
+            "W (\"W\"): expected the values of shape [1, 8, 3], 4 bytes each, found 0 bytes",
+        ),
+        (
+            header("W", &[i64::MAX, i64::MAX, 3], FLOAT).bytes(9, [0; 8]),
+            "W (\"W\"): expected the values of shape [9223372036854775807, 9223372036854775807, 3], 4 bytes each, \
+             found 8 bytes",
+        ),
+        (tensor("W", &[1, 8, 3]).bytes(4, [0; 4]), "W (\"W\"): expected raw or typed values, found both"),
+        (
+            header("W", &[1, 8, 3], FLOAT).int(5, 1),
+            "W (\"W\"): expected values of dtype f32, found those of another type",
+        ),
+        (header("W", &[1, 8, 3], 10).int(5, 65536), "W (\"W\"): expected values of 2 bytes, found 65536"),
+        (tensor("W", &[1, 8, 3]).bytes(3, []), "W (\"W\"): expected a whole tensor, found a segment of one"),
+        (
+            header("W", &[1, 8, 3], 3).bytes(9, [0; 24]),
+            "W (\"W\"): expected dtype f16, bf16, f32, f64, i32 or i64, found int8",
+        ),
+        (
+            header("W", &[1, 8, 3], 7).bytes(9, [0; 192]),
+            "W (\"W\"): expected dtype f16, bf16, f32 or f64, found i64",
+        ),
+    ] {
+        refused(&replaced(0, tensor), &format!("node \"lstm\": {text}"));
+    }
+    let text = "LSTM \"lstm\": weight_ih_l0[0, 0]: expected a finite value, found NaN";
+    refused(&replaced(0, nan()), text);
+}
+
+#[test]
+fn files() {
+    let whole = lstm(&[]);
+    refused(&[], "onnx: expected a complete ONNX model, found no graph");
+    refused(
+        &whole[..whole.len() - 1],
+        "onnx: expected a complete ONNX model, found unexpected end of buffer",
+    );
+    refused(
+        &[0x3a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1],
+        "onnx: expected a complete ONNX model, found unexpected end of buffer",
+    );
+    refused(b"\x0b", "onnx: expected a complete ONNX model, found unexpected end of buffer");
+    refused(b"PK\x03\x04", "onnx: expected a complete ONNX model, found invalid field number");
+    refused(&model(6, &[], &[]), "onnx: expected opset 7 or newer, found opset 6");
+    let graph = Message::default().bytes(7, []);
+    refused(&graph.0, "onnx: expected the opset of the domain ai.onnx, found none");
+    refused(&model(17, &[], &[]), "onnx: expected an RNN, GRU or LSTM node, found 0 other nodes");
+    let inner = Message::default().bytes(1, "body").bytes(6, []).int(20, 5);
+    let text = "onnx: expected an RNN, GRU or LSTM node, found 2 other nodes, and graphs inside of them, which are not read";
+    refused(
+        &model(17, &[node("Relu", "", &["x"], &["y"], &[]), node("Loop", "", &[], &["z"], &[inner])], &[]),
+        text,
+    );
+    let other = node("LSTM", "", &["x", "W", "R"], &["y"], &[]).bytes(7, "com.microsoft");
+    refused(
+        &model(17, &[other], &weights(4)),
+        "onnx: expected an RNN, GRU or LSTM node, found 1 other nodes",
+    );
+    let early =
+        model(13, &[node("LSTM", "lstm", &["x", "W", "R"], &["y"], &[int("layout", 1)])], &weights(4));
+    refused(&early, "node \"lstm\": layout: expected none before opset 14, found one in opset 13");
+    let twice =
+        model(17, &[node("Relu", "", &["x"], &["y"], &[]), node("Tanh", "", &["x"], &["y"], &[])], &[]);
+    refused(&twice, "value \"y\": expected one node or initializer that gives it, found several");
+}
+
+/// Two LSTMs of I = H = 2 with nodes between them, Y of the first being `a` and X of the second `b`.
+fn two(between: &[Message]) -> Vec<u8> {
+    let attributes = [int("hidden_size", 2)];
+    let mut nodes = vec![node("LSTM", "lower", &["x", "W", "R"], &["a"], &attributes)];
+    nodes.extend_from_slice(between);
+    nodes.push(node("LSTM", "", &["b", "W", "R"], &["y"], &attributes));
+    let shape = header("shape", &[3], 7).bytes(9, [0i64, 0, -1].map(i64::to_le_bytes).concat());
+    let swap = header("swap", &[3], 7).bytes(9, [2i64, 5, 2].map(i64::to_le_bytes).concat());
+    let one = header("one", &[1], 7).bytes(9, 1i64.to_le_bytes());
+    model(17, &nodes, &[tensor("W", &[1, 8, 2]), tensor("R", &[1, 8, 2]), shape, swap, one])
+}
+
+#[test]
+fn what_a_stacked_layer_has_between_its_nodes_makes_one_layer() {
+    let identity = |from: &str, to: &str| node("Identity", "", &[from], &[to], &[]);
+    let squeeze = node("Squeeze", "", &["a", "one"], &["c"], &[]);
+    let transpose = node("Transpose", "", &["a"], &["c"], &[ints("perm", &[0, 2, 1, 3])]);
+    let reshape = node("Reshape", "", &["c", "shape"], &["b"], &[]);
+    let dropout = node("Dropout", "", &["c"], &["b"], &[]);
+    for between in [&[squeeze.clone(), dropout][..], &[transpose, reshape], &[squeeze, identity("c", "b")]] {
+        assert_eq!(outcome(&two(between), None), "no error, but LSTM(2, 2, num_layers=2, bias=False)");
+    }
+}
+
+#[test]
+fn anything_else_between_makes_two() {
+    let squeeze = |to: &str| node("Squeeze", "", &["a", "one"], &[to], &[]);
+    let op = |op_type: &str| node(op_type, "", &["c"], &["b"], &[]);
+    let text =
+        "onnx: expected the name of a node, since there are several layers, found LSTM \"lower\"; LSTM \"y\"";
+    for between in [
+        // Another function, N and T changed over, and sequences that something else reads, too.
+        &[squeeze("c"), op("Relu")][..],
+        &[squeeze("c"), op("Cast")],
+        &[squeeze("c"), node("Transpose", "", &["c"], &["b"], &[ints("perm", &[1, 0, 2])])],
+        &[squeeze("c"), node("Reshape", "", &["c", "swap"], &["b"], &[])],
+        &[squeeze("b"), node("ReduceMax", "", &["a"], &["z"], &[])],
+        &[squeeze("b"), node("Relu", "", &["b"], &["z"], &[])],
+        &[squeeze("c"), node("Dropout", "", &["c", "", "state"], &["b"], &[])],
+    ] {
+        let model = two(between);
+        assert_eq!(outcome(&model, None), text);
+        // A node that has no name is called by its output.
+        for name in ["lower", "a", "y"] {
+            assert_eq!(outcome(&model, Some(name)), "no error, but LSTM(2, 2, bias=False)", "{name}");
+        }
+        let text = "onnx: expected a recurrent node \"b\", found LSTM \"lower\"; LSTM \"y\"";
+        assert_eq!(outcome(&model, Some("b")), text);
+    }
+}
+
+#[test]
+fn layers_that_differ_are_two() {
+    let text = "onnx: expected the name of a node, since there are several layers, found LSTM \"lower\"; LSTM \"upper\"";
+    let squeeze = node("Squeeze", "", &["a", "one"], &["b"], &[]);
+    let one = header("one", &[1], 7).bytes(9, 1i64.to_le_bytes());
+    let tensors = [tensor("W", &[1, 8, 2]), tensor("R", &[1, 8, 2]), one];
+    let lower = node("LSTM", "lower", &["x", "W", "R"], &["a", "h"], &[]);
+    for (inputs, attribute) in [
+        (vec!["b", "W", "R"], float("clip", 1.0)),
+        (vec!["b", "W", "R", "", "state"], int("hidden_size", 2)),
+        (vec!["b", "W", "R", "", "", "state"], int("hidden_size", 2)),
+        // A decoder that begins with the encoder's final state.
+        (vec!["b", "W", "R", "", "", "h"], int("hidden_size", 2)),
+    ] {
+        let upper = node("LSTM", "upper", &inputs, &["y"], &[attribute]);
+        assert_eq!(outcome(&model(17, &[lower.clone(), squeeze.clone(), upper], &tensors), None), text);
+    }
+}
+
+#[test]
+fn two_nodes_of_one_name_are_refused() {
+    let relu = node("Relu", "", &["a"], &["b"], &[]);
+    let nodes =
+        ["a", "y"].map(|y| node("LSTM", "twin", &[if y == "a" { "x" } else { "b" }, "W", "R"], &[y], &[]));
+    let [lower, upper] = nodes;
+    let model = model(17, &[lower, relu, upper], &[tensor("W", &[1, 8, 2]), tensor("R", &[1, 8, 2])]);
+    let text = "onnx: expected one recurrent node \"twin\", found LSTM \"twin\"; LSTM \"twin\"";
+    assert_eq!(outcome(&model, Some("twin")), text);
+    assert_eq!(outcome(&model, Some("y")), "no error, but LSTM(2, 2, bias=False)");
+}
