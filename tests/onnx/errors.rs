@@ -72,6 +72,16 @@ fn attributes_that_say_the_default_are_taken() {
 }
 
 #[test]
+fn a_constant_state_has_the_shape_of_the_layout() {
+    let state = header("S", &[4, 1, 2], FLOAT).bytes(9, [0; 32]);
+    let tensors: Vec<Message> = weights(4).into_iter().chain([state]).collect();
+    let model = |layout| lstm_of(&["x", "W", "R", "B", "", "S"], &[int("layout", layout)], &tensors);
+    refused(&model(1), "no error, but LSTM(3, 2)");
+    let text = "node \"lstm\": initial_h (\"S\"): shape [4, 1, 2]; expected [1, N, 2]";
+    refused(&model(0), text);
+}
+
+#[test]
 fn a_gru_must_reset_behind_the_product() {
     let gru = |attributes: &[Message]| {
         let attributes = [&[int("hidden_size", 2)], attributes].concat();
@@ -114,6 +124,8 @@ fn inputs() {
         refused(&model, &format!("node \"lstm\": {text}"));
     }
     refused(&with(&all(5, "S"), zeros("S", &[1, 1, 2], 2)), "no error, but LSTM(3, 2)");
+    let text = "node \"lstm\": initial_h (\"S\"): shape [1, 1, 3]; expected [1, N, 2]";
+    refused(&with(&all(5, "S"), zeros("S", &[1, 1, 3], 3)), text);
     refused(&with(&all(7, "P"), zeros("P", &[1, 6], 6)), "no error, but LSTM(3, 2)");
     refused(&with(&all(5, "state"), zeros("S", &[1], 1)), "no error, but LSTM(3, 2)");
 }

@@ -1,7 +1,7 @@
 //! ONNX models made on the spot, to be broken in one place each.
 
 /// The fields of a protobuf message, as bytes.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Message(pub Vec<u8>);
 
 impl Message {

@@ -44,6 +44,17 @@ impl Value<'_> {
         }
     }
 
+    /// What a node's further outputs are, where this is the first one: a part of the same, or beside it.
+    fn part(&self) -> Self {
+        match self {
+            Value::Zeros => Value::Zeros,
+            Value::Tensor(_) | Value::Fixed => Value::Fixed,
+            Value::Sizes(_) => Value::Sizes(Vec::new()),
+            Value::Sequence { .. } => Value::Computed { recurrent: true },
+            Value::Computed { recurrent } => Value::Computed { recurrent: *recurrent },
+        }
+    }
+
     fn is_recurrent(&self) -> bool {
         matches!(self, Value::Sequence { .. } | Value::Computed { recurrent: true })
     }

@@ -96,8 +96,8 @@ impl<'g> Node<'g> {
         Ok(Node {
             batch_first: reader.flag("layout")? == 1,
             lengths: reader.lengths()?,
-            initial_h: reader.initial("initial_h", 5)?,
-            initial_c: reader.initial("initial_c", 6)?,
+            initial_h: reader.initial("initial_h", 5, hidden_size)?,
+            initial_c: reader.initial("initial_c", 6, hidden_size)?,
             p: p.filter(|p| !p.is_zero()),
             what: reader.what,
             attributes,
@@ -276,7 +276,7 @@ impl<'g> Reader<'_, 'g> {
     }
 
     /// An initial state: zero, or given when the layer is run.
-    fn initial(&self, input: &str, place: usize) -> Result<Initial<'g>, Error> {
+    fn initial(&self, input: &str, place: usize, hidden_size: usize) -> Result<Initial<'g>, Error> {
         if self.operator.inputs().get(place) != Some(&input) {
             return Ok(Initial::Zero);
         }
@@ -284,7 +284,9 @@ impl<'g> Reader<'_, 'g> {
         let what = self.part(&format!("{input} ({name:?})"));
         match self.graph.get(name) {
             Some(Value::Zeros) => Ok(Initial::Zero),
-            Some(Value::Tensor(tensor)) if tensor.values(&what)?.is_zero() => Ok(Initial::Zero),
+            Some(Value::Tensor(tensor)) if self.is_zero_state(tensor, &what, hidden_size)? => {
+                Ok(Initial::Zero)
+            }
             Some(Value::Computed { .. } | Value::Sequence { .. }) => Ok(Initial::Given(name)),
             Some(_) => Err(format_error(
                 &what,
@@ -292,6 +294,29 @@ impl<'g> Reader<'_, 'g> {
                 "other constants",
             )),
             None => Err(format_error(&what, "a value of the graph", "nothing of that name")),
+        }
+    }
+
+    /// Whether a constant is a state of the right shape that is zero.
+    fn is_zero_state(&self, tensor: &Tensor<'_>, what: &str, hidden_size: usize) -> Result<bool, Error> {
+        let found = tensor.values(what)?.shape;
+        let batch_first = self.flag("layout")? == 1;
+        let d = self.direction()?.count();
+        match (&found[..], batch_first) {
+            (&[directions, _, h], false) | (&[_, directions, h], true)
+                if [directions, h] == [d, hidden_size] =>
+            {
+                Ok(tensor.is_zero())
+            }
+            _ => {
+                let [first, second] =
+                    if batch_first { ["N".into(), d.to_string()] } else { [d.to_string(), "N".into()] };
+                Err(Error::UnknownShape {
+                    name: what.to_owned(),
+                    expected: format!("[{first}, {second}, {hidden_size}]"),
+                    found,
+                })
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 //! A graph inside of a node is not read, so that no file makes this recurse.
 
 use std::borrow::Cow;
+use std::sync::OnceLock;
 
 use super::wire::{Result, each_field};
 
@@ -75,6 +76,8 @@ pub(super) struct Tensor<'a> {
     pub(super) location: &'a str,
     /// Whether this is a part of a larger tensor.
     pub(super) segment: bool,
+    /// Whether every value is zero, once somebody asked.
+    pub(super) zero: OnceLock<bool>,
 }
 
 /// `ValueInfoProto`, of a tensor.

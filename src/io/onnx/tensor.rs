@@ -49,7 +49,12 @@ impl Values<'_> {
     }
 }
 
-impl<'a> Tensor<'a> {
+impl Tensor<'_> {
+    /// Whether every value is known to be zero. Looked at once, however many nodes ask.
+    pub(super) fn is_zero(&self) -> bool {
+        *self.zero.get_or_init(|| self.values("value").is_ok_and(|values| values.is_zero()))
+    }
+
     /// The tensor's values; `what` names it in errors.
     ///
     /// # Errors

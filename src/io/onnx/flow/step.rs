@@ -1,7 +1,7 @@
 //! What the outputs of a node are, by what its inputs are.
 
 use super::{Axes, Dim, Flow, Value};
-use crate::io::onnx::proto::{Attribute, NodeProto};
+use crate::io::onnx::proto::{Attribute, NodeProto, Tensor};
 
 /// Sizes that are followed: shapes have no more, and steps of an index count fewer.
 const MOST_SIZES: usize = Axes::MOST;
@@ -15,8 +15,9 @@ pub(super) fn outputs<'g>(proto: &'g NodeProto<'g>, flow: &mut Flow<'g>, opset: 
             flow.escape(name);
         }
     }
-    // Nodes with several outputs split what they are given, or say nothing that matters beside it.
-    vec![value; proto.outputs.len()]
+    let mut outputs = vec![value.part(); proto.outputs.len().max(1)];
+    outputs[0] = value;
+    outputs
 }
 
 struct Step<'f, 'g> {
@@ -81,9 +82,7 @@ impl<'g> Step<'_, 'g> {
     fn constant_of_shape(&self) -> Value<'g> {
         let value =
             self.proto.attribute("value").map(|attribute: &Attribute<'_>| attribute.tensor.as_deref());
-        let is_zero = value.is_none_or(|tensor| {
-            tensor.and_then(|tensor| tensor.values("value").ok()).is_some_and(|values| values.is_zero())
-        });
+        let is_zero = value.is_none_or(|tensor| tensor.is_some_and(Tensor::is_zero));
         if is_zero { Value::Zeros } else { Value::Fixed }
     }
 
@@ -210,7 +209,7 @@ impl Flow<'_> {
     fn constant_is_zero(&self, value: Option<&Value<'_>>) -> bool {
         match value {
             Some(Value::Zeros) => true,
-            Some(Value::Tensor(tensor)) => tensor.values("value").is_ok_and(|values| values.is_zero()),
+            Some(Value::Tensor(tensor)) => tensor.is_zero(),
             _ => false,
         }
     }
