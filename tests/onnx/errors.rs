@@ -1,6 +1,7 @@
 //! Every mistake in a model gives its one message, which names the node and what is wrong with it.
 
 use wgpu_rnn::Weights;
+use wgpu_rnn::io::OnnxModel;
 
 use super::writer::*;
 
@@ -207,6 +208,53 @@ fn values() {
     refused(&replaced(0, nan()), text);
 }
 
+/// Protobuf lets a file hold numbers one by one or packed, and readers must take either.
+#[test]
+fn packed_numbers_are_the_same_as_single_ones() {
+    let whole = Weights::from_onnx(&lstm(&[]), None).unwrap();
+    let values: Vec<f32> = (1..=24).map(|value| value as f32 / 64.0).collect();
+    let named = |dims: Message| dims.int(2, FLOAT).bytes(8, "W");
+    let packed: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let packed_dims = Message::default().bytes(1, [1, 8, 3]);
+    let single_values =
+        |tensor, values: &[f32]| values.iter().fold(tensor, |tensor: Message, &v| tensor.float(4, v));
+    for tensor in [
+        named(packed_dims.clone()).bytes(9, &packed),
+        named(packed_dims.clone()).bytes(4, &packed),
+        single_values(named(packed_dims.clone()), &values),
+        single_values(named(packed_dims), &values[..7]).bytes(4, &packed[28..]),
+    ] {
+        assert_eq!(Weights::from_onnx(&replaced(0, tensor), None).unwrap(), whole);
+    }
+}
+
+#[test]
+fn constants_may_go_through_identities_and_nothing_else() {
+    let through = |op_type| {
+        let w = node(op_type, "", &["W"], &["V"], &[]);
+        let lstm = node("LSTM", "lstm", &["x", "V", "R"], &["y"], &[]);
+        outcome(&model(17, &[w, lstm], &weights(4)), None)
+    };
+    assert_eq!(through("Identity"), "no error, but LSTM(3, 2, bias=False)");
+    let text = "node \"lstm\": W (\"V\"): expected an initializer or a Constant node, found a value computed from \
+                constants (fold them when the model is exported)";
+    for op_type in ["Transpose", "DequantizeLinear"] {
+        assert_eq!(through(op_type), text, "{op_type}");
+    }
+}
+
+#[test]
+fn two_layers_over_one_are_three() {
+    let squeeze = node("Squeeze", "", &["a", "one"], &["b"], &[]);
+    let one = header("one", &[1], 7).bytes(9, 1i64.to_le_bytes());
+    let lstm = |x: &str, y: &str| node("LSTM", "", &[x, "W", "R"], &[y], &[]);
+    let nodes = [lstm("x", "a"), squeeze, lstm("b", "y"), lstm("b", "z")];
+    let model = model(17, &nodes, &[tensor("W", &[1, 8, 2]), tensor("R", &[1, 8, 2]), one]);
+    let layers = OnnxModel::new(&model).unwrap();
+    let names: Vec<String> = layers.layers().unwrap().iter().map(ToString::to_string).collect();
+    assert_eq!(names, ["a", "y", "z"].map(|name| format!("LSTM(2, 2, bias=False): LSTM {name:?}")));
+}
+
 #[test]
 fn files() {
     let whole = lstm(&[]);
@@ -306,12 +354,25 @@ fn layers_that_differ_are_two() {
         (vec!["b", "W", "R"], float("clip", 1.0)),
         (vec!["b", "W", "R", "", "state"], int("hidden_size", 2)),
         (vec!["b", "W", "R", "", "", "state"], int("hidden_size", 2)),
-        // A decoder that begins with the encoder's final state.
-        (vec!["b", "W", "R", "", "", "h"], int("hidden_size", 2)),
     ] {
         let upper = node("LSTM", "upper", &inputs, &["y"], &[attribute]);
         assert_eq!(outcome(&model(17, &[lower.clone(), squeeze.clone(), upper], &tensors), None), text);
     }
+}
+
+#[test]
+fn a_decoder_that_begins_with_the_encoders_final_state_is_a_layer_of_its_own() {
+    let squeeze = node("Squeeze", "", &["a", "one"], &["b"], &[]);
+    let one = header("one", &[1], 7).bytes(9, 1i64.to_le_bytes());
+    let tensors = [tensor("W", &[1, 8, 2]), tensor("R", &[1, 8, 2]), one];
+    let layers = |state| {
+        let lower = node("LSTM", "lower", &["x", "W", "R", "", "", "state"], &["a", "h"], &[]);
+        let upper = node("LSTM", "upper", &["b", "W", "R", "", "", state], &["y"], &[]);
+        outcome(&model(17, &[lower, squeeze.clone(), upper], &tensors), None)
+    };
+    assert_eq!(layers("state"), "no error, but LSTM(2, 2, num_layers=2, bias=False)");
+    let text = "onnx: expected the name of a node, since there are several layers, found LSTM \"lower\"; LSTM \"upper\"";
+    assert_eq!(layers("h"), text);
 }
 
 #[test]
