@@ -135,7 +135,8 @@ pub struct Variant {
     /// The functions of the forward direction (or the only one) and of the reverse one, where they differ from
     /// [`Activations::of`] the cell.
     pub activations: Option<[Activations; 2]>,
-    /// ONNX's `clip`: what goes into an activation function is first brought into [-clip, clip].
+    /// ONNX's `clip`: what goes into the functions f and g is first brought into [-clip, clip]. As in ONNX Runtime, an LSTM's
+    /// cell state goes into h as it is; ONNX's text says "the input of activations" and does not tell.
     pub clip: Option<f32>,
     /// ONNX's `input_forget`: an LSTM's f is 1 - i.
     pub input_forget: bool,

@@ -202,7 +202,7 @@ fn one_step<A: Number>(
                     let g = activate(gate(2, unit), functions.g);
                     c[unit] = f.mul(c[unit]).add(i.mul(g));
                     let o = activate(peep(gate(3, unit), 2, c[unit], unit), functions.f);
-                    o.mul(activate(c[unit], functions.h))
+                    o.mul(c[unit].activate(functions.h))
                 })
                 .collect();
             match &weights.weight_hr {

@@ -9,6 +9,7 @@ use std::env;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use wgpu_rnn::ndarray::{Array, ArrayD, Dimension, IntoDimension};
 use wgpu_rnn::tolerance::Comparison;
@@ -93,6 +94,19 @@ pub fn on_each(body: impl Fn(&Implementation)) {
         Err(missing) => failures.push(missing.to_owned()),
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// Strategies and limits of an adapter.
+const SHARES: usize = 6;
+
+/// As [`on_each`], for many cases whose every one is a kernel to compile: the host's implementations take all of them, those
+/// of an adapter a share each. The body is told of each case's number whether to take it.
+pub fn on_each_share(body: impl Fn(&Implementation, &dyn Fn(usize) -> bool)) {
+    let gpus = AtomicUsize::new(0);
+    on_each(|implementation| {
+        let share = implementation.is_gpu().then(|| gpus.fetch_add(1, Ordering::Relaxed) % SHARES);
+        body(implementation, &|case| share.is_none_or(|share| case % SHARES == share));
+    });
 }
 
 fn failures(implementations: &[Implementation], body: &impl Fn(&Implementation)) -> Vec<String> {

@@ -1,5 +1,6 @@
 //! ONNX models of PyTorch's exporters and made by hand: what is read of them, and what it computes.
 
+mod attributes;
 mod broken;
 mod errors;
 mod writer;

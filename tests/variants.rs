@@ -1,13 +1,11 @@
 //! What ONNX's operators can be and PyTorch's modules cannot: every function, clip, coupled gates, peepholes, and a single
 //! reverse direction, on every implementation against the definition.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use wgpu_rnn::ndarray::s;
 use wgpu_rnn::{Activation, Activations, Cell, Config, Input, State, Weights, reference, tolerance};
 
 use crate::case::state;
-use crate::harness::{assert_same_bits, assert_within, on_each, random};
+use crate::harness::{assert_same_bits, assert_within, on_each, on_each_share, random};
 
 const FUNCTIONS: [Activation; 11] = [
     Activation::Relu,
@@ -55,18 +53,10 @@ fn configs() -> Vec<Config> {
     functions.chain(others).collect()
 }
 
-/// Strategies and limits of an adapter, which share the variants: each is a kernel of its own to compile.
-const SHARES: usize = 6;
-
 #[test]
 fn every_variant_is_what_the_definition_says() {
-    let gpus = AtomicUsize::new(0);
-    on_each(|implementation| {
-        let share = implementation.is_gpu().then(|| gpus.fetch_add(1, Ordering::Relaxed) % SHARES);
-        for (index, config) in configs().into_iter().enumerate() {
-            if share.is_some_and(|share| index % SHARES != share) {
-                continue;
-            }
+    on_each_share(|implementation, takes| {
+        for (index, config) in configs().into_iter().enumerate().filter(|(index, _)| takes(*index)) {
             let (rows, steps) = ([1, 4, 9][index % 3], 6);
             let weights = Weights::seeded(config, 5).unwrap();
             let states = config.num_layers * config.directions();

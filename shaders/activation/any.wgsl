@@ -19,21 +19,25 @@ override G1_BETA: f32 = 0.0;
 override H1: u32 = 1u;
 override H1_ALPHA: f32 = 0.0;
 override H1_BETA: f32 = 0.0;
-// What goes into a function is brought into [-CLIP, CLIP] first.
+// What goes into f and g is brought into [-CLIP, CLIP] first.
 override CLIP: f32 = 3.4028234e38;
+
+fn clipped(x: f32) -> f32 {
+    return clamp(x, -CLIP, CLIP);
+}
 
 fn act_f(index: u32, x: f32) -> f32 {
     if direction_of(index) == 0u {
-        return act(F0, F0_ALPHA, F0_BETA, x);
+        return act(F0, F0_ALPHA, F0_BETA, clipped(x));
     }
-    return act(F1, F1_ALPHA, F1_BETA, x);
+    return act(F1, F1_ALPHA, F1_BETA, clipped(x));
 }
 
 fn act_g(index: u32, x: f32) -> f32 {
     if direction_of(index) == 0u {
-        return act(G0, G0_ALPHA, G0_BETA, x);
+        return act(G0, G0_ALPHA, G0_BETA, clipped(x));
     }
-    return act(G1, G1_ALPHA, G1_BETA, x);
+    return act(G1, G1_ALPHA, G1_BETA, clipped(x));
 }
 
 fn act_h(index: u32, x: f32) -> f32 {
@@ -44,8 +48,7 @@ fn act_h(index: u32, x: f32) -> f32 {
 }
 
 // `function` is a number of kernel.rs.
-fn act(function: u32, alpha: f32, beta: f32, given: f32) -> f32 {
-    let x = clamp(given, -CLIP, CLIP);
+fn act(function: u32, alpha: f32, beta: f32, x: f32) -> f32 {
     switch function {
         case 0u: {
             return act_relu(x);

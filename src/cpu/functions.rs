@@ -50,38 +50,39 @@ impl Functions {
     /// ONNX's f.
     #[inline(always)]
     pub(super) fn f<L: Level>(&self, x: &mut Block) {
-        self.apply::<L>(self.activations.f, x);
+        each(x, |x| clamp(x, -self.clip, self.clip));
+        apply::<L>(self.activations.f, x);
     }
 
     /// ONNX's g.
     #[inline(always)]
     pub(super) fn g<L: Level>(&self, x: &mut Block) {
-        self.apply::<L>(self.activations.g, x);
+        each(x, |x| clamp(x, -self.clip, self.clip));
+        apply::<L>(self.activations.g, x);
     }
 
     /// ONNX's h.
     #[inline(always)]
     pub(super) fn h<L: Level>(&self, x: &mut Block) {
-        self.apply::<L>(self.activations.h, x);
+        apply::<L>(self.activations.h, x);
     }
+}
 
-    #[inline(always)]
-    fn apply<L: Level>(&self, activation: Activation, x: &mut Block) {
-        each(x, |x| clamp(x, -self.clip, self.clip));
-        let [alpha, beta] = activation.parameters();
-        match activation {
-            Activation::Relu => each(x, relu),
-            Activation::Tanh => each(x, tanh::<L>),
-            Activation::Sigmoid => each(x, sigmoid::<L>),
-            Activation::Affine { .. } => each(x, |x| L::mul_add(alpha, x, beta)),
-            Activation::LeakyRelu { .. } => each(x, |x| if x < 0.0 { alpha * x } else { x }),
-            Activation::ThresholdedRelu { .. } => each(x, |x| if x <= alpha { 0.0 } else { x }),
-            Activation::ScaledTanh { .. } => each(x, |x| alpha * tanh::<L>(beta * x)),
-            Activation::HardSigmoid { .. } => each(x, |x| clamp(L::mul_add(alpha, x, beta), 0.0, 1.0)),
-            Activation::Elu { .. } => each(x, |x| elu::<L>(x, alpha)),
-            Activation::Softsign => each(x, |x| x / (1.0 + x.abs())),
-            Activation::Softplus => each(x, softplus::<L>),
-        }
+#[inline(always)]
+fn apply<L: Level>(activation: Activation, x: &mut Block) {
+    let [alpha, beta] = activation.parameters();
+    match activation {
+        Activation::Relu => each(x, relu),
+        Activation::Tanh => each(x, tanh::<L>),
+        Activation::Sigmoid => each(x, sigmoid::<L>),
+        Activation::Affine { .. } => each(x, |x| L::mul_add(alpha, x, beta)),
+        Activation::LeakyRelu { .. } => each(x, |x| if x < 0.0 { alpha * x } else { x }),
+        Activation::ThresholdedRelu { .. } => each(x, |x| if x <= alpha { 0.0 } else { x }),
+        Activation::ScaledTanh { .. } => each(x, |x| alpha * tanh::<L>(beta * x)),
+        Activation::HardSigmoid { .. } => each(x, |x| clamp(L::mul_add(alpha, x, beta), 0.0, 1.0)),
+        Activation::Elu { .. } => each(x, |x| elu::<L>(x, alpha)),
+        Activation::Softsign => each(x, |x| x / (1.0 + x.abs())),
+        Activation::Softplus => each(x, softplus::<L>),
     }
 }
 

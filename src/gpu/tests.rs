@@ -56,10 +56,10 @@ const MUTATIONS: &[Mutation] = &[
     ("cell_state[at] = next.c;", ""),
     ("previous.c = cell_state[at];", ""),
     // activation/any.wgsl
-    ("act(F1, F1_ALPHA, F1_BETA, x)", "act(F0, F0_ALPHA, F0_BETA, x)"),
-    ("act(G1, G1_ALPHA, G1_BETA, x)", "act(G0, G0_ALPHA, G0_BETA, x)"),
+    ("act(F1, F1_ALPHA, F1_BETA, clipped(x))", "act(F0, F0_ALPHA, F0_BETA, clipped(x))"),
+    ("act(G1, G1_ALPHA, G1_BETA, clipped(x))", "act(G0, G0_ALPHA, G0_BETA, clipped(x))"),
     ("act(H1, H1_ALPHA, H1_BETA, x)", "act(H0, H0_ALPHA, H0_BETA, x)"),
-    ("clamp(given, -CLIP, CLIP)", "given"),
+    ("return clamp(x, -CLIP, CLIP);", "return x;"),
     ("return fma(alpha, x, beta);", "return alpha * x;"),
     ("select(x, alpha * x, x < 0.0)", "x"),
     ("select(x, 0.0, x <= alpha)", "x"),

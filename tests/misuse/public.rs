@@ -10,6 +10,12 @@ use super::table;
 const NO_ROW: &[(&str, &str)] = &[
     ("GpuLayer::encode", "a table of its own, of buffers: `encode_errors`"),
     ("GpuLayer::new", "what `Layer::with_options` says on a GPU"),
+    ("OnnxLayer::config", "models have tables of their own: `onnx::errors`"),
+    ("OnnxLayer::weights", "likewise"),
+    ("OnnxModel::layer", "likewise"),
+    ("OnnxModel::layers", "likewise"),
+    ("OnnxModel::new", "likewise"),
+    ("Weights::from_onnx", "likewise"),
     ("Session::state", "it takes a device that is lost: `faults`"),
     ("Session::state_async", "likewise"),
     ("npy::to_npy", "every array of f32 can be written"),

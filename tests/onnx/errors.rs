@@ -32,28 +32,26 @@ fn attributes() {
              direction, hidden_size, layout, input_forget), found \"foo\"",
         ),
         (int("hidden_size", 2), "hidden_size: expected one attribute of that name, found two"),
-        (float("clip", 3.0), "clip: expected none, found 3"),
+        (float("clip", 0.0), "clip: expected a positive number, found 0"),
         (int("clip", 3), "clip: expected a float, found an attribute of type 2"),
-        (string("direction", "reverse"), "direction: expected forward or bidirectional, found reverse"),
         (
             string("direction", "Forward"),
             "direction: expected forward, reverse or bidirectional, found \"Forward\"",
         ),
-        (int("input_forget", 1), "input_forget: expected 0, found 1"),
         (int("input_forget", 2), "input_forget: expected 0 or 1, found 2"),
         (int("layout", 7), "layout: expected 0 or 1, found 7"),
         (
-            strings("activations", &["Sigmoid", "Tanh", "Softsign"]),
-            "activations: expected Sigmoid, Tanh and Tanh, found Sigmoid, Tanh, Softsign",
+            strings("activations", &["Sigmoid", "Tanh", "Softmax"]),
+            "activations: expected ONNX's activation functions, found Softmax",
         ),
         (strings("activations", &["Sigmoid"]), "activations: expected 3 for each of 1 directions, found 1"),
         (
             floats("activation_alpha", &[0.5]),
-            "activation_alpha: expected none, since no activation here has one, found 0.5",
+            "activation_alpha: expected one for each function that takes one, found also 0.5",
         ),
         (
             floats("activation_beta", &[0.25]),
-            "activation_beta: expected none, since no activation here has one, found 0.25",
+            "activation_beta: expected one for each function that takes one, found also 0.25",
         ),
     ] {
         refused(&lstm(&[attribute]), &format!("node \"lstm\": {text}"));
@@ -70,6 +68,22 @@ fn attributes_that_say_the_default_are_taken() {
         floats("activation_alpha", &[]),
     ];
     refused(&lstm(&attributes), "no error, but LSTM(3, 2)");
+}
+
+/// What PyTorch's modules cannot be.
+#[test]
+fn attributes_beyond_pytorch_are_taken() {
+    let attributes = [
+        string("direction", "reverse"),
+        strings("activations", &["HardSigmoid", "leakyrelu", "Tanh"]),
+        floats("activation_alpha", &[0.25]),
+        floats("activation_beta", &[0.5]),
+        float("clip", 3.0),
+        int("input_forget", 1),
+    ];
+    let text = "no error, but LSTM(3, 2, reverse=True, activations=[HardSigmoid(0.25, 0.5), LeakyRelu(0.01), Tanh], \
+                clip=3, input_forget=True)";
+    refused(&lstm(&attributes), text);
 }
 
 #[test]
@@ -119,7 +133,6 @@ fn inputs() {
         (with(&all(4, "L"), header("L", &[1], 6).int(5, 4)), "sequence_lens (\"L\"): expected none, or a value that depends on the model's inputs, found constants".into()),
         (with(&all(5, "S"), tensor("S", &[1, 1, 2])), format!("initial_h (\"S\"): {state}")),
         (with(&all(6, "S"), tensor("S", &[1, 1, 2])), format!("initial_c (\"S\"): {state}")),
-        (with(&all(7, "P"), tensor("P", &[1, 6])), "P: expected none, or peephole weights of zero, found others".into()),
         (with(&all(7, "P"), tensor("P", &[1, 4])), "P: expected shape [1, 6], found [1, 4]".into()),
     ] {
         refused(&model, &format!("node \"lstm\": {text}"));
@@ -128,6 +141,7 @@ fn inputs() {
     let text = "node \"lstm\": initial_h (\"S\"): shape [1, 1, 3]; expected [1, N, 2]";
     refused(&with(&all(5, "S"), zeros("S", &[1, 1, 3], 3)), text);
     refused(&with(&all(7, "P"), zeros("P", &[1, 6], 6)), "no error, but LSTM(3, 2)");
+    refused(&with(&all(7, "P"), tensor("P", &[1, 6])), "no error, but LSTM(3, 2, peepholes=True)");
     refused(&with(&all(5, "state"), zeros("S", &[1], 1)), "no error, but LSTM(3, 2)");
 }
 

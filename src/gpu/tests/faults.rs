@@ -57,7 +57,7 @@ impl Wake for Unpark {
 }
 
 /// The result of a future that is polled so many times at most, each time it asks for it.
-fn polled<T>(future: impl Future<Output = T>, polls: usize) -> Option<T> {
+pub(super) fn polled<T>(future: impl Future<Output = T>, polls: usize) -> Option<T> {
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut future = pin!(future);
     for _ in 0..polls {

@@ -3,10 +3,11 @@
 use ndarray::Array3;
 
 use super::super::{Gpu, GpuLayer, GpuSession, Strategy};
+use super::faults::polled;
 use super::{Mutation, gpu, random};
 use crate::batch::Batch;
 use crate::session::{Active, SavedState};
-use crate::{Config, Error, Generator, Input, LayerOptions, State, Weights};
+use crate::{Config, Error, Generator, Input, LayerOptions, State, Weights, beside};
 
 /// Of `exchange.wgsl`.
 const MUTATIONS: &[Mutation] = &[
@@ -71,6 +72,35 @@ fn a_changed_line_of_the_exchange_is_noticed() {
         });
         assert!(noticed, "{mutation:?}");
         assert!(include_str!("../../../shaders/exchange.wgsl").contains(mutation.0), "{mutation:?}");
+    }
+}
+
+#[test]
+fn a_push_may_be_dropped_wherever_it_waits() {
+    let Some(gpu) = gpu() else { return };
+    let config = Config::lstm(5, 7).num_layers(2);
+    let input = Array3::from_elem([3, 2, 5], 0.25);
+    let (given, zero) = (Input::new(input.view()), State::zero());
+    let batch = Batch::new(&config, &given, &zero).unwrap();
+    let layer = layer(&gpu, config, Strategy::ProjectStep).unwrap();
+    let new = || GpuSession::new(&layer, 3).unwrap();
+    for polls in 1.. {
+        let (mut session, mut twin) = (new(), new());
+        let done = beside::giving_way(|| polled(session.push_async(&batch, Active::All(3)), polls));
+        if let Some(output) = &done {
+            assert_eq!(output.as_ref().unwrap(), twin.push(&batch, Active::All(3)).unwrap());
+        }
+        for _ in 0..2 {
+            let [found, expected] =
+                [&mut session, &mut twin].map(|session| session.push(&batch, Active::All(3)).unwrap());
+            assert_eq!(found, expected, "after {polls} polls");
+            assert_eq!(session.state().unwrap(), twin.state().unwrap(), "after {polls} polls");
+        }
+        if done.is_some() {
+            // The threads that compile, submit and wait, and both mapped buffers.
+            assert!(polls > 5, "{polls} polls");
+            return;
+        }
     }
 }
 

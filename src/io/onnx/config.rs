@@ -15,6 +15,9 @@ pub(super) fn config_of(node: &Node<'_>) -> Result<Config, Error> {
     if attributes.operator == Operator::Gru && attributes.linear_before_reset == 0 {
         return Err(refused(node, "linear_before_reset", "1, as PyTorch exports", "0"));
     }
+    if let Some(clip) = attributes.clip.filter(|clip| !(*clip > 0.0 && clip.is_finite())) {
+        return Err(refused(node, "clip", "a positive number", &clip.to_string()));
+    }
     let new = match attributes.operator {
         Operator::Rnn if attributes.activations.iter().all(|name| name.eq_ignore_ascii_case("relu")) => {
             Config::rnn_relu
