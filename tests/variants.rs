@@ -132,3 +132,14 @@ fn variants_that_cannot_be_are_refused() {
         ]
     );
 }
+
+/// Peepholes are parameters, which a state dict has.
+#[test]
+#[cfg(feature = "safetensors")]
+fn peepholes_go_through_a_state_dict() {
+    let weights = Weights::seeded(Config::lstm(3, 4).peepholes(true).bidirectional(true), 0).unwrap();
+    let file = weights.to_safetensors().unwrap();
+    let again = Weights::from_safetensors(&file, &wgpu_rnn::LoadOptions::default()).unwrap();
+    assert_eq!(again, weights);
+    assert_eq!(again.directions()[1].weight_ch.as_ref().unwrap().len(), 12);
+}

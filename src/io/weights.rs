@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Tensors, format_error};
-use crate::{Cell, Config, Error, LoadOptions, Nonlinearity, Weights, infer};
+use crate::{Cell, Config, Error, LoadOptions, Nonlinearity, Variant, Weights, infer};
 
 impl Weights {
     /// Infers the configuration from the tensors' names and shapes and takes the parameters; other tensors are not
@@ -54,9 +54,11 @@ impl Weights {
     ///
     /// # Errors
     ///
+    /// [`Error::Config`] for a layer that PyTorch cannot have, but for peepholes: a state dict does not say what it is;
     /// [`Error::Format`] if the file's header would be too long for the format (100 MB).
     #[cfg(feature = "safetensors")]
     pub fn to_safetensors(&self) -> Result<Vec<u8>, Error> {
+        check_state_dict(self.config())?;
         let named: Vec<_> = self.parameters().map(|(name, values)| (name.to_string(), values)).collect();
         let tensors = named.iter().map(|(name, values)| (name.as_str(), values.view()));
         super::safetensors::with_metadata(&super::to_safetensors(tensors)?, &metadata(self.config()))
@@ -66,12 +68,23 @@ impl Weights {
     ///
     /// # Errors
     ///
-    /// As [`to_npz`](super::to_npz).
+    /// [`Error::Config`] as [`Weights::to_safetensors`]; as [`to_npz`](super::to_npz).
     #[cfg(feature = "npz")]
     pub fn to_npz(&self) -> Result<Vec<u8>, Error> {
+        check_state_dict(self.config())?;
         let named: Vec<_> = self.parameters().map(|(name, values)| (name.to_string(), values)).collect();
         super::to_npz(named.iter().map(|(name, values)| (name.as_str(), values.view())))
     }
+}
+
+/// Whether a state dict's names and shapes say what the layer is.
+fn check_state_dict(config: &Config) -> Result<(), Error> {
+    let told = Variant { peepholes: config.variant.peepholes, ..Variant::default() };
+    if !config.reverse && config.variant == told {
+        return Ok(());
+    }
+    let rule = "a state dict says nothing of reverse, activations, clip and input_forget".to_owned();
+    Err(Error::Config { rule, found: config.to_string() })
 }
 
 /// The configuration as strings, in the order of PyTorch's arguments.

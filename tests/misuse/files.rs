@@ -12,7 +12,22 @@ pub fn rows() -> Vec<Row> {
     rows.extend(tensors());
     rows.extend(writers());
     rows.extend(weights());
+    rows.extend(state_dicts());
     rows
+}
+
+/// Layers that a state dict would not tell from others.
+fn state_dicts() -> Vec<Row> {
+    let reverse = Weights::seeded(Config::gru(3, 4).reverse(true), 0).unwrap();
+    let clipped = Weights::seeded(Config::lstm(3, 4).peepholes(true).clip(Some(0.5)), 0).unwrap();
+    let text = "a state dict says nothing of reverse, activations, clip and input_forget, found ";
+    let (of_reverse, of_clipped) =
+        (format!("{text}GRU(3, 4, reverse=True)"), format!("{text}LSTM(3, 4, clip=0.5, peepholes=True)"));
+    vec![
+        row("Weights::to_safetensors", reverse.to_safetensors(), &*of_reverse),
+        row("Weights::to_npz", reverse.to_npz(), of_reverse),
+        row("Weights::to_safetensors", clipped.to_safetensors(), of_clipped),
+    ]
 }
 
 fn one() -> ArrayD<f32> {

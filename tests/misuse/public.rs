@@ -19,8 +19,6 @@ const NO_ROW: &[(&str, &str)] = &[
     ("Session::state", "it takes a device that is lost: `faults`"),
     ("Session::state_async", "likewise"),
     ("npy::to_npy", "every array of f32 can be written"),
-    ("Weights::to_npz", "the names of parameters differ and are short"),
-    ("Weights::to_safetensors", "it takes a header of 100 MB"),
 ];
 
 #[test]
