@@ -84,7 +84,7 @@ impl std::fmt::Display for Backend {
 /// assert_eq!(next.h_n.shape(), [2, 8, 64]);
 /// # Ok::<(), wgpu_rnn::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Layer {
     config: Config,
     options: LayerOptions,
@@ -94,7 +94,16 @@ pub struct Layer {
     implementation: Arc<Implementation>,
 }
 
-#[derive(Debug)]
+/// What it is and what it runs on, without its weights.
+impl std::fmt::Debug for Layer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Layer")
+            .field("config", &self.config)
+            .field("backend", &self.backend)
+            .finish_non_exhaustive()
+    }
+}
+
 pub(crate) enum Implementation {
     Reference(Weights),
     Cpu(CpuLayer),

@@ -38,7 +38,6 @@ use host::HostState;
 /// session.reset_rows(&[1])?;
 /// # Ok::<(), wgpu_rnn::Error>(())
 /// ```
-#[derive(Debug)]
 pub struct Session {
     layer: Layer,
     rows: usize,
@@ -47,7 +46,16 @@ pub struct Session {
     named: Vec<bool>,
 }
 
-#[derive(Debug)]
+/// Its layer and R, without its state.
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session")
+            .field("layer", &self.layer)
+            .field("rows", &self.rows)
+            .finish_non_exhaustive()
+    }
+}
+
 enum Kept {
     Host(HostState),
     Gpu(GpuSession),

@@ -6,7 +6,6 @@
 //! new buffers.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::ops::Range;
 
 use ndarray::{Array3, Axis, Slice};
@@ -270,12 +269,6 @@ impl GpuSession {
             is_mapped(&self.layer.0, mapped).await?;
         }
         Ok(download)
-    }
-}
-
-impl fmt::Debug for GpuSession {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GpuSession").field("layer", &self.layer).field("rows", &self.fresh.len()).finish()
     }
 }
 

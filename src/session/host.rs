@@ -12,7 +12,6 @@ use crate::layer::Implementation;
 use crate::{Config, Error, State, beside};
 
 /// The state of all rows. A push works on a copy of those that it names, so that one that fails changes nothing.
-#[derive(Debug)]
 pub(super) struct HostState {
     /// `[L, R, H_out]`.
     h: Array3<f32>,
@@ -23,7 +22,7 @@ pub(super) struct HostState {
 }
 
 /// What a push works in, in the order of its rows.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Pass {
     h: Reused,
     c: Reused,
