@@ -87,7 +87,7 @@ impl Model {
 
 #[test]
 fn every_model_is_there() {
-    assert_eq!(all().len(), 33);
+    assert_eq!(all().len(), 35);
 }
 
 #[test]

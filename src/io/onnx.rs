@@ -6,6 +6,7 @@ mod gates;
 mod layers;
 mod node;
 mod operator;
+mod pieces;
 mod proto;
 mod tensor;
 mod wire;
@@ -21,7 +22,7 @@ use proto::Model;
 /// The recurrent layers of an ONNX model.
 ///
 /// Read are nodes `RNN`, `GRU` and `LSTM` of ONNX's own domain, from opset 7 on, whose weights are initializers or Constant
-/// nodes of f16, bf16, f32 or f64. Nodes that feed one another as the layers of a stack do are one layer of so many
+/// nodes of f16, bf16, f32 or f64, or slices of these put together in the graph. Nodes that feed one another as the layers of a stack do are one layer of so many
 /// [`num_layers`](Config::num_layers): those of one kind, where the lower one's Y goes to the upper one's X and nowhere
 /// else, through nothing but Transpose, Reshape, Squeeze, Unsqueeze, Identity and Dropout. The names of nodes and values
 /// play no part in that.

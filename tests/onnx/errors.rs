@@ -228,8 +228,38 @@ fn packed_numbers_are_the_same_as_single_ones() {
     }
 }
 
+/// As an exporter leaves them that folds no constants: taken apart, put together and given axes of size 1.
 #[test]
-fn constants_may_go_through_identities_and_nothing_else() {
+fn constants_may_be_put_together_in_the_graph() {
+    let whole = Weights::from_onnx(&lstm_of(&["x", "W", "R"], &[], &weights(4)), None).unwrap();
+    let list = |name: &str, values: &[i64]| {
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        header(name, &[values.len() as i64], 7).bytes(9, bytes)
+    };
+    let constants = [list("zero", &[0]), list("one", &[1]), list("five", &[5]), list("end", &[i64::MAX])];
+    let tensors: Vec<Message> = weights(4).into_iter().chain(constants).collect();
+    let slice = |from: &str, to: &str, name: &str| node("Slice", "", &["w", from, to, "zero"], &[name], &[]);
+    let lstm = node("LSTM", "lstm", &["x", "V", "R"], &["y"], &[]);
+    let concat = |parts: &[&str]| node("Concat", "", parts, &["v"], &[int("axis", 0)]);
+    let with = |concat: Message| {
+        let nodes = [
+            node("Squeeze", "", &["W", "zero"], &["w"], &[]),
+            slice("zero", "five", "a"),
+            slice("five", "end", "b"),
+            concat,
+            node("Unsqueeze", "", &["v", "zero"], &["V"], &[]),
+            lstm.clone(),
+        ];
+        model(17, &nodes, &tensors)
+    };
+    assert_eq!(Weights::from_onnx(&with(concat(&["a", "b"])), None).unwrap(), whole);
+    let other_order = Weights::from_onnx(&with(concat(&["b", "a"])), None).unwrap();
+    assert_ne!(other_order, whole);
+    refused(&with(concat(&["a", "b", "b"])), "node \"lstm\": W: expected shape [1, 8, 3], found [1, 11, 3]");
+}
+
+#[test]
+fn constants_may_go_through_identities_and_no_arithmetic() {
     let through = |op_type| {
         let w = node(op_type, "", &["W"], &["V"], &[]);
         let lstm = node("LSTM", "lstm", &["x", "V", "R"], &["y"], &[]);

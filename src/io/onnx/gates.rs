@@ -58,7 +58,8 @@ fn gates(node: &Node<'_>, tensor: &Values<'_>, first: usize, columns: usize) -> 
     })?;
     for gate in order {
         let start = first * columns + gate * size;
-        values.extend(tensor.f32(start..start + size).unwrap_or_default());
+        // What is missing would show as a wrong shape.
+        let _ = tensor.append_f32(&(start..start + size), &mut values);
     }
     Ok(values)
 }
