@@ -8,6 +8,9 @@ use crate::Error;
 use crate::io::element::Element;
 use crate::io::format_error;
 
+/// Values that are converted at a time: a large tensor is not to be had in memory twice.
+const BLOCK: usize = 4096;
+
 /// Values of one type, as many as the shape asks for.
 #[derive(Debug)]
 pub(super) struct Values<'t> {
@@ -59,7 +62,9 @@ impl<'t> Values<'t> {
         for part in &self.parts {
             let from = skip.min(part.len());
             let taken = left.min(part.len() - from);
-            values.extend(self.element.to_f32(&part[from..from + taken], false)?);
+            for block in part[from..from + taken].chunks(size * BLOCK) {
+                values.extend(self.element.to_f32(block, false)?);
+            }
             skip -= from;
             left -= taken;
         }
@@ -79,8 +84,7 @@ impl<'t> Values<'t> {
     /// Whether every value is zero.
     pub(super) fn is_zero(&self) -> bool {
         let size = self.element.bytes();
-        // A block at a time: a large tensor is not to be had in memory twice.
-        let mut blocks = self.parts.iter().flat_map(|part| part.chunks(size * 1024));
+        let mut blocks = self.parts.iter().flat_map(|part| part.chunks(size * BLOCK));
         blocks.all(|block| match self.element.to_f64(block, false) {
             Some(values) => values.iter().all(|&value| value == 0.0),
             None => block.iter().all(|&byte| byte == 0),
