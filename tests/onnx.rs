@@ -2,6 +2,7 @@
 
 mod broken;
 mod errors;
+mod stacks;
 mod writer;
 
 use std::fs;

@@ -105,7 +105,7 @@ impl<'a> OnnxModel<'a> {
         if layers.is_empty() {
             return Err(self.none());
         }
-        let found = || layers.iter().map(OnnxLayer::names).collect::<Vec<_>>().join("; ");
+        let found = || listed(&layers);
         let matching: Vec<usize> = match node {
             Some(name) => (0..layers.len()).filter(|&place| layers[place].has(name)).collect(),
             None => (0..layers.len()).collect(),
@@ -136,7 +136,8 @@ impl<'a> OnnxModel<'a> {
             (true, _) => ", and graphs inside of them, which are not read",
             (false, true) => ", and functions, which are not read",
         };
-        format!("{} other nodes{unread}", nodes.len())
+        let plural = if nodes.len() == 1 { "" } else { "s" };
+        format!("{} other node{plural}{unread}", nodes.len())
     }
 }
 
@@ -214,6 +215,16 @@ impl OnnxLayer<'_> {
         let names: Vec<String> = self.nodes().map(|name| format!("{name:?}")).collect();
         format!("{operator} {}", names.join(", "))
     }
+}
+
+/// The layers that a model has, as far as a line of text can tell.
+fn listed(layers: &[OnnxLayer<'_>]) -> String {
+    const LISTED: usize = 12;
+    let mut names: Vec<String> = layers.iter().take(LISTED).map(OnnxLayer::names).collect();
+    if layers.len() > LISTED {
+        names.push(format!("{} more", layers.len() - LISTED));
+    }
+    names.join("; ")
 }
 
 impl fmt::Display for OnnxLayer<'_> {

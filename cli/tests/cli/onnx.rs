@@ -115,7 +115,7 @@ node \"y\": attribute: expected one of GRU's attributes (activation_alpha, activ
 ";
     assert_eq!(text, expected);
     replaced("GRU", "URG");
-    let line = "m.onnx: onnx: expected an RNN, GRU or LSTM node, found 1 other nodes";
+    let line = "m.onnx: onnx: expected an RNN, GRU or LSTM node, found 1 other node";
     refuse(folder.path(), "info --model m.onnx", line);
 }
 
