@@ -3,6 +3,7 @@
 mod attributes;
 mod broken;
 mod errors;
+mod stacks;
 mod writer;
 
 use std::fs;
@@ -88,7 +89,7 @@ impl Model {
 
 #[test]
 fn every_model_is_there() {
-    assert_eq!(all().len(), 33);
+    assert_eq!(all().len(), 35);
 }
 
 #[test]

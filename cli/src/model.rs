@@ -61,10 +61,7 @@ impl Layer {
 
     fn line(&self) -> [String; 6] {
         let list = |names: &[String]| if names.is_empty() { "-".into() } else { one_line(&names.join(", ")) };
-        let layer = match &self.error {
-            Some(error) => format!("cannot be run: {error}"),
-            None => self.layer.clone().unwrap_or_default(),
-        };
+        let layer = self.layer.clone().unwrap_or_else(|| "cannot be run".into());
         let input = self.input.as_slice();
         [layer, list(input), list(&self.h_0), list(&self.c_0), list(&self.lengths), list(&self.nodes)]
     }
@@ -75,13 +72,20 @@ pub(crate) fn describe(path: &Path, json: bool) -> Result<String> {
     let bytes = std::fs::read(path).map_err(|error| Failure::in_file(path, error))?;
     let failure = |error| Failure::in_file(path, error);
     let model = OnnxModel::new(&bytes).map_err(failure)?;
-    let layers = model.layers().map_err(failure)?.iter().map(Layer::new).collect();
+    let layers: Vec<Layer> = model.layers().map_err(failure)?.iter().map(Layer::new).collect();
+    if let (true, Err(error)) = (layers.is_empty(), model.layer(None)) {
+        return Err(failure(error));
+    }
     let model = Model { opset: model.opset(), layers };
     if json {
         return Ok(serde_json::to_string_pretty(&model).map_err(Failure::new)? + "\n");
     }
     let header = ["layer", "input", "h_0", "c_0", "lengths", "nodes"].map(str::to_owned);
     let lines: Vec<[String; 6]> = [header].into_iter().chain(model.layers.iter().map(Layer::line)).collect();
+    let reasons = model.layers.iter().filter_map(|layer| layer.error.as_deref());
+    let reasons: String = reasons.map(|reason| format!("\n{reason}\n")).collect();
     let count = model.layers.len();
-    Ok(format!("opset {}, {count} recurrent layers\n\n{}", model.opset, columns(&lines, |_| false)))
+    let plural = if count == 1 { "" } else { "s" };
+    let table = columns(&lines, |_| false);
+    Ok(format!("opset {}, {count} recurrent layer{plural}\n\n{table}{reasons}", model.opset))
 }

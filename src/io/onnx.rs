@@ -6,6 +6,7 @@ mod gates;
 mod layers;
 mod node;
 mod operator;
+mod pieces;
 mod proto;
 mod tensor;
 mod wire;
@@ -21,7 +22,7 @@ use proto::Model;
 /// The recurrent layers of an ONNX model.
 ///
 /// Read are nodes `RNN`, `GRU` and `LSTM` of ONNX's own domain, from opset 7 on, whose weights are initializers or Constant
-/// nodes of f16, bf16, f32 or f64. Nodes that feed one another as the layers of a stack do are one layer of so many
+/// nodes of f16, bf16, f32 or f64, or slices of these put together in the graph. Nodes that feed one another as the layers of a stack do are one layer of so many
 /// [`num_layers`](Config::num_layers): those of one kind, where the lower one's Y goes to the upper one's X and nowhere
 /// else, through nothing but Transpose, Reshape, Squeeze, Unsqueeze, Identity and Dropout. The names of nodes and values
 /// play no part in that.
@@ -104,7 +105,7 @@ impl<'a> OnnxModel<'a> {
         if layers.is_empty() {
             return Err(self.none());
         }
-        let found = || layers.iter().map(OnnxLayer::names).collect::<Vec<_>>().join("; ");
+        let found = || listed(&layers);
         let matching: Vec<usize> = match node {
             Some(name) => (0..layers.len()).filter(|&place| layers[place].has(name)).collect(),
             None => (0..layers.len()).collect(),
@@ -135,7 +136,8 @@ impl<'a> OnnxModel<'a> {
             (true, _) => ", and graphs inside of them, which are not read",
             (false, true) => ", and functions, which are not read",
         };
-        format!("{} other nodes{unread}", nodes.len())
+        let plural = if nodes.len() == 1 { "" } else { "s" };
+        format!("{} other node{plural}{unread}", nodes.len())
     }
 }
 
@@ -213,6 +215,16 @@ impl OnnxLayer<'_> {
         let names: Vec<String> = self.nodes().map(|name| format!("{name:?}")).collect();
         format!("{operator} {}", names.join(", "))
     }
+}
+
+/// The layers that a model has, as far as a line of text can tell.
+fn listed(layers: &[OnnxLayer<'_>]) -> String {
+    const LISTED: usize = 12;
+    let mut names: Vec<String> = layers.iter().take(LISTED).map(OnnxLayer::names).collect();
+    if layers.len() > LISTED {
+        names.push(format!("{} more", layers.len() - LISTED));
+    }
+    names.join("; ")
 }
 
 impl fmt::Display for OnnxLayer<'_> {

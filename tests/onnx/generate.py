@@ -260,7 +260,9 @@ def main():
         exported(f"lstm_{exporter}_states", layer("LSTM", num_layers=2), dynamo, opset, dynamic=False, given=["states"])
     exported("gru_torchscript_states", layer("GRU", num_layers=2, **both), False, given=["states"])
     exported("gru_torchscript_lengths", layer("GRU", num_layers=2, **both), False, given=["lengths"])
-    # Before opset 9 the exporter leaves slices of the weights in the graph, which are not read.
+    # Before opset 9 the exporter leaves slices of the weights in the graph.
+    exported("lstm_opset_7", layer("LSTM", num_layers=2, bidirectional=True), False, 7, dynamic=False, given=["states"])
+    exported("gru_opset_8", layer("GRU", num_layers=2), False, 8, dynamic=False, given=["states"])
     exported("lstm_opset_9", layer("LSTM", num_layers=2, bidirectional=True), False, 9, dynamic=False, given=["states"])
     exported("gru_opset_14", layer("GRU", num_layers=2, dropout=0.1), False, 14)
     exported("gru_opset_22", layer("GRU", num_layers=2), True, 22)

@@ -1,7 +1,7 @@
 //! Layers of ONNX models.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use wgpu_rnn::io::{Tensors, to_npy};
 use wgpu_rnn::{Backend, Input, Layer, State, Weights, ndarray::Ix3};
@@ -9,10 +9,14 @@ use wgpu_rnn::{Backend, Input, Layer, State, Weights, ndarray::Ix3};
 use super::run::read_npy;
 use super::{refuse, succeed, wgpu_rnn};
 
+fn models() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/onnx")
+}
+
 /// A folder with some models, and the input of `gru_torchscript_states` with its initial state.
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/onnx");
+    let models = models();
     for name in ["gru_torchscript_states", "between"] {
         fs::copy(models.join(name).with_extension("onnx"), folder.path().join(name).with_extension("onnx"))
             .unwrap();
@@ -86,6 +90,33 @@ GRU(4, 4, num_layers=2)  /decoder/Transpose_output_0  -    -    -        /decode
     assert_eq!(json["opset"], 17);
     assert_eq!(json["layers"][0]["layer"], "GRU(3, 4, num_layers=2, bidirectional=True)");
     assert_eq!(json["layers"][0]["h_0"][1], "/Slice_1_output_0");
+}
+
+#[test]
+fn info_says_why_a_layer_cannot_be_run_and_that_there_is_none() {
+    let folder = folder();
+    let model = fs::read(models().join("gru_f32_typed.onnx")).unwrap();
+    let replaced = |from: &str, to: &str| {
+        let place = model.windows(from.len()).position(|bytes| bytes == from.as_bytes()).unwrap();
+        let mut model = model.clone();
+        model[place..place + to.len()].copy_from_slice(to.as_bytes());
+        fs::write(folder.path().join("m.onnx"), model).unwrap();
+    };
+    replaced("linear_before_reset", "linear_after_resets");
+    let text = succeed(folder.path(), "info --model m.onnx").stdout;
+    let expected = "\
+opset 7, 1 recurrent layer
+
+layer          input  h_0  c_0  lengths  nodes
+cannot be run  x      -    -    -        y
+
+node \"y\": attribute: expected one of GRU's attributes (activation_alpha, activation_beta, activations, clip, direction, \
+                    hidden_size, layout, linear_before_reset), found \"linear_after_resets\"
+";
+    assert_eq!(text, expected);
+    replaced("GRU", "URG");
+    let line = "m.onnx: onnx: expected an RNN, GRU or LSTM node, found 1 other node";
+    refuse(folder.path(), "info --model m.onnx", line);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 
 use super::node::Node;
 use super::operator::Operator;
+use super::pieces::Pieces;
 use super::proto::{Graph, NodeProto, Tensor};
 use crate::Error;
 use crate::io::format_error;
@@ -19,6 +20,8 @@ pub(super) use axes::{Axes, Dim, Letter};
 pub(super) enum Value<'g> {
     /// A constant of the file.
     Tensor(&'g Tensor<'g>),
+    /// Parts of those.
+    Pieces(Pieces<'g>),
     /// Zeros, of whatever shape.
     Zeros,
     /// Made of constants, and not known to be zeros.
@@ -35,7 +38,7 @@ impl Value<'_> {
     /// For errors.
     pub(super) fn description(&self) -> &'static str {
         match self {
-            Value::Tensor(_) => "a constant",
+            Value::Tensor(_) | Value::Pieces(_) => "a constant",
             Value::Zeros | Value::Fixed => {
                 "a value computed from constants (fold them when the model is exported)"
             }
@@ -48,7 +51,7 @@ impl Value<'_> {
     fn part(&self) -> Self {
         match self {
             Value::Zeros => Value::Zeros,
-            Value::Tensor(_) | Value::Fixed => Value::Fixed,
+            Value::Tensor(_) | Value::Pieces(_) | Value::Fixed => Value::Fixed,
             Value::Sizes(_) => Value::Sizes(Vec::new()),
             Value::Sequence { .. } => Value::Computed { recurrent: true },
             Value::Computed { recurrent } => Value::Computed { recurrent: *recurrent },

@@ -60,8 +60,8 @@ fn peepholes(node: &Node<'_>, direction: usize) -> Result<ArrayD<f32>, Error> {
     let mut values = reserved("peepholes", 3 * size)?;
     for gate in [0, 2, 1] {
         let start = (direction * 3 + gate) * size;
-        let gate = node.p.as_ref().and_then(|p| p.f32(start..start + size));
-        values.extend(gate.unwrap_or_default());
+        // What is missing would show as a wrong shape.
+        let _ = node.p.as_ref().and_then(|p| p.append_f32(&(start..start + size), &mut values));
     }
     Ok(Array1::from_vec(values).into_dyn())
 }
@@ -76,7 +76,8 @@ fn gates(node: &Node<'_>, tensor: &Values<'_>, first: usize, columns: usize) -> 
     })?;
     for gate in order {
         let start = first * columns + gate * size;
-        values.extend(tensor.f32(start..start + size).unwrap_or_default());
+        // What is missing would show as a wrong shape.
+        let _ = tensor.append_f32(&(start..start + size), &mut values);
     }
     Ok(values)
 }

@@ -251,14 +251,14 @@ impl<'g> Reader<'_, 'g> {
         }
         let Some(name) = self.proto.input(place) else { return Ok(None) };
         let what = self.part(&format!("{input} ({name:?})"));
-        let tensor: &'g Tensor<'g> = match self.graph.get(name) {
-            Some(Value::Tensor(tensor)) => tensor,
+        let values = match self.graph.get(name) {
+            Some(Value::Tensor(tensor)) => tensor.values(&what)?,
+            Some(Value::Pieces(pieces)) => pieces.values(&what)?,
             found => {
                 let found = found.map_or("nothing of that name", Value::description);
                 return Err(format_error(&what, "an initializer or a Constant node", found));
             }
         };
-        let values = tensor.values(&what)?;
         match values.is_float() {
             true => Ok(Some(values)),
             false => {
@@ -284,6 +284,7 @@ impl<'g> Reader<'_, 'g> {
         let what = self.part(&format!("{input} ({name:?})"));
         match self.graph.get(name) {
             Some(Value::Zeros) => Ok(Initial::Zero),
+            Some(Value::Pieces(pieces)) if pieces.is_zero() => Ok(Initial::Zero),
             Some(Value::Tensor(tensor)) if self.is_zero_state(tensor, &what, hidden_size)? => {
                 Ok(Initial::Zero)
             }

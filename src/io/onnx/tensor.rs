@@ -8,24 +8,72 @@ use crate::Error;
 use crate::io::element::Element;
 use crate::io::format_error;
 
-/// A tensor whose values are as many as its shape asks for.
+/// Values that are converted at a time: a large tensor is not to be had in memory twice.
+const BLOCK: usize = 4096;
+
+/// Values of one type, as many as the shape asks for.
 #[derive(Debug)]
 pub(super) struct Values<'t> {
     pub(super) shape: Vec<usize>,
     element: Element,
-    bytes: Cow<'t, [u8]>,
+    /// Behind one another.
+    parts: Vec<Cow<'t, [u8]>>,
 }
 
-impl Values<'_> {
-    /// Values of a floating-point type, rounded to f32, at those places in row-major order.
-    pub(super) fn f32(&self, places: Range<usize>) -> Option<Vec<f32>> {
+impl<'t> Values<'t> {
+    /// Those of several tensors behind one another.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Dtype`] if they are of several types.
+    pub(super) fn joined(shape: Vec<usize>, all: Vec<Self>, what: &str) -> Result<Self, Error> {
+        let element = all.first().map_or(Element::F32, |values| values.element);
+        match all.iter().find(|values| values.element != element) {
+            None => Ok(Values {
+                shape,
+                element,
+                parts: all.into_iter().flat_map(|values| values.parts).collect(),
+            }),
+            Some(other) => {
+                let found = format!("{} and {}", element.name(), other.element.name());
+                Err(Error::Dtype { name: what.to_owned(), expected: "one type", found })
+            }
+        }
+    }
+
+    /// Those at some places in row-major order.
+    pub(super) fn part(mut self, places: &Range<usize>) -> Self {
         let size = self.element.bytes();
-        self.element.to_f32(self.bytes.get(places.start * size..places.end * size)?, false)
+        let bytes = places.start * size..places.end * size;
+        for part in &mut self.parts {
+            *part = match std::mem::take(part) {
+                Cow::Borrowed(part) => Cow::Borrowed(part.get(bytes.clone()).unwrap_or_default()),
+                Cow::Owned(part) => Cow::Owned(part.get(bytes.clone()).unwrap_or_default().to_vec()),
+            };
+        }
+        self.shape = vec![places.len()];
+        self
+    }
+
+    /// Appends values of a floating-point type, rounded to f32, from those places in row-major order.
+    pub(super) fn append_f32(&self, places: &Range<usize>, values: &mut Vec<f32>) -> Option<()> {
+        let size = self.element.bytes();
+        let (mut skip, mut left) = (places.start * size, places.len() * size);
+        for part in &self.parts {
+            let from = skip.min(part.len());
+            let taken = left.min(part.len() - from);
+            for block in part[from..from + taken].chunks(size * BLOCK) {
+                values.extend(self.element.to_f32(block, false)?);
+            }
+            skip -= from;
+            left -= taken;
+        }
+        (left == 0).then_some(())
     }
 
     /// Values of an integer type.
     pub(super) fn i64(&self) -> Option<Vec<i64>> {
-        self.element.to_i64(&self.bytes, false)
+        self.element.to_i64(&self.parts.concat(), false)
     }
 
     /// Whether the type is one of floating point.
@@ -36,8 +84,8 @@ impl Values<'_> {
     /// Whether every value is zero.
     pub(super) fn is_zero(&self) -> bool {
         let size = self.element.bytes();
-        // A block at a time: a large tensor is not to be had in memory twice.
-        self.bytes.chunks(size * 1024).all(|block| match self.element.to_f64(block, false) {
+        let mut blocks = self.parts.iter().flat_map(|part| part.chunks(size * BLOCK));
+        blocks.all(|block| match self.element.to_f64(block, false) {
             Some(values) => values.iter().all(|&value| value == 0.0),
             None => block.iter().all(|&byte| byte == 0),
         })
@@ -81,7 +129,7 @@ impl Tensor<'_> {
             let expected = format!("the values of shape {shape:?}, {} bytes each", element.bytes());
             return Err(format_error(what, expected, format_args!("{} bytes", bytes.len())));
         }
-        Ok(Values { shape, element, bytes })
+        Ok(Values { shape, element, parts: vec![bytes] })
     }
 
     fn shape(&self, what: &str) -> Result<Vec<usize>, Error> {

@@ -91,7 +91,7 @@ impl Axes {
     /// Without the axes of size 1 at those places, or at all.
     pub(super) fn squeezed(&self, places: Option<&[i64]>) -> Option<Self> {
         // A size that is not known might be 1 and would go, too.
-        let places = self.places(places?, self.rank())?;
+        let places = indices(places?, self.rank())?;
         let only_ones = places.iter().all(|&place| self.0[place].is_empty());
         let kept = self.0.iter().enumerate().filter(|(place, _)| !places.contains(place));
         only_ones.then(|| Axes(kept.map(|(_, letters)| letters.clone()).collect()))
@@ -100,23 +100,13 @@ impl Axes {
     /// With axes of size 1 at those places of the result.
     pub(super) fn unsqueezed(&self, places: &[i64]) -> Option<Self> {
         let rank = self.rank().checked_add(places.len()).filter(|&rank| rank <= Axes::MOST)?;
-        let places = self.places(places, rank)?;
+        let places = indices(places, rank)?;
         let mut kept = self.0.iter();
         let axes = (0..rank).map(|place| match places.contains(&place) {
             true => Some(Vec::new()),
             false => kept.next().cloned(),
         });
         axes.collect::<Option<_>>().map(Axes)
-    }
-
-    fn places(&self, places: &[i64], rank: usize) -> Option<Vec<usize>> {
-        let signed = i64::try_from(rank).ok()?;
-        let place = |&place: &i64| {
-            usize::try_from(if place < 0 { place + signed } else { place }).ok().filter(|&place| place < rank)
-        };
-        let found: Vec<usize> = places.iter().map(place).collect::<Option<_>>()?;
-        let distinct = found.iter().enumerate().all(|(index, place)| !found[..index].contains(place));
-        distinct.then_some(found)
     }
 
     /// With another shape: each of its sizes must be that of whole axes, in their order.
@@ -161,6 +151,17 @@ impl Axes {
         axes.extend(behind.into_iter().rev());
         Some(Axes(axes))
     }
+}
+
+/// The axes that indices mean, each once.
+pub(super) fn indices(places: &[i64], rank: usize) -> Option<Vec<usize>> {
+    let signed = i64::try_from(rank).ok()?;
+    let place = |&place: &i64| {
+        usize::try_from(if place < 0 { place + signed } else { place }).ok().filter(|&place| place < rank)
+    };
+    let found: Vec<usize> = places.iter().map(place).collect::<Option<_>>()?;
+    let distinct = found.iter().enumerate().all(|(index, place)| !found[..index].contains(place));
+    distinct.then_some(found)
 }
 
 /// Whether the next letters are these, in any order.

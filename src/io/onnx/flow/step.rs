@@ -1,6 +1,8 @@
 //! What the outputs of a node are, by what its inputs are.
 
+use super::axes::indices;
 use super::{Axes, Dim, Flow, Value};
+use crate::io::onnx::pieces::Pieces;
 use crate::io::onnx::proto::{Attribute, NodeProto, Tensor};
 
 /// Sizes that are followed: shapes have no more, and steps of an index count fewer.
@@ -36,11 +38,12 @@ impl<'g> Step<'_, 'g> {
             "Identity" => self.input(0).cloned(),
             "Dropout" if self.is_inference() => self.input(0).cloned(),
             "Transpose" | "Squeeze" | "Unsqueeze" | "Reshape" => self.rearranged(),
-            "Gather" | "Slice" | "Cast" | "Mul" => self.sizes(),
+            "Gather" | "Slice" | "Mul" => self.sizes(),
+            "Cast" => self.sizes().or_else(|| self.cast_to_sizes()),
             "Concat" => self.concatenated(),
             _ => None,
         };
-        known.unwrap_or_else(|| self.other())
+        known.or_else(|| Some(Value::Pieces(self.pieces()?))).unwrap_or_else(|| self.other())
     }
 
     fn input(&self, place: usize) -> Option<&Value<'g>> {
@@ -145,6 +148,20 @@ impl<'g> Step<'_, 'g> {
         Some(Value::Sizes(found.unwrap_or_default()))
     }
 
+    /// A constant shape in floats made one in integers, as PyTorch's exporter wrote them before opset 9.
+    fn cast_to_sizes(&self) -> Option<Value<'g>> {
+        const INT64: i64 = 7;
+        let Some(Value::Tensor(tensor)) = self.input(0) else { return None };
+        let count = tensor.dims.iter().try_fold(1i64, |count, &dim| count.checked_mul(dim))?;
+        let count = usize::try_from(count).ok().filter(|&count| count <= MOST_SIZES)?;
+        let mut floats = Vec::new();
+        tensor.values("value").ok()?.append_f32(&(0..count), &mut floats)?;
+        let whole = floats.iter().all(|value| value.fract() == 0.0 && value.abs() < 1e6);
+        #[allow(clippy::cast_possible_truncation, reason = "whole numbers below a million")]
+        let sizes = floats.into_iter().map(|value| Dim::Known(value as i64)).collect();
+        (whole && self.int("to") == Some(INT64)).then_some(Value::Sizes(sizes))
+    }
+
     fn slice(&self, sizes: &[Dim]) -> Option<Vec<Dim>> {
         let [starts, ends] =
             [(1, "starts"), (2, "ends")].map(|(place, name)| self.ints_or_attribute(place, name));
@@ -167,7 +184,54 @@ impl<'g> Step<'_, 'g> {
             let whole = parts.concat();
             return Some(Value::Sizes(if known && whole.len() <= MOST_SIZES { whole } else { Vec::new() }));
         }
-        inputs.iter().all(|value| self.flow.constant_is_zero(Some(value))).then_some(Value::Zeros)
+        let is_zero = |value: &&Value<'_>| self.flow.constant_is_zero(Some(value));
+        let are_constants = inputs.iter().all(|value| matches!(value, Value::Tensor(_) | Value::Pieces(_)));
+        (!are_constants && inputs.iter().all(is_zero)).then_some(Value::Zeros)
+    }
+
+    /// Parts of constants, picked and put together.
+    fn pieces(&self) -> Option<Pieces<'g>> {
+        if !self.proto.is_standard() {
+            return None;
+        }
+        let pieces = as_pieces(self.input(0)?)?;
+        let (shape, rank) = (pieces.shape(), pieces.shape().len());
+        match self.proto.op_type {
+            "Slice" => {
+                let [starts, ends] =
+                    [(1, "starts"), (2, "ends")].map(|(place, name)| self.ints_or_attribute(place, name));
+                let (&[start], &[end]) = (&starts?[..], &ends?[..]) else { return None };
+                let has_axes = self.proto.input(3).is_some() || self.proto.attribute("axes").is_some();
+                let axes = if has_axes { self.ints_or_attribute(3, "axes")? } else { vec![0] };
+                if axes.len() != 1 || (self.proto.input(4).is_some() && self.ints(4)? != [1]) {
+                    return None;
+                }
+                let axis = index(axes[0], rank)?;
+                let [start, end] =
+                    [start, end].map(|place| clamped(place, shape.get(axis).copied().unwrap_or(0)));
+                pieces.sliced(axis, start..end)
+            }
+            "Concat" => {
+                let axis = index(self.int("axis")?, rank)?;
+                let others = (1..self.proto.inputs.len()).map(|place| self.input(place).and_then(as_pieces));
+                others.into_iter().try_fold(pieces, |whole, other| whole.joined(&other?, axis))
+            }
+            "Squeeze" => {
+                let places = indices(&self.ints_or_attribute(1, "axes")?, rank)?;
+                let kept = shape.iter().enumerate().filter(|(place, _)| !places.contains(place));
+                let kept = kept.map(|(_, &size)| size).collect();
+                places.iter().all(|&place| shape[place] == 1).then(|| pieces.with_shape(kept))
+            }
+            "Unsqueeze" => {
+                let axes = self.ints_or_attribute(1, "axes")?;
+                let rank = rank.checked_add(axes.len()).filter(|&rank| rank <= Axes::MOST)?;
+                let places = indices(&axes, rank)?;
+                let mut sizes = shape.iter();
+                let size = |place| if places.contains(&place) { Some(1) } else { sizes.next().copied() };
+                Some(pieces.with_shape((0..rank).map(size).collect::<Option<_>>()?))
+            }
+            _ => None,
+        }
     }
 
     /// What can be said of any node: zeros moved about stay zeros, constants give constants, and the rest is computed.
@@ -210,6 +274,7 @@ impl Flow<'_> {
         match value {
             Some(Value::Zeros) => true,
             Some(Value::Tensor(tensor)) => tensor.is_zero(),
+            Some(Value::Pieces(pieces)) => pieces.is_zero(),
             _ => false,
         }
     }
@@ -232,6 +297,15 @@ fn clamped(place: i64, len: usize) -> usize {
 fn ints(value: &Value<'_>) -> Option<Vec<i64>> {
     let known = |dim: Dim| if let Dim::Known(value) = dim { Some(value) } else { None };
     as_sizes(value)?.into_iter().map(known).collect()
+}
+
+/// A constant as parts of the file's.
+fn as_pieces<'g>(value: &Value<'g>) -> Option<Pieces<'g>> {
+    match value {
+        Value::Tensor(tensor) => Pieces::whole(tensor),
+        Value::Pieces(pieces) => Some(pieces.clone()),
+        _ => None,
+    }
 }
 
 /// What can be sizes as such.
