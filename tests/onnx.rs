@@ -3,6 +3,7 @@
 mod attributes;
 mod broken;
 mod errors;
+mod node_tests;
 mod stacks;
 mod writer;
 
