@@ -1,9 +1,13 @@
 //! Input, state and output on the host: the one place where their shapes are checked.
 
+mod check;
+
 use ndarray::{
-    Array, Array3, ArrayView, ArrayView3, ArrayViewD, ArrayViewMut, ArrayViewMut3, Axis, Dimension, Ix3,
-    Slice,
+    Array, Array3, ArrayView, ArrayView3, ArrayViewMut, ArrayViewMut3, Axis, Dimension, Ix3, Slice,
 };
+
+pub(crate) use check::check_finite;
+use check::{check_lengths, check_state, with_batch_axis};
 
 use crate::array::zeros;
 use crate::{Config, Error};
@@ -361,61 +365,6 @@ impl<'a> Batch<'a> {
         let output = output.into_dyn();
         let output = if self.unbatched { output.insert_axis(Axis(0)) } else { output };
         output.into_dimensionality().map_err(|_| wrong(&expected))
-    }
-}
-
-fn check_lengths(lengths: Option<&[usize]>, n: usize, t: usize) -> Result<(), Error> {
-    let Some(lengths) = lengths else { return Ok(()) };
-    if lengths.len() != n {
-        return Err(Error::LengthsCount { expected: n, found: lengths.len() });
-    }
-    match lengths.iter().position(|&length| length > t) {
-        Some(row) => {
-            Err(Error::Length { row, steps: t, found: i64::try_from(lengths[row]).unwrap_or(i64::MAX) })
-        }
-        None => Ok(()),
-    }
-}
-
-fn check_state<'a, D: Dimension>(
-    name: &'static str,
-    values: ArrayView<'a, f32, D>,
-    input_rank: usize,
-    expected: [usize; 3],
-) -> Result<ArrayView3<'a, f32>, Error> {
-    let found = values.shape().to_vec();
-    if found.len() != input_rank {
-        return Err(Error::StateRank { name, input_rank, found: found.len() });
-    }
-    match with_batch_axis(values, Axis(1)) {
-        Some(values) if values.shape() == expected => Ok(values),
-        _ => {
-            let [rows, n, size] = expected;
-            let expected = if input_rank == 2 { vec![rows, size] } else { vec![rows, n, size] };
-            Err(Error::StateShape { name, expected, found })
-        }
-    }
-}
-
-/// The view with three dimensions, the batch axis put in where there are two.
-fn with_batch_axis<D: Dimension>(values: ArrayView<'_, f32, D>, axis: Axis) -> Option<ArrayView3<'_, f32>> {
-    let values = values.into_dyn();
-    let values = if values.ndim() == 2 { values.insert_axis(axis) } else { values };
-    values.into_dimensionality().ok()
-}
-
-/// Refuses NaN and infinity.
-pub(crate) fn check_finite(name: &str, values: &ArrayViewD<'_, f32>) -> Result<(), Error> {
-    // The sum of products with zero is NaN if any value is not finite; the slow search only runs then.
-    if values.fold(0.0, |sum, value| sum + value * 0.0) == 0.0 {
-        return Ok(());
-    }
-    match values.indexed_iter().find(|(_, value)| !value.is_finite()) {
-        Some((index, &value)) => {
-            let index = ndarray::Dimension::slice(&index).to_vec();
-            Err(Error::NonFinite { name: name.to_owned(), index, found: f64::from(value) })
-        }
-        None => Ok(()),
     }
 }
 

@@ -1,24 +1,19 @@
 //! The table of kernels: source, overrides, bindings; pipelines made once and kept.
 
+mod any;
 mod copy;
 mod inspect;
-
-use std::borrow::Cow;
-use std::collections::HashMap;
-use std::num::NonZeroU64;
-use std::sync::{Arc, Mutex, PoisonError};
+mod pipelines;
 
 use bytemuck::{Pod, Zeroable};
-use wgpu::{
-    BindGroupLayout, BindGroupLayoutEntry, BindingType, BufferBindingType, ComputePipeline, Device,
-    ShaderStages,
-};
 
 pub(super) use copy::{COPY_UNITS, Vectors};
 pub use inspect::{KernelSource, kernels};
+pub(super) use pipelines::Kernels;
 
 use super::plan::{Kind, Request, ScanMemory, Strategy, Tiling, scan_memory};
-use crate::{Activation, Activations, Cell, Config, Nonlinearity, Precision};
+use crate::{Cell, Nonlinearity, Precision};
+use any::Any;
 
 /// Storage buffers that a kernel sees.
 pub(super) const STORAGE_BUFFERS: u32 = 8;
@@ -94,74 +89,6 @@ pub(super) struct Variant {
     checked: bool,
     /// What is not PyTorch's, if anything.
     any: Option<Any>,
-}
-
-/// What the overrides of `activation/any.wgsl` and `cell/any_lstm.wgsl` say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Any {
-    /// f, g and h of both directions.
-    functions: [[Function; 3]; 2],
-    clip: u32,
-    input_forget: bool,
-    peepholes: bool,
-}
-
-/// A function's number in `act`, and the bits of alpha and beta.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Function {
-    number: u32,
-    alpha: u32,
-    beta: u32,
-}
-
-impl Any {
-    /// None where the configuration is PyTorch's.
-    fn new(config: &Config) -> Option<Self> {
-        let crate::Variant { clip, input_forget, peepholes, .. } = config.variant;
-        let of = |direction| {
-            let Activations { f, g, h } = config.activations_of(direction);
-            [f, g, h].map(Function::new)
-        };
-        config.variant.is_any().then(|| Any {
-            functions: [of(0), of(1)],
-            clip: clip.unwrap_or(f32::MAX).to_bits(),
-            input_forget,
-            peepholes,
-        })
-    }
-
-    fn overrides(&self) -> impl Iterator<Item = (&'static str, f64)> {
-        const NAMES: [[[&str; 3]; 3]; 2] = [
-            [["F0", "F0_ALPHA", "F0_BETA"], ["G0", "G0_ALPHA", "G0_BETA"], ["H0", "H0_ALPHA", "H0_BETA"]],
-            [["F1", "F1_ALPHA", "F1_BETA"], ["G1", "G1_ALPHA", "G1_BETA"], ["H1", "H1_ALPHA", "H1_BETA"]],
-        ];
-        let float = |bits| f64::from(f32::from_bits(bits));
-        let functions = NAMES.into_iter().flatten().zip(self.functions.into_iter().flatten());
-        let functions = functions.flat_map(move |([name, alpha, beta], function)| {
-            [(name, f64::from(function.number)), (alpha, float(function.alpha)), (beta, float(function.beta))]
-        });
-        functions.chain([("CLIP", float(self.clip))])
-    }
-}
-
-impl Function {
-    fn new(activation: Activation) -> Self {
-        let number = match activation {
-            Activation::Relu => 0,
-            Activation::Tanh => 1,
-            Activation::Sigmoid => 2,
-            Activation::Affine { .. } => 3,
-            Activation::LeakyRelu { .. } => 4,
-            Activation::ThresholdedRelu { .. } => 5,
-            Activation::ScaledTanh { .. } => 6,
-            Activation::HardSigmoid { .. } => 7,
-            Activation::Elu { .. } => 8,
-            Activation::Softsign => 9,
-            Activation::Softplus => 10,
-        };
-        let [alpha, beta] = activation.parameters().map(f32::to_bits);
-        Function { number, alpha, beta }
-    }
 }
 
 /// Concatenates shader files.
@@ -354,153 +281,6 @@ impl Kernel {
             Kernel::Copy { checked } => *checked,
         }
     }
-}
-
-/// The pipelines of a device.
-#[derive(Debug, Default)]
-pub(super) struct Kernels {
-    made: Mutex<Made>,
-    /// Replaces a piece of shader text, to see that the tests notice.
-    #[cfg(test)]
-    pub(super) mutation: Option<(&'static str, &'static str)>,
-}
-
-#[derive(Debug, Default)]
-struct Made {
-    layout: Option<BindGroupLayout>,
-    pipelines: HashMap<Kernel, Arc<ComputePipeline>>,
-}
-
-impl Kernels {
-    /// The layout of the one bind group of every kernel.
-    pub(super) fn layout(&self, device: &Device) -> BindGroupLayout {
-        self.lock().layout(device)
-    }
-
-    /// A kernel's pipeline, compiled at its first use.
-    pub(super) fn pipeline(&self, device: &Device, kernel: Kernel) -> Arc<ComputePipeline> {
-        let mut made = self.lock();
-        if let Some(pipeline) = made.pipelines.get(&kernel) {
-            return Arc::clone(pipeline);
-        }
-        let layout = made.layout(device);
-        let pipeline = Arc::new(compile(device, &layout, kernel, self.text(kernel)));
-        made.pipelines.insert(kernel, Arc::clone(&pipeline));
-        pipeline
-    }
-
-    /// A pipeline that did not compile must not be handed out again.
-    pub(super) fn forget(&self, kernel: Kernel) {
-        self.lock().pipelines.remove(&kernel);
-    }
-
-    fn text(&self, kernel: Kernel) -> Cow<'static, str> {
-        #[cfg(test)]
-        if let Some((old, new)) = self.mutation {
-            return Cow::Owned(kernel.source().replace(old, new));
-        }
-        Cow::Borrowed(kernel.source())
-    }
-
-    /// What is kept is valid at any time, also after a panic elsewhere.
-    fn lock(&self) -> std::sync::MutexGuard<'_, Made> {
-        self.made.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Made {
-    fn layout(&mut self, device: &Device) -> BindGroupLayout {
-        self.layout.get_or_insert_with(|| bind_group_layout(device)).clone()
-    }
-}
-
-/// Bindings 0 to 9 of `bindings.wgsl` and of `exchange.wgsl`.
-fn bind_group_layout(device: &Device) -> BindGroupLayout {
-    let uniform = |bytes: usize, has_dynamic_offset| BindingType::Buffer {
-        ty: BufferBindingType::Uniform,
-        has_dynamic_offset,
-        min_binding_size: NonZeroU64::new(bytes as u64),
-    };
-    let storage = |read_only| BindingType::Buffer {
-        ty: BufferBindingType::Storage { read_only },
-        has_dynamic_offset: false,
-        min_binding_size: None,
-    };
-    let (read, write) = (storage(true), storage(false));
-    let types = [
-        uniform(size_of::<Shape>(), false),
-        uniform(size_of::<Moment>(), true),
-        read,
-        read,
-        read,
-        write,
-        write,
-        write,
-        read,
-        read,
-    ];
-    let entries: Vec<BindGroupLayoutEntry> = (0..)
-        .zip(types)
-        .map(|(binding, ty)| BindGroupLayoutEntry {
-            binding,
-            visibility: ShaderStages::COMPUTE,
-            ty,
-            count: None,
-        })
-        .collect();
-    device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
-        label: Some("wgpu-rnn kernel"),
-        entries: &entries,
-    })
-}
-
-fn compile(device: &Device, layout: &BindGroupLayout, kernel: Kernel, text: Cow<'_, str>) -> ComputePipeline {
-    let label = Some(kernel.entry_point());
-    let descriptor = wgpu::ShaderModuleDescriptor { label, source: wgpu::ShaderSource::Wgsl(text) };
-    let module = if kernel.is_checked() {
-        device.create_shader_module(descriptor)
-    } else {
-        trusted(device, descriptor)
-    };
-    let layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-        label,
-        bind_group_layouts: &[Some(layout)],
-        immediate_size: 0,
-    });
-    device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-        label,
-        layout: Some(&layout),
-        module: &module,
-        entry_point: Some(kernel.entry_point()),
-        compilation_options: wgpu::PipelineCompilationOptions {
-            constants: &kernel.overrides(),
-            // Every element that is read was written before.
-            zero_initialize_workgroup_memory: false,
-        },
-        cache: None,
-    })
-}
-
-/// A module without wgpu's bounds checks and loop counters, with which the products take 1.4 times as long (lavapipe,
-/// Mesa 25.0, with one row and with eight).
-///
-/// Why that is sound: loops run over sizes that the plan has checked, and end. Of the accesses,
-/// - `weights`: [`super::pack::elements`] counts what the kernels read of it; columns beyond the last are replaced by it
-///   (`spread`), and invocations without a unit read nothing;
-/// - `input`, `hidden`, `gates`, `lengths` and what is written: rows are below `shape.rows` (`place_of`, the bounds of the
-///   loops over rows), times below `shape.steps` (a length is at most T), units below H or H_out, steps inside the chunk; the
-///   buffers are of just these sizes ([`super::plan::Bytes`]);
-/// - workgroup memory: rows below `ROWS`, quads below `TILE`; in `scan` units below H, for which the plan
-///   sets `STATE`, and weights of one direction, for which it sets `KEPT`;
-/// - `exchange.wgsl`: slots below N, and rows below R, since a session names no others;
-/// - what `copy` reads and writes: the vectors that its parameters name, which the buffers hold ([`super::encode`] checks the
-///   caller's); lengths come out of it at most T.
-///
-/// The checked variant stays selectable, and the tests compare the two.
-#[allow(unsafe_code, reason = "measured, and sound as said above")]
-fn trusted(device: &Device, descriptor: wgpu::ShaderModuleDescriptor<'_>) -> wgpu::ShaderModule {
-    // SAFETY: no access of the kernels is out of bounds and no loop is endless, as said above.
-    unsafe { device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
 }
 
 #[cfg(test)]

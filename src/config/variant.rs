@@ -1,0 +1,126 @@
+//! What ONNX's operators can be beyond PyTorch's modules.
+
+use std::fmt;
+
+use super::Config;
+use crate::{Activations, Cell, Error};
+
+/// What ONNX's operators can be and PyTorch's modules cannot. The default is PyTorch's.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Variant {
+    /// The functions of the forward direction (or the only one) and of the reverse one, where they differ from
+    /// [`Activations::of`] the cell.
+    pub activations: Option<[Activations; 2]>,
+    /// ONNX's `clip`: what goes into the functions f and g is first brought into [-clip, clip]. As in ONNX Runtime, an LSTM's
+    /// cell state goes into h as it is; ONNX's text says "the input of activations" and does not tell.
+    pub clip: Option<f32>,
+    /// ONNX's `input_forget`: an LSTM's f is 1 - i.
+    pub input_forget: bool,
+    /// Whether an LSTM's gates see the cell state, each through a weight: i and f the one before the step, o the one after it.
+    pub peepholes: bool,
+}
+
+impl Variant {
+    /// Whether anything differs from PyTorch.
+    pub(crate) fn is_any(&self) -> bool {
+        *self != Variant::default()
+    }
+}
+
+impl Config {
+    /// Sets whether the only direction walks each row from its end.
+    pub fn reverse(mut self, reverse: bool) -> Self {
+        self.reverse = reverse;
+        self
+    }
+
+    /// Sets the activation functions of every direction: [`Activations`] or, for a forward and a reverse direction, two of
+    /// them. Those that PyTorch has are not kept as anything special.
+    ///
+    /// ```
+    /// use wgpu_rnn::{Activation, Activations, Config};
+    ///
+    /// let hard = Activation::HardSigmoid { alpha: 0.2, beta: 0.5 };
+    /// let config = Config::gru(4, 8).activations([Activations { f: hard, ..Activations::of(wgpu_rnn::Cell::Gru) }; 2]);
+    /// assert_eq!(config.to_string(), "GRU(4, 8, activations=[HardSigmoid(0.2, 0.5), Tanh])");
+    /// ```
+    pub fn activations(mut self, activations: [Activations; 2]) -> Self {
+        let own = Activations::of(self.cell);
+        let differs = activations.iter().any(|given| !given.used(self.cell).eq(own.used(self.cell)));
+        self.variant.activations = differs.then_some(activations);
+        self
+    }
+
+    /// Sets ONNX's `clip`, or none.
+    pub fn clip(mut self, clip: Option<f32>) -> Self {
+        self.variant.clip = clip;
+        self
+    }
+
+    /// Sets ONNX's `input_forget`.
+    pub fn input_forget(mut self, input_forget: bool) -> Self {
+        self.variant.input_forget = input_forget;
+        self
+    }
+
+    /// Sets whether an LSTM's gates see the cell state.
+    pub fn peepholes(mut self, peepholes: bool) -> Self {
+        self.variant.peepholes = peepholes;
+        self
+    }
+
+    /// The functions of a direction (0 forward or the only one, 1 reverse).
+    pub(crate) fn activations_of(&self, direction: usize) -> Activations {
+        match self.variant.activations {
+            Some(given) => given[direction.min(1)],
+            None => Activations::of(self.cell),
+        }
+    }
+
+    /// Whether a direction (0 or 1) walks rows from their end.
+    pub(crate) fn is_reverse(&self, direction: usize) -> bool {
+        direction == 1 || self.reverse
+    }
+
+    pub(super) fn check_variant(&self) -> Result<(), Error> {
+        let error = |rule: &str, found: String| Err(Error::Config { rule: rule.to_owned(), found });
+        if self.reverse && self.bidirectional {
+            return error("reverse is for a layer of one direction", "a bidirectional one".into());
+        }
+        let Variant { activations, clip, input_forget, peepholes } = self.variant;
+        if let Some(clip) = clip.filter(|clip| !(*clip > 0.0 && clip.is_finite())) {
+            return error("clip must be positive and finite", clip.to_string());
+        }
+        for (name, set) in [("input_forget", input_forget), ("peepholes", peepholes)] {
+            if set && self.cell != Cell::Lstm {
+                return error(&format!("{name} is for LSTM only"), self.cell.to_string());
+            }
+        }
+        let used = activations.iter().flatten().flat_map(|functions| functions.used(self.cell));
+        match used.into_iter().find(|function| !function.parameters().iter().all(|value| value.is_finite())) {
+            Some(function) => error("alpha and beta must be finite", function.to_string()),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn fmt_variant(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Variant { activations, clip, input_forget, peepholes } = &self.variant;
+        if let Some(activations) = activations {
+            let all =
+                activations.iter().take(self.directions()).flat_map(|functions| functions.used(self.cell));
+            let names: Vec<String> = all.map(|function| function.to_string()).collect();
+            write!(f, ", activations=[{}]", names.join(", "))?;
+        }
+        if let Some(clip) = clip {
+            write!(f, ", clip={clip}")?;
+        }
+        if *input_forget {
+            f.write_str(", input_forget=True")?;
+        }
+        if *peepholes {
+            f.write_str(", peepholes=True")?;
+        }
+        Ok(())
+    }
+}
