@@ -16,7 +16,7 @@ use crate::{Config, Error};
 
 /// Rows for each thread below which it would be bound by reading all weights: threads then share the units of all rows,
 /// not the rows.
-const FEW_ROWS: usize = 8;
+const FEW_ROWS: usize = 4;
 
 /// How many steps' work, of the least that is shared, a team must have: less is done before another thread has come.
 const STEPS: usize = 256;
