@@ -13,7 +13,6 @@ mod pack;
 mod plan;
 mod poll;
 mod session;
-mod submitter;
 mod timed;
 mod timer;
 mod timestamps;
@@ -21,6 +20,7 @@ mod told;
 mod transfer;
 mod tune;
 mod waiting;
+mod worker;
 mod workspace;
 
 pub use capabilities::Capabilities;

@@ -35,7 +35,9 @@ impl Memory {
         }
         // How many buffers a layer keeps depends on the shapes that came last: up to four workspaces a layer.
         match (self.objects, before.objects) {
-            (Some(now), Some(then)) if now[0] > 2 * then[0] || now[2] > 2 * then[2] || now[3] > then[3] => {
+            (Some(now), Some(then))
+                if 2 * now[0] > 3 * then[0] || now[2] > 2 * then[2] || now[3] > then[3] =>
+            {
                 Some(format!("wgpu's objects have grown from {then:?} to {now:?}"))
             }
             _ => None,

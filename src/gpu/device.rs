@@ -63,7 +63,8 @@ struct Shared {
     lost: Arc<Mutex<Option<String>>>,
     pub(super) kernels: super::kernel::Kernels,
     pub(super) poller: super::poll::Poller,
-    pub(super) submitter: super::submitter::Submitter,
+    pub(super) submitter: super::worker::Worker,
+    pub(super) maker: super::worker::Worker,
     #[cfg(test)]
     counts: super::counts::Counts,
 }
@@ -163,7 +164,8 @@ impl Gpu {
             lost,
             kernels: Default::default(),
             poller,
-            submitter: Default::default(),
+            submitter: super::worker::Worker::new("wgpu-rnn submit"),
+            maker: super::worker::Worker::new("wgpu-rnn compile"),
             #[cfg(test)]
             counts: Default::default(),
         })))
@@ -220,8 +222,14 @@ impl Gpu {
         &self.0.poller
     }
 
-    pub(super) fn submitter(&self) -> &super::submitter::Submitter {
+    /// Submits for callers that do not block.
+    pub(super) fn submitter(&self) -> &super::worker::Worker {
         &self.0.submitter
+    }
+
+    /// Makes workspaces, and compiles their kernels, for callers that do not block.
+    pub(super) fn maker(&self) -> &super::worker::Worker {
+        &self.0.maker
     }
 
     /// The same device with a piece of every kernel's text replaced.

@@ -96,9 +96,12 @@ impl Waiting {
         match (self, resident.unused_workspace(size)) {
             (_, Some(workspace)) => Ok(workspace),
             (Waiting::Blocking, None) => resident.new_workspace(size),
+            (Waiting::Beside, None) if cfg!(target_arch = "wasm32") => resident.new_workspace(size),
             (Waiting::Beside, None) => {
-                let resident = Arc::clone(resident);
-                beside::run("wgpu-rnn compile", move || resident.new_workspace(size)).await
+                let shared = Arc::clone(resident);
+                let made = resident.gpu.maker().run(move || shared.new_workspace(size))?;
+                let gone = || Error::DeviceLost { found: "the thread that compiles is gone".into() };
+                beside::received(made).await.unwrap_or_else(|| Err(gone()))
             }
         }
     }

@@ -1,5 +1,7 @@
-//! Submitting for callers that do not block: some drivers hold whoever submits until the GPU has come to it (lavapipe of
-//! Mesa 22.3 does, while it is busy).
+//! Threads that do for callers that do not block what would hold them: submitting, since some drivers hold whoever submits
+//! until the GPU has come to it (lavapipe of Mesa 22.3 does, while it is busy); compiling and making buffers.
+//!
+//! They live as long as the device: wgpu 30 keeps something for every thread that ever opened an error scope.
 
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, PoisonError};
@@ -10,11 +12,17 @@ use crate::Error;
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// One thread for each device that does what it is given in that order; the first who gives it something starts it.
-#[derive(Default)]
-pub(super) struct Submitter(Mutex<Option<Sender<Job>>>);
+/// A thread that does what it is given in that order; the first who gives it something starts it.
+pub(super) struct Worker {
+    name: &'static str,
+    jobs: Mutex<Option<Sender<Job>>>,
+}
 
-impl Submitter {
+impl Worker {
+    pub(super) fn new(name: &'static str) -> Self {
+        Worker { name, jobs: Mutex::default() }
+    }
+
     /// Has the thread do something, also if nobody waits for the result.
     pub(super) fn run<T: Send + 'static>(
         &self,
@@ -29,7 +37,7 @@ impl Submitter {
     }
 
     fn send(&self, job: Job) -> Result<(), Error> {
-        let mut jobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         let job = match &*jobs {
             Some(sender) => match sender.send(job) {
                 Ok(()) => return Ok(()),
@@ -40,9 +48,11 @@ impl Submitter {
         };
         let (sender, receiver) = channel::<Job>();
         std::thread::Builder::new()
-            .name("wgpu-rnn submit".into())
+            .name(self.name.into())
             .spawn(move || receiver.into_iter().for_each(|job| job()))
-            .map_err(|reason| Error::OutOfMemory { found: format!("no thread to submit on: {reason}") })?;
+            .map_err(|reason| Error::OutOfMemory {
+                found: format!("no thread for {}: {reason}", self.name),
+            })?;
         // The receiver is alive until this sender is dropped.
         let _ = sender.send(job);
         *jobs = Some(sender);
@@ -56,16 +66,16 @@ mod tests {
 
     #[test]
     fn jobs_are_done_in_order_also_after_one_that_panicked() {
-        let submitter = Submitter::default();
+        let worker = Worker::new("a test");
         let order = std::sync::Arc::new(Mutex::new(Vec::new()));
         let push = |place: usize| {
             let order = std::sync::Arc::clone(&order);
-            submitter.run(move || order.lock().unwrap().push(place)).unwrap()
+            worker.run(move || order.lock().unwrap().push(place)).unwrap()
         };
         let done: Vec<_> = (0..9).map(push).collect();
         done.into_iter().for_each(|done| pollster::block_on(done.receive()).unwrap());
         assert_eq!(*order.lock().unwrap(), (0..9).collect::<Vec<_>>());
-        let broken = submitter.run(|| panic!("not ours")).unwrap();
+        let broken = worker.run(|| panic!("not ours")).unwrap();
         assert!(pollster::block_on(broken.receive()).is_none());
         // The thread may take a moment to end.
         while pollster::block_on(push(9).receive()).is_none() {}
