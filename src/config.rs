@@ -190,6 +190,11 @@ impl Config {
         self
     }
 
+    /// Elements of one direction's cell state: H, or 0 where the cell has none.
+    pub(crate) fn cell_state_size(&self) -> usize {
+        if self.cell.has_cell_state() { self.hidden_size } else { 0 }
+    }
+
     /// D: 2 if bidirectional, else 1.
     pub fn directions(&self) -> usize {
         if self.bidirectional { 2 } else { 1 }

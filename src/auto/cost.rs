@@ -121,7 +121,7 @@ pub(super) fn gpu_us(work: &Work<'_>, adapter: &Adapter) -> Result<f64, Error> {
 /// Input and initial state there, output and final state back.
 fn transfer_bytes(work: &Work<'_>) -> f64 {
     let config = work.config;
-    let cell = if config.cell.has_cell_state() { config.hidden_size } else { 0 };
+    let cell = config.cell_state_size();
     let state =
         config.num_layers as f64 * config.directions() as f64 * (config.hidden_output_size() + cell) as f64;
     let of_a_step = (config.input_size + config.output_size()) as f64;

@@ -89,6 +89,21 @@ pub(super) struct Request<'a> {
     pub(super) ends: Ends,
 }
 
+#[cfg(test)]
+impl<'a> Request<'a> {
+    /// A forward pass from the host with the usual budget, of weights in f32.
+    pub(super) fn usual(
+        config: &'a Config,
+        parts: &'a [Part],
+        rows: usize,
+        steps: usize,
+        capabilities: &'a Capabilities,
+    ) -> Self {
+        let (precision, budget, bounds_checks, ends) = (Precision::F32, BUDGET, false, Ends::Host);
+        Request { config, precision, parts, rows, steps, capabilities, budget, bounds_checks, ends }
+    }
+}
+
 impl Plan {
     /// Plans a forward pass over at least one row and one step: with the strategy given, or the one that the cost model
     /// expects to be the fastest.

@@ -229,7 +229,7 @@ impl GpuSession {
         let (rows, layers) = (self.fresh.len(), config.num_layers);
         let mut h_n = zeros("h_n", [layers, rows, config.hidden_output_size()])?;
         let has_cell_state = config.cell.has_cell_state();
-        let mut c_n = zeros("c_n", [layers, rows, if has_cell_state { config.hidden_size } else { 0 }])?;
+        let mut c_n = zeros("c_n", [layers, rows, config.cell_state_size()])?;
         let [hidden, cell] = sizes(config, rows);
         if hidden > 0 {
             let download = self.download([hidden, cell], waiting).await?;
@@ -276,8 +276,7 @@ impl GpuSession {
 fn sizes(config: &Config, rows: usize) -> [u64; 2] {
     let floats =
         |size: usize| 4u64.saturating_mul((config.num_layers * rows) as u64).saturating_mul(size as u64);
-    let cell_size = if config.cell.has_cell_state() { config.hidden_size } else { 0 };
-    [floats(4 * quads(config.hidden_output_size())), floats(cell_size)]
+    [floats(4 * quads(config.hidden_output_size())), floats(config.cell_state_size())]
 }
 
 /// Buffers of one state, of so many bytes: hidden and cell.

@@ -290,19 +290,8 @@ fn failure(case: &Case, gpu: &Gpu, strategy: Strategy) -> Option<String> {
 
 /// The text of the kernels that work takes with a strategy.
 fn text(&(ref config, rows, precision): &Work, strategy: Strategy, capabilities: &Capabilities) -> String {
-    let (steps, budget, bounds_checks) = (5, BUDGET, false);
     let parts = &super::plan::parts(config, precision, capabilities).unwrap()[..];
-    let request = Request {
-        config,
-        precision,
-        parts,
-        rows,
-        steps,
-        capabilities,
-        budget,
-        bounds_checks,
-        ends: Ends::Host,
-    };
+    let request = Request { precision, ..Request::usual(config, parts, rows, 5, capabilities) };
     let plan = super::plan::Plan::new(&request, strategy).unwrap();
     plan.variants.iter().map(|(_, variant)| variant.source()).collect()
 }

@@ -34,7 +34,7 @@ impl HostState {
     pub(super) fn new(config: &Config, rows: usize) -> Result<Self, Error> {
         Ok(HostState {
             h: zeros("h_n", [config.num_layers, rows, config.hidden_output_size()])?,
-            c: zeros("c_n", [config.num_layers, rows, cell_size(config)])?,
+            c: zeros("c_n", [config.num_layers, rows, config.cell_state_size()])?,
             pass: Pass::default(),
         })
     }
@@ -145,9 +145,4 @@ fn assign(active: Active<'_>, from: Option<&ArrayView3<'_, f32>>, to: &mut Array
             None => to.fill(0.0),
         }
     }
-}
-
-/// Elements of a row's cell state.
-fn cell_size(config: &Config) -> usize {
-    if config.cell.has_cell_state() { config.hidden_size } else { 0 }
 }

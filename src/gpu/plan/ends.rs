@@ -39,7 +39,7 @@ pub(super) fn add(plan: &mut Plan, request: &Request<'_>) {
         capacity: rows,
         layers: small(config.num_layers),
         hidden_quads: small(super::quads(config.hidden_output_size())),
-        cell_size: if config.cell.has_cell_state() { small(config.hidden_size) } else { 0 },
+        cell_size: small(config.cell_state_size()),
         parity: small(plan.final_parity.first().copied().unwrap_or(0)) | u32::from(alternates) << 1,
     };
     let widest = (4 * u64::from(exchange.hidden_quads)).max(u64::from(exchange.cell_size));
@@ -67,24 +67,13 @@ mod tests {
 
     #[test]
     fn between_the_callers_buffers_nothing_is_staged() {
-        let (capabilities, precision) = (&Capabilities::default(), Precision::F32);
+        let capabilities = &Capabilities::default();
         // Wide enough for several segments from the host.
         for (config, own_input) in [(Config::gru(8000, 64), 0), (Config::gru(7999, 64), 4 * 300 * 8000)] {
-            let parts = &parts(&config, precision, capabilities).unwrap()[..];
+            let parts = &parts(&config, Precision::F32, capabilities).unwrap()[..];
             let plan = |ends, budget| {
-                let config = &config;
-                let (rows, steps, bounds_checks) = (1, 300, false);
-                let request = Request {
-                    config,
-                    precision,
-                    parts,
-                    rows,
-                    steps,
-                    capabilities,
-                    budget,
-                    bounds_checks,
-                    ends,
-                };
+                let request =
+                    Request { budget, ends, ..Request::usual(&config, parts, 1, 300, capabilities) };
                 Plan::new(&request, Strategy::Scan).unwrap()
             };
             let half = plan(Ends::Host, BUDGET).bytes.workspace() * 2 / 3;

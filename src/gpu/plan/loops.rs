@@ -76,7 +76,7 @@ fn product(quads: usize, rows: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{BUDGET, Ends, Plan, Strategy, parts};
+    use super::super::{Plan, Strategy, parts};
     use super::*;
     use crate::{Capabilities, Config, Precision};
 
@@ -88,19 +88,8 @@ mod tests {
         strategy: Strategy,
     ) -> Result<Plan, Error> {
         let capabilities = &Capabilities { software, cores: 2, subgroup_size: 8, ..Capabilities::default() };
-        let (precision, budget, bounds_checks) = (Precision::F32, BUDGET, false);
-        let parts = &parts(config, precision, capabilities)?[..];
-        let request = Request {
-            config,
-            precision,
-            parts,
-            rows,
-            steps,
-            capabilities,
-            budget,
-            bounds_checks,
-            ends: Ends::Host,
-        };
+        let parts = &parts(config, Precision::F32, capabilities)?[..];
+        let request = Request::usual(config, parts, rows, steps, capabilities);
         Plan::new(&request, strategy)
     }
 

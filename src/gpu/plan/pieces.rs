@@ -37,7 +37,7 @@ impl Pieces {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Ends, parts};
+    use super::super::parts;
     use super::*;
     use crate::{Capabilities, Config, Precision};
 
@@ -45,21 +45,10 @@ mod tests {
     fn two_pieces_share_the_budget() {
         let config = Config::lstm(16, 32);
         let capabilities = &Capabilities::default();
-        let precision = Precision::F32;
-        let parts = &parts(&config, precision, capabilities).unwrap()[..];
+        let parts = &parts(&config, Precision::F32, capabilities).unwrap()[..];
         let strategy = Strategy::ProjectStep;
         let of = |rows, budget| {
-            let request = Request {
-                config: &config,
-                precision,
-                parts,
-                rows,
-                steps: 4,
-                capabilities,
-                budget,
-                bounds_checks: false,
-                ends: Ends::Host,
-            };
+            let request = Request { budget, ..Request::usual(&config, parts, rows, 4, capabilities) };
             let pieces = Pieces::of(&request, strategy)?;
             // What was found does fit, and is not less than it has to be.
             let piece = Request { rows: pieces.rows, budget: pieces.budget, ..request };

@@ -134,25 +134,14 @@ impl Plan {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{BUDGET, Ends, Strategy, parts};
+    use super::super::{BUDGET, Strategy, parts};
     use super::*;
     use crate::{Capabilities, Config, Precision};
 
     fn plan(config: &Config, rows: usize, steps: usize, strategy: Strategy, budget: u64) -> Plan {
         let capabilities = &Capabilities::default();
-        let (precision, bounds_checks) = (Precision::F32, false);
-        let parts = &parts(config, precision, capabilities).unwrap()[..];
-        let request = Request {
-            config,
-            precision,
-            parts,
-            rows,
-            steps,
-            capabilities,
-            budget,
-            bounds_checks,
-            ends: Ends::Host,
-        };
+        let parts = &parts(config, Precision::F32, capabilities).unwrap()[..];
+        let request = Request { budget, ..Request::usual(config, parts, rows, steps, capabilities) };
         Plan::new(&request, strategy).unwrap()
     }
 

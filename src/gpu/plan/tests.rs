@@ -10,19 +10,8 @@ fn with(
     steps: usize,
     strategy: Strategy,
 ) -> Result<Plan, Error> {
-    let (precision, budget, bounds_checks) = (Precision::F32, BUDGET, false);
-    let parts = &parts(config, precision, capabilities)?[..];
-    let request = Request {
-        config,
-        precision,
-        parts,
-        rows,
-        steps,
-        capabilities,
-        budget,
-        bounds_checks,
-        ends: Ends::Host,
-    };
+    let parts = &parts(config, Precision::F32, capabilities)?[..];
+    let request = Request::usual(config, parts, rows, steps, capabilities);
     Plan::new(&request, strategy)
 }
 
@@ -59,18 +48,7 @@ fn small_layers_keep_their_recurrent_weights_on_chip_on_hardware() {
     let kept = |software, config: Config, precision| {
         let capabilities = &Capabilities { software, ..Capabilities::default() };
         let parts = &parts(&config, precision, capabilities).unwrap()[..];
-        let (rows, steps, budget, bounds_checks) = (1, 9, BUDGET, false);
-        let request = Request {
-            config: &config,
-            precision,
-            parts,
-            rows,
-            steps,
-            capabilities,
-            budget,
-            bounds_checks,
-            ends: Ends::Host,
-        };
+        let request = Request { precision, ..Request::usual(&config, parts, 1, 9, capabilities) };
         let plan = Plan::new(&request, Strategy::Scan).unwrap();
         let variant = plan.variant(Kind::Scan).unwrap();
         assert!(variant.workgroup_bytes() <= u64::from(WORKGROUP_BYTES));
@@ -116,20 +94,9 @@ fn time_is_cut_where_the_gates_are_over_the_budget() {
 #[test]
 fn chunks_leave_room_for_the_parameters_of_their_dispatches() {
     let (config, capabilities) = (Config::gru(8, 64), Capabilities::default());
-    let precision = Precision::F32;
-    let parts = &parts(&config, precision, &capabilities).unwrap()[..];
+    let parts = &parts(&config, Precision::F32, &capabilities).unwrap()[..];
     let plan = |budget| {
-        let request = Request {
-            precision,
-            config: &config,
-            parts,
-            rows: 2,
-            steps: 200,
-            capabilities: &capabilities,
-            budget,
-            bounds_checks: false,
-            ends: Ends::Host,
-        };
+        let request = Request { budget, ..Request::usual(&config, parts, 2, 200, &capabilities) };
         Plan::new(&request, Strategy::Scan)
     };
     // A step's gates take 1536 bytes, and a chunk's two dispatches 512.

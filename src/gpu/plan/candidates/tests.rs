@@ -1,22 +1,10 @@
-use super::super::{BUDGET, Ends, parts};
+use super::super::parts;
 use super::*;
 use crate::{Capabilities, Config, Precision};
 
 fn candidates(capabilities: &Capabilities, config: Config, rows: usize, strategy: Strategy) -> Vec<Plan> {
-    let (precision, steps, budget, bounds_checks) = (Precision::F32, 100, BUDGET, false);
-    let parts = &parts(&config, precision, capabilities).unwrap()[..];
-    let config = &config;
-    let request = Request {
-        config,
-        precision,
-        parts,
-        rows,
-        steps,
-        capabilities,
-        budget,
-        bounds_checks,
-        ends: Ends::Host,
-    };
+    let parts = &parts(&config, Precision::F32, capabilities).unwrap()[..];
+    let request = Request::usual(&config, parts, rows, 100, capabilities);
     let own = Plan::new(&request, strategy).unwrap();
     let found = Plan::candidates(&request, strategy).unwrap();
     assert!(found.contains(&own), "the planner's own: {config}, {rows} rows, {strategy}");
@@ -108,20 +96,9 @@ fn what_does_not_fit_is_no_candidate() {
     assert!(!names(&wide).is_empty());
     assert!(wide.iter().all(|plan| !plan.to_string().contains("scan 64x8")), "{:?}", names(&wide));
 
-    let (config, precision, capabilities) = (&Config::rnn(4, 3000), Precision::F32, &machine);
-    let parts = &parts(config, precision, capabilities).unwrap()[..];
-    let (rows, steps, budget, bounds_checks) = (1, 2, BUDGET, false);
-    let request = Request {
-        config,
-        precision,
-        parts,
-        rows,
-        steps,
-        capabilities,
-        budget,
-        bounds_checks,
-        ends: Ends::Host,
-    };
+    let (config, capabilities) = (&Config::rnn(4, 3000), &machine);
+    let parts = &parts(config, Precision::F32, capabilities).unwrap()[..];
+    let request = Request::usual(config, parts, 1, 2, capabilities);
     let error = Plan::candidates(&request, Strategy::Scan).unwrap_err();
     assert!(matches!(error, Error::TooLarge { .. }), "{error}");
     let rest = Plan::candidates(&request, Strategy::Auto).unwrap();
