@@ -140,7 +140,7 @@ fn name(variant: &Variant) -> String {
         (_, cell) => words.push(cell.to_string()),
     }
     // `scan` is always hoisted.
-    if variant.hoisted && variant.kind == Kind::Step {
+    if variant.hoisted && variant.kind != Kind::Scan {
         words.push("hoisted".into());
     }
     let resets_before = variant.any.is_some_and(|any| any.resets_before);
