@@ -9,12 +9,12 @@ use crate::case::state;
 use crate::harness::{assert_same_bits, assert_within, on_each_adapter, random};
 
 /// So many inputs that steps are worth a submission of their own; so few units that the reference is quick, and yet enough
-/// that the gates of a chunk take more than the parameters of its dispatch, 256 bytes on some adapters.
+/// that the gates of a chunk take more than the parameters of its dispatches, 256 bytes each on some adapters.
 const WIDE: usize = 8192;
 
 fn cells() -> [Config; 5] {
     let lstm = Config::lstm(WIDE, 3);
-    [Config::rnn(WIDE, 6), Config::rnn_relu(WIDE, 5), lstm, lstm.proj_size(2), Config::gru(WIDE, 2)]
+    [Config::rnn(WIDE, 12), Config::rnn_relu(WIDE, 11), lstm, lstm.proj_size(2), Config::gru(WIDE, 4)]
 }
 
 /// The least budget that holds the gates of a quarter of the steps.
