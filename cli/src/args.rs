@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{Arg, ArgGroup, Args, Parser, Subcommand};
+use clap::{Arg, ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use wgpu_rnn::{Error, Nonlinearity, Precision, Strategy, Tuning};
 
 use crate::device::DeviceChoice;
@@ -81,6 +81,10 @@ pub(crate) struct RunArguments {
     /// if it is not there. Implies --tuning measure.
     #[arg(long, value_name = "FILE")]
     pub(crate) tuning_file: Option<PathBuf>,
+    /// How output, h_n and c_n are laid out: as above, or with the axes of ONNX's Y, Y_h and Y_c, whose attribute `layout`
+    /// is 0 (onnx) or 1 (onnx-batch-first). Without a batch N is 1 in these.
+    #[arg(long, default_value = "pytorch")]
+    pub(crate) layout: Layout,
     /// Where the output goes (`output`).
     #[arg(long, value_name = "FILE")]
     pub(crate) output: PathBuf,
@@ -90,6 +94,17 @@ pub(crate) struct RunArguments {
     /// Where the final cell state of an LSTM goes (`c_n`).
     #[arg(long, value_name = "FILE")]
     pub(crate) c_n: Option<PathBuf>,
+}
+
+/// The axes of what `run` writes.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Layout {
+    /// output [N, T, D*H_out], h_n [L*D, N, H_out], c_n [L*D, N, H]
+    Pytorch,
+    /// Y [T, D, N, H], Y_h and Y_c [D, N, H] (of L layers [L*D, N, H])
+    Onnx,
+    /// Y [N, T, D, H], Y_h and Y_c [N, D, H] (of L layers [N, L*D, H])
+    OnnxBatchFirst,
 }
 
 /// Compare devices with PyTorch's results in case files.
