@@ -19,7 +19,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<()> {
     let mut outputs = outputs(arguments)?;
     let source = arguments.source.read(arguments.nonlinearity)?;
     let Source { weights, given: of_model } =
-        source.ok_or_else(|| Failure::new("expected --weights or --model"))?;
+        source.ok_or_else(|| Failure::new("expected --weights, --model or --keras"))?;
     check_cell_state(arguments, weights.config())?;
     let given = given(arguments)?;
     given.check(weights.config()).map_err(|error| blame(arguments, &error))?;

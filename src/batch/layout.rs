@@ -75,8 +75,8 @@ impl<D: Dimension, A: Clone> Output<D, A> {
         }
         Ok(OnnxOutput {
             y: sequence(&output, directions, layout)?,
-            y_h: state("Y_h", h_n, layout)?,
-            y_c: c_n.map(|c_n| state("Y_c", c_n, layout)).transpose()?,
+            y_h: state("Y_h", &h_n, layout)?,
+            y_c: c_n.map(|c_n| state("Y_c", &c_n, layout)).transpose()?,
         })
     }
 }
@@ -116,10 +116,10 @@ fn sequence<A: Clone>(
 }
 
 /// `[L*D, N, size]` with the batch where the layout has it.
-fn state<A: Clone>(what: &str, state: ArrayView3<'_, A>, layout: OnnxLayout) -> Result<Array3<A>, Error> {
+fn state<A: Clone>(what: &str, state: &ArrayView3<'_, A>, layout: OnnxLayout) -> Result<Array3<A>, Error> {
     let state = match layout {
-        OnnxLayout::StepsFirst => state,
-        OnnxLayout::BatchFirst => state.permuted_axes([1, 0, 2]),
+        OnnxLayout::StepsFirst => state.view(),
+        OnnxLayout::BatchFirst => state.view().permuted_axes([1, 0, 2]),
     };
     let (first, second, size) = state.dim();
     collected(what, Ix3(first, second, size), state.iter().cloned())
