@@ -1,6 +1,7 @@
 //! ONNX models of PyTorch's exporters and made by hand: what is read of them, and what it computes.
 
 mod attributes;
+#[cfg(feature = "npz")]
 mod broken;
 mod errors;
 mod node_tests;

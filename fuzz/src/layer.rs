@@ -45,7 +45,20 @@ fn is_valid(config: &Config) -> bool {
     let sizes = [config.input_size, config.hidden_size, config.num_layers];
     let projection =
         config.proj_size == 0 || config.cell == Cell::Lstm && config.proj_size < config.hidden_size;
-    sizes.iter().all(|&size| (1..1 << 32).contains(&size)) && projection
+    sizes.iter().all(|&size| (1..1 << 32).contains(&size)) && projection && is_valid_variant(config)
+}
+
+/// What ONNX has and PyTorch has not: what is for one cell alone, or for one direction, and numbers that are ones.
+fn is_valid_variant(config: &Config) -> bool {
+    let variant = &config.variant;
+    let for_lstm = config.cell == Cell::Lstm || !variant.input_forget && !variant.peepholes;
+    let for_gru = config.cell == Cell::Gru || variant.reset_after;
+    let numbers = variant.activations.iter().flatten().flat_map(|functions| functions.used(config.cell));
+    !(config.reverse && config.bidirectional)
+        && for_lstm
+        && for_gru
+        && variant.clip.is_none_or(|clip| clip > 0.0 && clip.is_finite())
+        && numbers.into_iter().all(|function| !function.to_string().contains("inf"))
 }
 
 /// Everything that takes a configuration refuses a bad one with one message, and none panics.
@@ -166,7 +179,8 @@ fn configuration_of(tensors: &[(String, Vec<usize>)]) -> Option<Config> {
         let layers = (1..=recurrent.len()).map(move |layers| new(input_size, hidden_size).num_layers(layers));
         let directions = layers.flat_map(move |config| both.map(|two| config.bidirectional(two)));
         let biases = directions.flat_map(move |config| both.map(|bias| config.bias(bias)));
-        biases.flat_map(move |config| proj_sizes.map(|size| config.proj_size(size)))
+        let peepholes = biases.flat_map(move |config| both.map(|peepholes| config.peepholes(peepholes)));
+        peepholes.flat_map(move |config| proj_sizes.map(|size| config.proj_size(size)))
     });
     configs.filter(is_valid).find(|config| {
         let mut all =
