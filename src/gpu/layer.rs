@@ -59,10 +59,6 @@ impl GpuLayer {
     /// is too large for a half that is to hold it.
     pub fn new(gpu: &Gpu, weights: &Weights, options: &LayerOptions) -> Result<Self, Error> {
         let config = *weights.config();
-        if config.resets_before() {
-            let found = "reset_after = false on a GPU".into();
-            return Err(Error::Config { rule: "the kernels reset behind the product".into(), found });
-        }
         let precision = options.precision;
         let weights = &*precision.round(weights)?;
         let parts = plan::parts(&config, precision, gpu.capabilities())?;

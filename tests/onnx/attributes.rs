@@ -18,7 +18,7 @@ fn load(number: usize) -> (String, Weights, Node) {
 
 #[test]
 fn random_nodes_compute_what_onnx_runtime_does_on_every_implementation() {
-    let cases: Vec<_> = (0..48).map(load).collect();
+    let cases: Vec<_> = (0..72).map(load).collect();
     // ONNX Runtime's result is an f32 one as well.
     let expected: Vec<_> = cases.iter().map(|(name, weights, node)| node.expected(name, weights)).collect();
     on_each_share(|implementation, takes| {
