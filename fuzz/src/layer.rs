@@ -283,12 +283,22 @@ fn check_result(problem: &Problem, expected: &Dynamic<f64>, tolerance: &Dynamic<
     let in_range = values(expected).all(|value| value.abs() < IN_RANGE);
     if finite && in_range {
         assert!(comparison.passes(), "{:?} for {problem:?}", comparison.worst);
-    } else if !finite && problem.scale <= 1.0 && problem.precision == Precision::F32 {
+    } else if !finite && !may_close_gates(problem) && problem.precision == Precision::F32 {
         let nan = |is_nan: bool| if is_nan { 'n' } else { '.' };
         let of_found: String = values(found).map(|value| nan(value.is_nan())).collect();
         let of_expected: String = values(expected).map(|value| nan(value.is_nan())).collect();
         assert_eq!(of_found, of_expected, "{problem:?}");
     }
+}
+
+/// Whether a gate's argument may be so far below zero that its sigmoid is 0 in f32 and not in f64: 0 times an infinite state is
+/// NaN.
+fn may_close_gates(problem: &Problem) -> bool {
+    const FARTHEST: f32 = 80.0;
+    let Problem { config, input, h_0, scale, .. } = problem;
+    let largest = [Some(input), h_0.as_ref()].into_iter().flatten().map(Array::largest).fold(1.0, f32::max);
+    let widest = config.input_size.max(config.output_size()) + config.hidden_output_size() + 2;
+    widest as f32 * scale * largest > FARTHEST
 }
 
 /// All values of a result.

@@ -58,6 +58,11 @@ impl Array {
         view
     }
 
+    /// The largest absolute value that is finite.
+    pub(crate) fn largest(&self) -> f32 {
+        self.values.iter().map(|value| value.abs()).filter(|value| value.is_finite()).fold(0.0, f32::max)
+    }
+
     pub(crate) fn is_finite(&self) -> bool {
         self.values.iter().all(|value| value.is_finite())
     }
