@@ -158,7 +158,7 @@ fn check_tensors(format: Format, file: usize, tensors: &Tensors<'_>) {
     }
     match within(most, || Weights::from_keras(tensors, &KerasOptions::default())) {
         Ok(weights) => {
-            assert_eq!(tensors.keras_layers().map(|layers| layers.len()).unwrap_or(0), 1, "{weights:?}")
+            assert_eq!(tensors.keras_layers().map(|layers| layers.len()).unwrap_or(0), 1, "{weights:?}");
         }
         Err(error) => check_error(&error),
     }
