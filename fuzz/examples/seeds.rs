@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         for entry in fs::read_dir(folder.join("../tests/onnx").join(kind))? {
             let path = entry?.path();
             if path.extension().is_some_and(|extension| extension == "onnx") {
-                save("onnx", &path.file_stem().unwrap_or_default().to_string_lossy(), &fs::read(path)?)?;
+                save("onnx", &path.file_stem().unwrap_or_default().to_string_lossy(), &fs::read(&path)?)?;
             }
         }
     }
