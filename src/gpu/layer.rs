@@ -74,6 +74,10 @@ impl GpuLayer {
         let parts = plan::parts(&config, precision, gpu.capabilities())?;
         let upload = |part| upload(gpu, weights, precision, part);
         let buffers = gpu.caught(|| parts.iter().map(upload).collect::<Result<_, _>>()).await?;
+        // A browser makes buffers on a lost device, too.
+        if let Some(found) = gpu.lost() {
+            return Err(Error::DeviceLost { found });
+        }
         let shapes = parts.iter().map(|part| shape(&config, precision, part)).collect();
         Ok(GpuLayer(Arc::new(Resident {
             gpu: gpu.clone(),
