@@ -1,8 +1,11 @@
 //! Sessions: live streams whose state stays where the layer is.
 
+mod awaited;
 mod host;
 
-use ndarray::{Array, Array3, ArrayViewMut, ArrayViewMut3, Axis, Dimension};
+#[cfg(not(target_arch = "wasm32"))]
+use ndarray::{Array, ArrayViewMut, ArrayViewMut3, Axis};
+use ndarray::{Array3, Dimension};
 
 use crate::batch::Batch;
 use crate::gpu::GpuSession;
@@ -108,13 +111,23 @@ impl Layer {
     ///
     /// [`Error::ReverseDirection`]; [`Error::OutOfMemory`], and on a GPU [`Error::TooLarge`], [`Error::DeviceLost`],
     /// [`Error::Gpu`].
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn session(&self, rows: usize) -> Result<Session, Error> {
+        pollster::block_on(self.session_async(rows))
+    }
+
+    /// As [`Layer::session`], without waiting for the device.
+    ///
+    /// # Errors
+    ///
+    /// As [`Layer::session`].
+    pub async fn session_async(&self, rows: usize) -> Result<Session, Error> {
         let config = self.config();
         if config.bidirectional || config.reverse {
             return Err(Error::ReverseDirection { found: Box::new(*config) });
         }
         let kept = match self.implementation() {
-            Implementation::Gpu(layer) => Kept::Gpu(GpuSession::new(layer, rows)?),
+            Implementation::Gpu(layer) => Kept::Gpu(GpuSession::new(layer, rows).await?),
             Implementation::Reference(_) | Implementation::Cpu(_) => {
                 Kept::Host(HostState::new(config, rows)?)
             }
@@ -154,6 +167,7 @@ impl Session {
     /// [`Error::InputRank`], [`Error::InputSize`], [`Error::NoSteps`], [`Error::LengthsCount`], [`Error::Length`];
     /// [`Error::RowsCount`] if there is not one row of input for each row. From the machine: [`Error::OutOfMemory`], and on
     /// a GPU [`Error::TooLarge`], [`Error::DeviceLost`], [`Error::Timeout`], [`Error::Gpu`].
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn push<D: Dimension>(&mut self, input: &Input<'_, D>) -> Result<Array<f32, D>, Error> {
         self.push_active(Active::All(self.rows), input)
     }
@@ -164,6 +178,7 @@ impl Session {
     /// # Errors
     ///
     /// As [`Session::push`]; [`Error::Row`] and [`Error::RowTwice`].
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn push_rows<D: Dimension>(
         &mut self,
         rows: &[usize],
@@ -181,6 +196,7 @@ impl Session {
     /// # Errors
     ///
     /// As [`Session::push`]; [`Error::Shape`] for the array.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn push_into<D: Dimension>(
         &mut self,
         input: &Input<'_, D>,
@@ -194,6 +210,7 @@ impl Session {
     /// # Errors
     ///
     /// As both.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn push_rows_into<D: Dimension>(
         &mut self,
         rows: &[usize],
@@ -204,51 +221,16 @@ impl Session {
         self.push_active_into(Active::Named(rows), input, output)
     }
 
-    /// As [`Session::push`], without blocking the thread that polls, as [`Layer::forward_async`]. If the future is dropped
-    /// before it is ready, no row has taken a step.
-    ///
-    /// # Errors
-    ///
-    /// As [`Session::push`].
-    pub async fn push_async<D: Dimension>(&mut self, input: &Input<'_, D>) -> Result<Array<f32, D>, Error> {
-        self.push_active_async(Active::All(self.rows), input).await
-    }
-
-    /// As [`Session::push_rows`], without blocking, as [`Session::push_async`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Session::push_rows`].
-    pub async fn push_rows_async<D: Dimension>(
-        &mut self,
-        rows: &[usize],
-        input: &Input<'_, D>,
-    ) -> Result<Array<f32, D>, Error> {
-        self.check_rows(rows)?;
-        self.push_active_async(Active::Named(rows), input).await
-    }
-
     /// The state of all rows.
     ///
     /// # Errors
     ///
     /// On a GPU [`Error::OutOfMemory`], [`Error::DeviceLost`], [`Error::Timeout`], [`Error::Gpu`].
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn state(&self) -> Result<SavedState, Error> {
         match &self.kept {
             Kept::Host(state) => Ok(state.saved(self.layer.config())),
             Kept::Gpu(session) => session.state(),
-        }
-    }
-
-    /// As [`Session::state`], without blocking.
-    ///
-    /// # Errors
-    ///
-    /// As [`Session::state`].
-    pub async fn state_async(&self) -> Result<SavedState, Error> {
-        match &self.kept {
-            Kept::Host(state) => Ok(state.saved(self.layer.config())),
-            Kept::Gpu(session) => session.state_async().await,
         }
     }
 
@@ -259,8 +241,9 @@ impl Session {
     ///
     /// [`Error::StateShape`], [`Error::UnexpectedCellState`]; on a GPU [`Error::OutOfMemory`], [`Error::DeviceLost`],
     /// [`Error::Gpu`].
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn set_state(&mut self, state: &State<'_>) -> Result<(), Error> {
-        self.set_active(Active::All(self.rows), state)
+        pollster::block_on(self.set_state_async(state))
     }
 
     /// As [`Session::set_state`] for the M rows that are named: `[L, M, …]` in their order.
@@ -268,9 +251,9 @@ impl Session {
     /// # Errors
     ///
     /// As [`Session::set_state`]; [`Error::Row`] and [`Error::RowTwice`].
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn set_state_rows(&mut self, rows: &[usize], state: &State<'_>) -> Result<(), Error> {
-        self.check_rows(rows)?;
-        self.set_active(Active::Named(rows), state)
+        pollster::block_on(self.set_state_rows_async(rows, state))
     }
 
     /// Gives all rows the state zero.
@@ -289,6 +272,7 @@ impl Session {
         Ok(())
     }
 
+    #[cfg(not(target_arch = "wasm32"))]
     fn push_active<D: Dimension>(
         &mut self,
         active: Active<'_>,
@@ -301,6 +285,7 @@ impl Session {
         batch.restore_rank(output, Axis(0))
     }
 
+    #[cfg(not(target_arch = "wasm32"))]
     fn push_active_into<D: Dimension>(
         &mut self,
         active: Active<'_>,
@@ -314,23 +299,7 @@ impl Session {
         self.run(active, &batch, output)
     }
 
-    async fn push_active_async<D: Dimension>(
-        &mut self,
-        active: Active<'_>,
-        input: &Input<'_, D>,
-    ) -> Result<Array<f32, D>, Error> {
-        let state = State::zero();
-        let batch = self.batch(active, input, &state)?;
-        let output = match &mut self.kept {
-            Kept::Gpu(session) => session.push_async(&batch, active).await?,
-            Kept::Host(state) => {
-                let implementation = self.layer.shared_implementation();
-                state.push_elsewhere(implementation, self.layer.config(), &batch, active).await?
-            }
-        };
-        batch.restore_rank(output, Axis(0))
-    }
-
+    #[cfg(not(target_arch = "wasm32"))]
     fn run(
         &mut self,
         active: Active<'_>,
@@ -346,15 +315,6 @@ impl Session {
                 Ok(())
             }
         }
-    }
-
-    fn set_active(&mut self, active: Active<'_>, state: &State<'_>) -> Result<(), Error> {
-        state.check(self.layer.config(), active.len())?;
-        match &mut self.kept {
-            Kept::Host(kept) => kept.set(active, state),
-            Kept::Gpu(session) => session.set(active, state)?,
-        }
-        Ok(())
     }
 
     fn reset_active(&mut self, active: Active<'_>) {
