@@ -47,7 +47,7 @@ use wgpu::DeviceType;
 #[cfg(doc)]
 use crate::PlanReport;
 use crate::gpu::{self, LimitsChoice};
-use crate::{Backend, Capabilities, Config, Error, Gpu, LayerOptions};
+use crate::{Backend, Capabilities, Config, Error, Gpu, LayerOptions, cpu};
 use cost::{MARGIN, SUBMISSION_US, Work};
 use reason::duration;
 pub use reason::{Expected, Reason};
@@ -141,6 +141,7 @@ pub struct Machine {
 
 impl Machine {
     /// This machine. Loads the drivers of its adapters and opens none.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn this() -> Self {
         pollster::block_on(Machine::this_async())
     }
@@ -151,10 +152,7 @@ impl Machine {
     }
 
     fn with(adapters: &[wgpu::Adapter]) -> Self {
-        Machine {
-            adapters: adapters.iter().map(Adapter::of).collect(),
-            threads: rayon::current_num_threads(),
-        }
+        Machine { adapters: adapters.iter().map(Adapter::of).collect(), threads: cpu::threads() }
     }
 
     /// What the rule takes for `batch` rows (N) of `steps` steps (T). Nothing is opened.
@@ -214,7 +212,7 @@ fn too_small(cpu_us: f64) -> Option<Reason> {
 /// The rule's choice on this machine, opened. Drivers are not even loaded where no GPU can pay.
 pub(crate) async fn choose(config: &Config, batch: usize, steps: usize, options: &LayerOptions) -> Choice {
     let work = Work { config, batch, steps, options };
-    if let Some(reason) = too_small(cost::cpu_us(&work, options.threads_of(rayon::current_num_threads()))) {
+    if let Some(reason) = too_small(cost::cpu_us(&work, options.threads_of(cpu::threads()))) {
         return Choice { backend: Backend::Cpu, reason };
     }
     let adapters = gpu::available().await;

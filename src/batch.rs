@@ -2,9 +2,9 @@
 
 mod check;
 
-use ndarray::{
-    Array, Array3, ArrayView, ArrayView3, ArrayViewMut, ArrayViewMut3, Axis, Dimension, Ix3, Slice,
-};
+use ndarray::{Array, Array3, ArrayView, ArrayView3, Axis, Dimension, Ix3, Slice};
+#[cfg(not(target_arch = "wasm32"))]
+use ndarray::{ArrayViewMut, ArrayViewMut3};
 
 pub(crate) use check::check_finite;
 use check::{check_lengths, check_state, with_batch_axis};
@@ -299,6 +299,7 @@ impl<'a> Batch<'a> {
     }
 
     /// A copy that another thread may keep. It has a batch axis in any case.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn to_owned(&self) -> Result<OwnedBatch, Error> {
         let copy = |what, values: &ArrayView3<'_, f32>| {
             let mut copy = zeros(what, values.dim().into())?;
@@ -347,6 +348,7 @@ impl<'a> Batch<'a> {
     }
 
     /// A caller's array for the output, if it has the shape.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn checked_output<'b, D: Dimension>(
         &self,
         config: &Config,
@@ -369,6 +371,7 @@ impl<'a> Batch<'a> {
 }
 
 /// A batch that owns its arrays, for another thread.
+#[cfg(not(target_arch = "wasm32"))]
 pub(crate) struct OwnedBatch {
     input: Array3<f32>,
     lengths: Option<Vec<usize>>,
@@ -376,6 +379,7 @@ pub(crate) struct OwnedBatch {
     c_0: Option<Array3<f32>>,
 }
 
+#[cfg(not(target_arch = "wasm32"))]
 impl OwnedBatch {
     pub(crate) fn batch(&self) -> Batch<'_> {
         Batch {

@@ -1,24 +1,25 @@
-//! Work that would block a caller who polls, on a thread of its own.
+//! Work that would block a caller who polls, on a thread of its own. A browser has none for us.
 
+#[cfg(not(target_arch = "wasm32"))]
 use std::thread::Builder;
 
-use futures_intrusive::channel::shared::{OneshotReceiver, oneshot_channel};
+use futures_intrusive::channel::shared::OneshotReceiver;
+#[cfg(not(target_arch = "wasm32"))]
+use futures_intrusive::channel::shared::oneshot_channel;
 
+#[cfg(not(target_arch = "wasm32"))]
 use crate::Error;
 
-/// Runs `work` on a new thread of that name; in a browser, which has none, here. The work is done also if nobody waits for
-/// its result any more.
+/// Runs `work` on a new thread of that name. The work is done also if nobody waits for its result any more.
 ///
 /// # Errors
 ///
 /// Those of the work; [`Error::OutOfMemory`] if there is no thread to be had.
+#[cfg(not(target_arch = "wasm32"))]
 pub(crate) async fn run<T: Send + 'static>(
     name: &str,
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    if cfg!(target_arch = "wasm32") {
-        return work();
-    }
     let (sender, receiver) = oneshot_channel();
     let run = move || {
         // A receiver that is gone means that nobody wants the result any more.
@@ -38,6 +39,7 @@ pub(crate) async fn run<T: Send + 'static>(
 /// # Errors
 ///
 /// As [`run`].
+#[cfg(not(target_arch = "wasm32"))]
 pub(crate) async fn on_pool<T: Send + 'static>(
     work: impl FnOnce(bool) -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
@@ -53,7 +55,7 @@ pub(crate) async fn on_pool<T: Send + 'static>(
     received(receiver).await.unwrap_or_else(|| Err(gone()))
 }
 
-/// What another thread sends; nothing if that is gone.
+/// What another thread sends, or a callback; nothing if that is gone.
 pub(crate) async fn received<T>(receiver: OneshotReceiver<T>) -> Option<T> {
     #[cfg(test)]
     tests::give_way().await;

@@ -39,6 +39,18 @@ pub(crate) const INLINE: usize = 200_000;
 /// Multiply-adds of a step for which a thread is worth having where threads share units: some hundred nanoseconds.
 pub(crate) const SHARED: usize = 8_192;
 
+/// Threads that a call may have at most, the calling one among them.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) fn threads() -> usize {
+    rayon::current_num_threads()
+}
+
+/// A browser has one.
+#[cfg(target_arch = "wasm32")]
+pub(crate) fn threads() -> usize {
+    1
+}
+
 /// A layer with its weights packed for the CPU.
 #[derive(Debug)]
 pub(crate) struct CpuLayer {
@@ -80,6 +92,7 @@ impl CpuLayer {
     }
 
     /// As [`CpuLayer::run`], on the calling thread alone.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn run_alone(&self, batch: &Batch<'_>) -> Result<Output, Error> {
         self.run_cut(batch, Cut { threads: 1, ..self.cut(batch.rows(), batch.steps()) })
     }
@@ -87,8 +100,8 @@ impl CpuLayer {
     /// How a batch of that size is cut.
     fn cut(&self, rows: usize, steps: usize) -> Cut {
         let threads = match self.threads {
-            _ if self.work(rows, steps) < INLINE => 1,
-            0 => rayon::current_num_threads(),
+            _ if cfg!(target_arch = "wasm32") || self.work(rows, steps) < INLINE => 1,
+            0 => threads(),
             threads => threads,
         };
         Cut { budget: BUDGET, threads, shared: SHARED }

@@ -11,17 +11,27 @@ mod kernel;
 mod layer;
 mod pack;
 mod plan;
+#[cfg(not(target_arch = "wasm32"))]
 mod poll;
 mod session;
 mod timed;
+#[cfg(not(target_arch = "wasm32"))]
 mod timer;
 mod timestamps;
 mod told;
 mod transfer;
 mod tune;
+#[cfg_attr(target_arch = "wasm32", path = "gpu/browser.rs")]
 mod waiting;
+#[cfg(not(target_arch = "wasm32"))]
 mod worker;
 mod workspace;
+
+#[cfg(not(target_arch = "wasm32"))]
+use std::time::Instant;
+/// std's panics in a browser.
+#[cfg(target_arch = "wasm32")]
+use web_time::Instant;
 
 pub use capabilities::Capabilities;
 pub use device::{AdapterChoice, Gpu, LimitsChoice};
@@ -31,7 +41,6 @@ pub use kernel::{KernelSource, kernels};
 pub use layer::GpuLayer;
 pub(crate) use plan::BUDGET;
 pub use plan::{DispatchReport, PlanReport, Strategy};
-pub(crate) use poll::PATIENCE;
 pub(crate) use session::GpuSession;
 pub use timed::Timings;
 pub use tune::Tuning;

@@ -8,9 +8,11 @@ use ndarray::{Dimension, Ix3};
 
 use crate::auto::{self, Choice};
 use crate::batch::Batch;
+#[cfg(not(target_arch = "wasm32"))]
+use crate::beside;
 use crate::cpu::CpuLayer;
 use crate::gpu::{Gpu, GpuLayer, PlanReport, Timings};
-use crate::{Config, Error, Input, LayerOptions, Output, State, Weights, beside, reference};
+use crate::{Config, Error, Input, LayerOptions, Output, State, Weights, reference};
 
 /// What a layer runs on.
 #[derive(Clone, Debug)]
@@ -40,17 +42,19 @@ impl Backend {
     /// let layer = Layer::new(&weights, choice.backend)?;
     /// # Ok::<(), wgpu_rnn::Error>(())
     /// ```
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn auto(config: &Config, batch: usize, steps: usize) -> Choice {
         Backend::auto_with_options(config, batch, steps, &LayerOptions::default())
     }
 
     /// As [`Backend::auto`], for a layer with those options: a GPU is expected to run with their strategy, precision and
     /// budget.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn auto_with_options(config: &Config, batch: usize, steps: usize, options: &LayerOptions) -> Choice {
         pollster::block_on(Backend::auto_async(config, batch, steps, options))
     }
 
-    /// As [`Backend::auto_with_options`], without blocking.
+    /// As [`Backend::auto_with_options`], without blocking. In a page without WebGPU it is the CPU.
     pub async fn auto_async(config: &Config, batch: usize, steps: usize, options: &LayerOptions) -> Choice {
         let choice = auto::choose(config, batch, steps, options).await;
         log::info!("backend: {choice}");
@@ -116,8 +120,18 @@ impl Layer {
     /// # Errors
     ///
     /// On a GPU: [`Error::TooLarge`], [`Error::OutOfMemory`], [`Error::DeviceLost`], [`Error::Gpu`].
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn new(weights: &Weights, backend: Backend) -> Result<Self, Error> {
         Layer::with_options(weights, backend, &LayerOptions::default())
+    }
+
+    /// As [`Layer::new`], without waiting for the device. What a poll does itself is packing the weights.
+    ///
+    /// # Errors
+    ///
+    /// As [`Layer::new`].
+    pub async fn new_async(weights: &Weights, backend: Backend) -> Result<Self, Error> {
+        Layer::with_options_async(weights, backend, &LayerOptions::default()).await
     }
 
     /// As [`Layer::new`], with options.
@@ -125,12 +139,26 @@ impl Layer {
     /// # Errors
     ///
     /// As [`Layer::new`]; [`Error::Precision`] if a weight is too large for a half that is to hold it.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn with_options(weights: &Weights, backend: Backend, options: &LayerOptions) -> Result<Self, Error> {
+        pollster::block_on(Layer::with_options_async(weights, backend, options))
+    }
+
+    /// As [`Layer::with_options`], without waiting, as [`Layer::new_async`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Layer::with_options`].
+    pub async fn with_options_async(
+        weights: &Weights,
+        backend: Backend,
+        options: &LayerOptions,
+    ) -> Result<Self, Error> {
         let rounded = || options.precision.round(weights);
         let implementation = match &backend {
             Backend::Reference => Implementation::Reference(rounded()?.into_owned()),
             Backend::Cpu => Implementation::Cpu(CpuLayer::new(&*rounded()?, options.threads)),
-            Backend::Gpu(gpu) => Implementation::Gpu(GpuLayer::new(gpu, weights, options)?),
+            Backend::Gpu(gpu) => Implementation::Gpu(GpuLayer::new_async(gpu, weights, options).await?),
         };
         let keeps = options.keep_weights || matches!(backend, Backend::Reference);
         Ok(Layer {
@@ -156,6 +184,7 @@ impl Layer {
         &self.implementation
     }
 
+    #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn shared_implementation(&self) -> &Arc<Implementation> {
         &self.implementation
     }
@@ -192,19 +221,24 @@ impl Layer {
     /// [`Error::StateRank`], [`Error::StateShape`], [`Error::UnexpectedCellState`], [`Error::LengthsCount`],
     /// [`Error::Length`]. From the machine: [`Error::OutOfMemory`], and on a GPU [`Error::TooLarge`],
     /// [`Error::DeviceLost`], [`Error::Timeout`], [`Error::Gpu`].
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn forward<D: Dimension>(
         &self,
         input: &Input<'_, D>,
         state: &State<'_, D>,
     ) -> Result<Output<D>, Error> {
         let batch = self.checked(input, state)?;
-        batch.restore(self.implementation.run(&self.config, &batch)?)
+        let output = match &*self.implementation {
+            Implementation::Gpu(layer) if batch.rows() > 0 => layer.run(&batch)?,
+            other => other.run(&self.config, &batch)?,
+        };
+        batch.restore(output)
     }
 
     /// As [`Layer::forward`], without blocking the thread that polls: kernels are compiled, the GPU is waited for, or the
     /// CPU computes, on threads of their own. What a poll does itself is planning and copying the batch and the result. No
     /// runtime is needed. The future may be dropped at any time: what it has begun ends by itself, and the layer can be
-    /// used as before.
+    /// used as before. A browser has no threads for us: there the CPU computes in the poll.
     ///
     /// # Errors
     ///
@@ -242,6 +276,7 @@ impl Layer {
     /// }
     /// # Ok::<(), wgpu_rnn::Error>(())
     /// ```
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn forward_timed<D: Dimension>(
         &self,
         input: &Input<'_, D>,
@@ -251,6 +286,24 @@ impl Layer {
         let (output, timings) = match &*self.implementation {
             Implementation::Gpu(layer) if batch.rows() > 0 => layer.run_timed(&batch)?,
             other => (other.run(&self.config, &batch)?, None),
+        };
+        Ok((batch.restore(output)?, timings))
+    }
+
+    /// As [`Layer::forward_timed`], without blocking, as [`Layer::forward_async`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Layer::forward`].
+    pub async fn forward_timed_async<D: Dimension>(
+        &self,
+        input: &Input<'_, D>,
+        state: &State<'_, D>,
+    ) -> Result<(Output<D>, Option<Timings>), Error> {
+        let batch = self.checked(input, state)?;
+        let (output, timings) = match &*self.implementation {
+            Implementation::Gpu(layer) if batch.rows() > 0 => layer.run_timed_async(&batch).await?,
+            _ => (self.run_elsewhere(&batch).await?, None),
         };
         Ok((batch.restore(output)?, timings))
     }
@@ -266,7 +319,8 @@ impl Layer {
         Ok(batch)
     }
 
-    /// Runs a copy of the batch on the thread pool.
+    /// Runs a copy of the batch on the thread pool, not on a GPU.
+    #[cfg(not(target_arch = "wasm32"))]
     async fn run_elsewhere(&self, batch: &Batch<'_>) -> Result<Output, Error> {
         let (config, implementation) = (self.config, Arc::clone(&self.implementation));
         let owned = batch.to_owned()?;
@@ -276,21 +330,26 @@ impl Layer {
         })
         .await
     }
+
+    /// Runs the batch, not on a GPU: here, since there is no other thread.
+    #[cfg(target_arch = "wasm32")]
+    async fn run_elsewhere(&self, batch: &Batch<'_>) -> Result<Output, Error> {
+        self.implementation.run(&self.config, batch)
+    }
 }
 
 impl Implementation {
+    /// Runs a batch on the CPU; on a GPU only one of no rows, which is empty.
     pub(crate) fn run(&self, config: &Config, batch: &Batch<'_>) -> Result<Output, Error> {
-        if batch.rows() == 0 {
-            return Output::zeros(config, batch);
-        }
         match self {
-            Implementation::Reference(weights) => round(&reference::run(weights, batch)?),
-            Implementation::Cpu(layer) => layer.run(batch),
-            Implementation::Gpu(layer) => layer.run(batch),
+            Implementation::Reference(weights) if batch.rows() > 0 => round(&reference::run(weights, batch)?),
+            Implementation::Cpu(layer) if batch.rows() > 0 => layer.run(batch),
+            _ => Output::zeros(config, batch),
         }
     }
 
     /// As [`Implementation::run`], without the help of the thread pool.
+    #[cfg(not(target_arch = "wasm32"))]
     fn run_alone(&self, config: &Config, batch: &Batch<'_>) -> Result<Output, Error> {
         match self {
             Implementation::Cpu(layer) if batch.rows() > 0 => layer.run_alone(batch),

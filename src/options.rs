@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use crate::Precision;
-use crate::gpu::{BUDGET, PATIENCE, Strategy, Tuning};
+use crate::gpu::{BUDGET, Strategy, Tuning};
+
+/// How long a layer waits for an answer unless told otherwise: the longest that are known, on software adapters, take
+/// minutes.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// What may be chosen about a layer beside its weights and its backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,14 +25,14 @@ pub struct LayerOptions {
     /// How the GPU backend comes to the strategy, unless that is forced, and to the tile sizes: by its cost model unless set.
     pub tuning: Tuning,
     /// Threads that the CPU backend may use for a call, the calling one among them: 0, unless set, for as many as the
-    /// rayon pool that it is called in has. The result does not depend on it.
+    /// rayon pool that it is called in has. The result does not depend on it. A browser has one, whatever is set.
     pub threads: usize,
-    /// How long the GPU backend waits for the device: ten minutes unless set.
+    /// How long the GPU backend waits for the device: ten minutes unless set. In a browser nothing times out.
     pub timeout: Duration,
     /// Whether the layer keeps its weights as they were given: not unless set.
     pub keep_weights: bool,
     /// Where measurements are kept for the next run; nowhere unless set.
-    #[cfg(feature = "tuning-file")]
+    #[cfg(all(feature = "tuning-file", not(target_arch = "wasm32")))]
     pub tuning_file: Option<std::path::PathBuf>,
 }
 
@@ -43,7 +47,7 @@ impl Default for LayerOptions {
             threads: 0,
             timeout: PATIENCE,
             keep_weights: false,
-            #[cfg(feature = "tuning-file")]
+            #[cfg(all(feature = "tuning-file", not(target_arch = "wasm32")))]
             tuning_file: None,
         }
     }
@@ -128,7 +132,7 @@ impl LayerOptions {
 
     /// How many the CPU backend may use in a pool of so many.
     pub(crate) fn threads_of(&self, pool: usize) -> usize {
-        if self.threads == 0 { pool } else { self.threads }
+        if self.threads == 0 || cfg!(target_arch = "wasm32") { pool } else { self.threads }
     }
 
     /// Sets the file that keeps what [`Tuning::Measure`] finds out, so that a layer need not measure what another one or
@@ -139,7 +143,7 @@ impl LayerOptions {
     /// for the same adapter, backend and driver, version of this crate, configuration, shape, forced strategy, budget and
     /// bounds checks. That the file cannot be read, used or written is no error: it is logged at level `warn`. A file
     /// that is no tuning file is not overwritten.
-    #[cfg(feature = "tuning-file")]
+    #[cfg(all(feature = "tuning-file", not(target_arch = "wasm32")))]
     pub fn tuning_file(mut self, path: impl Into<std::path::PathBuf>) -> Self {
         self.tuning_file = Some(path.into());
         self

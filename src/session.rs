@@ -2,7 +2,9 @@
 
 mod host;
 
-use ndarray::{Array, Array3, ArrayViewMut, ArrayViewMut3, Axis, Dimension};
+use ndarray::{Array, Array3, Axis, Dimension};
+#[cfg(not(target_arch = "wasm32"))]
+use ndarray::{ArrayViewMut, ArrayViewMut3};
 
 use crate::batch::Batch;
 use crate::gpu::GpuSession;
@@ -108,13 +110,23 @@ impl Layer {
     ///
     /// [`Error::ReverseDirection`]; [`Error::OutOfMemory`], and on a GPU [`Error::TooLarge`], [`Error::DeviceLost`],
     /// [`Error::Gpu`].
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn session(&self, rows: usize) -> Result<Session, Error> {
+        pollster::block_on(self.session_async(rows))
+    }
+
+    /// As [`Layer::session`], without waiting for the device.
+    ///
+    /// # Errors
+    ///
+    /// As [`Layer::session`].
+    pub async fn session_async(&self, rows: usize) -> Result<Session, Error> {
         let config = self.config();
         if config.bidirectional || config.reverse {
             return Err(Error::ReverseDirection { found: Box::new(*config) });
         }
         let kept = match self.implementation() {
-            Implementation::Gpu(layer) => Kept::Gpu(GpuSession::new(layer, rows)?),
+            Implementation::Gpu(layer) => Kept::Gpu(GpuSession::new(layer, rows).await?),
             Implementation::Reference(_) | Implementation::Cpu(_) => {
                 Kept::Host(HostState::new(config, rows)?)
             }
@@ -154,6 +166,7 @@ impl Session {
     /// [`Error::InputRank`], [`Error::InputSize`], [`Error::NoSteps`], [`Error::LengthsCount`], [`Error::Length`];
     /// [`Error::RowsCount`] if there is not one row of input for each row. From the machine: [`Error::OutOfMemory`], and on
     /// a GPU [`Error::TooLarge`], [`Error::DeviceLost`], [`Error::Timeout`], [`Error::Gpu`].
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn push<D: Dimension>(&mut self, input: &Input<'_, D>) -> Result<Array<f32, D>, Error> {
         self.push_active(Active::All(self.rows), input)
     }
@@ -164,6 +177,7 @@ impl Session {
     /// # Errors
     ///
     /// As [`Session::push`]; [`Error::Row`] and [`Error::RowTwice`].
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn push_rows<D: Dimension>(
         &mut self,
         rows: &[usize],
@@ -181,6 +195,7 @@ impl Session {
     /// # Errors
     ///
     /// As [`Session::push`]; [`Error::Shape`] for the array.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn push_into<D: Dimension>(
         &mut self,
         input: &Input<'_, D>,
@@ -194,6 +209,7 @@ impl Session {
     /// # Errors
     ///
     /// As both.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn push_rows_into<D: Dimension>(
         &mut self,
         rows: &[usize],
@@ -233,6 +249,7 @@ impl Session {
     /// # Errors
     ///
     /// On a GPU [`Error::OutOfMemory`], [`Error::DeviceLost`], [`Error::Timeout`], [`Error::Gpu`].
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn state(&self) -> Result<SavedState, Error> {
         match &self.kept {
             Kept::Host(state) => Ok(state.saved(self.layer.config())),
@@ -259,8 +276,19 @@ impl Session {
     ///
     /// [`Error::StateShape`], [`Error::UnexpectedCellState`]; on a GPU [`Error::OutOfMemory`], [`Error::DeviceLost`],
     /// [`Error::Gpu`].
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn set_state(&mut self, state: &State<'_>) -> Result<(), Error> {
-        self.set_active(Active::All(self.rows), state)
+        pollster::block_on(self.set_state_async(state))
+    }
+
+    /// As [`Session::set_state`], without waiting for the device. If the future is dropped before it is
+    /// ready, which in a browser alone it may be, rows that had a state may have either.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::set_state`].
+    pub async fn set_state_async(&mut self, state: &State<'_>) -> Result<(), Error> {
+        self.set_active(Active::All(self.rows), state).await
     }
 
     /// As [`Session::set_state`] for the M rows that are named: `[L, M, …]` in their order.
@@ -268,9 +296,19 @@ impl Session {
     /// # Errors
     ///
     /// As [`Session::set_state`]; [`Error::Row`] and [`Error::RowTwice`].
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn set_state_rows(&mut self, rows: &[usize], state: &State<'_>) -> Result<(), Error> {
+        pollster::block_on(self.set_state_rows_async(rows, state))
+    }
+
+    /// As [`Session::set_state_rows`], without waiting, as [`Session::set_state_async`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::set_state_rows`].
+    pub async fn set_state_rows_async(&mut self, rows: &[usize], state: &State<'_>) -> Result<(), Error> {
         self.check_rows(rows)?;
-        self.set_active(Active::Named(rows), state)
+        self.set_active(Active::Named(rows), state).await
     }
 
     /// Gives all rows the state zero.
@@ -289,6 +327,7 @@ impl Session {
         Ok(())
     }
 
+    #[cfg(not(target_arch = "wasm32"))]
     fn push_active<D: Dimension>(
         &mut self,
         active: Active<'_>,
@@ -301,6 +340,7 @@ impl Session {
         batch.restore_rank(output, Axis(0))
     }
 
+    #[cfg(not(target_arch = "wasm32"))]
     fn push_active_into<D: Dimension>(
         &mut self,
         active: Active<'_>,
@@ -323,14 +363,24 @@ impl Session {
         let batch = self.batch(active, input, &state)?;
         let output = match &mut self.kept {
             Kept::Gpu(session) => session.push_async(&batch, active).await?,
+            #[cfg(not(target_arch = "wasm32"))]
             Kept::Host(state) => {
                 let implementation = self.layer.shared_implementation();
                 state.push_elsewhere(implementation, self.layer.config(), &batch, active).await?
+            }
+            // There is no other thread.
+            #[cfg(target_arch = "wasm32")]
+            Kept::Host(state) => {
+                let mut output = batch.output(self.layer.config())?;
+                let implementation = self.layer.implementation();
+                state.push(implementation, self.layer.config(), &batch, active, output.view_mut())?;
+                output
             }
         };
         batch.restore_rank(output, Axis(0))
     }
 
+    #[cfg(not(target_arch = "wasm32"))]
     fn run(
         &mut self,
         active: Active<'_>,
@@ -348,11 +398,11 @@ impl Session {
         }
     }
 
-    fn set_active(&mut self, active: Active<'_>, state: &State<'_>) -> Result<(), Error> {
+    async fn set_active(&mut self, active: Active<'_>, state: &State<'_>) -> Result<(), Error> {
         state.check(self.layer.config(), active.len())?;
         match &mut self.kept {
             Kept::Host(kept) => kept.set(active, state),
-            Kept::Gpu(session) => session.set(active, state)?,
+            Kept::Gpu(session) => session.set(active, state).await?,
         }
         Ok(())
     }

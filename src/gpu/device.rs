@@ -3,8 +3,10 @@
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
+#[cfg(not(target_arch = "wasm32"))]
+use wgpu::Backends;
 use wgpu::{
-    Adapter, AdapterInfo, Backends, CommandBuffer, Device, DeviceType, Features, Instance, Limits, Queue,
+    Adapter, AdapterInfo, CommandBuffer, Device, DeviceType, Features, Instance, Limits, Queue,
     SubmissionIndex,
 };
 
@@ -62,11 +64,29 @@ struct Shared {
     capabilities: Capabilities,
     lost: Arc<Mutex<Option<String>>>,
     pub(super) kernels: super::kernel::Kernels,
-    pub(super) poller: super::poll::Poller,
-    pub(super) submitter: super::worker::Worker,
-    pub(super) maker: super::worker::Worker,
+    #[cfg(not(target_arch = "wasm32"))]
+    threads: Threads,
     #[cfg(test)]
     counts: super::counts::Counts,
+}
+
+/// What waits, submits and compiles for callers that do not block. In a browser the page's loop does.
+#[cfg(not(target_arch = "wasm32"))]
+struct Threads {
+    poller: super::poll::Poller,
+    submitter: super::worker::Worker,
+    maker: super::worker::Worker,
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+impl Threads {
+    fn new(device: &Device) -> Self {
+        Threads {
+            poller: super::poll::Poller::new(device.clone()),
+            submitter: super::worker::Worker::new("wgpu-rnn submit"),
+            maker: super::worker::Worker::new("wgpu-rnn compile"),
+        }
+    }
 }
 
 impl Gpu {
@@ -76,6 +96,7 @@ impl Gpu {
     ///
     /// [`Error::NoAdapter`] lists what is there; [`Error::Device`] if the driver refuses;
     /// [`Error::Unsupported`] if the adapter cannot run the kernels.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn new(choice: &AdapterChoice) -> Result<Self, Error> {
         pollster::block_on(Gpu::request(choice))
     }
@@ -155,25 +176,30 @@ impl Gpu {
         let kind = info.device_type;
         log::info!("adapter: {}, {kind:?}, {} {}: {why}", named(&info), info.driver, info.driver_info);
         log::debug!("{}: {capabilities:?}, features {:?}", named(&info), device.features());
-        let poller = super::poll::Poller::new(device.clone());
         Ok(Gpu(Arc::new(Shared {
+            #[cfg(not(target_arch = "wasm32"))]
+            threads: Threads::new(&device),
             device,
             queue,
             info,
             capabilities,
             lost,
             kernels: Default::default(),
-            poller,
-            submitter: super::worker::Worker::new("wgpu-rnn submit"),
-            maker: super::worker::Worker::new("wgpu-rnn compile"),
             #[cfg(test)]
             counts: Default::default(),
         })))
     }
 
     /// The adapters of this machine, hardware before software, in the order that [`AdapterChoice::Index`] counts.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn adapters() -> Vec<AdapterInfo> {
-        pollster::block_on(available()).iter().map(Adapter::get_info).collect()
+        pollster::block_on(Gpu::adapters_async())
+    }
+
+    /// As [`Gpu::adapters`], without blocking. A browser has one at most: the one that it takes for the
+    /// fastest.
+    pub async fn adapters_async() -> Vec<AdapterInfo> {
+        available().await.iter().map(Adapter::get_info).collect()
     }
 
     /// Name, type, backend and driver of the adapter.
@@ -218,18 +244,21 @@ impl Gpu {
         &self.0.kernels
     }
 
+    #[cfg(not(target_arch = "wasm32"))]
     pub(super) fn poller(&self) -> &super::poll::Poller {
-        &self.0.poller
+        &self.0.threads.poller
     }
 
     /// Submits for callers that do not block.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(super) fn submitter(&self) -> &super::worker::Worker {
-        &self.0.submitter
+        &self.0.threads.submitter
     }
 
     /// Makes workspaces, and compiles their kernels, for callers that do not block.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(super) fn maker(&self) -> &super::worker::Worker {
-        &self.0.maker
+        &self.0.threads.maker
     }
 
     /// The same device with a piece of every kernel's text replaced.
@@ -275,7 +304,19 @@ impl fmt::Debug for Gpu {
     }
 }
 
+/// The adapter that the browser takes for the fastest, if it has WebGPU.
+#[cfg(target_arch = "wasm32")]
+pub(crate) async fn available() -> Vec<Adapter> {
+    let instance = Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+    let options = wgpu::RequestAdapterOptions {
+        power_preference: wgpu::PowerPreference::HighPerformance,
+        ..Default::default()
+    };
+    instance.request_adapter(&options).await.into_iter().collect()
+}
+
 /// All adapters, best first.
+#[cfg(not(target_arch = "wasm32"))]
 pub(crate) async fn available() -> Vec<Adapter> {
     let descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
     let mut adapters = Instance::new(descriptor).enumerate_adapters(Backends::all()).await;
@@ -284,6 +325,7 @@ pub(crate) async fn available() -> Vec<Adapter> {
 }
 
 /// Smaller is better. Among backends GL is last: its drivers translate once more.
+#[cfg(not(target_arch = "wasm32"))]
 fn preference(info: &AdapterInfo) -> (u8, bool) {
     let device_type = match info.device_type {
         DeviceType::DiscreteGpu => 0,
@@ -328,6 +370,9 @@ pub(crate) fn named(info: &AdapterInfo) -> String {
 /// None of the adapters that are there, in the order of their indices, is what was wanted.
 pub(crate) fn no_adapter(wanted: String, names: &[String]) -> Error {
     let found = match names {
+        [] if cfg!(target_arch = "wasm32") => {
+            "none (has this browser WebGPU, for this page? It has to come by https or from localhost)".into()
+        }
         [] => "none (is a Vulkan, Metal, DX12 or GL driver installed?)".into(),
         names => {
             let all = names.iter().enumerate().map(|(index, name)| format!("{index}: {name}"));

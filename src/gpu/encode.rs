@@ -180,7 +180,23 @@ impl GpuLayer {
     /// queue.submit([encoder.finish()]);
     /// # Ok::<(), wgpu_rnn::Error>(())
     /// ```
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn encode(&self, encoder: &mut CommandEncoder, buffers: &GpuBuffers<'_>) -> Result<(), Error> {
+        pollster::block_on(self.encode_async(encoder, buffers))
+    }
+
+    /// As [`GpuLayer::encode`], for a browser, which says later whether it could make what a first call with a
+    /// shape or with some buffers makes. Elsewhere the future is ready at the first poll. If it is dropped before it is
+    /// ready, nothing was recorded.
+    ///
+    /// # Errors
+    ///
+    /// As [`GpuLayer::encode`].
+    pub async fn encode_async(
+        &self,
+        encoder: &mut CommandEncoder,
+        buffers: &GpuBuffers<'_>,
+    ) -> Result<(), Error> {
         let resident = &self.0;
         let given = check::check(&resident.config, resident.gpu.capabilities(), buffers)?;
         if buffers.batch == 0 {
@@ -189,13 +205,14 @@ impl GpuLayer {
         if let Some(found) = resident.gpu.lost() {
             return Err(Error::DeviceLost { found });
         }
-        let scratch = resident.scratch(Size {
+        let size = Size {
             rows: buffers.batch,
             steps: buffers.steps,
             budget: resident.options.budget,
             ends: Ends::Buffers,
-        })?;
-        let bindings = scratch.bindings(resident, &given)?;
+        };
+        let scratch = resident.scratch(size).await?;
+        let bindings = scratch.bindings(resident, &given).await?;
         scratch.record(encoder, &bindings);
         Ok(())
     }
@@ -204,12 +221,12 @@ impl GpuLayer {
 impl Resident {
     /// The scratch buffers of a shape. One set serves all recordings: work on one queue runs in the order of its submission,
     /// and each pass first writes what it reads.
-    fn scratch(&self, size: Size) -> Result<Arc<Scratch>, Error> {
+    async fn scratch(&self, size: Size) -> Result<Arc<Scratch>, Error> {
         let kept = || self.encodings.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(scratch) = kept().iter().find(|scratch| scratch.size() == size) {
             return Ok(Arc::clone(scratch));
         }
-        let made = Arc::new(Scratch::new(self, self.plan(size)?)?);
+        let made = Arc::new(Scratch::new(self, self.plan(size)?).await?);
         keep(&mut kept(), KEPT_SHAPES, Arc::clone(&made));
         Ok(made)
     }

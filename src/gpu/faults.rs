@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use wgpu::{Device, ErrorFilter, ErrorScopeGuard};
+use wgpu::{Device, ErrorFilter, ErrorScopeGuard, WasmNotSend};
 
 use super::Gpu;
 use crate::Error;
@@ -15,7 +15,11 @@ struct Scopes {
 }
 
 /// What the scopes caught; ready at once outside a browser.
+#[cfg(not(target_arch = "wasm32"))]
 pub(super) type Caught = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
+/// What the scopes caught, once the browser says so.
+#[cfg(target_arch = "wasm32")]
+pub(super) type Caught = Pin<Box<dyn Future<Output = Result<(), Error>>>>;
 
 impl Scopes {
     fn open(device: &Device) -> Self {
@@ -30,7 +34,7 @@ impl Scopes {
     }
 
     /// Ends the scopes in the reverse order of their beginning.
-    fn end(self) -> impl Future<Output = Option<wgpu::Error>> + Send {
+    fn end(self) -> impl Future<Output = Option<wgpu::Error>> + WasmNotSend {
         let [memory, internal, validation] = self.guards;
         let validation = validation.pop();
         let internal = internal.pop();
@@ -40,11 +44,16 @@ impl Scopes {
 }
 
 impl Gpu {
-    /// Runs `make` with errors caught and waits for them.
-    pub(super) fn caught<T>(&self, make: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    /// Runs `make` at once with errors caught; the future is ready when they are known.
+    pub(super) fn caught<T>(
+        &self,
+        make: impl FnOnce() -> Result<T, Error>,
+    ) -> impl Future<Output = Result<T, Error>> {
         let (made, caught) = self.catching(make);
-        pollster::block_on(caught)?;
-        made
+        async move {
+            caught.await?;
+            made
+        }
     }
 
     /// Runs `make` with errors caught.
@@ -64,6 +73,7 @@ impl Gpu {
     }
 
     /// What the driver said of a loss, in place of what waiting made of it.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(super) fn explained(&self, error: Error) -> Error {
         match (error, self.lost()) {
             (Error::DeviceLost { .. }, Some(found)) => Error::DeviceLost { found },
@@ -72,11 +82,19 @@ impl Gpu {
     }
 
     /// A buffer could not be mapped.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(super) fn unmapped(&self, reason: impl std::fmt::Display) -> Error {
         match self.why_lost() {
             Some(found) => Error::DeviceLost { found },
             None => Error::Gpu { found: reason.to_string() },
         }
+    }
+
+    /// A buffer could not be mapped: the device is lost, since a browser tells of anything else to the error scopes before.
+    /// The callback may come later.
+    #[cfg(target_arch = "wasm32")]
+    pub(super) fn unmapped(&self, reason: impl std::fmt::Display) -> Error {
+        Error::DeviceLost { found: self.lost().unwrap_or_else(|| reason.to_string()) }
     }
 
     /// For what only makes or writes buffers: a lost device says nothing of that.
@@ -86,6 +104,7 @@ impl Gpu {
 
     /// The reason, if the device is lost. Only the device's owner hears of the loss itself; but a lost device makes
     /// buffers that cannot be mapped, and says nothing of it to the error scopes.
+    #[cfg(not(target_arch = "wasm32"))]
     fn why_lost(&self) -> Option<String> {
         // Delivers what the callback has to say. Whether anything was done is of no interest.
         let _ = self.device().poll(wgpu::PollType::Poll);
@@ -98,5 +117,11 @@ impl Gpu {
         let unmappable = probe.get_mapped_range_mut(..).is_err();
         let silent = pollster::block_on(scopes.end()).is_none();
         (unmappable && silent).then(|| "it makes no buffers any more".to_owned())
+    }
+
+    /// The reason, if the device is lost and the browser has said so.
+    #[cfg(target_arch = "wasm32")]
+    fn why_lost(&self) -> Option<String> {
+        self.lost()
     }
 }

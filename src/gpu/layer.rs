@@ -57,14 +57,23 @@ impl GpuLayer {
     ///
     /// [`Error::TooLarge`], [`Error::OutOfMemory`], [`Error::DeviceLost`], [`Error::Gpu`]; [`Error::Precision`] if a weight
     /// is too large for a half that is to hold it.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn new(gpu: &Gpu, weights: &Weights, options: &LayerOptions) -> Result<Self, Error> {
+        pollster::block_on(GpuLayer::new_async(gpu, weights, options))
+    }
+
+    /// As [`GpuLayer::new`], without waiting for the device. Packing is done by the first poll.
+    ///
+    /// # Errors
+    ///
+    /// As [`GpuLayer::new`].
+    pub async fn new_async(gpu: &Gpu, weights: &Weights, options: &LayerOptions) -> Result<Self, Error> {
         let config = *weights.config();
         let precision = options.precision;
         let weights = &*precision.round(weights)?;
         let parts = plan::parts(&config, precision, gpu.capabilities())?;
-        let buffers = gpu.caught(|| {
-            parts.iter().map(|part| upload(gpu, weights, precision, part)).collect::<Result<_, _>>()
-        })?;
+        let upload = |part| upload(gpu, weights, precision, part);
+        let buffers = gpu.caught(|| parts.iter().map(upload).collect::<Result<_, _>>()).await?;
         let shapes = parts.iter().map(|part| shape(&config, precision, part)).collect();
         Ok(GpuLayer(Arc::new(Resident {
             gpu: gpu.clone(),
@@ -105,6 +114,7 @@ impl GpuLayer {
     }
 
     /// Runs a batch and waits for it. Batches that do not fit the device's limits at once go in pieces of rows.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn run(&self, batch: &Batch<'_>) -> Result<Output, Error> {
         pollster::block_on(self.run_with(batch, Waiting::Blocking))
     }
@@ -114,7 +124,7 @@ impl GpuLayer {
         self.run_with(batch, Waiting::Beside).await
     }
 
-    async fn run_with(&self, batch: &Batch<'_>, waiting: Waiting) -> Result<Output, Error> {
+    pub(super) async fn run_with(&self, batch: &Batch<'_>, waiting: Waiting) -> Result<Output, Error> {
         let pieces = self.pieces(batch.rows(), batch.steps(), Ends::Host)?;
         self.tune(batch, &pieces, waiting).await?;
         self.run_pieces(batch, &pieces, waiting).await
@@ -260,21 +270,16 @@ impl Resident {
         Some(unused.remove(place))
     }
 
-    /// A workspace of that size: one that lies unused, or a new one.
-    pub(super) fn take_workspace(&self, size: Size) -> Result<Arc<Workspace>, Error> {
-        self.unused_workspace(size).map_or_else(|| self.new_workspace(size), Ok)
-    }
-
     /// Makes a workspace of that size, and compiles the kernels that were never used before.
-    pub(super) fn new_workspace(&self, size: Size) -> Result<Arc<Workspace>, Error> {
+    pub(super) async fn new_workspace(&self, size: Size) -> Result<Arc<Workspace>, Error> {
         let plan = self.plan(size)?;
         let saved = self.saved.clone();
         let make = |plan| Workspace::new(&self.gpu, &self.config, &self.weights, &self.shapes, plan, saved);
-        self.make(plan, &[], make).map(Arc::new)
+        self.make(plan, &[], make).await.map(Arc::new)
     }
 
     /// Makes what a plan needs, with errors caught. It compiles the plan's kernels and `more` of them.
-    pub(super) fn make<T>(
+    pub(super) async fn make<T>(
         &self,
         plan: Plan,
         more: &[Kernel],
@@ -293,7 +298,7 @@ impl Resident {
         );
         let planned = plan.variants.iter().map(|(_, variant)| Kernel::Planned(*variant));
         let kernels: Vec<Kernel> = planned.chain(more.iter().copied()).collect();
-        let made = self.gpu.caught(|| make(plan));
+        let made = self.gpu.caught(|| make(plan)).await;
         if made.is_err() {
             kernels.into_iter().for_each(|kernel| self.gpu.kernels().forget(kernel));
         }

@@ -12,10 +12,6 @@ use wgpu::{Device, PollError, PollStatus, PollType, SubmissionIndex};
 use super::timer::Timer;
 use crate::{Error, beside};
 
-/// How long a layer waits for an answer unless told otherwise: the longest that are known, on software adapters, take
-/// minutes.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
-
 /// Where the end of a submission is told, or that it took too long: whichever comes first.
 pub(super) type Answer = OneshotSender<Result<(), Error>>;
 

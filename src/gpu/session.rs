@@ -42,7 +42,7 @@ pub(crate) struct GpuSession {
 }
 
 impl GpuSession {
-    pub(crate) fn new(layer: &GpuLayer, rows: usize) -> Result<Self, Error> {
+    pub(crate) async fn new(layer: &GpuLayer, rows: usize) -> Result<Self, Error> {
         let Resident { gpu, config, options, .. } = &*layer.0;
         // Bit 31 says something else.
         let count = u32::try_from(rows).ok().filter(|&rows| rows < FRESH).ok_or(Error::TooLarge {
@@ -64,10 +64,11 @@ impl GpuSession {
                 return Err(Error::TooLarge { what: what.into(), needed, limit });
             }
         }
-        let saved = gpu.caught(|| {
+        let two_states = || {
             let [first, second] = [0, 1].map(|_| one_state(gpu, [hidden, cell]));
             Ok(Saved { hidden: [first.0, second.0], cell: [first.1, second.1] })
-        })?;
+        };
+        let saved = gpu.caught(two_states).await?;
         gpu.check_not_lost()?;
         log::debug!("session of {rows} rows of {config} on {gpu}: {}", plan.strategy);
         Ok(GpuSession {
@@ -85,6 +86,7 @@ impl GpuSession {
         self.layer.0.options.strategy
     }
 
+    #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn push(&mut self, batch: &Batch<'_>, active: Active<'_>) -> Result<Array3<f32>, Error> {
         pollster::block_on(self.push_with(batch, active, Waiting::Blocking))
     }
@@ -108,7 +110,7 @@ impl GpuSession {
             return batch.output(&self.layer.0.config);
         }
         if std::mem::replace(&mut self.unfinished, true) {
-            self.renew()?;
+            self.renew().await?;
         }
         self.name_slots(active);
         let output = self.run(batch, waiting).await?;
@@ -119,9 +121,9 @@ impl GpuSession {
     }
 
     /// Gives up the buffers that a push which was not waited for may still write.
-    fn renew(&mut self) -> Result<(), Error> {
+    async fn renew(&mut self) -> Result<(), Error> {
         let (gpu, rows) = (&self.layer.0.gpu, self.fresh.len());
-        let (hidden, cell) = gpu.caught(|| Ok(one_state(gpu, sizes(&self.layer.0.config, rows))))?;
+        let (hidden, cell) = gpu.caught(|| Ok(one_state(gpu, sizes(&self.layer.0.config, rows)))).await?;
         let other = 1 - self.current;
         (self.saved.hidden[other], self.saved.cell[other]) = (hidden, cell);
         self.layer = self.layer.of_session(self.strategy(), kept(rows), self.saved.clone());
@@ -186,36 +188,43 @@ impl GpuSession {
     }
 
     /// The state was checked to be one of those rows.
-    pub(crate) fn set(&mut self, active: Active<'_>, state: &State<'_>) -> Result<(), Error> {
-        let Resident { gpu, config, .. } = &*self.layer.0;
-        let [hidden, cell] = [&self.saved.hidden[self.current], &self.saved.cell[self.current]];
-        let strides = [padded(config.hidden_output_size()), config.hidden_size];
-        gpu.caught(|| {
-            for ((buffer, values), stride) in
-                [(hidden, &state.h_0), (cell, &state.c_0)].into_iter().zip(strides)
-            {
-                if std::ptr::eq(buffer, cell) && !config.cell.has_cell_state() {
-                    continue;
-                }
-                let mut vector = vec![0.0; stride];
-                for layer in 0..config.num_layers {
-                    for (slot, row) in active.iter().enumerate() {
-                        if let Some(values) = values {
-                            let given = values.index_axis(Axis(0), layer);
-                            vector.iter_mut().zip(given.row(slot)).for_each(|(to, &from)| *to = from);
-                        }
-                        let at = 4 * stride as u64 * (layer * self.fresh.len() + row) as u64;
-                        gpu.queue().write_buffer(buffer, at, bytemuck::cast_slice(&vector));
-                    }
-                }
-            }
+    pub(crate) async fn set(&mut self, active: Active<'_>, state: &State<'_>) -> Result<(), Error> {
+        let gpu = &self.layer.0.gpu;
+        let written = gpu.caught(|| {
+            self.write(active, state);
             Ok(())
-        })?;
+        });
+        written.await?;
         gpu.check_not_lost()?;
         active.iter().for_each(|row| self.fresh[row] = false);
         Ok(())
     }
 
+    /// To be called with errors caught.
+    fn write(&self, active: Active<'_>, state: &State<'_>) {
+        let Resident { gpu, config, .. } = &*self.layer.0;
+        let [hidden, cell] = [&self.saved.hidden[self.current], &self.saved.cell[self.current]];
+        let strides = [padded(config.hidden_output_size()), config.hidden_size];
+        for ((buffer, values), stride) in [(hidden, &state.h_0), (cell, &state.c_0)].into_iter().zip(strides)
+        {
+            if std::ptr::eq(buffer, cell) && !config.cell.has_cell_state() {
+                continue;
+            }
+            let mut vector = vec![0.0; stride];
+            for layer in 0..config.num_layers {
+                for (slot, row) in active.iter().enumerate() {
+                    if let Some(values) = values {
+                        let given = values.index_axis(Axis(0), layer);
+                        vector.iter_mut().zip(given.row(slot)).for_each(|(to, &from)| *to = from);
+                    }
+                    let at = 4 * stride as u64 * (layer * self.fresh.len() + row) as u64;
+                    gpu.queue().write_buffer(buffer, at, bytemuck::cast_slice(&vector));
+                }
+            }
+        }
+    }
+
+    #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn state(&self) -> Result<SavedState, Error> {
         pollster::block_on(self.read(Waiting::Blocking))
     }
@@ -249,18 +258,26 @@ impl GpuSession {
     async fn download(&self, [hidden, cell]: [u64; 2], waiting: Waiting) -> Result<Buffer, Error> {
         let Resident { gpu, options, .. } = &*self.layer.0;
         let usage = BufferUsages::MAP_READ | BufferUsages::COPY_DST;
-        let download = gpu.caught(|| Ok(gpu.buffer("a session's state", hidden + cell, usage, false)))?;
+        let make = || Ok(gpu.buffer("a session's state", hidden + cell, usage, false));
+        let download = gpu.caught(make).await?;
         let from = [&self.saved.hidden, &self.saved.cell].map(|buffers| buffers[self.current].clone());
         let (shared, to) = (gpu.clone(), download.clone());
         let submission = waiting.submit(gpu, move || {
-            let ((index, download), caught) = shared.catching(|| {
+            let ((_index, download), caught) = shared.catching(|| {
                 let mut encoder = shared.device().create_command_encoder(&Default::default());
                 encoder.copy_buffer_to_buffer(&from[0], 0, &to, 0, hidden);
                 encoder.copy_buffer_to_buffer(&from[1], 0, &to, hidden, cell);
                 let index = shared.submit(encoder.finish());
                 (index, Some(map(&to, MapMode::Read)))
             });
-            Submitted { index, upload: None, download, caught }
+            Submitted {
+                #[cfg(not(target_arch = "wasm32"))]
+                index: _index,
+                upload: None,
+                download,
+                marks: None,
+                caught,
+            }
         })?;
         let (Submitted { download: mapped, caught, .. }, running) = submission.submitted().await?;
         caught.await?;

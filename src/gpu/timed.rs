@@ -1,12 +1,14 @@
 //! A forward pass whose parts are timed.
 
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
-use super::layer::{GpuLayer, Resident};
+use super::Instant;
+use super::layer::GpuLayer;
 use super::plan::{Ends, Pieces, Size};
 use super::timestamps::{Spent, Timestamps};
-use super::transfer::{self, Given, Mapped, Submitted};
-use super::waiting::{Running, Waiting};
+use super::transfer::{self, Given, Submitted};
+use super::waiting::Waiting;
 use super::workspace::Turn;
 use crate::batch::Batch;
 use crate::{Error, Output};
@@ -32,8 +34,8 @@ pub struct Timings {
 }
 
 /// Adds up the parts of a call.
-pub(super) struct Stopwatch {
-    pub(super) timestamps: Timestamps,
+struct Stopwatch {
+    timestamps: Arc<Timestamps>,
     start: Instant,
     timings: Timings,
     /// Whether the GPU's clock made sense so far.
@@ -43,11 +45,12 @@ pub(super) struct Stopwatch {
 impl Stopwatch {
     fn start(timestamps: Timestamps) -> Self {
         let timings = Timings { copies_timed: timestamps.around_copies(), ..Timings::default() };
+        let timestamps = Arc::new(timestamps);
         Stopwatch { timestamps, start: Instant::now(), timings, sound: true }
     }
 
     /// The host's part of the upload.
-    pub(super) fn upload<T>(&mut self, write: impl FnOnce() -> T) -> T {
+    fn upload<T>(&mut self, write: impl FnOnce() -> T) -> T {
         timed(&mut self.timings.upload, write)
     }
 
@@ -87,60 +90,84 @@ fn timed<T>(sum: &mut Duration, run: impl FnOnce() -> T) -> T {
 
 impl GpuLayer {
     /// As [`GpuLayer::run`], one submission after the other, each of them timed; none where there is nothing to time by.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn run_timed(&self, batch: &Batch<'_>) -> Result<(Output, Option<Timings>), Error> {
+        pollster::block_on(self.run_timed_with(batch, Waiting::Blocking))
+    }
+
+    /// As [`GpuLayer::run_timed`], without blocking.
+    pub(crate) async fn run_timed_async(
+        &self,
+        batch: &Batch<'_>,
+    ) -> Result<(Output, Option<Timings>), Error> {
+        self.run_timed_with(batch, Waiting::Beside).await
+    }
+
+    async fn run_timed_with(
+        &self,
+        batch: &Batch<'_>,
+        waiting: Waiting,
+    ) -> Result<(Output, Option<Timings>), Error> {
         let gpu = &self.0.gpu;
-        // There is no clock in a browser.
-        if !gpu.has_timestamps() || cfg!(target_arch = "wasm32") {
-            return Ok((self.run(batch)?, None));
+        if !gpu.has_timestamps() {
+            return Ok((self.run_with(batch, waiting).await?, None));
         }
         let pieces = self.pieces(batch.rows(), batch.steps(), Ends::Host)?;
-        pollster::block_on(self.tune(batch, &pieces, Waiting::Blocking))?;
-        let mut stopwatch = Stopwatch::start(gpu.caught(|| Ok(Timestamps::new(gpu)))?);
-        let output = self.run_pieces_timed(batch, &pieces, &mut stopwatch)?;
+        self.tune(batch, &pieces, waiting).await?;
+        let mut stopwatch = Stopwatch::start(gpu.caught(|| Ok(Timestamps::new(gpu))).await?);
+        let output = self.run_pieces_timed(batch, &pieces, waiting, &mut stopwatch).await?;
         Ok((output, stopwatch.stop()))
     }
 
-    fn run_pieces_timed(
+    async fn run_pieces_timed(
         &self,
         batch: &Batch<'_>,
         &Pieces { rows, budget, .. }: &Pieces,
+        waiting: Waiting,
         stopwatch: &mut Stopwatch,
     ) -> Result<Output, Error> {
         if rows == batch.rows() {
-            return self.0.run_timed(batch, budget, stopwatch);
+            return self.run_whole_timed(batch, budget, waiting, stopwatch).await;
         }
         let mut whole = Output::zeros(&self.0.config, batch)?;
         for (first, piece) in batch.pieces(rows) {
-            let output = self.0.run_timed(&piece, budget, stopwatch)?;
+            let output = self.run_whole_timed(&piece, budget, waiting, stopwatch).await?;
             stopwatch.readback(|| whole.assign_rows(first, &output));
         }
         Ok(whole)
     }
-}
 
-impl Resident {
-    fn run_timed(&self, batch: &Batch<'_>, budget: u64, stopwatch: &mut Stopwatch) -> Result<Output, Error> {
+    /// Runs a batch that fits at once.
+    async fn run_whole_timed(
+        &self,
+        batch: &Batch<'_>,
+        budget: u64,
+        waiting: Waiting,
+        stopwatch: &mut Stopwatch,
+    ) -> Result<Output, Error> {
+        let resident = &self.0;
+        let gpu = &resident.gpu;
         let size = Size { rows: batch.rows(), steps: batch.steps(), budget, ends: Ends::Host };
-        let workspace = self.take_workspace(size)?;
-        let mut output = Output::zeros(&self.config, batch)?;
+        let workspace = waiting.workspace(resident, size).await?;
+        let mut output = Output::zeros(&resident.config, batch)?;
         for place in 0..workspace.plan.segments.len() {
-            self.gpu
-                .caught(|| stopwatch.upload(|| transfer::give(self, &workspace, place, Given::all(batch))))?;
-            let Submitted { index, upload, download, caught } =
-                transfer::submit(self, &workspace, place, Turn::default(), Some(&stopwatch.timestamps));
-            pollster::block_on(caught)?;
-            let marks = stopwatch.timestamps.map();
-            pollster::block_on(Running::Here(index).done(&self.gpu, self.options.timeout))?;
-            self.mapped([Some(marks), upload, download].into_iter().flatten())?;
-            stopwatch.submission(stopwatch.timestamps.read(&self.gpu)?);
-            let taken = transfer::take(self, &workspace, place, &mut output);
-            stopwatch.readback(|| pollster::block_on(taken))?;
+            let give = || transfer::give(resident, &workspace, place, Given::all(batch));
+            gpu.caught(|| stopwatch.upload(give)).await?;
+            let (shared, buffers) = (Arc::clone(resident), Arc::clone(&workspace));
+            let timestamps = Arc::clone(&stopwatch.timestamps);
+            let submit =
+                move || transfer::submit(&shared, &buffers, place, Turn::default(), Some(&timestamps));
+            let (submitted, running) = waiting.submit(gpu, submit)?.submitted().await?;
+            let Submitted { upload, download, marks, caught, .. } = submitted;
+            caught.await?;
+            running.done(gpu, resident.options.timeout).await?;
+            for mapped in [marks, upload, download].into_iter().flatten() {
+                transfer::is_mapped(resident, mapped).await?;
+            }
+            stopwatch.submission(stopwatch.timestamps.read(gpu).await?);
+            stopwatch.readback(|| transfer::take(resident, &workspace, place, &mut output)).await?;
         }
-        self.put_back(workspace);
+        resident.put_back(workspace);
         Ok(output)
-    }
-
-    fn mapped(&self, mut buffers: impl Iterator<Item = Mapped>) -> Result<(), Error> {
-        buffers.try_for_each(|buffer| pollster::block_on(transfer::is_mapped(self, buffer)))
     }
 }

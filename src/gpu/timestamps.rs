@@ -111,17 +111,18 @@ impl Timestamps {
     }
 
     /// What lies between the marks, which are mapped; none if the driver's clock stood still or went back.
-    pub(super) fn read(&self, gpu: &Gpu) -> Result<Option<Spent>, Error> {
-        let mut marks = [0; MARKS as usize];
-        gpu.caught(|| {
+    pub(super) async fn read(&self, gpu: &Gpu) -> Result<Option<Spent>, Error> {
+        let read = || {
+            let mut marks = [0; MARKS as usize];
             let view = self.readable.get_mapped_range(..).map_err(|reason| gpu.unmapped(reason))?;
             for (mark, bytes) in marks.iter_mut().zip(view.as_chunks().0) {
                 *mark = u64::from_ne_bytes(*bytes);
             }
             drop(view);
             self.readable.unmap();
-            Ok(())
-        })?;
+            Ok(marks)
+        };
+        let mut marks = gpu.caught(read).await?;
         if !self.around_copies {
             let [_, begin, end, _] = marks;
             marks = [begin, begin, end, end];

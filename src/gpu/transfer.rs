@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use futures_intrusive::channel::shared::{OneshotReceiver, oneshot_channel};
 use ndarray::{ArrayView2, ArrayView3, ArrayViewMut3, s};
-use wgpu::{Buffer, BufferAsyncError, MapMode, MapRangeError, SubmissionIndex, WriteOnly};
+#[cfg(not(target_arch = "wasm32"))]
+use wgpu::SubmissionIndex;
+use wgpu::{Buffer, BufferAsyncError, MapMode, MapRangeError, WriteOnly};
 
 use super::faults::Caught;
 use super::layer::Resident;
@@ -54,10 +56,13 @@ struct Started {
 
 /// A segment that has been submitted.
 pub(super) struct Submitted {
+    #[cfg(not(target_arch = "wasm32"))]
     pub(super) index: SubmissionIndex,
     /// The upload buffer, for the next call.
     pub(super) upload: Option<Mapped>,
     pub(super) download: Option<Mapped>,
+    /// What the timestamps are read from.
+    pub(super) marks: Option<Mapped>,
     /// What went wrong. A submission that failed cannot be waited for.
     pub(super) caught: Caught,
 }
@@ -128,14 +133,21 @@ pub(super) fn submit(
 ) -> Submitted {
     let (gpu, config) = (&resident.gpu, &resident.config);
     let (segment, staging) = workspace.segment(place);
-    let ((index, upload, download), caught) = gpu.catching(|| {
+    let ((_index, upload, download, marks), caught) = gpu.catching(|| {
         let encoder = workspace.record(gpu, config, segment, staging, turn, timestamps);
         let index = gpu.submit(encoder.finish());
         let upload = staging.upload.as_ref().map(|buffer| map(buffer, MapMode::Write));
         let download = staging.download.as_ref().map(|buffer| map(buffer, MapMode::Read));
-        (index, upload, download)
+        (index, upload, download, timestamps.map(Timestamps::map))
     });
-    Submitted { index, upload, download, caught }
+    Submitted {
+        #[cfg(not(target_arch = "wasm32"))]
+        index: _index,
+        upload,
+        download,
+        marks,
+        caught,
+    }
 }
 
 pub(super) fn map(buffer: &Buffer, mode: MapMode) -> Mapped {
@@ -163,23 +175,22 @@ pub(super) fn give(
     Ok(())
 }
 
-/// Reads a segment's part of the result from its mapped download buffer, if it has one, and leaves that to the GPU.
-pub(super) async fn take(
+/// Reads a segment's part of the result from its mapped download buffer, if it has one, and leaves that to the GPU. At once:
+/// the future says what went wrong.
+pub(super) fn take(
     resident: &Resident,
     workspace: &Workspace,
     place: usize,
     output: &mut Output,
-) -> Result<(), Error> {
+) -> impl Future<Output = Result<(), Error>> {
     let (segment, staging) = workspace.segment(place);
-    let Some(download) = &staging.download else { return Ok(()) };
     // With errors caught: if another thread has found the device lost, wgpu has dropped the buffer meanwhile.
-    let (taken, caught) = resident.gpu.catching(|| {
+    resident.gpu.caught(|| {
+        let Some(download) = &staging.download else { return Ok(()) };
         read(&workspace.plan, segment, download, output).map_err(|reason| resident.gpu.unmapped(reason))?;
         download.unmap();
         Ok(())
-    });
-    caught.await?;
-    taken
+    })
 }
 
 fn fill(

@@ -1,6 +1,6 @@
 //! Which plan of a shape is the fastest, found out on the device.
 
-#[cfg(feature = "tuning-file")]
+#[cfg(all(feature = "tuning-file", not(target_arch = "wasm32")))]
 mod file;
 mod race;
 
@@ -8,15 +8,15 @@ use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
+use super::Instant;
 use super::layer::{GpuLayer, Resident};
 use super::plan::{Choice, Ends, Pieces, Plan, Size};
 use super::waiting::Waiting;
 use crate::batch::Batch;
 use crate::{Error, LayerOptions};
 
-#[cfg(feature = "tuning-file")]
+#[cfg(all(feature = "tuning-file", not(target_arch = "wasm32")))]
 pub(super) use file::TuningFile;
 use race::Race;
 
@@ -37,7 +37,7 @@ pub enum Tuning {
     /// [`Strategy::Auto`](crate::Strategy::Auto) another strategy may win in another run or for another shape, and
     /// results then differ by rounding, within [`tolerance`](mod@crate::tolerance).
     ///
-    /// In a browser nothing is measured.
+    /// In a browser the clock has steps of up to 0.1 ms; what takes less than some of them is chosen by chance.
     Measure,
 }
 
@@ -67,7 +67,7 @@ impl FromStr for Tuning {
 #[derive(Debug, Default)]
 pub(super) struct Tuner {
     choices: Mutex<HashMap<Size, Choice>>,
-    #[cfg(feature = "tuning-file")]
+    #[cfg(all(feature = "tuning-file", not(target_arch = "wasm32")))]
     file: Option<TuningFile>,
     #[cfg(test)]
     pub(super) measurements: std::sync::atomic::AtomicUsize,
@@ -75,10 +75,13 @@ pub(super) struct Tuner {
 
 impl Tuner {
     /// Nothing is known yet, but for what the file says.
-    #[cfg_attr(not(feature = "tuning-file"), allow(unused_variables, reason = "for the file alone"))]
+    #[cfg_attr(
+        not(all(feature = "tuning-file", not(target_arch = "wasm32"))),
+        allow(unused_variables, reason = "for the file alone")
+    )]
     pub(super) fn new(gpu: &super::Gpu, config: &crate::Config, options: &LayerOptions) -> Self {
         Tuner {
-            #[cfg(feature = "tuning-file")]
+            #[cfg(all(feature = "tuning-file", not(target_arch = "wasm32")))]
             file: TuningFile::open(gpu, config, options),
             ..Tuner::default()
         }
@@ -111,12 +114,12 @@ impl Tuner {
     }
 
     /// The candidate that the file names.
-    #[cfg(feature = "tuning-file")]
+    #[cfg(all(feature = "tuning-file", not(target_arch = "wasm32")))]
     fn recorded<'a>(&self, candidates: &'a [Plan]) -> Option<&'a Plan> {
         self.file.as_ref()?.choose(candidates)
     }
 
-    #[cfg(not(feature = "tuning-file"))]
+    #[cfg(not(all(feature = "tuning-file", not(target_arch = "wasm32"))))]
     fn recorded<'a>(&self, _candidates: &'a [Plan]) -> Option<&'a Plan> {
         None
     }
@@ -170,8 +173,7 @@ impl GpuLayer {
     }
 
     fn measures(&self) -> bool {
-        // There is no clock in a browser.
-        self.0.options.tuning == Tuning::Measure && !cfg!(target_arch = "wasm32")
+        self.0.options.tuning == Tuning::Measure
     }
 
     /// The candidates for a batch; none if it is known what to run.
@@ -227,14 +229,14 @@ impl GpuLayer {
         first
     }
 
-    #[cfg(feature = "tuning-file")]
+    #[cfg(all(feature = "tuning-file", not(target_arch = "wasm32")))]
     async fn write_down(&self, winner: Plan) {
         if let Some(file) = &self.0.tuner.file {
             file.record_beside(winner).await;
         }
     }
 
-    #[cfg(not(feature = "tuning-file"))]
+    #[cfg(not(all(feature = "tuning-file", not(target_arch = "wasm32"))))]
     async fn write_down(&self, _winner: Plan) {}
 }
 

@@ -53,11 +53,8 @@ impl Submission {
 }
 
 impl Running {
-    /// Until it is done and its buffers are mapped. In a browser the page's own loop sees to that, and nothing times out.
+    /// Until it is done and its buffers are mapped.
     pub(super) async fn done(self, gpu: &Gpu, timeout: Duration) -> Result<(), Error> {
-        if cfg!(target_arch = "wasm32") {
-            return Ok(());
-        }
         let waited = match self {
             Running::Here(submission) => gpu.poller().wait(&submission, timeout),
             Running::Beside(watched) => gpu.poller().watched(watched, timeout).await,
@@ -74,7 +71,8 @@ impl Waiting {
         submit: impl FnOnce() -> Submitted + Send + 'static,
     ) -> Result<Submission, Error> {
         match self {
-            Waiting::Beside if !cfg!(target_arch = "wasm32") => {
+            Waiting::Blocking => Ok(Submission::Here(submit())),
+            Waiting::Beside => {
                 let shared = gpu.clone();
                 let submit = move || {
                     let submitted = submit();
@@ -83,7 +81,6 @@ impl Waiting {
                 };
                 gpu.submitter().run(submit).map(Submission::Beside)
             }
-            _ => Ok(Submission::Here(submit())),
         }
     }
 
@@ -95,11 +92,11 @@ impl Waiting {
     ) -> Result<Arc<Workspace>, Error> {
         match (self, resident.unused_workspace(size)) {
             (_, Some(workspace)) => Ok(workspace),
-            (Waiting::Blocking, None) => resident.new_workspace(size),
-            (Waiting::Beside, None) if cfg!(target_arch = "wasm32") => resident.new_workspace(size),
+            (Waiting::Blocking, None) => resident.new_workspace(size).await,
             (Waiting::Beside, None) => {
                 let shared = Arc::clone(resident);
-                let made = resident.gpu.maker().run(move || shared.new_workspace(size))?;
+                let made =
+                    resident.gpu.maker().run(move || pollster::block_on(shared.new_workspace(size)))?;
                 let gone = || Error::DeviceLost { found: "the thread that compiles is gone".into() };
                 beside::received(made).await.unwrap_or_else(|| Err(gone()))
             }

@@ -39,9 +39,20 @@ impl Layer {
     /// }
     /// # Ok::<(), Error>(())
     /// ```
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn reload(&mut self, backend: Backend) -> Result<(), Error> {
+        pollster::block_on(self.reload_async(backend))
+    }
+
+    /// As [`Layer::reload`], without waiting for the device, as [`Layer::new_async`]. If the future is
+    /// dropped before it is ready, the layer is as it was.
+    ///
+    /// # Errors
+    ///
+    /// As [`Layer::reload`].
+    pub async fn reload_async(&mut self, backend: Backend) -> Result<(), Error> {
         let weights = self.weights.clone().ok_or(Error::WeightsNotKept)?;
-        self.reload_with(&weights, backend)
+        self.reload_with_async(&weights, backend).await
     }
 
     /// As [`Layer::reload`], with weights that are given again: those that the layer was made of, or others of the same
@@ -60,14 +71,24 @@ impl Layer {
     /// layer.reload_with(&weights, Backend::Cpu)?;
     /// # Ok::<(), Error>(())
     /// ```
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn reload_with(&mut self, weights: &Weights, backend: Backend) -> Result<(), Error> {
+        pollster::block_on(self.reload_with_async(weights, backend))
+    }
+
+    /// As [`Layer::reload_with`], without waiting, as [`Layer::reload_async`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Layer::reload_with`].
+    pub async fn reload_with_async(&mut self, weights: &Weights, backend: Backend) -> Result<(), Error> {
         if *weights.config() != self.config {
             return Err(Error::OtherConfig {
                 expected: Box::new(self.config),
                 found: Box::new(*weights.config()),
             });
         }
-        let fresh = Layer::with_options(weights, backend, &self.options)?;
+        let fresh = Layer::with_options_async(weights, backend, &self.options).await?;
         log::info!("{}: reloaded from {} to {}", self.config, self.backend, fresh.backend);
         *self = fresh;
         Ok(())

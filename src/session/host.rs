@@ -1,5 +1,6 @@
 //! The state of a session on the CPU or the reference, and a push on it.
 
+#[cfg(not(target_arch = "wasm32"))]
 use std::sync::Arc;
 
 use ndarray::{Array3, ArrayView3, ArrayViewMut3, s};
@@ -7,9 +8,11 @@ use ndarray::{Array3, ArrayView3, ArrayViewMut3, s};
 use super::{Active, SavedState};
 use crate::array::{Reused, zeros};
 use crate::batch::Batch;
+#[cfg(not(target_arch = "wasm32"))]
+use crate::beside;
 use crate::cpu::{Between, Work};
 use crate::layer::Implementation;
-use crate::{Config, Error, State, beside};
+use crate::{Config, Error, State};
 
 /// The state of all rows. A push works on a copy of those that it names, so that one that fails changes nothing.
 pub(super) struct HostState {
@@ -54,6 +57,7 @@ impl HostState {
     }
 
     /// As [`HostState::push`], on a thread of the pool.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(super) async fn push_elsewhere(
         &mut self,
         implementation: &Arc<Implementation>,

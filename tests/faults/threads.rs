@@ -34,7 +34,17 @@ fn handles_may_be_sent_and_shared_and_futures_sent() {
     let work = Work::small();
     let layer = work.layer(Backend::Cpu);
     sent(&work.run_async(&layer));
+    let (input, state) = (work.input(), work.state());
     sent(&Gpu::request(&Default::default()));
+    sent(&Gpu::adapters_async());
+    sent(&Layer::new_async(&work.weights, Backend::Cpu));
+    sent(&layer.forward_timed_async(&input, &state));
+    sent(&layer.session_async(1));
+    sent(&layer.clone().reload_async(Backend::Cpu));
+    let mut session = layer.session(1).unwrap();
+    sent(&session.push_async(&input));
+    sent(&session.state_async());
+    sent(&session.set_state_async(&State::zero()));
     sent(&Backend::auto_async(layer.config(), 1, 1, &LayerOptions::default()));
 }
 

@@ -57,6 +57,11 @@ impl Call {
                 row("Layer::forward", layer.forward(input, state), message),
                 row("Layer::forward_async", polled, message),
                 row("Layer::forward_timed", layer.forward_timed(input, state), message),
+                row(
+                    "Layer::forward_timed_async",
+                    pollster::block_on(layer.forward_timed_async(input, state)),
+                    message,
+                ),
             ]
         })
     }

@@ -110,6 +110,11 @@ fn precisions() -> Vec<Row> {
         row("Precision::round", Precision::F32.round(&weight), "no error"),
         row("Layer::with_options", layer(&weight), text),
         row("Layer::with_options", layer(&bias), "no error"),
+        row(
+            "Layer::with_options_async",
+            pollster::block_on(Layer::with_options_async(&weight, Backend::Cpu, &options)),
+            text,
+        ),
     ]
 }
 

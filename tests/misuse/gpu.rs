@@ -88,7 +88,7 @@ fn on_a_gpu() -> Vec<Row> {
         rows.extend(too_little(gpu));
     }
     if gpus.is_empty() {
-        let functions = ["Layer::plan", "Layer::new", "Gpu::from_device"];
+        let functions = ["Layer::plan", "Layer::new", "Layer::new_async", "Gpu::from_device"];
         rows.extend(functions.map(|function| Row { function, found: None, expected: String::new() }));
     }
     rows
@@ -111,7 +111,12 @@ fn too_little(gpu: &Gpu) -> Vec<Row> {
         row("Gpu::from_device", Gpu::from_device(device, queue), BUFFERS),
         row(
             "Layer::new",
-            Layer::new(&wide, Backend::Gpu(small)),
+            Layer::new(&wide, Backend::Gpu(small.clone())),
+            "bytes of weights of one direction of layer 0: expected at most 16384, found 132096",
+        ),
+        row(
+            "Layer::new_async",
+            pollster::block_on(Layer::new_async(&wide, Backend::Gpu(small))),
             "bytes of weights of one direction of layer 0: expected at most 16384, found 132096",
         ),
     ]

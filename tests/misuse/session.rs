@@ -20,7 +20,8 @@ pub fn rows() -> Vec<Row> {
     let reverse = format!("{text}GRU(3, 4, reverse=True)");
     let mut rows = vec![
         row("Layer::session", layer(gru().bidirectional(true)).session(2), two),
-        row("Layer::session", layer(gru().reverse(true)).session(2), reverse),
+        row("Layer::session", layer(gru().reverse(true)).session(2), &*reverse),
+        row("Layer::session_async", pollster::block_on(layer(gru().reverse(true)).session_async(2)), reverse),
     ];
     rows.extend(of_session(&mut layer(gru()).session(2).unwrap()));
     rows
@@ -52,6 +53,11 @@ fn of_rows(session: &mut Session) -> Vec<Row> {
                 text,
             ),
             row("Session::set_state_rows", session.set_state_rows(&named, &State::zero()), text),
+            row(
+                "Session::set_state_rows_async",
+                pollster::block_on(session.set_state_rows_async(&named, &State::zero())),
+                text,
+            ),
             row("Session::reset_rows", session.reset_rows(&named), text),
         ]);
     }
@@ -101,6 +107,11 @@ fn of_state(session: &mut Session) -> Vec<Row> {
         row(
             "Session::set_state",
             session.set_state(&wrong),
+            "h_0: Expected hidden size [1, 2, 4], got [1, 3, 4]",
+        ),
+        row(
+            "Session::set_state_async",
+            pollster::block_on(session.set_state_async(&wrong)),
             "h_0: Expected hidden size [1, 2, 4], got [1, 3, 4]",
         ),
         row(

@@ -44,13 +44,13 @@ pub(super) struct Bindings {
 }
 
 impl Scratch {
-    pub(super) fn new(resident: &Resident, plan: Plan) -> Result<Self, Error> {
+    pub(super) async fn new(resident: &Resident, plan: Plan) -> Result<Self, Error> {
         let Resident { gpu, config, weights, shapes, options, .. } = resident;
         let copies = copies::list(config, &plan);
         let copy = Kernel::Copy { checked: options.bounds_checks };
         let stride = gpu.capabilities().min_uniform_buffer_offset_alignment;
         let vectors = parameters(&copies, stride as usize);
-        resident.make(plan, &[copy], |plan| {
+        let make = |plan| {
             Ok(Scratch {
                 workspace: Workspace::new(gpu, config, weights, shapes, plan, None)?,
                 copies,
@@ -60,7 +60,8 @@ impl Scratch {
                 side: gpu.capabilities().max_compute_workgroups_per_dimension,
                 bound: Mutex::default(),
             })
-        })
+        };
+        resident.make(plan, &[copy], make).await
     }
 
     pub(super) fn size(&self) -> Size {
@@ -68,12 +69,17 @@ impl Scratch {
     }
 
     /// The bind groups with the caller's buffers: those of a call before, or new ones.
-    pub(super) fn bindings(&self, resident: &Resident, given: &AllGiven<'_>) -> Result<Arc<Bindings>, Error> {
+    pub(super) async fn bindings(
+        &self,
+        resident: &Resident,
+        given: &AllGiven<'_>,
+    ) -> Result<Arc<Bindings>, Error> {
         let bound = || self.bound.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, bindings)) = bound().iter().find(|(key, _)| is_key_of(key, given)) {
             return Ok(Arc::clone(bindings));
         }
-        let made = resident.gpu.caught(|| Ok(Arc::new(self.bind(resident, given)))).map_err(of_the_caller)?;
+        let bind = || Ok(Arc::new(self.bind(resident, given)));
+        let made = resident.gpu.caught(bind).await.map_err(of_the_caller)?;
         let key = given.map(|given| given.map(|Given { buffer, offset, .. }| (buffer.clone(), offset)));
         keep(&mut bound(), KEPT_BINDINGS, (key, Arc::clone(&made)));
         Ok(made)

@@ -28,10 +28,8 @@ fn recording_takes_less_than_two_microseconds_a_dispatch() {
     ] {
         let options = LayerOptions::default().strategy(strategy);
         let layer = GpuLayer::new(&gpu, &Weights::seeded(config, 0).unwrap(), &options).unwrap();
-        let workspace = layer
-            .0
-            .take_workspace(Size { rows: 1, steps, budget: options.budget, ends: Ends::Host })
-            .unwrap();
+        let size = Size { rows: 1, steps, budget: options.budget, ends: Ends::Host };
+        let workspace = pollster::block_on(layer.0.new_workspace(size)).unwrap();
         let mut times: Vec<f64> = (0..TIMES)
             .map(|_| {
                 let start = Instant::now();

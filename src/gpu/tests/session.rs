@@ -47,7 +47,7 @@ fn push(
 /// Every output, and the final state.
 fn stream(gpu: &Gpu, config: Config, strategy: Strategy) -> Result<(Vec<Array3<f32>>, SavedState), Error> {
     let mut generator = Generator::seeded(2);
-    let mut session = GpuSession::new(&layer(gpu, config, strategy)?, 5)?;
+    let mut session = pollster::block_on(GpuSession::new(&layer(gpu, config, strategy)?, 5))?;
     let mut outputs = Vec::new();
     for (count, (rows, steps)) in PUSHES.into_iter().enumerate() {
         let input = random(&mut generator, [rows.len(), steps, config.input_size]);
@@ -83,7 +83,7 @@ fn a_push_may_be_dropped_wherever_it_waits() {
     let (given, zero) = (Input::new(input.view()), State::zero());
     let batch = Batch::new(&config, &given, &zero).unwrap();
     let layer = layer(&gpu, config, Strategy::ProjectStep).unwrap();
-    let new = || GpuSession::new(&layer, 3).unwrap();
+    let new = || pollster::block_on(GpuSession::new(&layer, 3)).unwrap();
     for polls in 1.. {
         let (mut session, mut twin) = (new(), new());
         let done = beside::giving_way(|| polled(session.push_async(&batch, Active::All(3)), polls));
@@ -109,7 +109,8 @@ fn a_push_of_a_known_number_of_rows_makes_nothing() {
     let Some(gpu) = gpu() else { return };
     let gpu = gpu.with_capabilities(|_| ());
     let config = Config::lstm(5, 7).num_layers(2);
-    let mut session = GpuSession::new(&layer(&gpu, config, Strategy::Scan).unwrap(), 13).unwrap();
+    let mut session =
+        pollster::block_on(GpuSession::new(&layer(&gpu, config, Strategy::Scan).unwrap(), 13)).unwrap();
     let rows: Vec<usize> = (0..13).rev().collect();
     let input = |rows: usize| Array3::from_elem([rows, 1, 5], 0.5);
     let push_all = |session: &mut GpuSession| {

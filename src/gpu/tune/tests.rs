@@ -97,7 +97,7 @@ fn the_winners_workspace_stays_and_no_others() {
     let given = Given::new(Config::gru(6, 20), 3, 7);
     let layer = given.layer(&gpu, &measure());
     // Left by a call whose measurement failed.
-    let by_model = layer.0.take_workspace(size(3, 7)).unwrap();
+    let by_model = pollster::block_on(layer.0.new_workspace(size(3, 7))).unwrap();
     layer.0.put_back(by_model);
     given.run_async(&layer);
     assert_eq!(measurements(&layer), 1);
