@@ -77,7 +77,7 @@ fn walk(index: u32, first_row: u32, step: u32, now: u32, next: u32, local: u32) 
         let unit = first + local;
         // Invocations without a unit may compute along.
         let near = min(unit, units - 1u);
-        var sums: Sums;
+        var sums = Sums();
         let start = first_sums(bias, near);
         for (var row = 0u; row < ROWS; row++) {
             sums[row] = start;
@@ -169,7 +169,7 @@ fn project_state(index: u32, first_row: u32, step: u32, now: u32, next: u32, loc
     let rows = min(ROWS, shape.rows - first_row);
     for (var first = 0u; first < size; first += 4u * UNITS) {
         let column = first + local;
-        var sums: Sums;
+        var sums = Sums();
         add_states(&sums, FROM_WIDE, 0u, quads, weight_hr, size, spread(column, size), column < size);
         for (var row = 0u; row < rows; row++) {
             let own = row_of(&sums, row);
