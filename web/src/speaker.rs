@@ -120,6 +120,17 @@ mod tests {
     }
 
     #[test]
+    fn the_encoder_alone_reads_any_number_of_words() {
+        let model = Rc::new(Model::parse(MODEL).unwrap());
+        pollster::block_on(async {
+            let speaker = Speaker::new(model, Backend::Cpu).await.unwrap();
+            for (words, letters) in [(1, 1), (3, 10)] {
+                speaker.read(words, letters).await.unwrap();
+            }
+        });
+    }
+
+    #[test]
     fn no_words_are_no_calls() {
         let nothing = speak(Backend::Cpu, &[]);
         assert_eq!((nothing.phonemes.len(), nothing.calls()), (0, 0));

@@ -16,6 +16,7 @@ export class Voice {
     this.wanted = null;
     this.busy = false;
     this.last = null;
+    this.compiled = false;
   }
 
   /** Says words; of those that come while others are being said, only the latest are. */
@@ -41,7 +42,9 @@ export class Voice {
       const took = performance.now() - start;
       this.last = { words, spoken, phonemes: JSON.parse(spoken.phonemes()) };
       this.#show();
-      time.textContent = words.length === 0 ? "" : `in ${milliseconds(took)}`;
+      const compiling = this.card.id === "gpu" && !this.compiled ? ", kernels compiled for the first time" : "";
+      time.textContent = words.length === 0 ? "" : `in ${milliseconds(took)}${compiling}`;
+      this.compiled ||= words.length > 0;
       time.classList.remove("error");
     } catch (error) {
       this.last = null;

@@ -17,6 +17,7 @@ const GOLDEN = [
   "lstm_two_layers", "lstm_projection", "lstm_no_bias", "lstm_one_of_everything",
   "gru_two_layers", "gru_no_bias", "gru_one_of_everything", "gru_lengths",
 ].map((name) => `${name}.safetensors`);
+const ONNX = ["00.onnx", "03.onnx"];
 const ROWS_WITH_GPU = ["WebGPU step pass", "WebGPU project-step pass", "WebGPU scan pass", "CPU – pass"];
 
 const golden = (name) => fileURLToPath(new URL(`tests/golden/${name}`, ROOT));
@@ -104,6 +105,17 @@ test("weights without an input are held against the reference", async () => {
   assert.deepEqual(await rows(page), ROWS_WITH_GPU);
   assert.match(await page.textContent("#checks p"), /GRU.*N = 3, T = 12.*same layer in 64 bits/is);
   await screenshot(page, "weights");
+  assert.deepEqual(problems, []);
+  await page.close();
+});
+
+test("layers of ONNX models are checked, with what PyTorch has not", async () => {
+  const { page, problems } = await open(browser, server.url);
+  const models = ONNX.map((name) => fileURLToPath(new URL(`tests/onnx/attributes/${name}`, ROOT)));
+  await check(page, models);
+  for (const [index, name] of ONNX.entries()) {
+    assert.deepEqual(await rows(page, `#checks > section:nth-child(${index + 1})`), ROWS_WITH_GPU, name);
+  }
   assert.deepEqual(problems, []);
   await page.close();
 });
