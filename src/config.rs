@@ -22,7 +22,8 @@ pub enum Cell {
     /// `c' = σ(f) c + σ(i) tanh(g)`, `h' = σ(o) tanh(c')`, projected by `W_hr` if the layer has a projection.
     Lstm,
     /// GRU, gates in the order r z n:
-    /// `n = tanh(W_in x + b_in + r (W_hn h + b_hn))`, `h' = (1 - z) n + z h`.
+    /// `n = tanh(W_in x + b_in + r (W_hn h + b_hn))`, `h' = (1 - z) n + z h`. With the reset gate before the product
+    /// ([`Variant::reset_after`] false) `n = tanh(W_in x + b_in + W_hn (r h) + b_hn)`.
     Gru,
 }
 

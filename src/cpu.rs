@@ -12,6 +12,7 @@ mod functions;
 mod pack;
 mod pass;
 mod product;
+mod reset;
 mod simd;
 mod task;
 mod team;
@@ -110,7 +111,7 @@ impl CpuLayer {
     /// Multiply-adds of one layer of a batch, about.
     fn work(&self, rows: usize, steps: usize) -> usize {
         let weights = |weights: &Direction| {
-            (weights.input.terms() + weights.hidden.terms()).saturating_mul(weights.hidden.columns())
+            (weights.input.terms() + weights.hidden.terms()).saturating_mul(weights.input.columns())
         };
         let vectors = rows.saturating_mul(steps);
         self.directions.iter().map(weights).max().unwrap_or(0).saturating_mul(vectors)

@@ -8,6 +8,14 @@
 /// [`PlanReport`](crate::PlanReport).
 pub mod choosing_a_backend {}
 
+#[doc = include_str!("../docs/in-the-browser.md")]
+///
+/// ## See
+///
+/// [`Backend::auto_async`](crate::Backend::auto_async), [`Layer::forward_async`](crate::Layer::forward_async),
+/// [`Gpu::request`](crate::Gpu::request).
+pub mod in_the_browser {}
+
 #[doc = include_str!("../docs/when-something-goes-wrong.md")]
 ///
 /// ## See

@@ -62,7 +62,12 @@
 //! - `safetensors` (default): weights from and to state dicts saved as safetensors.
 //! - `npz`: arrays and weights from and to NumPy's npy and npz files.
 //! - `onnx`: weights from ONNX models.
-//! - `tuning-file`: what [`Tuning::Measure`] found out, kept in a file for the next run.
+//! - `tuning-file`: what [`Tuning::Measure`] found out, kept in a file for the next run. Nothing in a browser.
+//!
+//! # In a browser
+//!
+//! For `wasm32-unknown-unknown` the crate takes wgpu's `webgpu` backend alone and leaves out every function that blocks:
+//! [`guide::in_the_browser`] says what there is, and how to build it.
 
 pub use ndarray;
 pub use wgpu;

@@ -210,6 +210,16 @@ fn one_step<A: Number>(
                 None => unprojected,
             }
         }
+        Cell::Gru if config.resets_before() => {
+            let r = units.clone().map(|unit| activate(gate(0, unit), functions.f));
+            let kept: Vec<A> = r.zip(h).map(|(r, h)| r.mul(*h)).collect();
+            let n_of = |unit| {
+                let row = 2 * config.hidden_size + unit;
+                let of_kept = A::dot(bias(&weights.bias_hh, row), weights.weight_hh.row(row), &kept);
+                activate(of_input(row).add(of_kept), functions.g)
+            };
+            units.map(|unit| activate(gate(1, unit), functions.f).mix(n_of(unit), h[unit])).collect()
+        }
         Cell::Gru => units
             .map(|unit| {
                 let [r, z] = [0, 1].map(|index| activate(gate(index, unit), functions.f));

@@ -1,5 +1,6 @@
 //! Sessions: live streams whose state stays where the layer is.
 
+mod awaited;
 mod host;
 
 use ndarray::{Array, Array3, Axis, Dimension};
@@ -220,30 +221,6 @@ impl Session {
         self.push_active_into(Active::Named(rows), input, output)
     }
 
-    /// As [`Session::push`], without blocking the thread that polls, as [`Layer::forward_async`]. If the future is dropped
-    /// before it is ready, no row has taken a step.
-    ///
-    /// # Errors
-    ///
-    /// As [`Session::push`].
-    pub async fn push_async<D: Dimension>(&mut self, input: &Input<'_, D>) -> Result<Array<f32, D>, Error> {
-        self.push_active_async(Active::All(self.rows), input).await
-    }
-
-    /// As [`Session::push_rows`], without blocking, as [`Session::push_async`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Session::push_rows`].
-    pub async fn push_rows_async<D: Dimension>(
-        &mut self,
-        rows: &[usize],
-        input: &Input<'_, D>,
-    ) -> Result<Array<f32, D>, Error> {
-        self.check_rows(rows)?;
-        self.push_active_async(Active::Named(rows), input).await
-    }
-
     /// The state of all rows.
     ///
     /// # Errors
@@ -254,18 +231,6 @@ impl Session {
         match &self.kept {
             Kept::Host(state) => Ok(state.saved(self.layer.config())),
             Kept::Gpu(session) => session.state(),
-        }
-    }
-
-    /// As [`Session::state`], without blocking.
-    ///
-    /// # Errors
-    ///
-    /// As [`Session::state`].
-    pub async fn state_async(&self) -> Result<SavedState, Error> {
-        match &self.kept {
-            Kept::Host(state) => Ok(state.saved(self.layer.config())),
-            Kept::Gpu(session) => session.state_async().await,
         }
     }
 
@@ -281,16 +246,6 @@ impl Session {
         pollster::block_on(self.set_state_async(state))
     }
 
-    /// As [`Session::set_state`], without waiting for the device. If the future is dropped before it is
-    /// ready, which in a browser alone it may be, rows that had a state may have either.
-    ///
-    /// # Errors
-    ///
-    /// As [`Session::set_state`].
-    pub async fn set_state_async(&mut self, state: &State<'_>) -> Result<(), Error> {
-        self.set_active(Active::All(self.rows), state).await
-    }
-
     /// As [`Session::set_state`] for the M rows that are named: `[L, M, …]` in their order.
     ///
     /// # Errors
@@ -299,16 +254,6 @@ impl Session {
     #[cfg(not(target_arch = "wasm32"))]
     pub fn set_state_rows(&mut self, rows: &[usize], state: &State<'_>) -> Result<(), Error> {
         pollster::block_on(self.set_state_rows_async(rows, state))
-    }
-
-    /// As [`Session::set_state_rows`], without waiting, as [`Session::set_state_async`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Session::set_state_rows`].
-    pub async fn set_state_rows_async(&mut self, rows: &[usize], state: &State<'_>) -> Result<(), Error> {
-        self.check_rows(rows)?;
-        self.set_active(Active::Named(rows), state).await
     }
 
     /// Gives all rows the state zero.
@@ -354,32 +299,6 @@ impl Session {
         self.run(active, &batch, output)
     }
 
-    async fn push_active_async<D: Dimension>(
-        &mut self,
-        active: Active<'_>,
-        input: &Input<'_, D>,
-    ) -> Result<Array<f32, D>, Error> {
-        let state = State::zero();
-        let batch = self.batch(active, input, &state)?;
-        let output = match &mut self.kept {
-            Kept::Gpu(session) => session.push_async(&batch, active).await?,
-            #[cfg(not(target_arch = "wasm32"))]
-            Kept::Host(state) => {
-                let implementation = self.layer.shared_implementation();
-                state.push_elsewhere(implementation, self.layer.config(), &batch, active).await?
-            }
-            // There is no other thread.
-            #[cfg(target_arch = "wasm32")]
-            Kept::Host(state) => {
-                let mut output = batch.output(self.layer.config())?;
-                let implementation = self.layer.implementation();
-                state.push(implementation, self.layer.config(), &batch, active, output.view_mut())?;
-                output
-            }
-        };
-        batch.restore_rank(output, Axis(0))
-    }
-
     #[cfg(not(target_arch = "wasm32"))]
     fn run(
         &mut self,
@@ -396,15 +315,6 @@ impl Session {
                 Ok(())
             }
         }
-    }
-
-    async fn set_active(&mut self, active: Active<'_>, state: &State<'_>) -> Result<(), Error> {
-        state.check(self.layer.config(), active.len())?;
-        match &mut self.kept {
-            Kept::Host(kept) => kept.set(active, state),
-            Kept::Gpu(session) => session.set(active, state).await?,
-        }
-        Ok(())
     }
 
     fn reset_active(&mut self, active: Active<'_>) {

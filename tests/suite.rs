@@ -22,6 +22,7 @@
 //! | `session` | streams in pieces: the bits of one call, whatever comes and goes |
 //! | `variants` | what ONNX has and PyTorch has not, against the definition |
 //! | `limits` | devices with very little, devices of the caller's |
+//! | `browser` | has a page everything but what blocks? |
 //!
 //! [`on_gpu`] holds a batch on the GPU. [`harness`] says which implementations there are and which environment variables choose among them.
 
@@ -37,6 +38,7 @@
 mod activation;
 #[cfg(all(feature = "safetensors", feature = "npz"))]
 mod bad_input;
+mod browser;
 mod case;
 mod checker;
 mod encode;

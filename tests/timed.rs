@@ -36,6 +36,9 @@ impl Case {
         let (found, timings) = layer.forward_timed(&input, &state).unwrap();
         let whole = start.elapsed();
         assert_same_bits(&found, &expected, &layer.backend().to_string());
+        let (polled, parts) = pollster::block_on(layer.forward_timed_async(&input, &state)).unwrap();
+        assert_same_bits(&polled, &expected, &layer.backend().to_string());
+        assert_eq!(parts.is_some(), timings.is_some(), "{parts:?} {timings:?}");
         (timings, whole)
     }
 }

@@ -114,6 +114,7 @@ fn variants_that_cannot_be_are_refused() {
     let told = [
         Config::gru(3, 4).peepholes(true),
         Config::rnn(3, 4).input_forget(true),
+        Config::lstm(3, 4).reset_after(false),
         Config::lstm(3, 4).clip(Some(0.0)),
         Config::lstm(3, 4).clip(Some(f32::NAN)),
         Config::lstm(3, 4).reverse(true).bidirectional(true),
@@ -125,6 +126,7 @@ fn variants_that_cannot_be_are_refused() {
         [
             "peepholes is for LSTM only, found GRU",
             "input_forget is for LSTM only, found RNN",
+            "reset_after = false is for GRU only, found LSTM",
             "clip must be positive and finite, found 0",
             "clip must be positive and finite, found NaN",
             "reverse is for a layer of one direction, found a bidirectional one",

@@ -6,7 +6,7 @@ use super::Config;
 use crate::{Activations, Cell, Error};
 
 /// What ONNX's operators can be and PyTorch's modules cannot. The default is PyTorch's.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Variant {
     /// The functions of the forward direction (or the only one) and of the reverse one, where they differ from
@@ -19,6 +19,16 @@ pub struct Variant {
     pub input_forget: bool,
     /// Whether an LSTM's gates see the cell state, each through a weight: i and f the one before the step, o the one after it.
     pub peepholes: bool,
+    /// Whether a GRU's reset gate comes after the recurrent product of the gate n, `r (W_hn h + b_hn)`, or before it,
+    /// `W_hn (r h) + b_hn`. Keras' `reset_after`, ONNX's `linear_before_reset`; true by default, as in PyTorch.
+    pub reset_after: bool,
+}
+
+/// PyTorch's.
+impl Default for Variant {
+    fn default() -> Self {
+        Variant { activations: None, clip: None, input_forget: false, peepholes: false, reset_after: true }
+    }
 }
 
 impl Variant {
@@ -70,6 +80,22 @@ impl Config {
         self
     }
 
+    /// Sets whether a GRU's reset gate comes after the recurrent product.
+    ///
+    /// ```
+    /// let config = wgpu_rnn::Config::gru(4, 8).reset_after(false);
+    /// assert_eq!(config.to_string(), "GRU(4, 8, reset_after=False)");
+    /// ```
+    pub fn reset_after(mut self, reset_after: bool) -> Self {
+        self.variant.reset_after = reset_after;
+        self
+    }
+
+    /// Whether a step needs the whole layer's reset gates before it can begin with the gate n.
+    pub(crate) fn resets_before(&self) -> bool {
+        !self.variant.reset_after
+    }
+
     /// The functions of a direction (0 forward or the only one, 1 reverse).
     pub(crate) fn activations_of(&self, direction: usize) -> Activations {
         match self.variant.activations {
@@ -88,14 +114,17 @@ impl Config {
         if self.reverse && self.bidirectional {
             return error("reverse is for a layer of one direction", "a bidirectional one".into());
         }
-        let Variant { activations, clip, input_forget, peepholes } = self.variant;
+        let Variant { activations, clip, input_forget, peepholes, reset_after } = self.variant;
         if let Some(clip) = clip.filter(|clip| !(*clip > 0.0 && clip.is_finite())) {
             return error("clip must be positive and finite", clip.to_string());
         }
-        for (name, set) in [("input_forget", input_forget), ("peepholes", peepholes)] {
-            if set && self.cell != Cell::Lstm {
-                return error(&format!("{name} is for LSTM only"), self.cell.to_string());
-            }
+        let only_for = [
+            ("input_forget", input_forget, Cell::Lstm),
+            ("peepholes", peepholes, Cell::Lstm),
+            ("reset_after = false", !reset_after, Cell::Gru),
+        ];
+        if let Some((name, _, cell)) = only_for.iter().find(|(_, set, cell)| *set && self.cell != *cell) {
+            return error(&format!("{name} is for {cell} only"), self.cell.to_string());
         }
         let used = activations.iter().flatten().flat_map(|functions| functions.used(self.cell));
         match used.into_iter().find(|function| !function.parameters().iter().all(|value| value.is_finite())) {
@@ -105,7 +134,7 @@ impl Config {
     }
 
     pub(super) fn fmt_variant(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Variant { activations, clip, input_forget, peepholes } = &self.variant;
+        let Variant { activations, clip, input_forget, peepholes, reset_after } = &self.variant;
         if let Some(activations) = activations {
             let all =
                 activations.iter().take(self.directions()).flat_map(|functions| functions.used(self.cell));
@@ -120,6 +149,9 @@ impl Config {
         }
         if *peepholes {
             f.write_str(", peepholes=True")?;
+        }
+        if !reset_after {
+            f.write_str(", reset_after=False")?;
         }
         Ok(())
     }

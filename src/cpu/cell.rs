@@ -24,29 +24,29 @@ pub(super) const SUMS: usize = ROWS * PANELS * PANEL;
 
 /// One step of all rows. Every array is padded to whole blocks of units.
 pub(super) struct Step<'a> {
-    pub(super) cell: Cell,
     pub(super) instructions: Instructions,
-    /// What is not PyTorch's.
-    pub(super) functions: Option<&'a Functions>,
-    /// `weight_hh` and what is not folded of its bias.
+    /// `weight_hh`, or some of its gates, and what is not folded of its bias.
     pub(super) matrix: &'a Matrix,
-    /// Blocks of units to be computed; all arrays but `h` have these only.
+    /// Blocks of units to be computed; all arrays but `x` and `h` have these only.
     pub(super) blocks: Range<usize>,
+    /// What the matrix multiplies.
+    pub(super) x: Rows<'a>,
     /// The hidden state before the step.
     pub(super) h: Rows<'a>,
-    /// `[rows, blocks, G]` blocks: the input's share of the gates, biases included.
+    /// `[rows, blocks, X]` blocks: the input's share of the gates, biases included.
     pub(super) of_input: &'a [f32],
     /// Room for [`SUMS`] elements.
     pub(super) sums: &'a mut [f32],
-    /// `[rows, blocks]` blocks: the hidden state after the step, before a projection.
+    /// `[rows, blocks]` blocks: the hidden state after the step, before a projection; or what a second product takes.
     pub(super) next: &'a mut [f32],
-    /// `[rows, blocks]` blocks: the cell state before and after, or nothing where the cell has none.
+    /// `[rows, blocks]` blocks: the cell state before and after, what a first product leaves for a second one, or nothing.
     pub(super) c: &'a mut [f32],
 }
 
 impl Step<'_> {
-    pub(super) fn run(self) {
-        match (self.cell, self.functions) {
+    /// A cell whose step has one product.
+    pub(super) fn run(self, cell: Cell, functions: Option<&Functions>) {
+        match (cell, functions) {
             (Cell::Rnn(Nonlinearity::Tanh), None) => self.walk(&Tanh),
             (Cell::Rnn(Nonlinearity::Relu), None) => self.walk(&Relu),
             (Cell::Lstm, None) => self.walk(&Lstm),
@@ -57,40 +57,40 @@ impl Step<'_> {
         }
     }
 
-    fn walk<A: Advance<G>, const G: usize>(mut self, cell: &A) {
+    pub(super) fn walk<A: Advance<G, X>, const G: usize, const X: usize>(mut self, cell: &A) {
         let size = if G == 4 { 1 } else { BLOCKS };
         // A group's weights are used for all rows before the next ones are read.
         for group in pieces(self.blocks.clone(), size) {
             for rows in pieces(0..self.next.len() / (self.blocks.len() * PANEL), ROWS) {
                 self.instructions.run(Product {
                     matrix: self.matrix,
-                    x: self.h,
+                    x: self.x,
                     rows: rows.clone(),
                     panels: group.start * G..group.end * G,
                     out: self.sums,
                     stride: group.len() * G * PANEL,
                 });
                 let (instructions, step, group) = (self.instructions, &mut self, group.clone());
-                instructions.run(Elementwise::<A, G> { step, rows, group, cell });
+                instructions.run(Elementwise::<A, G, X> { step, rows, group, cell });
             }
         }
     }
 }
 
 /// The elementwise part of some rows and blocks, whose sums are there.
-struct Elementwise<'a, 'b, A, const G: usize> {
+struct Elementwise<'a, 'b, A, const G: usize, const X: usize> {
     step: &'a mut Step<'b>,
     rows: Range<usize>,
     group: Range<usize>,
     cell: &'a A,
 }
 
-impl<A: Advance<G>, const G: usize> Kernel for Elementwise<'_, '_, A, G> {
+impl<A: Advance<G, X>, const G: usize, const X: usize> Kernel for Elementwise<'_, '_, A, G, X> {
     #[inline(always)]
     fn run<L: Level>(self) {
         let Elementwise { rows, group, cell, .. } = self;
         let Step { blocks, h, of_input, sums, next, c, .. } = self.step;
-        let of_input = of_input.as_chunks::<PANEL>().0.as_chunks::<G>().0;
+        let of_input = of_input.as_chunks::<PANEL>().0.as_chunks::<X>().0;
         let of_hidden = sums.as_chunks::<PANEL>().0.as_chunks::<G>().0.chunks_exact(group.len());
         let next = next.as_chunks_mut::<PANEL>().0;
         let c = c.as_chunks_mut::<PANEL>().0;
@@ -113,19 +113,19 @@ fn pieces(range: Range<usize>, size: usize) -> impl Iterator<Item = Range<usize>
 }
 
 /// A block of one row at one step.
-struct At<'a, const G: usize> {
-    block: usize,
-    /// The input's share of the gates, and the hidden state's.
-    x: &'a [Block; G],
-    h: &'a [Block; G],
-    /// The cell state, old and new, if there is one.
-    c: Option<&'a mut Block>,
+pub(super) struct At<'a, const G: usize, const X: usize = G> {
+    pub(super) block: usize,
+    /// The input's share of the gates, and the product's.
+    pub(super) x: &'a [Block; X],
+    pub(super) h: &'a [Block; G],
+    /// As [`Step::c`], if there is one.
+    pub(super) c: Option<&'a mut Block>,
     /// The hidden state, old and new.
-    state: &'a mut Block,
+    pub(super) state: &'a mut Block,
 }
 
-/// The elementwise part of a cell with G gates.
-trait Advance<const G: usize> {
+/// The elementwise part of a cell with X gates behind the product of G of them.
+pub(super) trait Advance<const G: usize, const X: usize = G> {
     /// The old hidden state, if it takes part.
     #[inline(always)]
     fn before(_: Rows<'_>, _: usize, _: usize) -> Block {
@@ -133,7 +133,15 @@ trait Advance<const G: usize> {
     }
 
     /// One step of one block.
-    fn advance<L: Level>(&self, at: At<'_, G>);
+    fn advance<L: Level>(&self, at: At<'_, G, X>);
+}
+
+/// A block of the state before a step.
+#[inline(always)]
+pub(super) fn before(h: Rows<'_>, row: usize, block: usize) -> Block {
+    let mut before = [0.0; PANEL];
+    before.copy_from_slice(&h.values[row * h.stride + block * PANEL..][..PANEL]);
+    before
 }
 
 struct Tanh;
@@ -178,9 +186,7 @@ impl Advance<4> for Lstm {
 impl Advance<3> for Gru {
     #[inline(always)]
     fn before(h: Rows<'_>, row: usize, block: usize) -> Block {
-        let mut before = [0.0; PANEL];
-        before.copy_from_slice(&h.values[row * h.stride + block * PANEL..][..PANEL]);
-        before
+        before(h, row, block)
     }
 
     #[inline(always)]
@@ -200,7 +206,7 @@ struct AnyLstm<'a>(&'a Functions);
 struct AnyGru<'a>(&'a Functions);
 
 #[inline(always)]
-fn sum(x: &Block, h: &Block) -> Block {
+pub(super) fn sum(x: &Block, h: &Block) -> Block {
     std::array::from_fn(|unit| x[unit] + h[unit])
 }
 
@@ -242,7 +248,7 @@ impl Advance<4> for AnyLstm<'_> {
 impl Advance<3> for AnyGru<'_> {
     #[inline(always)]
     fn before(h: Rows<'_>, row: usize, block: usize) -> Block {
-        Gru::before(h, row, block)
+        before(h, row, block)
     }
 
     #[inline(always)]

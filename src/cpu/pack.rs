@@ -1,6 +1,6 @@
 //! Weights laid out for the loops that read them, once for a layer.
 
-use ndarray::{Array1, Array2};
+use ndarray::{Array1, ArrayView2, Axis};
 
 use super::functions::Functions;
 use crate::{Cell, Config, DirectionWeights};
@@ -21,7 +21,7 @@ pub(super) struct Matrix {
 }
 
 impl Matrix {
-    fn new(weight: &Array2<f32>, bias: &Array1<f32>, gates: usize) -> Self {
+    fn new(weight: ArrayView2<'_, f32>, bias: &Array1<f32>, gates: usize) -> Self {
         let (rows, terms) = weight.dim();
         let units = rows / gates;
         let count = units.div_ceil(PANEL) * gates;
@@ -61,17 +61,25 @@ impl Matrix {
 
 /// The parameters of one direction of one layer.
 ///
-/// Both biases are added with the input product, all but GRU's `b_hn`, which belongs inside `r * (…)`.
+/// Both biases are added with the input product, all but GRU's `b_hn` where it belongs inside `r * (…)`.
 #[derive(Debug)]
 pub(super) struct Direction {
+    hidden_size: usize,
     pub(super) input: Matrix,
     pub(super) hidden: Matrix,
     pub(super) projection: Option<Matrix>,
+    /// What multiplies r h where a GRU resets before the product; `hidden` then has the gates r and z only.
+    pub(super) candidate: Option<Matrix>,
     /// What is not PyTorch's, if anything.
     pub(super) functions: Option<Functions>,
 }
 
 impl Direction {
+    /// Blocks of units.
+    pub(super) fn blocks(&self) -> usize {
+        self.hidden_size.div_ceil(PANEL)
+    }
+
     /// `direction`: 0 or 1.
     pub(super) fn new(config: &Config, direction: usize, weights: &DirectionWeights) -> Self {
         let gates = config.cell.gates();
@@ -79,15 +87,26 @@ impl Direction {
         let bias = |bias: &Option<Array1<f32>>| bias.clone().unwrap_or_else(|| Array1::zeros(columns));
         let mut of_hidden = bias(&weights.bias_hh);
         let mut of_input = bias(&weights.bias_ih);
-        let folded = if config.cell == Cell::Gru { 2 * config.hidden_size } else { columns };
+        let resets_after = config.cell == Cell::Gru && !config.resets_before();
+        let folded = if resets_after { 2 * config.hidden_size } else { columns };
         for (input, hidden) in of_input.iter_mut().zip(&mut of_hidden).take(folded) {
             *input += std::mem::take(hidden);
         }
-        let projection = |weight: &Array2<f32>| Matrix::new(weight, &Array1::zeros(weight.nrows()), 1);
+        let without_bias =
+            |weight: ArrayView2<'_, f32>| Matrix::new(weight, &Array1::zeros(weight.nrows()), 1);
+        let weight_hh = weights.weight_hh.view();
+        let (hidden, candidate) = if config.resets_before() {
+            let (first, last) = weight_hh.split_at(Axis(0), 2 * config.hidden_size);
+            (Matrix::new(first, &of_hidden, 2), Some(without_bias(last)))
+        } else {
+            (Matrix::new(weight_hh, &of_hidden, gates), None)
+        };
         Direction {
-            input: Matrix::new(&weights.weight_ih, &of_input, gates),
-            hidden: Matrix::new(&weights.weight_hh, &of_hidden, gates),
-            projection: weights.weight_hr.as_ref().map(projection),
+            hidden_size: config.hidden_size,
+            input: Matrix::new(weights.weight_ih.view(), &of_input, gates),
+            hidden,
+            projection: weights.weight_hr.as_ref().map(|weight| without_bias(weight.view())),
+            candidate,
             functions: Functions::new(config, direction, weights),
         }
     }

@@ -94,8 +94,8 @@ impl Pass<'_> {
         let [rows, directions] = [self.lengths.len(), self.weights.len()].map(|count| count.max(1));
         let threads = cut.threads / directions;
         let Some(weights) = self.weights.first() else { return 1 };
-        // A projection would need another exchange.
-        if rows >= FEW_ROWS * threads || weights.projection.is_some() {
+        // A second product in a step would need another exchange.
+        if rows >= FEW_ROWS * threads || weights.projection.is_some() || weights.candidate.is_some() {
             return 1;
         }
         let step = rows * weights.hidden.terms() * weights.hidden.columns();
@@ -103,7 +103,7 @@ impl Pass<'_> {
         if steps.saturating_mul(step) < STEPS.saturating_mul(cut.shared) {
             return 1;
         }
-        threads.min(step / cut.shared.max(1)).min(weights.hidden.panels() / self.config.cell.gates()).max(1)
+        threads.min(step / cut.shared.max(1)).min(weights.blocks()).max(1)
     }
 
     /// As many as keep every thread busy, and no more than one step of fits into the budget.
@@ -138,7 +138,7 @@ impl<'a> Part<'a, '_> {
             return Ok(vec![self.only_task(output, h, c)]);
         }
         let chunk = self.chunk(members);
-        let blocks = self.blocks();
+        let blocks = self.weights.blocks();
         let parts: Vec<Range<usize>> =
             (0..members).map(|member| blocks * member / members..blocks * (member + 1) / members).collect();
         let sizes = parts.iter().map(|blocks| self.lengths.len() * blocks.len() * PANEL);
@@ -162,7 +162,7 @@ impl<'a> Part<'a, '_> {
         h: ArrayViewMut2<'a, f32>,
         c: ArrayViewMut2<'a, f32>,
     ) -> Task<'a> {
-        self.task(self.chunk(1), 0..self.blocks(), None, output, h, c)
+        self.task(self.chunk(1), 0..self.weights.blocks(), None, output, h, c)
     }
 
     fn task(
@@ -190,11 +190,6 @@ impl<'a> Part<'a, '_> {
             h,
             c,
         }
-    }
-
-    /// Blocks of units.
-    fn blocks(&self) -> usize {
-        self.weights.hidden.panels() / self.pass.config.cell.gates()
     }
 
     /// Steps of a chunk where so many tasks share the units.

@@ -10,6 +10,7 @@ use ndarray::{ArrayView1, ArrayView3, ArrayViewMut1, ArrayViewMut2, ArrayViewMut
 use super::cell::Step;
 use super::pack::{Direction, PANEL};
 use super::product::{self, multiply};
+use super::reset;
 use super::simd::Instructions;
 use super::team::Team;
 use super::workspace::{Sizes, Workspace, Workspaces};
@@ -122,6 +123,7 @@ impl<'a> Run<'a> {
             h: task.weights.hidden.terms(),
             next: units,
             c: if task.cell.has_cell_state() { units } else { 0 },
+            kept: if task.weights.candidate.is_some() { units } else { 0 },
         })?;
         let mut rows = std::mem::take(&mut workspace.rows);
         rows.sort(task.lengths);
@@ -163,20 +165,22 @@ impl<'a> Run<'a> {
         let panels = self.panels();
         let columns = panels.len() * PANEL;
         let Task { weights, instructions, cell, .. } = &self.task;
-        let Workspace { of_input, sums, next, h, c, .. } = &mut self.workspace;
-        Step {
-            cell: *cell,
+        let Workspace { of_input, sums, next, h, c, z, reset, .. } = &mut self.workspace;
+        let one = Step {
             instructions: *instructions,
-            functions: weights.functions.as_ref(),
             matrix: &weights.hidden,
             blocks: self.task.blocks.clone(),
+            x: h.rows(),
             h: h.rows(),
             of_input: &of_input[before * columns..][..live * columns],
             sums,
             next: next.first(live),
-            c: c.first(live),
+            c: if weights.candidate.is_some() { z.first(live) } else { c.first(live) },
+        };
+        match (&weights.functions, &weights.candidate) {
+            (Some(functions), Some(candidate)) => reset::run(one, candidate, reset.first(live), functions),
+            (functions, _) => one.run(*cell, functions.as_ref()),
         }
-        .run();
         if let Some(projection) = &weights.projection {
             multiply(*instructions, projection, 0..projection.panels(), next.rows(), h.first(live));
         } else if self.task.team.is_some() {

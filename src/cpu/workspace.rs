@@ -46,6 +46,8 @@ pub(super) struct Sizes {
     pub(super) next: usize,
     /// Of the task's share of the cell state.
     pub(super) c: usize,
+    /// Of what one product of a step leaves for the other, where there are two.
+    pub(super) kept: usize,
 }
 
 /// Rows are in the order of the task. What the arrays hold before they are written has no meaning.
@@ -62,17 +64,22 @@ pub(super) struct Workspace {
     pub(super) next: Units,
     pub(super) h: Units,
     pub(super) c: Units,
+    /// A GRU's z and r h, where it resets before the product.
+    pub(super) z: Units,
+    pub(super) reset: Units,
 }
 
 impl Workspace {
     fn resize(&mut self, sizes: &Sizes) -> Result<(), Error> {
-        let &Sizes { chunk, rows, terms, columns, h, next, c } = sizes;
+        let &Sizes { chunk, rows, terms, columns, h, next, c, kept } = sizes;
         resize("a chunk of the input", &mut self.x, [chunk, rows, terms])?;
         resize("a chunk of the gates", &mut self.of_input, [chunk, rows, columns])?;
         resize("the sums of a group", &mut self.sums, [1, 1, super::cell::SUMS])?;
         self.next.resize("the next hidden state", rows, next)?;
         self.h.resize("the hidden state", rows, h)?;
-        self.c.resize("the cell state", rows, c)
+        self.c.resize("the cell state", rows, c)?;
+        self.z.resize("the update gate", rows, kept)?;
+        self.reset.resize("the reset hidden state", rows, kept)
     }
 }
 

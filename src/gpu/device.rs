@@ -142,11 +142,11 @@ impl Gpu {
         let (device, queue) = adapter
             .request_device(&descriptor)
             .await
-            .map_err(|error| Error::Device { adapter: info.name.clone(), found: error.to_string() })?;
+            .map_err(|error| Error::Device { adapter: name(&info).to_owned(), found: error.to_string() })?;
         let lost = Arc::new(Mutex::new(None));
-        let (told, name) = (Arc::clone(&lost), named(&info));
+        let (told, adapter) = (Arc::clone(&lost), named(&info));
         device.set_device_lost_callback(move |reason, message| {
-            log::warn!("{name}: device lost: {reason:?}: {message}");
+            log::warn!("{adapter}: device lost: {reason:?}: {message}");
             if let Ok(mut lost) = told.lock() {
                 *lost = Some(format!("{reason:?}: {message}"));
             }
@@ -294,7 +294,7 @@ impl Gpu {
 impl fmt::Display for Gpu {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let software = if self.is_software() { ", software" } else { "" };
-        write!(f, "{} ({}{software})", self.0.info.name, self.0.info.backend)
+        write!(f, "{} ({}{software})", name(&self.0.info), self.0.info.backend)
     }
 }
 
@@ -364,7 +364,12 @@ fn wanted(choice: &AdapterChoice) -> String {
 
 /// The adapter's name and backend: `llvmpipe (LLVM 15.0.6, 256 bits) (vulkan)`.
 pub(crate) fn named(info: &AdapterInfo) -> String {
-    format!("{} ({})", info.name, info.backend)
+    format!("{} ({})", name(info), info.backend)
+}
+
+/// Browsers may not tell.
+fn name(info: &AdapterInfo) -> &str {
+    if info.name.is_empty() { "unnamed adapter" } else { &info.name }
 }
 
 /// None of the adapters that are there, in the order of their indices, is what was wanted.

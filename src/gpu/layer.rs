@@ -69,11 +69,19 @@ impl GpuLayer {
     /// As [`GpuLayer::new`].
     pub async fn new_async(gpu: &Gpu, weights: &Weights, options: &LayerOptions) -> Result<Self, Error> {
         let config = *weights.config();
+        if config.resets_before() {
+            let found = "reset_after = false on a GPU".into();
+            return Err(Error::Config { rule: "the kernels reset behind the product".into(), found });
+        }
         let precision = options.precision;
         let weights = &*precision.round(weights)?;
         let parts = plan::parts(&config, precision, gpu.capabilities())?;
         let upload = |part| upload(gpu, weights, precision, part);
         let buffers = gpu.caught(|| parts.iter().map(upload).collect::<Result<_, _>>()).await?;
+        // A browser makes buffers on a lost device, too.
+        if let Some(found) = gpu.lost() {
+            return Err(Error::DeviceLost { found });
+        }
         let shapes = parts.iter().map(|part| shape(&config, precision, part)).collect();
         Ok(GpuLayer(Arc::new(Resident {
             gpu: gpu.clone(),

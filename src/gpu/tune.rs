@@ -37,7 +37,7 @@ pub enum Tuning {
     /// [`Strategy::Auto`](crate::Strategy::Auto) another strategy may win in another run or for another shape, and
     /// results then differ by rounding, within [`tolerance`](mod@crate::tolerance).
     ///
-    /// In a browser the clock has steps of up to 0.1 ms; what takes less than some of them is chosen by chance.
+    /// In a browser the clock has steps (Chromium's of 0.1 ms): what differs by less is chosen by chance.
     Measure,
 }
 

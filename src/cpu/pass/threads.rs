@@ -80,6 +80,6 @@ fn patience(tasks: &[Task<'_>]) -> Duration {
     let Some(task) = tasks.first() else { return Duration::ZERO };
     let steps: usize = task.lengths.iter().sum();
     let terms = task.weights.input.terms() + task.weights.hidden.terms();
-    let nanoseconds = steps.saturating_mul(terms * task.weights.hidden.columns()) / RATE;
+    let nanoseconds = steps.saturating_mul(terms * task.weights.input.columns()) / RATE;
     Duration::from_nanos(nanoseconds as u64 / 8)
 }

@@ -1,0 +1,100 @@
+//! Calls of a session that do not block.
+
+use ndarray::{Array, Axis, Dimension};
+
+use super::{Active, Kept, SavedState, Session};
+use crate::{Error, Input, State};
+
+impl Session {
+    /// As [`Session::push`], without blocking the thread that polls, as
+    /// [`Layer::forward_async`](crate::Layer::forward_async). If the future is dropped before it is ready, no row has taken
+    /// a step.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::push`].
+    pub async fn push_async<D: Dimension>(&mut self, input: &Input<'_, D>) -> Result<Array<f32, D>, Error> {
+        self.push_active_async(Active::All(self.rows), input).await
+    }
+
+    /// As [`Session::push_rows`], without blocking, as [`Session::push_async`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::push_rows`].
+    pub async fn push_rows_async<D: Dimension>(
+        &mut self,
+        rows: &[usize],
+        input: &Input<'_, D>,
+    ) -> Result<Array<f32, D>, Error> {
+        self.check_rows(rows)?;
+        self.push_active_async(Active::Named(rows), input).await
+    }
+
+    /// As [`Session::state`], without blocking.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::state`].
+    pub async fn state_async(&self) -> Result<SavedState, Error> {
+        match &self.kept {
+            Kept::Host(state) => Ok(state.saved(self.layer.config())),
+            Kept::Gpu(session) => session.state_async().await,
+        }
+    }
+
+    /// As [`Session::set_state`], without waiting for the device. Outside of a browser it is ready at the first poll; if it
+    /// is dropped before, rows that had a state may have either.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::set_state`].
+    pub async fn set_state_async(&mut self, state: &State<'_>) -> Result<(), Error> {
+        self.set_active(Active::All(self.rows), state).await
+    }
+
+    /// As [`Session::set_state_rows`], without waiting, as [`Session::set_state_async`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::set_state_rows`].
+    pub async fn set_state_rows_async(&mut self, rows: &[usize], state: &State<'_>) -> Result<(), Error> {
+        self.check_rows(rows)?;
+        self.set_active(Active::Named(rows), state).await
+    }
+
+    async fn push_active_async<D: Dimension>(
+        &mut self,
+        active: Active<'_>,
+        input: &Input<'_, D>,
+    ) -> Result<Array<f32, D>, Error> {
+        let state = State::zero();
+        let batch = self.batch(active, input, &state)?;
+        let output = match &mut self.kept {
+            Kept::Gpu(session) => session.push_async(&batch, active).await?,
+            #[cfg(not(target_arch = "wasm32"))]
+            Kept::Host(state) => {
+                let implementation = self.layer.shared_implementation();
+                state.push_elsewhere(implementation, self.layer.config(), &batch, active).await?
+            }
+            // There is no other thread.
+            #[cfg(target_arch = "wasm32")]
+            Kept::Host(state) => {
+                let mut output = batch.output(self.layer.config())?;
+                let implementation = self.layer.implementation();
+                state.push(implementation, self.layer.config(), &batch, active, output.view_mut())?;
+                output
+            }
+        };
+        batch.restore_rank(output, Axis(0))
+    }
+
+    async fn set_active(&mut self, active: Active<'_>, state: &State<'_>) -> Result<(), Error> {
+        state.check(self.layer.config(), active.len())?;
+        match &mut self.kept {
+            Kept::Host(kept) => kept.set(active, state),
+            Kept::Gpu(session) => session.set(active, state).await?,
+        }
+        Ok(())
+    }
+}
