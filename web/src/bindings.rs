@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use serde::Serialize;
 use wasm_bindgen::prelude::{JsError, wasm_bindgen};
-use wgpu_rnn::{AdapterChoice, Backend, Gpu, Strategy};
+use wgpu_rnn::{AdapterChoice, Backend, Gpu, LayerOptions, Strategy};
 
 use crate::check::{self, Outcome};
 use crate::model;
@@ -56,6 +56,12 @@ impl Model {
     #[wasm_bindgen(constructor)]
     pub fn new(bytes: &[u8]) -> Result<Model, JsError> {
         Ok(Model(Rc::new(model::Model::parse(bytes)?)))
+    }
+
+    /// What the library takes for the encoder over so many words of so many letters, and why.
+    pub async fn auto(&self, words: usize, letters: usize) -> String {
+        let config = self.0.encoder.config();
+        Backend::auto_async(config, words, letters, &LayerOptions::default()).await.to_string()
     }
 }
 

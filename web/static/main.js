@@ -103,8 +103,7 @@ async function main() {
     { name: "WebGPU", kind: "gpu", voice: voices.gpu },
     { name: "CPU", kind: "cpu", voice: voices.cpu },
   ];
-  new Measurement(shown.filter(({ voice }) => voice !== null));
-  $("measure").disabled = false;
+  await new Measurement(loaded, shown.filter(({ voice }) => voice !== null)).auto();
   new Checks(cpu, device);
   document.documentElement.dataset.ready = device === null ? "cpu" : "gpu";
 }

@@ -13,12 +13,23 @@ const TOO_LONG = 2000;
 
 export class Measurement {
   /** `voices`: the name and class of each device, and the model on it. */
-  constructor(voices) {
+  constructor(model, voices) {
+    this.model = model;
     this.voices = voices;
+    this.largest = document.getElementById("largest");
     this.button = document.getElementById("measure");
     this.progress = document.getElementById("progress");
     this.running = false;
     this.button.addEventListener("click", () => (this.running ? this.stop() : this.run()));
+    this.largest.addEventListener("change", () => this.auto());
+    this.button.disabled = false;
+  }
+
+  /** Says what the library would take by itself. */
+  async auto() {
+    const batch = Number(this.largest.value);
+    const choice = await this.model.auto(batch, LETTERS);
+    document.getElementById("auto").textContent = `For N = ${batch} the library would take: ${choice}.`;
   }
 
   stop() {
@@ -28,7 +39,7 @@ export class Measurement {
   async run() {
     this.running = true;
     this.button.textContent = "Stop";
-    const largest = Number(document.getElementById("largest").value);
+    const largest = Number(this.largest.value);
     const series = this.voices.map(({ name, kind, voice }) => ({ name, kind, voice, points: [], slow: false }));
     try {
       for (let batch = 1; batch <= largest && this.running; batch *= 2) {

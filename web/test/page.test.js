@@ -145,9 +145,11 @@ test("a broken file gives the library's error, and a wrong result fails", async 
 
 test("time against batch size is measured and drawn", async () => {
   const { page, problems } = await open(browser, server.url);
+  assert.match(await page.textContent("#auto"), /^For N = 64 the library would take: cpu, since there are only software adapters/);
   await page.selectOption("#largest", "4");
   await page.click("#measure");
   await page.waitForFunction(() => document.getElementById("progress").textContent.startsWith("Done."));
+  assert.match(await page.textContent("#auto"), /^For N = 4 the library would take: cpu, since /);
   assert.deepEqual(await page.locator("#times tbody th").allTextContents(), ["1", "2", "4"]);
   for (const time of await page.locator("#times tbody td").allTextContents()) assert.match(time, /^[\d.]+ ms$/);
   assert.deepEqual([await page.locator("#plot circle").count(), await page.locator("#plot rect").count()], [3, 3]);
@@ -185,6 +187,7 @@ test("without WebGPU the page says so and goes on with the CPU", async () => {
     assert.equal(await page.getAttribute("html", "data-ready"), "cpu");
     assert.match(await page.textContent("#status"), /^No WebGPU: everything below runs on the CPU alone\./);
     assert.match(await page.textContent("#gpu .about"), /^No WebGPU: no /);
+    assert.match(await page.textContent("#auto"), /: cpu, since no GPU adapter/);
     await page.fill("#words", "hello");
     assert.deepEqual(await said(page, "cpu", ["hello"]), ["HH EH1 L OW0"]);
     await check(page, [golden("gru_no_bias.safetensors")]);
