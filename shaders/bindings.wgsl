@@ -48,12 +48,13 @@ struct Place {
 @group(0) @binding(0) var<uniform> shape: Shape;
 @group(0) @binding(1) var<uniform> moment: Moment;
 // Binding 2, the weights, is in weights/.
-// [N, T, D, quads]: the layer's input sequence. For the projection: [L*D, N, quads], what it projects.
+// [N, T, D, quads]: the layer's input sequence. For the second product of a step: what
+// the first one left.
 @group(0) @binding(3) var<storage, read> input: array<vec4<f32>>;
 // [L*D, N, quads of H_out]: the hidden state before the step.
 @group(0) @binding(4) var<storage, read> hidden: array<vec4<f32>>;
-// The same after it, as floats. For a projected LSTM's step: [L*D, N, quads of H], before projection. For the input
-// product: the gates, [chunk's steps, D, N, G*H].
+// The same after it, as floats. Where the step has a second product: [L*D, N, vectors, quads of H], what is left for
+// it. For the input product: the gates, [chunk's steps, D, N, G*H].
 @group(0) @binding(5) var<storage, read_write> next_hidden: array<f32>;
 // [L*D, N, H]: the cell state; each invocation reads and writes its own.
 @group(0) @binding(6) var<storage, read_write> cell_state: array<f32>;

@@ -25,13 +25,13 @@ fn projection(
     let offsets = spread(column, columns);
     if ROWS == 1u {
         if busy {
-            add_single(&sums, FROM_INPUT, unprojected_start(index, tile.row, quads), quads, weight_hr, columns, offsets);
+            add_single(&sums, FROM_INPUT, left_start(index, tile.row, quads), quads, weight_hr, columns, offsets);
         }
     } else {
         var start = NOWHERE;
         let row = prepared_row(local);
         if row < ROWS {
-            start = unprojected_start(index, tile.row + row, quads);
+            start = left_start(index, tile.row + row, quads);
         }
         add_product(&sums, FROM_INPUT, start, quads, weight_hr, columns, offsets, busy, local);
     }
@@ -46,7 +46,7 @@ fn projection(
     }
 }
 
-fn unprojected_start(index: u32, row: u32, quads: u32) -> u32 {
+fn left_start(index: u32, row: u32, quads: u32) -> u32 {
     if !place_of(index, row, step_of(index)).valid {
         return NOWHERE;
     }

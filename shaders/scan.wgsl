@@ -1,7 +1,8 @@
 // Many time steps of a layer's directions (grid z) in one dispatch: a workgroup owns ROWS rows of the batch and all their
 // units, keeps the hidden state in workgroup memory and walks time. The input products were computed before.
 
-// Floats of one hidden state, ROWS rows of whole quads; and of one before projection, 1 if there is none.
+// Floats of one hidden state, ROWS rows of whole quads; and of what the second product of a step multiplies, 1 if
+// there is none.
 override STATE: u32 = 8u;
 override WIDE_STATE: u32 = 1u;
 // Elements of the weights, from W_hh on, that the workgroup keeps for itself; 1 where it reads them from memory.
@@ -53,8 +54,8 @@ fn scan(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let next = STATE - now;
         walk(index, first_row, step, now, next, local);
         workgroupBarrier();
-        if PROJECTED {
-            project_state(index, first_row, step, now, next, local);
+        if TWO_PRODUCTS {
+            second_product(index, first_row, step, now, next, local);
             workgroupBarrier();
         }
         now = next;
@@ -141,10 +142,9 @@ fn finish(
 ) {
     let batch_row = first_row + row;
     let place = place_of(index, batch_row, step);
-    if PROJECTED {
+    if TWO_PRODUCTS {
         if place.valid {
-            let stride = 4u * ((shape.hidden_size + 3u) / 4u);
-            wide[row * stride + unit] = next_of(index, batch_row, unit, step, sums, 0.0);
+            leave(index, batch_row, row, unit, step, sums, now, next);
         }
         return;
     }
@@ -156,48 +156,6 @@ fn finish(
         write_output(index, batch_row, unit, place.time, value);
     } else {
         states[next + at] = h;
-        write_output(index, batch_row, unit, step, 0.0);
-    }
-}
-
-// The projected hidden state of every row.
-fn project_state(index: u32, first_row: u32, step: u32, now: u32, next: u32, local: u32) {
-    let size = shape.hidden_output_size;
-    let quads = (shape.hidden_size + 3u) / 4u;
-    // W_hr ends the weights of its direction.
-    let weight_hr = weights_of(index) + weights_in(index) - size * quads - weight_hh;
-    let rows = min(ROWS, shape.rows - first_row);
-    for (var first = 0u; first < size; first += 4u * UNITS) {
-        let column = first + local;
-        var sums = Sums();
-        add_states(&sums, FROM_WIDE, 0u, quads, weight_hr, size, spread(column, size), column < size);
-        for (var row = 0u; row < rows; row++) {
-            let own = row_of(&sums, row);
-            for (var each = 0u; column + each * UNITS < size && each < 4u; each++) {
-                let value = column_of(own, each);
-                finish_projection(index, first_row + row, row, column + each * UNITS, step, value, now, next);
-            }
-        }
-    }
-}
-
-fn finish_projection(
-    index: u32,
-    batch_row: u32,
-    row: u32,
-    unit: u32,
-    step: u32,
-    value: f32,
-    now: u32,
-    next: u32,
-) {
-    let at = row * 4u * shape.hidden_quads + unit;
-    let place = place_of(index, batch_row, step);
-    if place.valid {
-        states[next + at] = value;
-        write_output(index, batch_row, unit, place.time, value);
-    } else {
-        states[next + at] = states[now + at];
         write_output(index, batch_row, unit, step, 0.0);
     }
 }

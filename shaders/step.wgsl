@@ -93,15 +93,13 @@ fn start_of(index: u32, row: u32, is_hidden: bool, below: bool) -> u32 {
 fn finish(index: u32, row: u32, unit: u32, sums: vec4<f32>) {
     let step = step_of(index);
     let place = place_of(index, row, step);
-    let at = 4u * hidden_of(index, row) + unit;
-    if PROJECTED {
+    if TWO_PRODUCTS {
         if place.valid {
-            let quads = (shape.hidden_size + 3u) / 4u;
-            let next = next_of(index, row, unit, step, sums, 0.0);
-            next_hidden[4u * (index * shape.rows + row) * quads + unit] = next;
+            leave(index, row, unit, step, sums);
         }
         return;
     }
+    let at = 4u * hidden_of(index, row) + unit;
     var h = 0.0;
     if NEEDS_HIDDEN_STATE || !place.valid {
         h = hidden[at / 4u][at % 4u];

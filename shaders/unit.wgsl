@@ -2,8 +2,8 @@
 
 // The input products were computed before: the sums are those of the hidden state alone.
 override HOISTED: bool = false;
-// The hidden state goes through a projection next: it is written before projection, and to no sequence.
-override PROJECTED: bool = false;
+// The step has a second product, for which this one leaves what it makes; the hidden state is not done before.
+override TWO_PRODUCTS: bool = false;
 
 // A unit's part of the state.
 struct Unit {
@@ -44,8 +44,8 @@ fn columns_of(unit: u32) -> vec4<u32> {
     return vec4<u32>(unit) + units * vec4<u32>(0u, 1u, 2u, select(0u, 3u, GATES == 4u));
 }
 
-// The new state of one unit of one row.
-fn next_of(index: u32, row: u32, unit: u32, step: u32, sums: vec4<f32>, h: f32) -> f32 {
+// A unit's sums with what was computed before.
+fn total_of(index: u32, row: u32, unit: u32, step: u32, sums: vec4<f32>) -> vec4<f32> {
     var total = sums;
     if HOISTED {
         let at = gates_of(index, row, step) + unit;
@@ -62,6 +62,12 @@ fn next_of(index: u32, row: u32, unit: u32, step: u32, sums: vec4<f32>, h: f32) 
             total.w += gates[at + 3u * units];
         }
     }
+    return total;
+}
+
+// The new state of one unit of one row.
+fn next_of(index: u32, row: u32, unit: u32, step: u32, sums: vec4<f32>, h: f32) -> f32 {
+    let total = total_of(index, row, unit, step, sums);
     var previous = Unit(h, 0.0);
     let at = (index * shape.rows + row) * shape.hidden_size + unit;
     if HAS_CELL_STATE {

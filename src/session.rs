@@ -3,9 +3,9 @@
 mod awaited;
 mod host;
 
-use ndarray::{Array, Array3, Axis, Dimension};
 #[cfg(not(target_arch = "wasm32"))]
-use ndarray::{ArrayViewMut, ArrayViewMut3};
+use ndarray::{Array, ArrayViewMut, ArrayViewMut3, Axis};
+use ndarray::{Array3, Dimension};
 
 use crate::batch::Batch;
 use crate::gpu::GpuSession;

@@ -101,6 +101,7 @@ fn every_size_and_kind_of_layer_has_the_bits_of_forward() {
         Config::rnn_relu(4, 8),
         Config::gru(5, 70).num_layers(3),
         Config::gru(8, 7).num_layers(2).bidirectional(true),
+        Config::gru(6, 7).reset_after(false).num_layers(2),
         lstm,
         lstm.num_layers(3),
         lstm.proj_size(5).num_layers(2),

@@ -45,6 +45,7 @@ fn tiny_limits_cut_the_batch_and_the_weights() {
             Config::lstm(6, 20).num_layers(3),
             Config::gru(6, 20).num_layers(2).bidirectional(true),
             Config::lstm(6, 20).proj_size(7).num_layers(2).bidirectional(true),
+            Config::gru(6, 21).reset_after(false).num_layers(3),
         ] {
             let weights = Weights::seeded(config, 5).unwrap();
             // The weights alone take more than one binding.

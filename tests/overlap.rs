@@ -11,9 +11,16 @@ use crate::harness::{adapters, assert_same_bits, assert_within, random};
 /// So many inputs that steps are worth a submission of their own; so few units that the reference is quick.
 const WIDE: usize = 8192;
 
-fn cells() -> [Config; 5] {
+fn cells() -> [Config; 6] {
     let lstm = Config::lstm(WIDE, 3);
-    [Config::rnn(WIDE, 3), Config::rnn_relu(WIDE, 2), lstm, lstm.proj_size(2), Config::gru(WIDE, 2)]
+    [
+        Config::rnn(WIDE, 3),
+        Config::rnn_relu(WIDE, 2),
+        lstm,
+        lstm.proj_size(2),
+        Config::gru(WIDE, 2),
+        Config::gru(WIDE, 2).reset_after(false),
+    ]
 }
 
 /// The least budget that holds the gates of a quarter of the steps.
@@ -39,7 +46,7 @@ fn several_submissions_give_the_bits_of_one() {
     for config in cells() {
         several_submissions(config, 4, 40, 4);
     }
-    let [rnn, _, lstm, projected, gru] = cells();
+    let [rnn, _, lstm, projected, gru, _] = cells();
     several_submissions(gru, 1, 100, 3);
     several_submissions(rnn.num_layers(3), 1, 160, 4);
     several_submissions(projected.num_layers(2), 3, 61, 4);

@@ -8,7 +8,7 @@ use crate::case;
 use crate::harness::{assert_within, on_each, random, replaced};
 
 /// One of each cell, stacked, projected and in both directions among them, at sizes around the quads and tiles.
-fn configs() -> [(Config, usize); 7] {
+fn configs() -> [(Config, usize); 8] {
     [
         (Config::rnn(5, 9), 1),
         (Config::rnn_relu(6, 70), 9),
@@ -16,6 +16,7 @@ fn configs() -> [(Config, usize); 7] {
         (Config::lstm(5, 9).proj_size(4).num_layers(2).bidirectional(true), 3),
         (Config::gru(4, 17).bidirectional(true), 9),
         (Config::gru(3, 8).num_layers(3), 1),
+        (Config::gru(4, 17).reset_after(false), 9),
         (Config::lstm(20, 33).num_layers(2), 9),
     ]
 }

@@ -14,13 +14,14 @@ use crate::harness::{Implementation, assert_same_bits, assert_within, host, on_e
 
 const ROWS: usize = 5;
 
-fn configs() -> [Config; 5] {
+fn configs() -> [Config; 6] {
     [
         Config::rnn(3, 6).num_layers(2),
         Config::rnn_relu(4, 5),
         Config::lstm(5, 7).num_layers(3),
         Config::lstm(6, 9).proj_size(5).num_layers(2),
         Config::gru(7, 18).num_layers(2),
+        Config::gru(5, 18).reset_after(false).num_layers(2),
     ]
 }
 

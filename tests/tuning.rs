@@ -10,13 +10,14 @@ use crate::harness::{adapters, assert_same_bits, assert_within, random};
 const N: usize = 3;
 const T: usize = 6;
 
-fn cells() -> [Config; 5] {
+fn cells() -> [Config; 6] {
     [
         Config::rnn(5, 20).num_layers(2),
         Config::rnn_relu(5, 9),
         Config::lstm(5, 20).num_layers(2).bidirectional(true),
         Config::lstm(5, 20).proj_size(6),
         Config::gru(5, 20).bias(false),
+        Config::gru(5, 20).reset_after(false),
     ]
 }
 

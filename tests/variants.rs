@@ -36,6 +36,7 @@ fn configs() -> Vec<Config> {
     let functions = [Config::rnn, Config::lstm, Config::gru].into_iter().flat_map(with_functions);
     let lstm = Config::lstm(6, 21);
     let hard = Activation::HardSigmoid { alpha: 0.2, beta: 0.5 };
+    let reset_before = Config::gru(6, 17).reset_after(false);
     let keras = Activations { f: hard, ..Activations::of(Cell::Lstm) };
     let others = [
         lstm.peepholes(true).num_layers(2),
@@ -45,6 +46,11 @@ fn configs() -> Vec<Config> {
         lstm.activations([keras; 2]).clip(Some(0.3)),
         Config::gru(6, 17).clip(Some(0.25)).num_layers(2),
         Config::rnn(6, 70).clip(Some(0.5)).bidirectional(true),
+        reset_before,
+        reset_before.bidirectional(true).num_layers(2),
+        Config::gru(6, 70).reset_after(false).num_layers(3),
+        Config::gru(6, 3).reset_after(false).bias(false).clip(Some(0.4)).reverse(true),
+        reset_before.activations([Activations { f: hard, ..Activations::of(Cell::Gru) }; 2]),
         lstm.reverse(true).num_layers(3),
         Config::gru(6, 17).reverse(true),
         Config::rnn_relu(6, 17).reverse(true).num_layers(2),

@@ -21,7 +21,7 @@ pub(super) struct Matrix {
 }
 
 impl Matrix {
-    fn new(weight: ArrayView2<'_, f32>, bias: &Array1<f32>, gates: usize) -> Self {
+    fn new(weight: &ArrayView2<'_, f32>, bias: &Array1<f32>, gates: usize) -> Self {
         let (rows, terms) = weight.dim();
         let units = rows / gates;
         let count = units.div_ceil(PANEL) * gates;
@@ -93,19 +93,19 @@ impl Direction {
             *input += std::mem::take(hidden);
         }
         let without_bias =
-            |weight: ArrayView2<'_, f32>| Matrix::new(weight, &Array1::zeros(weight.nrows()), 1);
+            |weight: &ArrayView2<'_, f32>| Matrix::new(weight, &Array1::zeros(weight.nrows()), 1);
         let weight_hh = weights.weight_hh.view();
         let (hidden, candidate) = if config.resets_before() {
             let (first, last) = weight_hh.split_at(Axis(0), 2 * config.hidden_size);
-            (Matrix::new(first, &of_hidden, 2), Some(without_bias(last)))
+            (Matrix::new(&first, &of_hidden, 2), Some(without_bias(&last)))
         } else {
-            (Matrix::new(weight_hh, &of_hidden, gates), None)
+            (Matrix::new(&weight_hh, &of_hidden, gates), None)
         };
         Direction {
             hidden_size: config.hidden_size,
-            input: Matrix::new(weights.weight_ih.view(), &of_input, gates),
+            input: Matrix::new(&weights.weight_ih.view(), &of_input, gates),
             hidden,
-            projection: weights.weight_hr.as_ref().map(|weight| without_bias(weight.view())),
+            projection: weights.weight_hr.as_ref().map(|weight| without_bias(&weight.view())),
             candidate,
             functions: Functions::new(config, direction, weights),
         }

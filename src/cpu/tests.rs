@@ -124,6 +124,7 @@ fn configs(input_size: usize, hidden_size: usize) -> Vec<Config> {
         Config::rnn(input_size, hidden_size),
         Config::rnn_relu(input_size, hidden_size),
         Config::gru(input_size, hidden_size),
+        Config::gru(input_size, hidden_size).reset_after(false),
         Config::lstm(input_size, hidden_size),
     ];
     if hidden_size > 1 {

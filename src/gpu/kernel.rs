@@ -11,7 +11,7 @@ pub(super) use copy::{COPY_UNITS, Vectors};
 pub use inspect::{KernelSource, kernels};
 pub(super) use pipelines::Kernels;
 
-use super::plan::{Kind, Request, ScanMemory, Strategy, Tiling, scan_memory};
+use super::plan::{Kind, Request, ScanMemory, Second, Strategy, Tiling, scan_memory};
 use crate::{Cell, Nonlinearity, Precision};
 use any::Any;
 
@@ -78,7 +78,8 @@ pub(super) struct Variant {
     kind: Kind,
     cell: Cell,
     hoisted: bool,
-    projected: bool,
+    /// Whether a step has a second product.
+    two_products: bool,
     precision: Precision,
     tiling: Tiling,
     /// What `scan` keeps in workgroup memory.
@@ -113,15 +114,17 @@ macro_rules! kernel {
     };
 }
 
-/// One step, and many, of a cell.
+/// One step, and many, of a cell that goes through a projection at most.
 macro_rules! step {
     ($variant:expr, $($cell:literal),+) => {
-        kernel!($variant, "product/workgroup", $($cell),+, "unit", "step", "memory")
+        kernel!($variant, "product/workgroup", $($cell),+, "unit", "step", "step/project", "memory")
     };
 }
 
 macro_rules! scan {
-    ($variant:expr, $($cell:literal),+) => { kernel!($variant, "product/direct", $($cell),+, "unit", "scan") };
+    ($variant:expr, $($cell:literal),+) => {
+        kernel!($variant, "product/direct", $($cell),+, "unit", "scan", "scan/project")
+    };
 }
 
 impl Variant {
@@ -135,13 +138,13 @@ impl Variant {
             kind,
             cell: if kind == Kind::Projection { Cell::Lstm } else { config.cell },
             hoisted: recurrent && strategy.is_hoisted(),
-            projected: recurrent && config.proj_size > 0,
+            two_products: recurrent && Second::of(config).is_some(),
             precision: request.precision,
             tiling,
             memory,
             subgroups: tiling.rows > 1 && request.capabilities.shares_in_subgroups(),
             checked: request.bounds_checks,
-            any: if recurrent { Any::new(config) } else { None },
+            any: if recurrent || kind == Kind::Candidate { Any::new(config) } else { None },
         }
     }
 
@@ -151,7 +154,7 @@ impl Variant {
             kind,
             cell: Cell::Lstm,
             hoisted: false,
-            projected: false,
+            two_products: false,
             precision: Precision::F32,
             tiling: Tiling { units: 64, rows: 1, on_chip: false },
             memory: ScanMemory::default(),
@@ -173,6 +176,30 @@ impl Variant {
             (Kind::Project, ..) => kernel!(self, "product/workgroup", "project", "memory"),
             (Kind::Projection, ..) => kernel!(self, "product/workgroup", "projection", "memory"),
             (Kind::Gather | Kind::Scatter, ..) => shader!("exchange"),
+            (Kind::Candidate, ..) => {
+                kernel!(self, "product/workgroup", "activation", "activation/any", "candidate", "memory")
+            }
+            (Kind::Step, Cell::Gru, Some(any)) if any.resets_before => kernel!(
+                self,
+                "product/workgroup",
+                "activation",
+                "activation/any",
+                "cell/reset_gru",
+                "unit",
+                "step",
+                "step/reset",
+                "memory"
+            ),
+            (Kind::Scan, Cell::Gru, Some(any)) if any.resets_before => kernel!(
+                self,
+                "product/direct",
+                "activation",
+                "activation/any",
+                "cell/reset_gru",
+                "unit",
+                "scan",
+                "scan/reset"
+            ),
             (Kind::Step, Cell::Rnn(_), None) => step!(self, "activation", "cell/rnn"),
             (Kind::Step, Cell::Lstm, None) => step!(self, "activation", "cell/lstm"),
             (Kind::Step, Cell::Gru, None) => step!(self, "activation", "cell/gru"),
@@ -197,6 +224,7 @@ impl Variant {
             Kind::Project => "project",
             Kind::Step => "step",
             Kind::Projection => "projection",
+            Kind::Candidate => "candidate",
             Kind::Scan => "scan",
             Kind::Gather => "gather",
             Kind::Scatter => "scatter",
@@ -231,7 +259,7 @@ impl Variant {
         }
         if matches!(self.kind, Kind::Step | Kind::Scan) {
             overrides.push(("HOISTED", flag(self.hoisted)));
-            overrides.push(("PROJECTED", flag(self.projected)));
+            overrides.push(("TWO_PRODUCTS", flag(self.two_products)));
             match (self.cell, &self.any) {
                 (Cell::Rnn(nonlinearity), None) => {
                     overrides.push(("RELU", flag(nonlinearity == Nonlinearity::Relu)));
@@ -240,10 +268,14 @@ impl Variant {
                     overrides.push(("INPUT_FORGET", flag(any.input_forget)));
                     overrides.push(("PEEPHOLES", flag(any.peepholes)));
                 }
+                (Cell::Gru, Some(any)) if any.resets_before => {
+                    // The product of a step that gets its input's share from elsewhere leaves n out.
+                    overrides.push(("COLUMNS", if self.hoisted { 2.0 } else { 3.0 }));
+                }
                 _ => {}
             }
-            overrides.extend(self.any.iter().flat_map(Any::overrides));
         }
+        overrides.extend(self.any.iter().flat_map(Any::overrides));
         if self.kind == Kind::Scan {
             overrides.push(("STATE", f64::from(self.memory.state)));
             overrides.push(("WIDE_STATE", f64::from(self.memory.wide_state)));

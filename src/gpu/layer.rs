@@ -69,10 +69,6 @@ impl GpuLayer {
     /// As [`GpuLayer::new`].
     pub async fn new_async(gpu: &Gpu, weights: &Weights, options: &LayerOptions) -> Result<Self, Error> {
         let config = *weights.config();
-        if config.resets_before() {
-            let found = "reset_after = false on a GPU".into();
-            return Err(Error::Config { rule: "the kernels reset behind the product".into(), found });
-        }
         let precision = options.precision;
         let weights = &*precision.round(weights)?;
         let parts = plan::parts(&config, precision, gpu.capabilities())?;

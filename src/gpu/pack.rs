@@ -82,8 +82,8 @@ fn pack_matrix(matrix: &ArrayView2<'_, f32>, precision: Precision, packed: &mut 
     }
 }
 
-/// What the sums of a unit start with: the two biases folded into one, except the GRU's for n, whose hidden part is the
-/// fourth sum.
+/// What the sums of a unit start with: the two biases folded into one, except the GRU's for n where r multiplies the
+/// hidden part, which is the fourth sum.
 fn start_of_sums(config: &Config, weights: &DirectionWeights, unit: usize) -> [f32; 4] {
     let h = config.hidden_size;
     let of =
@@ -92,6 +92,7 @@ fn start_of_sums(config: &Config, weights: &DirectionWeights, unit: usize) -> [f
     match config.cell {
         Cell::Rnn(_) => [both(0), 0.0, 0.0, 0.0],
         Cell::Lstm => [both(0), both(1), both(2), both(3)],
+        Cell::Gru if config.resets_before() => [both(0), both(1), both(2), 0.0],
         Cell::Gru => [both(0), both(1), of(&weights.bias_ih, 2), of(&weights.bias_hh, 2)],
     }
 }

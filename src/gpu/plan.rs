@@ -11,6 +11,7 @@ mod on_chip;
 mod parts;
 mod pieces;
 mod report;
+mod second;
 mod segments;
 mod strategy;
 mod tiling;
@@ -24,6 +25,7 @@ pub(super) use on_chip::{ScanMemory, scan_memory};
 pub(super) use parts::{Part, parts};
 pub(super) use pieces::Pieces;
 pub use report::{DispatchReport, PlanReport};
+pub(super) use second::Second;
 pub(super) use segments::Segment;
 pub use strategy::Strategy;
 #[cfg(test)]

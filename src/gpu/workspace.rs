@@ -11,7 +11,7 @@ use wgpu::{
 
 use super::Gpu;
 use super::kernel::{Kernel, Moment, Shape};
-use super::plan::{Bound, Ends, Kind, Plan, Segment, Sequence};
+use super::plan::{Bound, Ends, Kind, Plan, Second, Segment, Sequence};
 use super::timestamps::Timestamps;
 use crate::{Config, Error};
 
@@ -30,7 +30,7 @@ pub(super) struct Workspace {
     saved: Option<Saved>,
     /// Of each kind of kernel: recording compiles nothing.
     pipelines: HashMap<Kind, Arc<ComputePipeline>>,
-    projected: bool,
+    two_products: bool,
     /// Bytes from one dispatch's `Moment` to the next one's.
     moment_stride: u32,
 }
@@ -48,7 +48,7 @@ struct Buffers {
     hidden: [Buffer; 2],
     cell: Buffer,
     gates: Buffer,
-    unprojected: Buffer,
+    halfway: Buffer,
     lengths: Buffer,
     rows: Option<Buffer>,
     moments: Buffer,
@@ -86,13 +86,13 @@ impl Workspace {
     ) -> Result<Self, Error> {
         let moment_stride = gpu.capabilities().min_uniform_buffer_offset_alignment;
         let buffers = Buffers::new(gpu, &plan, shapes, moment_stride)?;
-        let projected = config.proj_size > 0;
+        let two_products = Second::of(config).is_some();
         let staging = plan.segments.iter().map(|segment| Staging::new(gpu, &plan, segment)).collect();
         let pipeline = |variant| gpu.kernels().pipeline(gpu.device(), Kernel::Planned(variant));
         let pipelines = plan.variants.iter().map(|&(kind, variant)| (kind, pipeline(variant))).collect();
         let groups = Groups::new();
         let mut made =
-            Workspace { plan, staging, buffers, groups, saved, pipelines, projected, moment_stride };
+            Workspace { plan, staging, buffers, groups, saved, pipelines, two_products, moment_stride };
         if made.plan.ends != Ends::Buffers {
             made.groups = made.bind(gpu, weights, |_| None);
         }
@@ -110,7 +110,7 @@ impl Workspace {
         let turns = if self.saved.is_some() { 2 } else { 1 };
         let dispatches = self.plan.dispatches.iter();
         for (dispatch, from) in dispatches.flat_map(|dispatch| (0..turns).map(move |from| (dispatch, from))) {
-            groups.entry(dispatch.bindings(self.projected, from)).or_insert_with_key(|bindings| {
+            groups.entry(dispatch.bindings(self.two_products, from)).or_insert_with_key(|bindings| {
                 let resource = |bound| given(bound).unwrap_or_else(|| self.resource(bound, weights));
                 bind_group(gpu, bindings.map(resource))
             });
@@ -208,7 +208,7 @@ impl Workspace {
                 pass.set_pipeline(pipeline);
                 current = Some(dispatch.kind);
             }
-            pass.set_bind_group(0, groups.get(&dispatch.bindings(self.projected, from)), &[offset]);
+            pass.set_bind_group(0, groups.get(&dispatch.bindings(self.two_products, from)), &[offset]);
             let [x, y, z] = dispatch.grid;
             pass.dispatch_workgroups(x, y, z);
             offset += self.moment_stride;
@@ -272,7 +272,7 @@ impl Buffers {
             hidden: [0, 1].map(|_| storage("hidden state", bytes.hidden, to | from)),
             cell: storage("cell state", bytes.cell, to | from),
             gates: storage("gates", bytes.gates, none),
-            unprojected: storage("hidden state before projection", bytes.unprojected, none),
+            halfway: storage("halfway through a step", bytes.halfway, none),
             lengths: storage("lengths", bytes.lengths, to),
             rows: (bytes.rows > 0).then(|| storage("rows", bytes.rows, to)),
             moments: uniform("dispatches' parameters", &moments(plan, moment_stride))?,
@@ -309,7 +309,7 @@ impl Buffers {
             Bound::Weights(part) => &weights[part],
             Bound::Sequence(sequence) => self.sequence(sequence),
             Bound::Hidden(parity) => &self.hidden[parity],
-            Bound::Unprojected => &self.unprojected,
+            Bound::Halfway => &self.halfway,
             Bound::Cell => &self.cell,
             Bound::Gates => &self.gates,
             Bound::Lengths => &self.lengths,

@@ -3,7 +3,8 @@
     python attributes.py OUT_DIR [SEED]        # needs onnx, onnxruntime, numpy, safetensors
 
 Each case is a model NN.onnx of one node and NN.safetensors with its inputs and outputs in ONNX's layout (X, sequence_lens,
-initial_h, initial_c, Y, Y_h, Y_c). GRUs have linear_before_reset = 1.
+initial_h, initial_c, Y, Y_h, Y_c). The first 48 take RNN, GRU and LSTM in turn, with linear_before_reset = 1; 24 GRUs with
+linear_before_reset = 0 follow.
 """
 
 import pathlib
@@ -34,9 +35,8 @@ PLACES = {"RNN": 1, "GRU": 2, "LSTM": 3}
 T, N, I, H = 5, 3, 4, 5
 
 
-def draw(rng, number):
+def draw(rng, op, linear_before_reset):
     """One case: the model and its inputs."""
-    op = ["RNN", "GRU", "LSTM"][number % 3]
     direction = ["forward", "reverse", "bidirectional"][rng.integers(3)]
     d = 2 if direction == "bidirectional" else 1
     attributes = {"hidden_size": H, "direction": direction}
@@ -52,7 +52,7 @@ def draw(rng, number):
     if rng.random() < 0.4:
         attributes["clip"] = float(np.float32(rng.uniform(0.2, 1.5)))
     if op == "GRU":
-        attributes["linear_before_reset"] = 1
+        attributes["linear_before_reset"] = linear_before_reset
     if op == "LSTM" and rng.random() < 0.4:
         attributes["input_forget"] = 1
     rows = GATES[op] * H
@@ -95,8 +95,9 @@ def main():
     out = pathlib.Path(sys.argv[1])
     rng = np.random.default_rng(int(sys.argv[2]) if len(sys.argv) > 2 else 0)
     out.mkdir(parents=True, exist_ok=True)
-    for number in range(48):
-        case = draw(rng, number)
+    kinds = [(op, 1) for op in ["RNN", "GRU", "LSTM"]] * 16 + [("GRU", 0)] * 24
+    for number, kind in enumerate(kinds):
+        case = draw(rng, *kind)
         model, outputs = model_of(*case)
         feeds = case[3]
         session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])

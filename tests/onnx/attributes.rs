@@ -53,7 +53,7 @@ fn load(number: usize) -> Case {
 
 #[test]
 fn random_nodes_compute_what_onnx_runtime_does_on_every_implementation() {
-    let cases: Vec<Case> = (0..48).map(load).collect();
+    let cases: Vec<Case> = (0..72).map(load).collect();
     let expected: Vec<_> = cases
         .iter()
         .map(|case| {

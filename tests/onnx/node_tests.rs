@@ -57,35 +57,22 @@ fn load(name: &str, weights: Weights) -> Case {
     }
 }
 
-/// Every test, and why its node is refused if it is.
-fn all() -> Vec<(String, Result<Weights, String>)> {
+fn all() -> Vec<Case> {
     let entries = fs::read_dir(folder().join("node_tests")).unwrap().map(|entry| entry.unwrap().path());
     let mut paths: Vec<_> = entries.filter(|path| path.extension().is_some_and(|e| e == "onnx")).collect();
     paths.sort();
     let read = |path: &std::path::PathBuf| {
-        let weights = Weights::from_onnx(&fs::read(path).unwrap(), None).map_err(|error| error.to_string());
-        (path.file_stem().unwrap().to_string_lossy().into_owned(), weights)
+        let name = path.file_stem().unwrap().to_string_lossy();
+        let weights = Weights::from_onnx(&fs::read(path).unwrap(), None);
+        load(&name, weights.unwrap_or_else(|error| panic!("{name}: {error}")))
     };
     paths.iter().map(read).collect()
 }
 
-/// The GRUs have the reset gate before the product.
 #[test]
-fn the_gated_units_of_the_node_tests_are_refused_by_name() {
-    let refused: Vec<_> =
-        all().into_iter().filter_map(|(name, weights)| Some((name, weights.err()?))).collect();
-    assert_eq!(refused.len(), 6);
-    for (name, error) in refused {
-        assert!(name.starts_with("test_gru_"), "{name}");
-        assert!(error.contains("linear_before_reset: expected 1, as PyTorch exports, found 0"), "{error}");
-    }
-}
-
-#[test]
-fn the_other_node_tests_pass_on_every_implementation() {
-    let read = all().into_iter().filter_map(|(name, weights)| Some(load(&name, weights.ok()?)));
-    let cases: Vec<Case> = read.collect();
-    assert_eq!(cases.len(), 12);
+fn the_node_tests_pass_on_every_implementation() {
+    let cases = all();
+    assert_eq!(cases.len(), 18);
     let expected: Vec<_> = cases
         .iter()
         .map(|case| {

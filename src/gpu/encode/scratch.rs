@@ -122,7 +122,7 @@ impl Scratch {
             unread(),
             unread(),
             own(Bound::Gates),
-            own(Bound::Unprojected),
+            own(Bound::Halfway),
             written,
             unread(),
             read,

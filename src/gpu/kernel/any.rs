@@ -2,7 +2,7 @@
 
 use crate::{Activation, Activations, Config, Variant};
 
-/// What the overrides of `activation/any.wgsl` and `cell/any_lstm.wgsl` say.
+/// What the overrides of `activation/any.wgsl`, `cell/any_lstm.wgsl` and `cell/reset_gru.wgsl` say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Any {
     /// f, g and h of both directions.
@@ -10,6 +10,7 @@ pub(super) struct Any {
     clip: u32,
     pub(super) input_forget: bool,
     pub(super) peepholes: bool,
+    pub(super) resets_before: bool,
 }
 
 /// A function's number in `act`, and the bits of alpha and beta.
@@ -33,6 +34,7 @@ impl Any {
             clip: clip.unwrap_or(f32::MAX).to_bits(),
             input_forget,
             peepholes,
+            resets_before: config.resets_before(),
         })
     }
 

@@ -94,7 +94,8 @@ pub(super) fn planned() -> Vec<Variant> {
         let others = if size == 65 { Some([Config::rnn, Config::lstm, Config::gru]) } else { None };
         let others = others.into_iter().flatten().map(|cell| with_any_functions(cell(3, size)));
         let projected = Config::lstm(3, size + 1).proj_size(size);
-        for config in cells.into_iter().chain([projected]).chain(others) {
+        let reset_before = Config::gru(3, size).reset_after(false);
+        for config in cells.into_iter().chain([projected, reset_before]).chain(others) {
             for &precision in Precision::ALL {
                 for (software, subgroup_size) in [(false, 0), (true, 0), (true, 8)] {
                     let default = Capabilities::default();
@@ -134,7 +135,7 @@ fn of_layer(config: &Config, precision: Precision, capabilities: &Capabilities) 
 fn name(variant: &Variant) -> String {
     let mut words = vec![variant.entry_point().to_owned()];
     match (variant.kind, variant.cell) {
-        (Kind::Projection | Kind::Gather | Kind::Scatter, _) => {}
+        (Kind::Projection | Kind::Candidate | Kind::Gather | Kind::Scatter, _) => {}
         (Kind::Step | Kind::Scan, Cell::Rnn(Nonlinearity::Relu)) => words.push("RNN relu".into()),
         (_, cell) => words.push(cell.to_string()),
     }
@@ -142,10 +143,13 @@ fn name(variant: &Variant) -> String {
     if variant.hoisted && variant.kind == Kind::Step {
         words.push("hoisted".into());
     }
-    if variant.any.is_some() {
+    let resets_before = variant.any.is_some_and(|any| any.resets_before);
+    if resets_before && variant.kind != Kind::Candidate {
+        words.push("reset before".into());
+    } else if variant.any.is_some() {
         words.push("any".into());
     }
-    if variant.projected {
+    if variant.two_products && !resets_before {
         words.push("projected".into());
     }
     if variant.precision == Precision::F16 {

@@ -13,7 +13,8 @@ pub(in crate::gpu) enum Bound {
     Weights(usize),
     Sequence(Sequence),
     Hidden(usize),
-    Unprojected,
+    /// What the first product of a step leaves for the second one.
+    Halfway,
     Cell,
     Gates,
     Lengths,
@@ -35,7 +36,7 @@ impl Bound {
             Bound::Sequence(Sequence::Between(_)) => "the sequence between layers",
             Bound::Sequence(Sequence::Output) => "output",
             Bound::Hidden(_) => "hidden state",
-            Bound::Unprojected => "hidden state before projection",
+            Bound::Halfway => "halfway through a step",
             Bound::Cell => "cell state",
             Bound::Gates => "gates",
             Bound::Lengths => "lengths",
@@ -47,9 +48,9 @@ impl Bound {
 }
 
 impl Dispatch {
-    /// What is at bindings 0 to 9 of `bindings.wgsl` or `exchange.wgsl`, of a layer with or without a projection; `from` is
-    /// which of a session's states is read.
-    pub(in crate::gpu) fn bindings(&self, projected: bool, from: usize) -> [Bound; 10] {
+    /// What is at bindings 0 to 9 of `bindings.wgsl` or `exchange.wgsl`, of a layer whose steps have one product or two;
+    /// `from` is which of a session's states is read.
+    pub(in crate::gpu) fn bindings(&self, two_products: bool, from: usize) -> [Bound; 10] {
         let input = Bound::Sequence(self.input);
         let (sizes, weights) = (Bound::Sizes(self.part), Bound::Weights(self.part));
         let [first, second] = [0, 1].map(Bound::Hidden);
@@ -64,16 +65,20 @@ impl Dispatch {
                 let (parameters, rows) = (Bound::Parameters, Bound::Rows);
                 [sizes, parameters, weights, input, first, hidden, Bound::Cell, cell, rows, second]
             }
-            Kind::Project | Kind::Step | Kind::Projection | Kind::Scan => self.of_cell(projected),
+            Kind::Project | Kind::Step | Kind::Projection | Kind::Candidate | Kind::Scan => {
+                self.of_cell(two_products)
+            }
         }
     }
 
-    fn of_cell(&self, projected: bool) -> [Bound; 10] {
-        let input =
-            if self.kind == Kind::Projection { Bound::Unprojected } else { Bound::Sequence(self.input) };
+    fn of_cell(&self, two_products: bool) -> [Bound; 10] {
+        let input = match self.kind {
+            Kind::Projection | Kind::Candidate => Bound::Halfway,
+            _ => Bound::Sequence(self.input),
+        };
         let next_hidden = match self.kind {
             Kind::Project => Bound::Gates,
-            Kind::Step if projected => Bound::Unprojected,
+            Kind::Step if two_products => Bound::Halfway,
             _ => Bound::Hidden(1 - self.parity),
         };
         // The product that makes the gates cannot read them.

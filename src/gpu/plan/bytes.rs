@@ -1,7 +1,7 @@
 //! The size of each buffer, and the chunk of time steps that is computed at once.
 
 use super::tiling::Tiling;
-use super::{Ends, Kind, Request, Strategy, cost, loops, small};
+use super::{Ends, Kind, Request, Second, Strategy, cost, loops, small};
 use crate::Error;
 use crate::gpu::kernel::Shape;
 
@@ -28,8 +28,8 @@ pub(in crate::gpu) struct Bytes {
     pub(in crate::gpu) hidden: u64,
     /// `[L*D, N, H]`, if the cell has one.
     pub(in crate::gpu) cell: u64,
-    /// `[L*D, N, quads of H]`, if a projection is a dispatch of its own.
-    pub(in crate::gpu) unprojected: u64,
+    /// `[L*D, N, vectors, quads of H]`, if the second product of a step is a dispatch of its own.
+    pub(in crate::gpu) halfway: u64,
     /// `[N]`.
     pub(in crate::gpu) lengths: u64,
     /// One `Moment` for each dispatch, at multiples of the alignment.
@@ -80,7 +80,7 @@ impl Bytes {
     /// What the budget counts: all that is neither weights, input, output nor state.
     pub(in crate::gpu) fn workspace(&self) -> u64 {
         let [first, second] = self.between;
-        [first, second, self.gates, self.unprojected, self.moments].into_iter().fold(0, u64::saturating_add)
+        [first, second, self.gates, self.halfway, self.moments].into_iter().fold(0, u64::saturating_add)
     }
 
     /// Label and size of each buffer, as [`Workspace`](crate::gpu::workspace) makes them: one of 16 bytes stands in for
@@ -95,7 +95,7 @@ impl Bytes {
             ("gates", made(self.gates)),
             ("hidden state", 2 * made(self.hidden)),
             ("cell state", made(self.cell)),
-            ("hidden state before projection", made(self.unprojected)),
+            ("halfway through a step", made(self.halfway)),
             ("lengths", made(self.lengths)),
             ("rows", self.rows),
             ("dispatches' parameters", self.moments),
@@ -125,7 +125,9 @@ impl Bytes {
         let cell =
             if config.cell.has_cell_state() { floats([states, rows, 1, config.hidden_size]) } else { 0 };
         let lengths = floats([rows, 1, 1, 1]);
-        let apart = config.proj_size > 0 && strategy != Strategy::Scan;
+        let apart = Second::of(config).filter(|_| strategy != Strategy::Scan);
+        let halfway =
+            apart.map_or(0, |second| floats([states, rows, 4 * second.vectors, quads(config.hidden_size)]));
         let sum = |sizes: [u64; 3]| sizes.into_iter().fold(0, u64::saturating_add);
         let state = sum([hidden, cell, 0]);
         let whole_quads = config.input_size.is_multiple_of(4);
@@ -148,7 +150,7 @@ impl Bytes {
             between: [between(1), between(2)],
             hidden,
             cell,
-            unprojected: if apart { floats([states, rows, 4, quads(config.hidden_size)]) } else { 0 },
+            halfway,
             lengths,
             rows: session_rows,
             start,
@@ -195,7 +197,7 @@ impl Bytes {
             ("bytes of input", self.input, binding),
             ("bytes of output", self.output, binding),
             ("bytes of hidden state", self.hidden, binding),
-            ("bytes of cell state", self.cell.max(self.unprojected), binding),
+            ("bytes of cell state", self.cell.max(self.halfway), binding),
             ("bytes of the sequence between two layers", self.between[0], binding),
             ("bytes of lengths", self.lengths, binding),
             ("bytes of dispatches' parameters", self.moments, buffer.min(index)),
@@ -227,7 +229,7 @@ fn moments(request: &Request<'_>, strategy: Strategy, chunk: u32) -> u64 {
 fn dispatches_at_most(request: &Request<'_>, strategy: Strategy, chunk: u32) -> u64 {
     let Request { config, steps, .. } = *request;
     let (layers, steps) = (config.num_layers as u64, steps as u64);
-    let kernels = 1 + u64::from(config.proj_size > 0);
+    let kernels = 1 + u64::from(Second::of(config).is_some());
     let chunks = steps.div_ceil(u64::from(chunk.max(1)));
     let dispatches = match strategy {
         Strategy::Scan => layers.saturating_mul(chunks.saturating_mul(2)),

@@ -48,7 +48,7 @@ impl Choice {
         let tilings = self.tilings.iter().map(|&(kind, own)| match kind {
             Kind::Project => (kind, own),
             Kind::Step | Kind::Scan => (kind, tiling),
-            Kind::Projection => (kind, Tiling { rows: tiling.rows, ..own }),
+            Kind::Projection | Kind::Candidate => (kind, Tiling { rows: tiling.rows, ..own }),
             Kind::Gather | Kind::Scatter => (kind, tiling),
         });
         Choice { strategy: self.strategy, tilings: tilings.collect() }

@@ -7,7 +7,7 @@
 //! count where they are the limit: one row's rate is that of loading the weights.
 
 use super::tiling::Tiling;
-use super::{Bytes, Kind, Request, Strategy};
+use super::{Bytes, Kind, Request, Second, Strategy};
 use crate::gpu::Capabilities;
 
 /// What a kind of adapter can do.
@@ -115,13 +115,13 @@ pub(super) fn expected_us(
                 .sum();
             // On a diagonal the layers share a launch.
             let launches = if request.config.bidirectional { request.config.num_layers as f64 } else { 1.0 };
-            steps * (one + launches * machine.launch_us) + projection_us(&machine, request)
+            steps * (one + launches * machine.launch_us) + second_us(&machine, request)
         }
         Strategy::ProjectStep => {
             let Some(step) = tiling(Kind::Step) else { return f64::INFINITY };
             let one = one_step_us(&machine, request, step, 0.0);
             layers.map(|layer| ahead_us(&machine, request, layer, bytes) + steps * one).sum::<f64>()
-                + projection_us(&machine, request)
+                + second_us(&machine, request)
         }
         Strategy::Scan => {
             let Some(scan) = tiling(Kind::Scan) else { return f64::INFINITY };
@@ -177,14 +177,15 @@ pub(super) fn scan_step_us(request: &Request<'_>, tiling: Tiling) -> f64 {
         (columns as f64 / (each * f64::from(tiling.units))).ceil() * each * at_once
     };
     let columns = config.cell.gates() as f64 * padded(config.hidden_size, each);
-    let projected = padded(config.proj_size, 4.0) * config.hidden_size as f64;
-    let work = rows * (columns * config.hidden_output_size() as f64 + projected);
+    let second =
+        Second::of(config).map_or(0.0, |second| padded(second.columns, 4.0)) * config.hidden_size as f64;
+    let work = rows * (columns * config.hidden_output_size() as f64 + second);
     (groups / machine.cores).ceil() * (work / machine.scan_rate(tiling) + machine.barrier_us)
 }
 
-/// The projections of all steps and layers, where they are dispatches of their own.
-fn projection_us(machine: &Machine, request: &Request<'_>) -> f64 {
-    if request.config.proj_size == 0 {
+/// The launches of all steps' second products, where they are dispatches of their own.
+fn second_us(machine: &Machine, request: &Request<'_>) -> f64 {
+    if Second::of(request.config).is_none() {
         return 0.0;
     }
     (request.steps * request.config.num_layers) as f64 * machine.launch_us

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::tiling::Tiling;
-use super::{Plan, Request, Strategy, small};
+use super::{Plan, Request, Second, Strategy, small};
 use crate::gpu::kernel::Moment;
 use crate::{Config, Error};
 
@@ -31,6 +31,8 @@ pub(in crate::gpu) enum Kind {
     Step,
     /// The projection of one step's hidden state.
     Projection,
+    /// The gate n of one step, and with it the hidden state, of a GRU that resets before the recurrent product.
+    Candidate,
     /// A chunk of steps.
     Scan,
     /// The state of a session's rows that have input, before a pass.
@@ -141,8 +143,8 @@ impl List<'_> {
             }
         };
         self.push(plan, Kind::Step, &whole, config.hidden_size, self.request.rows, &moment)?;
-        if config.proj_size > 0 {
-            self.push(plan, Kind::Projection, &whole, config.proj_size, self.request.rows, &moment)?;
+        if let Some(second) = Second::of(config) {
+            self.push(plan, second.kind, &whole, second.columns, self.request.rows, &moment)?;
         }
         Ok(())
     }
@@ -198,7 +200,7 @@ impl List<'_> {
         let tiling = self.tilings.iter().find(|(of, _)| *of == kind).map(|(_, tiling)| *tiling);
         let (units, tile_rows) = tiling.map_or((1, 1), |tiling| (tiling.units, tiling.rows));
         let each = match kind {
-            Kind::Project | Kind::Projection => 4,
+            Kind::Project | Kind::Projection | Kind::Candidate => 4,
             Kind::Step if self.request.config.cell.gates() == 1 => 4,
             Kind::Step | Kind::Scan | Kind::Gather | Kind::Scatter => 1,
         };

@@ -5,7 +5,7 @@
 //! of thousands of inputs. The counts here are bounds, as if no loop were unrolled, with the round that ends it counted.
 
 use super::tiling::Tiling;
-use super::{Kind, Request, quads};
+use super::{Kind, Request, Second, quads};
 use crate::Error;
 
 const MOST: u64 = 65_535;
@@ -48,7 +48,7 @@ fn rounds(request: &Request<'_>, kind: Kind, tiling: Tiling) -> u64 {
     match kind {
         Kind::Project => of_input + finish,
         Kind::Step => of_input + product(quads(config.hidden_output_size()), rows) + finish + 3 * rows,
-        Kind::Projection => product(quads(config.hidden_size), rows) + finish,
+        Kind::Projection | Kind::Candidate => product(quads(config.hidden_size), rows) + finish,
         Kind::Scan => scan_step(request, tiling) + AROUND,
         Kind::Gather | Kind::Scatter => 0,
     }
@@ -62,9 +62,9 @@ fn scan_step(request: &Request<'_>, tiling: Tiling) -> u64 {
         let pass = 2 + product(quads(terms), rows) + (rows + 1) * 8;
         columns.div_ceil(units * each) as u64 * pass
     };
-    passes(config.hidden_size, each, config.hidden_output_size())
-        + passes(config.proj_size, 4, config.hidden_size)
-        + 4
+    // A candidate's pass has two columns.
+    let second = Second::of(config).map_or(0, |second| passes(second.columns, 2, config.hidden_size));
+    passes(config.hidden_size, each, config.hidden_output_size()) + second + 4
 }
 
 /// Rounds of a product over so many quads, of whichever way several rows share their vectors.

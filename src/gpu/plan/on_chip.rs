@@ -1,7 +1,7 @@
 //! What `scan` keeps in a workgroup's memory: the hidden state, and the recurrent weights where they fit.
 
 use super::tiling::{Tiling, WORKGROUP_BYTES};
-use super::{Request, quads, small};
+use super::{Request, Second, quads, small};
 use crate::gpu::pack;
 use crate::{Config, Precision};
 
@@ -11,7 +11,7 @@ use crate::{Config, Precision};
 pub(in crate::gpu) struct ScanMemory {
     /// Floats of one hidden state of a workgroup's rows; there are two.
     pub(in crate::gpu) state: u32,
-    /// Floats of one before projection, 1 where there is none.
+    /// Floats of what a step's second product multiplies, 1 where there is none.
     pub(in crate::gpu) wide_state: u32,
     /// Elements of weights, 1 where they are read from memory.
     pub(in crate::gpu) kept: u32,
@@ -28,14 +28,15 @@ impl ScanMemory {
 /// The arrays that a tiling of `scan` needs.
 pub(in crate::gpu) fn scan_memory(request: &Request<'_>, tiling: Tiling) -> ScanMemory {
     let config = request.config;
-    let (small_state, large_state) = if config.proj_size > 0 { (160, 1360) } else { (256, 2032) };
+    let two_products = Second::of(config).is_some();
+    let (small_state, large_state) = if two_products { (160, 1360) } else { (256, 2032) };
     let floats = |size: usize| {
         let needed = 4 * quads(size) * tiling.rows as usize;
         if needed <= small_state { small(small_state) } else { small(needed.max(large_state)) }
     };
     ScanMemory {
         state: floats(config.hidden_output_size()),
-        wide_state: if config.proj_size > 0 { floats(config.hidden_size) } else { 1 },
+        wide_state: if two_products { floats(config.hidden_size) } else { 1 },
         kept: if tiling.on_chip { kept(config, request.precision) } else { 1 },
     }
 }

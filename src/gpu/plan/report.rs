@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Dispatch, Ends, Kind, Pieces, Plan, Request, Strategy, parts};
+use super::{Dispatch, Ends, Kind, Pieces, Plan, Request, Second, Strategy, parts};
 use crate::gpu::{Capabilities, pack};
 use crate::{Config, Error, LayerOptions};
 
@@ -163,11 +163,11 @@ fn buffers(plan: &Plan, request: &Request<'_>, in_flight: usize) -> Vec<(&'stati
 
 fn dispatches(plan: &Plan, request: &Request<'_>) -> Vec<DispatchReport> {
     let mut reports: Vec<DispatchReport> = Vec::new();
-    // A projection stands between two steps: what repeats is the kernel before last, too.
+    // A second product stands between two steps: what repeats is the kernel before last, too.
     for dispatch in plan.dispatches.iter().filter(|dispatch| !request.ends.kernels().contains(&dispatch.kind))
     {
         let report = report(plan, request, dispatch);
-        let back = if request.config.proj_size > 0 { 2 } else { 1 };
+        let back = if Second::of(request.config).is_some() { 2 } else { 1 };
         let near = reports.len().saturating_sub(back);
         match reports[near..].iter_mut().find(|before| before.goes_on(&report)) {
             Some(before) => before.times += 1,
@@ -189,7 +189,7 @@ impl DispatchReport {
 
 fn report(plan: &Plan, request: &Request<'_>, dispatch: &Dispatch) -> DispatchReport {
     let config = request.config;
-    let d = config.directions();
+    let (d, second) = (config.directions(), Second::of(config));
     let (first, directions) = (dispatch.moment.first as usize, dispatch.grid[2] as usize);
     let variant = plan.variant(dispatch.kind);
     let (rows, steps) = (request.rows as u64, u64::from(dispatch.moment.count));
@@ -201,7 +201,7 @@ fn report(plan: &Plan, request: &Request<'_>, dispatch: &Dispatch) -> DispatchRe
     for index in first..first + directions {
         let quads = pack::input_quads(config, index / d) as u64;
         let of_hidden = quad_bytes * gates * h_out.div_ceil(4);
-        let projection = quad_bytes * config.proj_size as u64 * h.div_ceil(4);
+        let of_second = quad_bytes * second.map_or(0, |second| second.weights(config) as u64);
         let inputs = 16 * quads;
         let of_input = quad_bytes * gates * quads;
         let hoisted = plan.strategy.is_hoisted();
@@ -209,11 +209,12 @@ fn report(plan: &Plan, request: &Request<'_>, dispatch: &Dispatch) -> DispatchRe
             Kind::Project => (of_input, steps * inputs, steps * 4 * gates),
             Kind::Step if hoisted => (of_hidden, 4 * (gates + state), 4 * (state + h_out)),
             Kind::Step => (of_input + of_hidden, inputs + 4 * state, 4 * (state + h_out)),
-            Kind::Projection => (projection, 4 * h, 8 * h_out),
+            Kind::Projection => (of_second, 4 * h, 8 * h_out),
+            Kind::Candidate => (of_second, 4 * 4 * h, 8 * h),
             Kind::Scan => {
                 // Weights kept on chip are read once.
                 let times = if variant.is_some_and(|variant| variant.tiling().on_chip) { 1 } else { steps };
-                ((of_hidden + projection) * times, 4 * (steps * (gates + h) + h_out), 4 * steps * (h + h_out))
+                ((of_hidden + of_second) * times, 4 * (steps * (gates + h) + h_out), 4 * steps * (h + h_out))
             }
             Kind::Gather | Kind::Scatter => (0, 4 * state, 4 * state),
         };
@@ -231,7 +232,7 @@ fn report(plan: &Plan, request: &Request<'_>, dispatch: &Dispatch) -> DispatchRe
         invocations: variant.map_or(0, |variant| variant.tiling().units),
         rows: variant.map_or(0, |variant| variant.tiling().rows),
         overrides: variant.map_or_else(Vec::new, |variant| variant.overrides()),
-        bindings: dispatch.bindings(config.proj_size > 0, 0).map(|bound| bound.name()).to_vec(),
+        bindings: dispatch.bindings(second.is_some(), 0).map(|bound| bound.name()).to_vec(),
         workgroup_bytes: variant.map_or(0, |variant| variant.workgroup_bytes()),
         weight_bytes,
         read_bytes,

@@ -140,11 +140,13 @@ fn stacked_layers_share_dispatches_on_the_diagonal() {
 #[test]
 fn every_layer_direction_and_step_is_done_once_and_in_order() {
     for bidirectional in [false, true] {
-        for proj_size in [0, 3] {
-            let config = Config::lstm(4, 8).num_layers(3).bidirectional(bidirectional).proj_size(proj_size);
+        let lstm = Config::lstm(4, 8);
+        for config in [lstm, lstm.proj_size(3), Config::gru(4, 8).reset_after(false)] {
+            let config = config.num_layers(3).bidirectional(bidirectional);
             let plan = plan(config, 3, 6);
             let d = small(config.directions());
-            for kernel in [Kind::Step, Kind::Projection] {
+            let second = Second::of(&config).map(|second| second.kind);
+            for kernel in [Kind::Step, Kind::Projection, Kind::Candidate] {
                 let of_kernel = plan.dispatches.iter().filter(|dispatch| dispatch.kind == kernel);
                 let mut next = vec![0; 3 * d as usize];
                 for dispatch in of_kernel {
@@ -156,7 +158,7 @@ fn every_layer_direction_and_step_is_done_once_and_in_order() {
                         next[index as usize] += 1;
                     }
                 }
-                let times = if kernel == Kind::Projection && proj_size == 0 { 0 } else { 6 };
+                let times = if kernel == Kind::Step || Some(kernel) == second { 6 } else { 0 };
                 assert!(next.iter().all(|&steps| steps == times), "{config}: {next:?}");
             }
         }

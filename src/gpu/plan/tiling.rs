@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Kind, Request, Strategy, cost, on_chip};
+use super::{Kind, Request, Second, Strategy, cost, on_chip};
 use crate::Error;
 
 /// Invocations of a workgroup at most.
@@ -64,8 +64,10 @@ pub(super) fn choose(request: &Request<'_>, strategy: Strategy) -> Result<Vec<(K
         Strategy::ProjectStep => vec![(Kind::Project, project()), (Kind::Step, step(request))],
         Strategy::Scan => vec![(Kind::Project, project()), (Kind::Scan, scan(request)?)],
     };
-    if config.proj_size > 0 && strategy != Strategy::Scan {
-        tilings.push((Kind::Projection, Tiling::new(config.proj_size.div_ceil(4), request.rows)));
+    if let Some(second) = Second::of(config)
+        && strategy != Strategy::Scan
+    {
+        tilings.push((second.kind, Tiling::new(second.columns.div_ceil(4), request.rows)));
     }
     Ok(tilings)
 }

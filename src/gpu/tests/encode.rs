@@ -78,7 +78,7 @@ pub(super) fn encoder(gpu: &Gpu) -> CommandEncoder {
 }
 
 /// Padded input and whole quads; stacks; both directions; a projection.
-fn configs() -> [Config; 4] {
+fn configs() -> [Config; 5] {
     let lstm = Config::lstm(8, 12);
     [
         // More words of input than a grid of three workgroups a side has invocations.
@@ -86,6 +86,7 @@ fn configs() -> [Config; 4] {
         Config::gru(6, 10).num_layers(3),
         lstm.bidirectional(true),
         lstm.proj_size(7).num_layers(2),
+        Config::gru(6, 10).reset_after(false),
     ]
 }
 

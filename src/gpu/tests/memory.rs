@@ -58,6 +58,7 @@ fn cases(gpu: &Gpu) -> Vec<Case> {
         (lstm.num_layers(2).bidirectional(true), 9, 8),
         (lstm.proj_size(7).num_layers(2), 4, 9),
         (lstm.proj_size(7).bidirectional(true), 2, 9),
+        (Config::gru(6, 21).reset_after(false).num_layers(2), 4, 9),
         (Config::gru(4000, 8), 2, 80),
         (Config::lstm(8000, 8).num_layers(2), 1, 140),
     ];

@@ -12,9 +12,6 @@ use crate::{Activation, Activations, Config, Error};
 /// [`Error::Format`] names the node and the attribute that no layer can have.
 pub(super) fn config_of(node: &Node<'_>) -> Result<Config, Error> {
     let attributes = &node.attributes;
-    if attributes.operator == Operator::Gru && attributes.linear_before_reset == 0 {
-        return Err(refused(node, "linear_before_reset", "1, as PyTorch exports", "0"));
-    }
     if let Some(clip) = attributes.clip.filter(|clip| !(*clip > 0.0 && clip.is_finite())) {
         return Err(refused(node, "clip", "a positive number", &clip.to_string()));
     }
@@ -32,7 +29,8 @@ pub(super) fn config_of(node: &Node<'_>) -> Result<Config, Error> {
         .bias(node.b.is_some())
         .clip(attributes.clip)
         .input_forget(attributes.input_forget != 0)
-        .peepholes(node.p.is_some());
+        .peepholes(node.p.is_some())
+        .reset_after(attributes.operator != Operator::Gru || attributes.linear_before_reset != 0);
     let config = config.activations(activations(node, &config)?);
     config.validate()?;
     Ok(config)

@@ -1,0 +1,75 @@
+// The gate n, and with it the hidden state, of a GRU that resets before the recurrent product, at one time step: W_hn times
+// r h, which the step kernel left.
+
+const GATES = 3u;
+const COLUMNS = 4u;
+
+@compute @workgroup_size(UNITS)
+fn candidate(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let units = shape.hidden_size;
+    let tile = tile_of(group, groups, units, 4u * UNITS, shape.rows);
+    if !tile.inside {
+        return;
+    }
+    let index = moment.first + group.z;
+    let unit = tile.column + local;
+    let quads = shape.hidden_quads;
+    let columns = GATES * units;
+    let weight_hh = weights_of(index) + columns * input_quads(index);
+
+    var sums = Sums();
+    let busy = unit < units;
+    let offsets = spread(unit, units) + 2u * units;
+    if ROWS == 1u {
+        if busy {
+            add_single(&sums, FROM_INPUT, left_start(index, tile.row), quads, weight_hh, columns, offsets);
+        }
+    } else {
+        var start = NOWHERE;
+        let row = prepared_row(local);
+        if row < ROWS {
+            start = left_start(index, tile.row + row);
+        }
+        add_product(&sums, FROM_INPUT, start, quads, weight_hh, columns, offsets, busy, local);
+    }
+    if busy {
+        let rows = min(ROWS, shape.rows - tile.row);
+        for (var row = 0u; row < rows; row++) {
+            let own = row_of(&sums, row);
+            for (var each = 0u; unit + each * UNITS < units && each < 4u; each++) {
+                finish(index, tile.row + row, unit + each * UNITS, column_of(own, each));
+            }
+        }
+    }
+}
+
+// Where what is left of a row starts: vectors of r h, of z, and of the input's share of n.
+fn left_start(index: u32, row: u32) -> u32 {
+    if !place_of(index, row, step_of(index)).valid {
+        return NOWHERE;
+    }
+    return 3u * (index * shape.rows + row) * shape.hidden_quads;
+}
+
+fn finish(index: u32, row: u32, unit: u32, of_hidden: f32) {
+    let step = step_of(index);
+    let place = place_of(index, row, step);
+    let at = 4u * hidden_of(index, row) + unit;
+    let h = hidden[at / 4u][at % 4u];
+    if place.valid {
+        let left = left_start(index, row) + unit / 4u;
+        let z = input[left + shape.hidden_quads][unit % 4u];
+        let of_input = input[left + 2u * shape.hidden_quads][unit % 4u];
+        let n = act_g(index, of_hidden + of_input);
+        let value = fma(z, h, (1.0 - z) * n);
+        next_hidden[at] = value;
+        write_output(index, row, unit, place.time, value);
+    } else {
+        next_hidden[at] = h;
+        write_output(index, row, unit, step, 0.0);
+    }
+}

@@ -1,0 +1,13 @@
+// GRU that resets before the recurrent product, n = tanh(W_in x + b_in + W_hn (r h) + b_hn), as far as it comes with the
+// first product: r h, and z in place of a cell state. The fourth sum is the input's share of n, biases included.
+
+const GATES = 3u;
+const UNITS_EACH = 1u;
+const HAS_CELL_STATE = false;
+const NEEDS_HIDDEN_STATE = true;
+// 2 where no product makes anything of n.
+override COLUMNS: u32 = 3u;
+
+fn cell(sums: vec4<f32>, previous: Unit, index: u32, unit: u32) -> Unit {
+    return Unit(act_f(index, sums.x) * previous.h, act_f(index, sums.y));
+}
