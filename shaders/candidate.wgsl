@@ -23,7 +23,7 @@ fn candidate(
     let columns = GATES * units;
     let weight_hh = weights_of(index) + columns * input_quads(index);
 
-    var sums: Sums;
+    var sums = Sums();
     let busy = unit < units;
     let offsets = spread(unit, units) + 2u * units;
     if ROWS == 1u {
@@ -65,7 +65,7 @@ fn finish(index: u32, row: u32, unit: u32, of_hidden: f32) {
     if place.valid {
         let left = left_start(index, row) + unit / 4u;
         let z = input[left + shape.hidden_quads][unit % 4u];
-        var of_input: f32;
+        var of_input = 0.0;
         if HOISTED {
             of_input = gates[gates_of(index, row, step) + 2u * shape.hidden_size + unit];
         } else {

@@ -26,7 +26,7 @@ fn project(
     let weight_ih = weights_of(index);
     let bias = weight_ih + columns * (quads + shape.hidden_quads);
 
-    var sums: Sums;
+    var sums = Sums();
     if busy {
         let start = vec4<f32>(
             bias_of(bias, offsets.x),

@@ -20,7 +20,7 @@ fn projection(
     // W_hr ends the weights of its direction.
     let weight_hr = weights_of(index) + weights_in(index) - columns * quads;
 
-    var sums: Sums;
+    var sums = Sums();
     let busy = column < columns;
     let offsets = spread(column, columns);
     if ROWS == 1u {

@@ -78,7 +78,7 @@ fn walk(index: u32, first_row: u32, step: u32, now: u32, next: u32, local: u32) 
         let unit = first + local;
         // Invocations without a unit may compute along.
         let near = min(unit, all - 1u);
-        var sums: Sums;
+        var sums = Sums();
         let start = first_sums(bias, near);
         for (var row = 0u; row < ROWS; row++) {
             sums[row] = start;

@@ -22,7 +22,7 @@ fn step(
     let weight_hh = weight_ih + columns * input_quads(index);
     let bias = weight_hh + columns * shape.hidden_quads;
 
-    var sums: Sums;
+    var sums = Sums();
     if busy {
         let start = first_sums(bias, unit);
         for (var row = 0u; row < ROWS; row++) {

@@ -3,13 +3,16 @@
 mod case;
 mod table;
 
+use std::path::Path;
+
 use serde::Serialize;
 use wgpu_rnn::tolerance::{Comparison, Worst};
-use wgpu_rnn::{Backend, Error, Layer, LayerOptions, Strategy};
+use wgpu_rnn::{Backend, Error, Layer, LayerOptions, Precision, Strategy};
 
 use crate::args::CheckArguments;
 use crate::device::{DeviceChoice, Work};
 use crate::failure::{Failure, Result};
+use crate::files::{File, Format};
 use crate::report;
 use case::Case;
 
@@ -49,8 +52,7 @@ impl From<Worst> for Element {
 /// Whether every check passed.
 pub(crate) fn check(arguments: &CheckArguments) -> Result<bool> {
     let precision = arguments.precision;
-    let cases: Vec<Case> =
-        arguments.cases.iter().map(|path| Case::read(path, precision)).collect::<Result<_>>()?;
+    let cases: Vec<Case> = arguments.cases.iter().map(|path| read(path, precision)).collect::<Result<_>>()?;
     let devices = devices(arguments, &cases)?;
     let runs = runs(&devices, &arguments.strategy.0);
     let bar = report::progress(cases.len() * runs.len());
@@ -68,6 +70,12 @@ pub(crate) fn check(arguments: &CheckArguments) -> Result<bool> {
         false => table::table(&rows),
     })?;
     Ok(rows.iter().all(|row| row.pass))
+}
+
+fn read(path: &Path, precision: Precision) -> Result<Case> {
+    let file = File::read(path, &[Format::Safetensors])?;
+    let name = path.file_stem().unwrap_or(path.as_os_str()).display().to_string();
+    Case::from_tensors(name, &file.tensors("case")?, precision).map_err(|error| file.failure(error))
 }
 
 fn json(rows: &[Row]) -> Result<String> {
@@ -163,6 +171,6 @@ fn compare(
 ) -> std::result::Result<Comparison, Error> {
     let options = LayerOptions::default().strategy(strategy.unwrap_or_default()).precision(case.precision);
     let layer = Layer::with_options(&case.weights, backend.clone(), &options)?;
-    let found = case.given.forward(&layer)?;
+    let found = layer.forward(&case.given.input(), &case.given.state())?;
     Comparison::new(&found, &case.expected, &case.tolerance)
 }

@@ -1,7 +1,7 @@
 //! The arrays that go into a layer.
 
 use wgpu_rnn::ndarray::{ArrayD, IxDyn};
-use wgpu_rnn::{Config, Error, Input, Layer, Output, State};
+use wgpu_rnn::{Config, Error, Input, State};
 
 /// Input, state and lengths.
 #[derive(Debug)]
@@ -42,10 +42,6 @@ impl Given {
             [rows, steps, _] => [rows, steps],
             _ => [0, 0],
         }
-    }
-
-    pub(crate) fn forward(&self, layer: &Layer) -> Result<Output<IxDyn>, Error> {
-        layer.forward(&self.input(), &self.state())
     }
 }
 

@@ -30,7 +30,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<()> {
     let backend = arguments.device.open(&work, &options).map_err(Failure::new)?;
     let spinner = report::spinner(format!("{} on {backend}", weights.config()));
     let layer = Layer::with_options(&weights, backend, &options).map_err(Failure::new)?;
-    let result = given.forward(&layer).map_err(Failure::new)?;
+    let result = layer.forward(&given.input(), &given.state()).map_err(Failure::new)?;
     spinner.finish_and_clear();
 
     let result = laid_out(result, arguments.layout).map_err(Failure::new)?;

@@ -18,7 +18,7 @@ fn add_rows(
     }
     for (var first = 0u; first < quads; first += BLOCK) {
         let end = min(first + BLOCK, quads);
-        var partial: Sums;
+        var partial = Sums();
         var next = at + first * columns;
         for (var quad = first; quad < end; quad++) {
             let w = weights_at(next, offsets);

@@ -29,10 +29,10 @@ fn add_product(
     local: u32,
 ) {
     let own = lane();
-    var partial: Sums;
+    var partial = Sums();
     var next = at;
     for (var first = 0u; first < quads; first += LANES) {
-        var held: Sums;
+        var held = Sums();
         for (var row = 0u; row < ROWS; row++) {
             let of_row = subgroupShuffle(start, row);
             if of_row != NOWHERE && first + own < quads {

@@ -57,7 +57,7 @@ fn load_vectors(source: u32, first: u32, count: u32, local: u32) {
 }
 
 fn add_block(sums: ptr<function, Sums>, start: u32, end: u32, at: u32, columns: u32, offsets: vec4<u32>) {
-    var partial: Sums;
+    var partial = Sums();
     var next = at;
     for (var quad = start; quad < end; quad++) {
         let w = weights_at(next, offsets);

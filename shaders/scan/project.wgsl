@@ -23,7 +23,7 @@ fn second_product(index: u32, first_row: u32, step: u32, now: u32, next: u32, lo
     let rows = min(ROWS, shape.rows - first_row);
     for (var first = 0u; first < size; first += 4u * UNITS) {
         let column = first + local;
-        var sums: Sums;
+        var sums = Sums();
         add_states(&sums, FROM_WIDE, 0u, quads, weight_hr, size, spread(column, size), column < size);
         for (var row = 0u; row < rows; row++) {
             let own = row_of(&sums, row);

@@ -26,7 +26,7 @@ fn second_product(index: u32, first_row: u32, step: u32, now: u32, next: u32, lo
     for (var first = 0u; first < units; first += COLUMNS * UNITS) {
         let unit = first + local;
         let offsets = spread(unit, units) + 2u * units;
-        var sums: Sums;
+        var sums = Sums();
         add_states(&sums, FROM_WIDE, 0u, shape.hidden_quads, 0u, GATES * units, offsets, unit < units);
         for (var row = 0u; row < rows; row++) {
             let own = row_of(&sums, row);

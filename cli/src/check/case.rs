@@ -1,14 +1,10 @@
 //! A case file: what goes into a layer, and what PyTorch makes of it.
 
-use std::path::Path;
-
 use wgpu_rnn::io::Tensors;
 use wgpu_rnn::ndarray::{ArrayD, IxDyn};
 use wgpu_rnn::tolerance::{self, Comparison};
 use wgpu_rnn::{Error, LoadOptions, Output, Precision, Weights};
 
-use crate::failure::Result;
-use crate::files::{File, Format};
 use crate::given::{Given, to_lengths};
 
 /// A case that is complete and whose shapes fit each other.
@@ -28,17 +24,12 @@ pub(super) struct Case {
 }
 
 impl Case {
-    pub(super) fn read(path: &Path, precision: Precision) -> Result<Self> {
-        let file = File::read(path, &[Format::Safetensors])?;
-        let name = path.file_stem().unwrap_or(path.as_os_str()).display().to_string();
-        Case::from_tensors(name, &file.tensors("case")?, precision).map_err(|error| file.failure(error))
-    }
-
-    fn from_tensors(
+    /// Takes a case from its tensors.
+    pub(super) fn from_tensors(
         name: String,
         tensors: &Tensors<'_>,
         precision: Precision,
-    ) -> std::result::Result<Self, Error> {
+    ) -> Result<Self, Error> {
         let weights = Weights::from_tensors(tensors, &LoadOptions::default())?;
         let optional = |name| tensors.dtype(name).map(|_| f32s(tensors, name)).transpose();
         let lengths = tensors.dtype("lengths").map(|_| to_lengths(&tensors.i64("lengths")?));
@@ -61,8 +52,8 @@ impl Case {
 fn result<A>(
     shapes: &Output<IxDyn, f64>,
     suffix: &str,
-    read: impl Fn(&str) -> std::result::Result<ArrayD<A>, Error>,
-) -> std::result::Result<Output<IxDyn, A>, Error> {
+    read: impl Fn(&str) -> Result<ArrayD<A>, Error>,
+) -> Result<Output<IxDyn, A>, Error> {
     let read = |name: &str, like: &ArrayD<f64>| {
         let name = format!("{name}{suffix}");
         of_shape(&name, read(&name)?, like.shape())
@@ -72,18 +63,18 @@ fn result<A>(
 }
 
 /// A tensor of f32 and nothing else: another type would hide what PyTorch's own error is.
-fn f32s(tensors: &Tensors<'_>, name: &str) -> std::result::Result<ArrayD<f32>, Error> {
+fn f32s(tensors: &Tensors<'_>, name: &str) -> Result<ArrayD<f32>, Error> {
     check_dtype(tensors, name, "f32")?;
     tensors.f32(name)
 }
 
 /// A tensor of f64 and nothing else.
-fn f64s(tensors: &Tensors<'_>, name: &str) -> std::result::Result<ArrayD<f64>, Error> {
+fn f64s(tensors: &Tensors<'_>, name: &str) -> Result<ArrayD<f64>, Error> {
     check_dtype(tensors, name, "f64")?;
     tensors.f64(name)
 }
 
-fn check_dtype(tensors: &Tensors<'_>, name: &str, expected: &'static str) -> std::result::Result<(), Error> {
+fn check_dtype(tensors: &Tensors<'_>, name: &str, expected: &'static str) -> Result<(), Error> {
     match tensors.dtype(name) {
         Some(found) if found != expected => {
             Err(Error::Dtype { name: name.to_owned(), expected, found: found.to_owned() })
@@ -92,7 +83,7 @@ fn check_dtype(tensors: &Tensors<'_>, name: &str, expected: &'static str) -> std
     }
 }
 
-fn of_shape<A>(name: &str, values: ArrayD<A>, expected: &[usize]) -> std::result::Result<ArrayD<A>, Error> {
+fn of_shape<A>(name: &str, values: ArrayD<A>, expected: &[usize]) -> Result<ArrayD<A>, Error> {
     if values.shape() == expected {
         return Ok(values);
     }

@@ -148,6 +148,17 @@ fn the_shaders_constants_are_the_planners() {
     assert!(text.contains(&format!("const NOBODY = {NOBODY:#x}u;")));
 }
 
+/// A variable that is declared in a loop is to be zero each time round, but compilers forget it unless the zero is written:
+/// naga did (<https://github.com/gfx-rs/wgpu/issues/9489>), and Chromium's WebGPU on SwiftShader does.
+#[test]
+fn variables_are_initialised_in_so_many_words() {
+    let bare = |line: &&str| line.trim_start().starts_with("var ") && !line.contains('=');
+    for kernel in EVERY_KERNEL.iter() {
+        let found: Vec<&str> = kernel.source().lines().filter(bare).collect();
+        assert!(found.is_empty(), "{kernel:?}: {found:?}");
+    }
+}
+
 /// Chrome's compiler checks more than naga does, uniformity of barriers among it. It is not installed everywhere.
 #[test]
 fn tint_accepts_every_source() {
