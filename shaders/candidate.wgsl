@@ -3,6 +3,8 @@
 
 const GATES = 3u;
 const COLUMNS = 4u;
+// The input products were computed before.
+override HOISTED: bool = false;
 
 @compute @workgroup_size(UNITS)
 fn candidate(
@@ -47,7 +49,7 @@ fn candidate(
     }
 }
 
-// Where what is left of a row starts: vectors of r h, of z, and of the input's share of n.
+// Where what is left of a row starts: vectors of r h, of z, and of the input's share of n unless that is among the gates.
 fn left_start(index: u32, row: u32) -> u32 {
     if !place_of(index, row, step_of(index)).valid {
         return NOWHERE;
@@ -63,7 +65,12 @@ fn finish(index: u32, row: u32, unit: u32, of_hidden: f32) {
     if place.valid {
         let left = left_start(index, row) + unit / 4u;
         let z = input[left + shape.hidden_quads][unit % 4u];
-        let of_input = input[left + 2u * shape.hidden_quads][unit % 4u];
+        var of_input = 0.0;
+        if HOISTED {
+            of_input = gates[gates_of(index, row, step) + 2u * shape.hidden_size + unit];
+        } else {
+            of_input = input[left + 2u * shape.hidden_quads][unit % 4u];
+        }
         let n = act_g(index, of_hidden + of_input);
         let value = fma(z, h, (1.0 - z) * n);
         next_hidden[at] = value;

@@ -1,5 +1,5 @@
 // The matrix product of every kernel: rows of vectors times packed weights, [quad][column]. An invocation has four columns,
-// or two or three gates of one unit, for each of ROWS rows. The kernel says where vectors and weights are read: `quad_of` and
+// or the three gates of one unit, for each of ROWS rows. The kernel says where vectors and weights are read: `quad_of` and
 // `packed_at`. A single row is read where it is; several rows share the weights, and each file of product/ is a way to
 // bring their vectors to all invocations.
 //
@@ -22,9 +22,7 @@ fn dots(w: mat4x4<f32>, x: vec4<f32>, sums: vec4<f32>) -> vec4<f32> {
     var next = sums;
     next.x = dot_add(w[0], x, next.x);
     next.y = dot_add(w[1], x, next.y);
-    if COLUMNS > 2u {
-        next.z = dot_add(w[2], x, next.z);
-    }
+    next.z = dot_add(w[2], x, next.z);
     if COLUMNS > 3u {
         next.w = dot_add(w[3], x, next.w);
     }
@@ -33,15 +31,16 @@ fn dots(w: mat4x4<f32>, x: vec4<f32>, sums: vec4<f32>) -> vec4<f32> {
 
 // One quad of the weights of the invocation's columns.
 fn weights_at(at: u32, offsets: vec4<u32>) -> mat4x4<f32> {
-    var third = vec4<f32>();
-    if COLUMNS > 2u {
-        third = unpack(packed_at(at + offsets.z));
-    }
     var last = vec4<f32>();
     if COLUMNS > 3u {
         last = unpack(packed_at(at + offsets.w));
     }
-    return mat4x4<f32>(unpack(packed_at(at + offsets.x)), unpack(packed_at(at + offsets.y)), third, last);
+    return mat4x4<f32>(
+        unpack(packed_at(at + offsets.x)),
+        unpack(packed_at(at + offsets.y)),
+        unpack(packed_at(at + offsets.z)),
+        last,
+    );
 }
 
 // Where the invocation's columns are in a row of `columns` weights: four that lie UNITS apart, the last column standing

@@ -70,24 +70,24 @@ fn scan(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 
 // One step of every unit.
 fn walk(index: u32, first_row: u32, step: u32, now: u32, next: u32, local: u32) {
-    let units = shape.hidden_size;
-    let columns = GATES * units;
+    let all = outputs();
+    let columns = GATES * shape.hidden_size;
     let bias = weight_hh + columns * shape.hidden_quads;
     let rows = min(ROWS, shape.rows - first_row);
-    for (var first = 0u; first < units; first += UNITS * UNITS_EACH) {
+    for (var first = 0u; first < all; first += UNITS * UNITS_EACH) {
         let unit = first + local;
         // Invocations without a unit may compute along.
-        let near = min(unit, units - 1u);
+        let near = min(unit, all - 1u);
         var sums = Sums();
         let start = first_sums(bias, near);
         for (var row = 0u; row < ROWS; row++) {
             sums[row] = start;
         }
-        let busy = unit < units;
+        let busy = unit < all;
         add_states(&sums, FROM_STATE, now / 4u, shape.hidden_quads, 0u, columns, columns_of(near), busy);
         for (var row = 0u; row < rows; row++) {
             let own = row_of(&sums, row);
-            for (var each = 0u; unit + each * UNITS < units && each < UNITS_EACH; each++) {
+            for (var each = 0u; unit + each * UNITS < all && each < UNITS_EACH; each++) {
                 let of_unit = select(own, vec4<f32>(column_of(own, each)), UNITS_EACH > 1u);
                 finish(index, first_row, row, unit + each * UNITS, step, of_unit, now, next);
             }

@@ -7,17 +7,17 @@ fn step(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let units = shape.hidden_size;
-    let tile = tile_of(group, groups, units, UNITS * UNITS_EACH, shape.rows);
+    let all = outputs();
+    let tile = tile_of(group, groups, all, UNITS * UNITS_EACH, shape.rows);
     if !tile.inside {
         return;
     }
     let index = moment.first + group.z;
     let unit = tile.column + local;
-    let busy = unit < units;
+    let busy = unit < all;
     // Invocations without a unit may compute along, too.
-    let offsets = columns_of(min(unit, units - 1u));
-    let columns = GATES * units;
+    let offsets = columns_of(min(unit, all - 1u));
+    let columns = GATES * shape.hidden_size;
     let weight_ih = weights_of(index);
     let weight_hh = weight_ih + columns * input_quads(index);
     let bias = weight_hh + columns * shape.hidden_quads;
@@ -52,7 +52,7 @@ fn step(
             let source = select(FROM_INPUT, FROM_HIDDEN, is_hidden || below);
             add_product(&sums, source, start, quads, at, columns, offsets, busy, local);
         }
-        if GATES == 3u && busy && !is_hidden {
+        if GATES == 3u && UNITS_EACH == 1u && busy && !is_hidden {
             // What the input gives to n stays apart, in the sum that the GRU does not need.
             let b_hn = start_of_sums(bias, unit).w;
             for (var row = 0u; row < ROWS; row++) {
@@ -67,7 +67,7 @@ fn step(
             if UNITS_EACH == 1u {
                 finish(index, tile.row + row, unit, own);
             } else {
-                for (var each = 0u; unit + each * UNITS < units && each < UNITS_EACH; each++) {
+                for (var each = 0u; unit + each * UNITS < all && each < UNITS_EACH; each++) {
                     finish(index, tile.row + row, unit + each * UNITS, vec4<f32>(column_of(own, each)));
                 }
             }

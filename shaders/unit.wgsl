@@ -13,11 +13,11 @@ struct Unit {
 
 // Where the sums of an invocation's units start. `bias` is where the folded biases are.
 fn first_sums(bias: u32, unit: u32) -> vec4<f32> {
-    if GATES == 1u {
+    if UNITS_EACH > 1u {
         if HOISTED {
             return vec4<f32>();
         }
-        let last = shape.hidden_size - 1u;
+        let last = outputs() - 1u;
         return vec4<f32>(
             start_of_sums(bias, min(unit, last)).x,
             start_of_sums(bias, min(unit + UNITS, last)).x,
@@ -35,12 +35,12 @@ fn first_sums(bias: u32, unit: u32) -> vec4<f32> {
     return vec4<f32>();
 }
 
-// Columns of a unit's gates, or of four units, in a matrix of G*H columns.
+// Columns of a unit's gates, or of four outputs, in a matrix of G*H columns.
 fn columns_of(unit: u32) -> vec4<u32> {
-    let units = shape.hidden_size;
-    if GATES == 1u {
-        return spread(unit, units);
+    if UNITS_EACH > 1u {
+        return spread(unit, outputs());
     }
+    let units = shape.hidden_size;
     return vec4<u32>(unit) + units * vec4<u32>(0u, 1u, 2u, select(0u, 3u, GATES == 4u));
 }
 
@@ -51,10 +51,10 @@ fn total_of(index: u32, row: u32, unit: u32, step: u32, sums: vec4<f32>) -> vec4
         let at = gates_of(index, row, step) + unit;
         let units = shape.hidden_size;
         total.x += gates[at];
-        if GATES > 1u {
+        if UNITS_EACH == 1u {
             total.y += gates[at + units];
         }
-        if GATES == 3u {
+        if UNITS_EACH == 1u && GATES == 3u {
             total.w = gates[at + 2u * units];
         }
         if GATES == 4u {

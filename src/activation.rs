@@ -138,6 +138,26 @@ impl Activation {
         })
     }
 
+    /// The function that Keras 3 has under that name, with its parameters there: `linear`, `relu`, `tanh`, `sigmoid`,
+    /// `hard_sigmoid` (x / 6 + 1 / 2), `elu`, `leaky_relu` (0.2 x below zero), `softsign`, `softplus`. None for others.
+    ///
+    /// Keras 2's `hard_sigmoid` is another one, 0.2 x + 0.5: it is here `hard_sigmoid_v2`, a name that Keras does not have.
+    pub fn keras(name: &str) -> Option<Self> {
+        Some(match name {
+            "linear" => Activation::Affine { alpha: 1.0, beta: 0.0 },
+            "relu" => Activation::Relu,
+            "tanh" => Activation::Tanh,
+            "sigmoid" => Activation::Sigmoid,
+            "hard_sigmoid" => Activation::HardSigmoid { alpha: 1.0 / 6.0, beta: 0.5 },
+            "hard_sigmoid_v2" => Activation::HardSigmoid { alpha: 0.2, beta: 0.5 },
+            "elu" => Activation::Elu { alpha: 1.0 },
+            "leaky_relu" => Activation::LeakyRelu { alpha: 0.2 },
+            "softsign" => Activation::Softsign,
+            "softplus" => Activation::Softplus,
+            _ => return None,
+        })
+    }
+
     /// Whether it takes an alpha.
     #[cfg(feature = "onnx")]
     pub(crate) fn has_alpha(self) -> bool {

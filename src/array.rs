@@ -1,6 +1,6 @@
 //! The host's arrays, where memory for them may not be had.
 
-use ndarray::{Array3, ArrayView3, ArrayViewMut3, ShapeError};
+use ndarray::{Array, Array3, ArrayView3, ArrayViewMut3, Dimension, Ix3, ShapeError};
 
 use crate::Error;
 
@@ -32,7 +32,7 @@ pub(crate) fn resize<A: Clone + Default>(
 pub(crate) fn zeros<A: Clone + Default>(what: &str, shape: [usize; 3]) -> Result<Array3<A>, Error> {
     let mut values = Vec::new();
     resize(what, &mut values, shape)?;
-    Array3::from_shape_vec(shape, values).map_err(unfit)
+    shaped(Ix3(shape[0], shape[1], shape[2]), values)
 }
 
 /// Room for so many elements.
@@ -40,6 +40,22 @@ pub(crate) fn reserved<A>(what: &str, len: usize) -> Result<Vec<A>, Error> {
     let mut values = Vec::new();
     values.try_reserve_exact(len).map_err(|_| out_of_memory(what, [1, 1, len]))?;
     Ok(values)
+}
+
+/// An array of so many elements as the shape has.
+pub(crate) fn collected<A, D: Dimension>(
+    what: &str,
+    shape: D,
+    values: impl Iterator<Item = A>,
+) -> Result<Array<A, D>, Error> {
+    let mut collected = reserved(what, shape.size())?;
+    collected.extend(values);
+    shaped(shape, collected)
+}
+
+/// Values, which are as many as the shape has, as an array.
+pub(crate) fn shaped<A, D: Dimension>(shape: D, values: Vec<A>) -> Result<Array<A, D>, Error> {
+    Array::from_shape_vec(shape, values).map_err(unfit)
 }
 
 /// Never: values are as many as their shape has.

@@ -1,6 +1,7 @@
 //! Input, state and output on the host: the one place where their shapes are checked.
 
 mod check;
+mod layout;
 
 use ndarray::{Array, Array3, ArrayView, ArrayView3, Axis, Dimension, Ix3, Slice};
 #[cfg(not(target_arch = "wasm32"))]
@@ -8,6 +9,7 @@ use ndarray::{ArrayViewMut, ArrayViewMut3};
 
 pub(crate) use check::check_finite;
 use check::{check_lengths, check_state, with_batch_axis};
+pub use layout::{OnnxLayout, OnnxOutput};
 
 use crate::array::zeros;
 use crate::{Config, Error};

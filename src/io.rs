@@ -1,4 +1,4 @@
-//! Files: tensors from safetensors, npy and npz, and back, and layers from ONNX models.
+//! Files: tensors from safetensors, npy and npz, and back, layers from ONNX models, and those of Keras.
 //!
 //! [`Tensors`] reads the first three through one door: names and shapes first, values when they are asked for. The
 //! bytes are the whole file; no header is believed before it has been compared with them, so that a broken file is an
@@ -16,6 +16,7 @@
 //! ```
 
 mod element;
+mod keras;
 #[cfg(feature = "npz")]
 mod npy;
 #[cfg(feature = "npz")]
@@ -33,6 +34,7 @@ use std::ops::Range;
 
 use ndarray::{ArrayD, IxDyn, ShapeBuilder};
 
+pub use keras::KerasOptions;
 #[cfg(feature = "npz")]
 pub use npy::to_npy;
 #[cfg(feature = "npz")]

@@ -97,7 +97,7 @@ pub mod tolerance;
 mod weights;
 
 pub use activation::{Activation, Activations};
-pub use batch::{Input, Output, State};
+pub use batch::{Input, OnnxLayout, OnnxOutput, Output, State};
 pub use config::{Cell, Config, Nonlinearity, Variant};
 pub use error::Error;
 pub use gpu::{

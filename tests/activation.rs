@@ -5,10 +5,10 @@
 //! 0.45-fold where they are used. sigmoid: `exp`'s error counts 1/(1 + exp x)-fold, division's and the sum's once. Devices
 //! may flush what is below 2⁻¹²⁶ to zero.
 
+use wgpu_rnn::Gpu;
 use wgpu_rnn::wgpu::{self, BufferUsages, util::DeviceExt};
-use wgpu_rnn::{Backend, Gpu};
 
-use crate::harness::gpus;
+use crate::harness::on_each_device;
 
 const UNIT: f64 = 1.0 / (1u32 << 24) as f64;
 const WORKGROUP: usize = 64;
@@ -127,8 +127,7 @@ fn sigmoid_bound(x: f64) -> f64 {
 fn activations_are_accurate_everywhere() {
     let arguments = arguments();
     assert!(arguments.len() > 2_000_000);
-    for implementation in gpus().unwrap_or_else(|missing| panic!("{missing}")) {
-        let Backend::Gpu(gpu) = &implementation.backend else { continue };
+    on_each_device(|implementation, gpu| {
         let results = activate(gpu, &arguments);
         let column =
             |column: usize| arguments.iter().copied().zip(results.iter().map(move |all| all[column]));
@@ -142,7 +141,7 @@ fn activations_are_accurate_everywhere() {
         assert!(relu <= 1.0, "{}: relu({at:e})", implementation.name);
         let saturated = column(0).filter(|(x, _)| x.abs() >= 9.02).all(|(x, found)| found == x.signum());
         assert!(saturated, "{}: tanh saturates at 1", implementation.name);
-    }
+    });
 }
 
 #[test]

@@ -5,6 +5,9 @@
 pub mod files;
 #[path = "../fuzz/src/layer.rs"]
 mod layer;
+#[cfg(feature = "onnx")]
+#[path = "../fuzz/src/onnx.rs"]
+pub mod onnx;
 #[path = "../fuzz/src/problem.rs"]
 mod problem;
 
@@ -107,6 +110,8 @@ fn what_fuzzing_found_stays_found() {
         ("safetensors", (|bytes| check(Format::Safetensors, bytes)) as fn(&[u8])),
         ("npy", |bytes| check(Format::Npy, bytes)),
         ("npz", |bytes| check(Format::Npz, bytes)),
+        #[cfg(feature = "onnx")]
+        ("onnx", onnx::check),
         ("layer", |bytes| _ = layer::check(bytes)),
     ] {
         let Ok(entries) = fs::read_dir(folder.join(name)) else { continue };

@@ -9,15 +9,8 @@ use wgpu_rnn::{
 };
 
 use crate::case::{self, state, with_lengths};
-use crate::harness::{Implementation, adapters, assert_same_bits, gpus, random};
+use crate::harness::{assert_same_bits, on_each_adapter, on_each_gpu, random};
 use crate::on_gpu::{Given, Held, OnGpu, adapter, encoder, submit};
-
-fn gpu(implementation: &Implementation) -> &Gpu {
-    match &implementation.backend {
-        Backend::Gpu(gpu) => gpu,
-        other => panic!("{other}"),
-    }
-}
 
 fn on_gpu(layer: &Layer) -> &GpuLayer {
     layer.gpu_layer().expect("a layer on a GPU")
@@ -74,8 +67,7 @@ impl Batch {
 
 #[test]
 fn every_golden_case_has_the_bits_of_forward() {
-    for implementation in gpus().unwrap() {
-        let gpu = gpu(implementation);
+    on_each_gpu(|implementation, gpu| {
         for case in case::all() {
             let layer = implementation.layer(&case.weights);
             let given = Given {
@@ -89,7 +81,7 @@ fn every_golden_case_has_the_bits_of_forward() {
             let what = format!("{} on {}", case.name, implementation.name);
             assert_same_bits(&found, &forward(&layer, given), &what);
         }
-    }
+    });
 }
 
 /// Sizes around quads, so that vectors are padded or not; stacks, whose layers end in either of the buffers.
@@ -107,8 +99,7 @@ fn every_size_and_kind_of_layer_has_the_bits_of_forward() {
         lstm.proj_size(5).num_layers(2),
         lstm.proj_size(3).num_layers(2).bidirectional(true),
     ];
-    for implementation in gpus().unwrap() {
-        let gpu = gpu(implementation);
+    on_each_gpu(|implementation, gpu| {
         for (config, (n, t)) in configs.iter().flat_map(|config| [(config, (1, 1)), (config, (9, 6))]) {
             let batch = Batch::new(*config, n, t);
             let layer = implementation.layer(&Weights::seeded(*config, 3).unwrap());
@@ -118,26 +109,24 @@ fn every_size_and_kind_of_layer_has_the_bits_of_forward() {
                 assert_same_bits(&found, &forward(&layer, given), &what);
             }
         }
-    }
+    });
 }
 
 #[test]
 fn lengths_beyond_the_steps_are_the_steps() {
     let batch = Batch::new(Config::gru(3, 5).bidirectional(true), 4, 6);
-    for implementation in gpus().unwrap() {
-        let gpu = gpu(implementation);
+    on_each_gpu(|implementation, gpu| {
         let layer = implementation.layer(&Weights::seeded(batch.config, 0).unwrap());
         let with = |lengths| Given { lengths: Some(lengths), ..batch.all() };
         let found = run(gpu, on_gpu(&layer), &OnGpu::new(gpu, 0, with(&[u32::MAX as usize, 0, 7, 2])));
         assert_same_bits(&found, &forward(&layer, with(&[6, 0, 6, 2])), &implementation.name);
-    }
+    });
 }
 
 #[test]
 fn a_state_goes_on_in_place_and_passes_share_a_submission() {
     let batch = Batch::new(Config::lstm(5, 6).num_layers(2), 3, 8);
-    for implementation in gpus().unwrap() {
-        let gpu = gpu(implementation);
+    on_each_gpu(|implementation, gpu| {
         let layer = implementation.layer(&Weights::seeded(batch.config, 0).unwrap());
         let expected = forward(&layer, Given { lengths: None, ..batch.all() });
         let halves = [s![.., ..4, ..], s![.., 4.., ..]].map(|half| batch.x.slice(half).to_owned());
@@ -155,15 +144,14 @@ fn a_state_goes_on_in_place_and_passes_share_a_submission() {
         let states = [&h, &c].map(|state| state.read(gpu, [2, 3, 6]));
         let [h_n, c_n] = states;
         assert_same_bits(&Output::new(output, h_n, Some(c_n)), &expected, &implementation.name);
-    }
+    });
 }
 
 /// A producer before the layer and a consumer behind it, in one submission.
 #[test]
 fn what_is_recorded_around_a_pass_is_in_order() {
     let batch = Batch::new(Config::gru(8, 6), 3, 8);
-    for implementation in gpus().unwrap() {
-        let gpu = gpu(implementation);
+    on_each_gpu(|implementation, gpu| {
         let layer = implementation.layer(&Weights::seeded(batch.config, 0).unwrap());
         let made = Held::of(gpu, 256, &batch.x);
         let zeros = Array3::zeros(batch.x.dim());
@@ -179,14 +167,13 @@ fn what_is_recorded_around_a_pass_is_in_order() {
         submit(gpu, encoder);
         let expected = forward(&layer, batch.input_only());
         assert_eq!(used.read(gpu, [3, 8, 6]), expected.output, "{}", implementation.name);
-    }
+    });
 }
 
 #[test]
 fn recordings_of_one_shape_do_not_disturb_each_other() {
     let batch = Batch::new(Config::lstm(7, 10).num_layers(2), 3, 5);
-    for implementation in gpus().unwrap() {
-        let gpu = gpu(implementation);
+    on_each_gpu(|implementation, gpu| {
         let layer = implementation.layer(&Weights::seeded(batch.config, 0).unwrap());
         let others = Batch { x: random((3, 5, 7), 1.0, 9), ..Batch::new(batch.config, 3, 5) };
         let given = [batch.all(), others.input_only(), others.all()];
@@ -203,14 +190,13 @@ fn recordings_of_one_shape_do_not_disturb_each_other() {
         for (on, given) in on.iter().zip(given) {
             assert_same_bits(&on.read(gpu), &forward(&layer, given), &implementation.name);
         }
-    }
+    });
 }
 
 #[test]
 fn buffers_may_be_swapped_and_the_layer_dropped_before_the_submission() {
     let batch = Batch::new(Config::gru(5, 6).num_layers(2), 2, 4);
-    for implementation in gpus().unwrap() {
-        let gpu = gpu(implementation);
+    on_each_gpu(|implementation, gpu| {
         let layer = implementation.layer(&Weights::seeded(batch.config, 0).unwrap());
         let expected = forward(&layer, batch.all());
         // More sets of buffers and more shapes than are remembered.
@@ -230,7 +216,7 @@ fn buffers_may_be_swapped_and_the_layer_dropped_before_the_submission() {
         for (on, expected) in shaped.iter().zip(&of_shapes) {
             assert_same_bits(&on.read(gpu), expected, &implementation.name);
         }
-    }
+    });
 }
 
 /// Calls that differ in an offset alone: two rows of eight each.
@@ -238,8 +224,7 @@ fn buffers_may_be_swapped_and_the_layer_dropped_before_the_submission() {
 fn places_in_one_buffer_are_told_apart() {
     let config = Config::gru(16, 16);
     let all = Batch::new(config, 8, 4);
-    for implementation in gpus().unwrap() {
-        let gpu = gpu(implementation);
+    on_each_gpu(|implementation, gpu| {
         let layer = implementation.layer(&Weights::seeded(config, 0).unwrap());
         let on = OnGpu::new(gpu, 0, all.input_only());
         let mut encoder = encoder(gpu);
@@ -254,28 +239,27 @@ fn places_in_one_buffer_are_told_apart() {
         submit(gpu, encoder);
         let expected = forward(&layer, all.input_only()).output;
         assert_eq!(on.output.read(gpu, [8, 4, 16]), expected, "{}", implementation.name);
-    }
+    });
 }
 
 #[test]
 fn an_encoder_that_is_dropped_is_forgotten() {
     let batch = Batch::new(Config::rnn(5, 6), 2, 4);
-    for implementation in gpus().unwrap() {
-        let gpu = gpu(implementation);
+    on_each_gpu(|implementation, gpu| {
         let layer = implementation.layer(&Weights::seeded(batch.config, 0).unwrap());
         let on = OnGpu::new(gpu, 0, batch.all());
         let mut dropped = encoder(gpu);
         on_gpu(&layer).encode(&mut dropped, &on.buffers()).unwrap();
         drop(dropped);
         assert_same_bits(&run(gpu, on_gpu(&layer), &on), &forward(&layer, batch.all()), &implementation.name);
-    }
+    });
 }
 
 /// Bindings of 16 KiB and grids of three workgroups a side: copies take turns, and weights come in parts.
 #[test]
 fn tiny_limits_give_the_bits_of_forward() {
     let batch = Batch::new(Config::lstm(6, 20).num_layers(3), 12, 11);
-    for gpu in adapters() {
+    on_each_adapter(|gpu| {
         let small = crate::limits::with_tiny_limits(gpu);
         for &strategy in Strategy::ALL {
             let weights = Weights::seeded(batch.config, 5).unwrap();
@@ -284,13 +268,13 @@ fn tiny_limits_give_the_bits_of_forward() {
             let found = run(&small, on_gpu(&layer), &OnGpu::new(&small, 0, batch.all()));
             assert_same_bits(&found, &forward(&layer, batch.all()), &format!("{strategy} on {small}"));
         }
-    }
+    });
 }
 
 /// A device that the caller opened with limits and features of its own.
 #[test]
 fn the_callers_device_is_taken_as_it_is() {
-    for known in adapters() {
+    on_each_adapter(|known| {
         let adapter = adapter(known);
         for required_features in [wgpu::Features::empty(), wgpu::Features::SUBGROUP & adapter.features()] {
             let required_limits = wgpu::Limits {
@@ -326,5 +310,5 @@ fn the_callers_device_is_taken_as_it_is() {
             let expected = forward(&Layer::new(&weights, Backend::Gpu(gpu.clone())).unwrap(), batch.all());
             assert_same_bits(&found, &expected, &gpu.to_string());
         }
-    }
+    });
 }

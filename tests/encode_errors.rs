@@ -4,7 +4,7 @@ use wgpu_rnn::ndarray::Array3;
 use wgpu_rnn::wgpu::{BufferBinding, BufferDescriptor, BufferUsages};
 use wgpu_rnn::{AdapterChoice, Config, Error, Gpu, GpuBuffers, GpuLayer, LayerOptions, Weights};
 
-use crate::harness::adapters;
+use crate::harness::on_each_adapter;
 use crate::on_gpu::{Given, OnGpu, adapter, buffer, encoder, submit};
 
 fn layer(gpu: &Gpu, config: Config) -> Result<GpuLayer, Error> {
@@ -26,7 +26,7 @@ fn part(buffer: &wgpu_rnn::wgpu::Buffer, offset: u64, size: u64) -> BufferBindin
 /// N = 2, T = 3, I = 5, H = 4: 120 bytes of input, 96 of output, 32 of state, 8 of lengths.
 #[test]
 fn every_misuse_has_its_message() {
-    for gpu in adapters() {
+    on_each_adapter(|gpu| {
         let gru = layer(gpu, Config::gru(5, 4)).unwrap();
         let large = buffer(gpu, 4096);
         let [input, output] = [buffer(gpu, 120), buffer(gpu, 96)];
@@ -108,12 +108,12 @@ fn every_misuse_has_its_message() {
         none.batch = 0;
         gru.encode(&mut encoder, &none).unwrap();
         submit(gpu, encoder);
-    }
+    });
 }
 
 #[test]
 fn a_batch_that_does_not_fit_at_once_is_too_large() {
-    for gpu in adapters() {
+    on_each_adapter(|gpu| {
         let config = Config::rnn(4, 4);
         let weights = Weights::seeded(config, 0).unwrap();
         let options = LayerOptions::default().budget(10);
@@ -129,12 +129,12 @@ fn a_batch_that_does_not_fit_at_once_is_too_large() {
         let [input, output] = [&input, &output].map(|buffer| buffer.as_entire_buffer_binding());
         let error = refused(&layer, &GpuBuffers::new(1, 2048, input, output));
         assert_eq!(error, "bytes of input: expected at most 16384, found 32768");
-    }
+    });
 }
 
 #[test]
 fn another_devices_buffer_is_the_callers_mistake() {
-    for gpu in adapters() {
+    on_each_adapter(|gpu| {
         let adapter = adapter(gpu);
         let open = || {
             let (device, queue) = pollster::block_on(adapter.request_device(&Default::default())).unwrap();
@@ -152,12 +152,12 @@ fn another_devices_buffer_is_the_callers_mistake() {
         output.destroy();
         let error = refused(&gru, &GpuBuffers::new(2, 3, input, output.as_entire_buffer_binding()));
         assert!(error.starts_with(expected), "{error}");
-    }
+    });
 }
 
 #[test]
 fn a_lost_device_is_an_error_and_not_a_panic() {
-    for gpu in adapters() {
+    on_each_adapter(|gpu| {
         let place = Gpu::adapters().iter().position(|info| info == gpu.info()).unwrap();
         let gpu = Gpu::new(&AdapterChoice::Index(place)).unwrap();
         let config = Config::gru(5, 4);
@@ -174,5 +174,5 @@ fn a_lost_device_is_an_error_and_not_a_panic() {
         }
         let error = layer(&gpu, config).unwrap_err();
         assert!(matches!(error, Error::DeviceLost { .. }), "{error}");
-    }
+    });
 }

@@ -55,8 +55,11 @@ use wgpu_rnn::{AdapterChoice, Gpu};
 fn watched(body: impl FnOnce()) {
     let (ended, end) = channel::<()>();
     let name = thread::current().name().unwrap_or("a test").to_owned();
+    // For each adapter, and for what runs on none.
+    let adapters = harness::gpus().map_or(0, |_| harness::adapters().len());
+    let patience = Duration::from_secs(300) * u32::try_from(1 + adapters).unwrap();
     thread::spawn(move || {
-        if end.recv_timeout(Duration::from_secs(300)) == Err(RecvTimeoutError::Timeout) {
+        if end.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
             eprintln!("{name} hangs");
             process::exit(101);
         }

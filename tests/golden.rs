@@ -2,13 +2,14 @@
 //!
 //! `cargo test --test suite -- --nocapture golden::every` prints the errors beside PyTorch's own.
 
+use std::cell::RefCell;
 use std::fmt::Write;
 
 use wgpu_rnn::reference;
 use wgpu_rnn::tolerance::Comparison;
 
 use crate::case::{self, Case};
-use crate::harness::{self, Implementation};
+use crate::harness::{Implementation, on_each};
 
 #[test]
 fn all_cases_are_there() {
@@ -58,25 +59,16 @@ fn the_reference_is_pytorchs_f64() {
 
 #[test]
 fn every_case_passes_on_every_implementation() {
-    let mut failures = Vec::new();
-    let mut implementations: Vec<&Implementation> = harness::host().iter().collect();
-    match harness::gpus() {
-        Ok(gpus) => implementations.extend(gpus),
-        Err(missing) => failures.push(missing.to_owned()),
-    }
-    let mut table = Table::new(&implementations);
-    for case in case::all() {
-        let mut row = vec![compare_pytorch(case)];
-        for implementation in &implementations {
-            match compare(implementation, case) {
-                Ok(comparison) => row.push(comparison),
-                Err(failure) => failures.push(failure),
-            }
-        }
-        table.add(&case.name, &row);
-    }
-    println!("{}", table.finish());
-    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    let pytorch = case::all().iter().map(compare_pytorch).collect();
+    let columns = RefCell::new(vec![("PyTorch f32".to_owned(), pytorch)]);
+    on_each(|implementation| {
+        let compared = case::all().iter().map(|case| compare(implementation, case));
+        let (passed, failed): (Vec<_>, Vec<_>) = compared.partition(Result::is_ok);
+        let failures: Vec<String> = failed.into_iter().filter_map(Result::err).collect();
+        assert!(failures.is_empty(), "{}", failures.join("\n"));
+        columns.borrow_mut().push((implementation.name.clone(), passed.into_iter().flatten().collect()));
+    });
+    println!("{}", Table::of(&columns.into_inner()));
 }
 
 fn compare(implementation: &Implementation, case: &Case) -> Result<Comparison, String> {
@@ -109,19 +101,24 @@ struct Table {
 }
 
 impl Table {
-    fn new(implementations: &[&Implementation]) -> Self {
-        let mut text = String::from("worst error against f64 (part of the tolerance)\n  0: PyTorch f32\n");
-        for (number, implementation) in implementations.iter().enumerate() {
-            let _ = writeln!(text, "  {}: {}", number + 1, implementation.name);
+    /// A column for each implementation, with a comparison for each case.
+    fn of(columns: &[(String, Vec<Comparison>)]) -> String {
+        let mut text = String::from("worst error against f64 (part of the tolerance)\n");
+        for (number, (name, _)) in columns.iter().enumerate() {
+            let _ = writeln!(text, "  {number}: {name}");
         }
-        let columns = implementations.len() + 1;
         let _ = write!(text, "{:<36}", "case");
-        (0..columns).for_each(|column| text.push_str(&format!("{column:>18}")));
+        (0..columns.len()).for_each(|number| text.push_str(&format!("{number:>18}")));
         text.push('\n');
-        Table { text, worst: vec![(0.0, 0.0); columns] }
+        let mut table = Table { text, worst: vec![(0.0, 0.0); columns.len()] };
+        for (index, case) in case::all().iter().enumerate() {
+            let row: Vec<&Comparison> = columns.iter().map(|(_, comparisons)| &comparisons[index]).collect();
+            table.add(&case.name, &row);
+        }
+        table.finish()
     }
 
-    fn add(&mut self, name: &str, row: &[Comparison]) {
+    fn add(&mut self, name: &str, row: &[&Comparison]) {
         let errors: Vec<_> = row.iter().map(|comparison| (comparison.absolute, comparison.ratio())).collect();
         for (worst, error) in self.worst.iter_mut().zip(&errors) {
             *worst = (worst.0.max(error.0), worst.1.max(error.1));

@@ -3,11 +3,15 @@
 //! - `WGPU_RNN_TEST_ADAPTER=NAME` (part of the adapter's name, or its index) restricts the GPU tests to one adapter.
 //! - `WGPU_RNN_TEST_NO_GPU=1` leaves the GPU out. Without it, a machine without an adapter fails every test that
 //!   has a GPU part.
+//! - `WGPU_RNN_TEST_NO_HOST=1` leaves the reference and the CPU out, for a run on further adapters.
+//! - `WGPU_RNN_TEST_REPORT=FILE`, and failures that are expected: [`verdict`], [`expected`].
 
-use std::any::Any;
+mod expected;
+mod verdict;
+
 use std::env;
+use std::fmt;
 use std::io::Write;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -20,18 +24,64 @@ use wgpu_rnn::{
 
 const ADAPTER: &str = "WGPU_RNN_TEST_ADAPTER";
 const NO_GPU: &str = "WGPU_RNN_TEST_NO_GPU";
+const NO_HOST: &str = "WGPU_RNN_TEST_NO_HOST";
+
+const ITS_LIMITS: &str = "its limits";
+/// WebGPU's defaults, and no features that are optional.
+const BASELINE: &str = "baseline limits";
 
 /// A backend with all that can be chosen about it.
 pub struct Implementation {
-    /// Device, strategy and limits.
+    /// Device, driver, strategy and limits.
     pub name: String,
     pub backend: Backend,
     options: LayerOptions,
+    /// Of a GPU.
+    place: Option<Place>,
+}
+
+/// What tells a GPU's implementation from others. Shown as columns of the report.
+#[derive(Clone)]
+struct Place {
+    gpu: Gpu,
+    limits: &'static str,
+    /// None where a test chooses it itself.
+    strategy: Option<Strategy>,
+}
+
+impl Place {
+    fn driver(&self) -> String {
+        let info = self.gpu.info();
+        format!("{} {}", info.driver, info.driver_info).trim().to_owned()
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let info = self.gpu.info();
+        let on = if self.gpu.is_software() { "CPU" } else { "GPU" };
+        let strategy = self.strategy.map_or("any".to_owned(), |strategy| strategy.to_string());
+        let columns = [&info.name, info.backend.to_str(), on, &self.driver(), self.limits, &strategy];
+        f.write_str(&columns.join("\t"))
+    }
 }
 
 impl Implementation {
     fn new(backend: Backend) -> Self {
-        Implementation { name: backend.to_string(), backend, options: LayerOptions::default() }
+        Implementation { name: backend.to_string(), backend, options: LayerOptions::default(), place: None }
+    }
+
+    /// No strategy: a test's own, or the planner's.
+    fn on(gpu: &Gpu, limits: &'static str, strategy: Option<Strategy>) -> Self {
+        let place = Place { gpu: gpu.clone(), limits, strategy };
+        let name = format!("gpu: {gpu}, {}", place.driver());
+        let name = match strategy {
+            Some(strategy) => format!("{name}, {strategy}, {limits}"),
+            None => format!("{name}, {limits}"),
+        };
+        let options = strategy
+            .map_or_else(LayerOptions::default, |strategy| LayerOptions::default().strategy(strategy));
+        Implementation { name, backend: Backend::Gpu(gpu.clone()), options, place: Some(place) }
     }
 
     pub fn layer(&self, weights: &Weights) -> Layer {
@@ -47,6 +97,10 @@ impl Implementation {
         matches!(self.backend, Backend::Gpu(_))
     }
 
+    pub fn is_baseline(&self) -> bool {
+        self.place.as_ref().is_some_and(|place| place.limits == BASELINE)
+    }
+
     pub fn is_reference(&self) -> bool {
         matches!(self.backend, Backend::Reference)
     }
@@ -56,7 +110,7 @@ static HOST: LazyLock<[Implementation; 2]> =
     LazyLock::new(|| [Backend::Reference, Backend::Cpu].map(Implementation::new));
 
 static GPUS: LazyLock<Result<Vec<Implementation>, String>> = LazyLock::new(|| {
-    if env::var(NO_GPU).is_ok_and(|value| value == "1") {
+    if is_set(NO_GPU) {
         say(&format!("{NO_GPU}=1: the GPU is not tested"));
         return Ok(Vec::new());
     }
@@ -76,23 +130,64 @@ pub fn gpus() -> Result<&'static [Implementation], &'static str> {
 /// The adapters of the GPUs, each once.
 pub fn adapters() -> Vec<&'static Gpu> {
     let mut adapters: Vec<&Gpu> = Vec::new();
-    for implementation in gpus().unwrap_or_else(|missing| panic!("{missing}")) {
-        if let Backend::Gpu(gpu) = &implementation.backend
-            && !adapters.iter().any(|known| known.info() == gpu.info())
-        {
+    for Place { gpu, .. } in gpus_or_panic().iter().filter_map(|one| one.place.as_ref()) {
+        if !adapters.iter().any(|known| known.info() == gpu.info()) {
             adapters.push(gpu);
         }
     }
     adapters
 }
 
+fn is_set(variable: &str) -> bool {
+    env::var(variable).is_ok_and(|value| value == "1")
+}
+
+fn gpus_or_panic() -> &'static [Implementation] {
+    gpus().unwrap_or_else(|missing| panic!("{missing}"))
+}
+
 /// Runs the body on every implementation, and fails with the messages of all that failed.
 pub fn on_each(body: impl Fn(&Implementation)) {
-    let mut failures = failures(host(), &body);
+    let mut failures = if is_set(NO_HOST) { Vec::new() } else { verdict::failures(host(), &body) };
     match gpus() {
-        Ok(gpus) => failures.extend(self::failures(gpus, &body)),
+        Ok(gpus) => failures.extend(verdict::failures(gpus, &body)),
         Err(missing) => failures.push(missing.to_owned()),
     }
+    assert_none(&failures);
+}
+
+/// As [`on_each`], without the host's.
+pub fn on_each_gpu(body: impl Fn(&Implementation, &Gpu)) {
+    assert_none(&verdict::failures(gpus_or_panic(), &of_gpu(body)));
+}
+
+/// Runs the body on each adapter with each choice of limits, for tests that choose strategies themselves.
+pub fn on_each_device(body: impl Fn(&Implementation, &Gpu)) {
+    let places = gpus_or_panic().iter().step_by(Strategy::ALL.len()).filter_map(|one| one.place.as_ref());
+    let devices: Vec<_> = places.map(|place| Implementation::on(&place.gpu, place.limits, None)).collect();
+    assert_none(&verdict::failures(&devices, &of_gpu(body)));
+}
+
+/// As [`on_each_device`], with the adapters' limits alone.
+pub fn on_each_adapter(body: impl Fn(&Gpu)) {
+    on_each_of(adapters(), body);
+}
+
+/// As [`on_each_adapter`], on some of them.
+pub fn on_each_of(adapters: Vec<&Gpu>, body: impl Fn(&Gpu)) {
+    let devices = adapters.into_iter().map(|gpu| Implementation::on(gpu, ITS_LIMITS, None));
+    assert_none(&verdict::failures(&devices.collect::<Vec<_>>(), &of_gpu(|_, gpu| body(gpu))));
+}
+
+fn of_gpu(body: impl Fn(&Implementation, &Gpu)) -> impl Fn(&Implementation) {
+    move |implementation| {
+        if let Backend::Gpu(gpu) = &implementation.backend {
+            body(implementation, gpu);
+        }
+    }
+}
+
+fn assert_none(failures: &[String]) {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
@@ -109,19 +204,6 @@ pub fn on_each_share(body: impl Fn(&Implementation, &dyn Fn(usize) -> bool)) {
     });
 }
 
-fn failures(implementations: &[Implementation], body: &impl Fn(&Implementation)) -> Vec<String> {
-    let failed = implementations.iter().filter_map(|implementation| {
-        let payload = catch_unwind(AssertUnwindSafe(|| body(implementation))).err()?;
-        Some(format!("on {}: {}", implementation.name, message(&*payload)))
-    });
-    failed.collect()
-}
-
-fn message(payload: &(dyn Any + Send)) -> &str {
-    let text = payload.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("a panic without a message")
-}
-
 /// Each adapter, or the one that is asked for, with each choice of limits and each strategy.
 fn open_gpus() -> Result<Vec<Implementation>, String> {
     let wanted = env::var(ADAPTER).ok().filter(|wanted| !wanted.is_empty());
@@ -134,9 +216,7 @@ fn open_gpus() -> Result<Vec<Implementation>, String> {
     };
     let mut found = Vec::new();
     for choice in &choices {
-        for (limits, name) in
-            [(LimitsChoice::Adapter, "its limits"), (LimitsChoice::Baseline, "baseline limits")]
-        {
+        for (limits, name) in [(LimitsChoice::Adapter, ITS_LIMITS), (LimitsChoice::Baseline, BASELINE)] {
             match pollster::block_on(Gpu::request_with_limits(choice, &limits)) {
                 Ok(gpu) => found.extend(with_each_strategy(&gpu, name)),
                 Err(error @ Error::Unsupported { .. }) if wanted.is_none() => {
@@ -149,12 +229,11 @@ fn open_gpus() -> Result<Vec<Implementation>, String> {
     if found.is_empty() { Err(advice("no adapter that the kernels run on")) } else { Ok(found) }
 }
 
-fn with_each_strategy(gpu: &Gpu, limits: &str) -> Vec<Implementation> {
+fn with_each_strategy(gpu: &Gpu, limits: &'static str) -> Vec<Implementation> {
     let one = |&strategy: &Strategy| {
-        let name = format!("gpu: {gpu}, {strategy}, {limits}");
-        say(&format!("testing {name}"));
-        let backend = Backend::Gpu(gpu.clone());
-        Implementation { name, backend, options: LayerOptions::default().strategy(strategy) }
+        let implementation = Implementation::on(gpu, limits, Some(strategy));
+        say(&format!("testing {}", implementation.name));
+        implementation
     };
     Strategy::ALL.iter().map(one).collect()
 }
@@ -223,12 +302,6 @@ pub fn replaced(weights: &Weights, replace: impl Fn(&Parameter, ArrayD<f32>) -> 
         Ok(replace(wanted, values.to_owned()))
     })
     .expect("a layer of the same shape")
-}
-
-#[test]
-fn a_body_that_fails_is_told_with_its_implementation() {
-    let all = failures(host(), &|implementation| assert!(!implementation.is_reference(), "wrong by {}", 3));
-    assert_eq!(all, ["on reference (f64): wrong by 3"]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use wgpu_rnn::{
     Weights, reference, tolerance,
 };
 
-use crate::harness::{adapters, assert_within, bits, random};
+use crate::harness::{assert_within, bits, on_each_adapter, on_each_device, random};
 
 /// The same adapter, opened with other limits.
 pub fn reopened(gpu: &Gpu, limits: Limits) -> Gpu {
@@ -37,15 +37,29 @@ pub fn tiny() -> Limits {
     }
 }
 
+/// What "baseline limits" means in the harness: WebGPU's defaults, or less where the adapter has less, and no feature.
+#[test]
+fn the_baseline_is_webgpus_defaults_and_nothing_more() {
+    on_each_device(|implementation, gpu| {
+        let (limits, features) = (gpu.device().limits(), gpu.device().features());
+        if implementation.is_baseline() {
+            let defaults = Limits::default();
+            assert!(features.is_empty(), "{features:?}");
+            assert_eq!(limits, limits.clone().or_worse_values_from(&defaults));
+            assert_eq!((gpu.capabilities().subgroup_size, gpu.has_timestamps()), (0, false));
+        }
+    });
+}
+
 #[test]
 fn tiny_limits_cut_the_batch_and_the_weights() {
-    for gpu in adapters() {
+    on_each_adapter(|gpu| {
         let small = with_tiny_limits(gpu);
         for config in [
             Config::lstm(6, 20).num_layers(3),
             Config::gru(6, 20).num_layers(2).bidirectional(true),
             Config::lstm(6, 20).proj_size(7).num_layers(2).bidirectional(true),
-            Config::gru(6, 21).reset_after(false).num_layers(3),
+            Config::gru(6, 21).reset_after(false).num_layers(2),
         ] {
             let weights = Weights::seeded(config, 5).unwrap();
             // The weights alone take more than one binding.
@@ -77,12 +91,12 @@ fn tiny_limits_cut_the_batch_and_the_weights() {
                 assert_eq!(bits(&layer(gpu).forward(&input, &state).unwrap()), bits(&found), "{what}");
             }
         }
-    }
+    });
 }
 
 #[test]
 fn what_does_not_fit_at_all_is_an_error() {
-    for gpu in adapters() {
+    on_each_adapter(|gpu| {
         let small = with_tiny_limits(gpu);
         let weights = Weights::seeded(Config::rnn(2, 4), 0).unwrap();
         let layer = Layer::new(&weights, Backend::Gpu(small)).unwrap();
@@ -91,12 +105,12 @@ fn what_does_not_fit_at_all_is_an_error() {
         assert!(matches!(error, Error::TooLarge { .. }), "{error}");
         let short = layer.forward(&Input::new(long.slice(s![.., ..3, ..])), &State::zero());
         assert!(short.is_ok(), "the layer still works");
-    }
+    });
 }
 
 #[test]
 fn the_callers_own_device_serves() {
-    for gpu in adapters() {
+    on_each_adapter(|gpu| {
         let own = Gpu::from_device(gpu.device().clone(), gpu.queue().clone()).unwrap();
         let weights = Weights::seeded(Config::gru(3, 5), 0).unwrap();
         let x = random((2, 4, 3), 1.0, 0);
@@ -105,5 +119,5 @@ fn the_callers_own_device_serves() {
             Layer::new(&weights, Backend::Gpu(gpu.clone())).unwrap().forward(&input, &State::zero()).unwrap()
         };
         assert_eq!(bits(&run(&own)), bits(&run(gpu)));
-    }
+    });
 }

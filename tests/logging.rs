@@ -15,7 +15,7 @@ use wgpu_rnn::{
     Tuning, Weights,
 };
 
-use harness::{adapters, random};
+use harness::{on_each_adapter, random};
 
 /// The library's lines since they were last asked for.
 struct Lines(Mutex<Vec<(Level, String)>>);
@@ -55,9 +55,13 @@ fn above_trace(lines: &[(Level, String)]) -> Vec<&(Level, String)> {
     lines.iter().filter(|line| line.0 < Level::Trace).collect()
 }
 
-/// Five rows, in both ways of calling.
+/// Rows of a batch: so many that half of its workspace holds a row and the parameters of all dispatches, 256 bytes each on
+/// some adapters.
+const ROWS: usize = 8;
+
+/// In both ways of calling.
 fn call(layer: &Layer, times: usize) {
-    let x = random((5, 6, layer.config().input_size), 1.0, 1);
+    let x = random((ROWS, 6, layer.config().input_size), 1.0, 1);
     let (input, state) = (Input::new(x.view()), State::zero());
     for _ in 0..times {
         layer.forward(&input, &state).unwrap();
@@ -94,7 +98,7 @@ fn what_is_chosen_is_told_once_and_calls_are_not_told() {
     let line = one(&LINES.take(), Level::Info, "backend: ");
     assert_eq!(line, format!("backend: {choice}"), "with the reason");
 
-    adapters().into_iter().for_each(|gpu| on_gpu(&weights, gpu));
+    on_each_adapter(|gpu| on_gpu(&weights, gpu));
 }
 
 fn on_gpu(weights: &Weights, gpu: &Gpu) {
@@ -117,15 +121,15 @@ fn on_gpu(weights: &Weights, gpu: &Gpu) {
             Layer::with_options(weights, Backend::Gpu(gpu.clone()), options).unwrap()
         };
         let lines = first_call(&layer(&options));
-        let plan = format!("over N=5, T=6 on {gpu}: {strategy} (");
+        let plan = format!("over N={ROWS}, T=6 on {gpu}: {strategy} (");
         assert!(one(&lines, Level::Debug, &plan).ends_with("submissions"));
         assert_eq!(above_trace(&lines).len(), 1, "{lines:#?}");
 
         // In two pieces, and row by row.
-        let plan = |options: &LayerOptions| PlanReport::new(config, 5, 6, gpu.capabilities(), options);
+        let plan = |options: &LayerOptions| PlanReport::new(config, ROWS, 6, gpu.capabilities(), options);
         let bytes = plan(&options).unwrap().workspace_bytes;
         let budgets = (1..40).rev().map(|part| options.clone().budget(bytes * part / 40));
-        let some = budgets.filter(|options| plan(options).is_ok_and(|plan| plan.rows < 5));
+        let some = budgets.filter(|options| plan(options).is_ok_and(|plan| plan.rows < ROWS));
         let mut in_flight = Vec::new();
         for options in some {
             let plan = plan(&options).unwrap();
@@ -141,7 +145,7 @@ fn on_gpu(weights: &Weights, gpu: &Gpu) {
         assert_eq!(in_flight, [2, 1], "{strategy}");
 
         let measured = first_call(&layer(&options.clone().tuning(Tuning::Measure)));
-        one(&measured, Level::Info, &format!("over N=5, T=6 on {gpu}: takes {strategy} ("));
+        one(&measured, Level::Info, &format!("over N={ROWS}, T=6 on {gpu}: takes {strategy} ("));
     }
 
     // As many shapes as one likes are told of at most so often.

@@ -9,6 +9,8 @@ mod config;
 mod files;
 mod gpu;
 #[cfg(all(feature = "safetensors", feature = "npz"))]
+mod keras;
+#[cfg(all(feature = "safetensors", feature = "npz"))]
 mod public;
 mod reload;
 mod session;
@@ -42,6 +44,8 @@ fn table() -> Vec<Row> {
     #[cfg(all(feature = "safetensors", feature = "npz"))]
     table.extend(files::rows());
     table.extend(gpu::rows());
+    #[cfg(all(feature = "safetensors", feature = "npz"))]
+    table.extend(keras::rows());
     table.extend(reload::rows());
     table.extend(session::rows());
     table.extend(state_dict::rows());

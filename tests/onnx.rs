@@ -1,6 +1,7 @@
 //! ONNX models of PyTorch's exporters and made by hand: what is read of them, and what it computes.
 
 mod attributes;
+#[cfg(feature = "npz")]
 mod broken;
 mod errors;
 mod node_tests;
@@ -11,8 +12,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use wgpu_rnn::io::Tensors;
-use wgpu_rnn::ndarray::{Array3, ArrayD, Ix3};
-use wgpu_rnn::{Input, Output, State, Weights, tolerance};
+use wgpu_rnn::ndarray::{Array3, ArrayD, Ix3, IxDyn};
+use wgpu_rnn::{Input, OnnxLayout, OnnxOutput, Output, State, Weights, reference, tolerance};
 
 use crate::case;
 use crate::harness::{assert_within, on_each};
@@ -28,6 +29,75 @@ struct Model {
     h_0: Option<Array3<f32>>,
     c_0: Option<Array3<f32>>,
     expected: [Option<Array3<f64>>; 3],
+}
+
+/// A result as a node gives it, under the names that results have here.
+fn of_node<A: Clone>(result: &Output<Ix3, A>, layout: OnnxLayout) -> Output<IxDyn, A> {
+    let OnnxOutput { y, y_h, y_c, .. } = result.to_onnx(layout).unwrap();
+    Output::new(y.into_dyn(), y_h.into_dyn(), y_c.map(|y_c| y_c.into_dyn()))
+}
+
+/// What a node is given and gives, in its own layout.
+struct Node {
+    layout: OnnxLayout,
+    x: Array3<f32>,
+    lengths: Option<Vec<usize>>,
+    initial_h: Option<Array3<f32>>,
+    initial_c: Option<Array3<f32>>,
+    y: Option<ArrayD<f32>>,
+    y_h: ArrayD<f32>,
+    y_c: Option<ArrayD<f32>>,
+}
+
+impl Node {
+    /// The inputs and outputs in a file under the names that ONNX's operators give them.
+    fn load(path: &Path, layout: OnnxLayout) -> Self {
+        let bytes = fs::read(path).unwrap();
+        let tensors = Tensors::from_safetensors(&bytes).unwrap();
+        let given = |name: &str| tensors.dtype(name).map(|_| tensors.f32(name).unwrap());
+        let fixed = |array: ArrayD<f32>| array.into_dimensionality::<Ix3>().unwrap();
+        let swapped = |array: ArrayD<f32>| array.permuted_axes(IxDyn(&[1, 0, 2]));
+        let batch_first = layout == OnnxLayout::BatchFirst;
+        let x = |array| fixed(if batch_first { array } else { swapped(array) });
+        let state = |array| fixed(if batch_first { swapped(array) } else { array });
+        let lengths = tensors.dtype("sequence_lens").map(|_| tensors.i64("sequence_lens").unwrap());
+        Node {
+            layout,
+            x: x(given("X").unwrap()),
+            lengths: lengths.map(|lengths| lengths.iter().map(|&length| length as usize).collect()),
+            initial_h: given("initial_h").map(state),
+            initial_c: given("initial_c").map(state),
+            y: given("Y"),
+            y_h: given("Y_h").unwrap(),
+            y_c: given("Y_c"),
+        }
+    }
+
+    fn input(&self) -> Input<'_, Ix3> {
+        case::with_lengths(&self.x, self.lengths.as_deref())
+    }
+
+    fn state(&self) -> State<'_, Ix3> {
+        case::state(self.initial_h.as_ref(), self.initial_c.as_ref())
+    }
+
+    /// What the layer should give and how far it may be off, after what the node gives was held against it. What the file
+    /// leaves out is taken from the definition.
+    fn expected(&self, what: &str, weights: &Weights) -> [Output<Ix3, f64>; 2] {
+        let (input, state) = (self.input(), self.state());
+        let expected = reference::forward(weights, &input, &state).unwrap();
+        let tolerance = tolerance::forward(weights, &input, &state).unwrap();
+        let of_layer = of_node(&expected, self.layout);
+        let f32s = |array: &ArrayD<f64>| array.mapv(|value| value as f32);
+        let of_file = Output::new(
+            self.y.clone().unwrap_or_else(|| f32s(&of_layer.output)),
+            self.y_h.clone(),
+            of_layer.c_n.as_ref().map(|c_n| self.y_c.clone().unwrap_or_else(|| f32s(c_n))),
+        );
+        let what = format!("{what}, {}", weights.config());
+        assert_within(&what, &of_file, &of_layer, &of_node(&tolerance, self.layout));
+        [expected, tolerance]
+    }
 }
 
 fn folder() -> PathBuf {

@@ -6,21 +6,17 @@ use wgpu_rnn::{
 };
 
 use crate::case::state;
-use crate::harness::{adapters, assert_same_bits, assert_within, random};
+use crate::harness::{assert_same_bits, assert_within, on_each_adapter, random};
 
-/// So many inputs that steps are worth a submission of their own; so few units that the reference is quick.
+/// So many inputs that steps are worth a submission of their own; so few units that the reference is quick, and yet enough
+/// that the gates of a chunk take more than the parameters of its dispatches, 256 bytes each on some adapters.
 const WIDE: usize = 8192;
 
 fn cells() -> [Config; 6] {
     let lstm = Config::lstm(WIDE, 3);
-    [
-        Config::rnn(WIDE, 3),
-        Config::rnn_relu(WIDE, 2),
-        lstm,
-        lstm.proj_size(2),
-        Config::gru(WIDE, 2),
-        Config::gru(WIDE, 2).reset_after(false),
-    ]
+    let reset_before = Config::gru(WIDE, 4).reset_after(false);
+    let (tanh, relu) = (Config::rnn(WIDE, 12), Config::rnn_relu(WIDE, 11));
+    [tanh, relu, lstm, lstm.proj_size(2), Config::gru(WIDE, 4), reset_before]
 }
 
 /// The least budget that holds the gates of a quarter of the steps.
@@ -63,7 +59,7 @@ fn several_submissions(config: Config, rows: usize, steps: usize, submissions: u
     let input = Input::new(x.view()).lengths(lengths);
     let expected = reference::forward(&weights, &input, &state).unwrap();
     let allowed = tolerance::forward(&weights, &input, &state).unwrap();
-    for gpu in adapters() {
+    on_each_adapter(|gpu| {
         for strategy in [Strategy::ProjectStep, Strategy::Scan] {
             let what = format!("{config}, N={rows}, T={steps} on {gpu}, {strategy}");
             let whole = LayerOptions::default().strategy(strategy);
@@ -78,12 +74,12 @@ fn several_submissions(config: Config, rows: usize, steps: usize, submissions: u
                 assert_same_bits(&found, &once, &what);
             }
         }
-    }
+    });
 }
 
 #[test]
 fn pieces_in_flight_give_the_bits_of_the_whole() {
-    for gpu in adapters() {
+    on_each_adapter(|gpu| {
         let config = Config::gru(6, 20).num_layers(2).bidirectional(true);
         let weights = Weights::seeded(config, 5).unwrap();
         let (rows, steps) = (23, 9);
@@ -116,5 +112,5 @@ fn pieces_in_flight_give_the_bits_of_the_whole() {
             in_flight.dedup();
             assert_eq!(in_flight, [1, 2, 1]);
         }
-    }
+    });
 }

@@ -9,7 +9,7 @@ use wgpu_rnn::tolerance::{self, Comparison};
 use wgpu_rnn::{Config, Input, State, Weights, reference};
 
 use crate::case;
-use crate::harness::{self, Implementation, assert_within, on_each, random};
+use crate::harness::{self, Implementation, assert_within, on_each, on_each_gpu, random};
 
 /// Sizes below, at and above the powers of two that tiles are cut at.
 const EDGES: &[usize] = &[1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 130];
@@ -131,11 +131,7 @@ fn random_problems_on_the_cpu() {
 
 #[test]
 fn random_problems_on_the_gpu() {
-    let gpus = harness::gpus().unwrap_or_else(|missing| panic!("{missing}"));
-    if gpus.is_empty() {
-        return; // Left out by WGPU_RNN_TEST_NO_GPU.
-    }
-    check_random(150, &gpus.iter().collect::<Vec<_>>());
+    on_each_gpu(|implementation, _| check_random(150, &[implementation]));
 }
 
 /// The runner makes what the project's rules ask for: everything at once.

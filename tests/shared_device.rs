@@ -2,7 +2,7 @@
 
 use wgpu_rnn::Gpu;
 
-use crate::harness::adapters;
+use crate::harness::on_each_adapter;
 
 // The example itself: what is tested is what a user runs.
 #[path = "../examples/shared_device/program.rs"]
@@ -12,7 +12,7 @@ mod program;
 fn a_program_with_its_own_passes_gets_the_cpus_result() {
     let weights = program::weights().unwrap();
     let expected = program::on_cpu(&weights).unwrap();
-    for gpu in adapters() {
+    on_each_adapter(|gpu| {
         let run = |gpu: &Gpu| program::run(gpu.device(), gpu.queue(), &weights).unwrap();
         let mut means = run(gpu);
         let (_, part) = program::difference(&means, &expected);
@@ -22,5 +22,5 @@ fn a_program_with_its_own_passes_gets_the_cpus_result() {
         assert!(program::difference(&means, &expected).1 > 1.0);
         means[[3, 7]] = f32::NAN;
         assert!(program::difference(&means, &expected).1 > 1.0);
-    }
+    });
 }

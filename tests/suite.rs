@@ -10,6 +10,7 @@
 //! | `misuse` | does every misuse of every public function give its one message? |
 //! | `bad_input` | the properties of `fuzz/`: broken files, and configurations, state dicts and batches, right or wrong |
 //! | `onnx` | are ONNX models the layers that they were exported from, and broken ones refused? |
+//! | `keras` | are the weights of Keras' layers these layers, and others refused? |
 //! | `precision` | weights stored as halves: the rounded weights' results, within the stated bound |
 //! | `nan` | NaN and infinity on the CPU, as in PyTorch |
 //! | `pronounce` | does the example's trained model say its 300 words, everywhere? |
@@ -46,6 +47,8 @@ mod encode_errors;
 mod golden;
 mod harness;
 mod invariants;
+#[cfg(feature = "safetensors")]
+mod keras;
 mod limits;
 mod misuse;
 mod nan;

@@ -5,7 +5,7 @@ use wgpu_rnn::{
     reference, tolerance,
 };
 
-use crate::harness::{adapters, assert_same_bits, assert_within, random};
+use crate::harness::{assert_same_bits, assert_within, on_each_adapter, random};
 
 const N: usize = 3;
 const T: usize = 6;
@@ -28,7 +28,7 @@ fn layer(gpu: &Gpu, weights: &Weights, strategy: Strategy, tuning: Tuning) -> La
 
 #[test]
 fn what_is_measured_is_within_tolerance_and_stays() {
-    for gpu in adapters() {
+    on_each_adapter(|gpu| {
         for config in cells() {
             let weights = Weights::seeded(config, 5).unwrap();
             let x = random((N, T, config.input_size), 1.0, 1);
@@ -48,12 +48,12 @@ fn what_is_measured_is_within_tolerance_and_stays() {
             assert_same_bits(&polled, &first, "forward_async");
             assert_eq!(measured.plan(N, T).unwrap(), plan);
         }
-    }
+    });
 }
 
 #[test]
 fn a_strategy_that_is_forced_has_the_models_bits() {
-    for gpu in adapters() {
+    on_each_adapter(|gpu| {
         for config in cells() {
             let weights = Weights::seeded(config, 5).unwrap();
             let x = random((N, T, config.input_size), 1.0, 1);
@@ -68,7 +68,7 @@ fn a_strategy_that_is_forced_has_the_models_bits() {
                 assert_same_bits(&measured, &by_model, &format!("{config} with {strategy} on {gpu}"));
             }
         }
-    }
+    });
 }
 
 #[test]
@@ -77,10 +77,10 @@ fn a_plan_is_there_for_gpus_alone() {
     for backend in [Backend::Reference, Backend::Cpu] {
         assert_eq!(Layer::new(&weights, backend).unwrap().plan(1, 1).unwrap(), None);
     }
-    for gpu in adapters() {
+    on_each_adapter(|gpu| {
         let layer = Layer::new(&weights, Backend::Gpu(gpu.clone())).unwrap();
         assert!(matches!(layer.plan(1, 0), Err(Error::NoSteps)));
         assert!(matches!(layer.plan(1, usize::MAX), Err(Error::TooLarge { .. })));
         assert_eq!(layer.plan(0, 1).unwrap().unwrap().rows, 1);
-    }
+    });
 }

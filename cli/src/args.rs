@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{Arg, ArgGroup, Args, Parser, Subcommand};
+use clap::{Arg, ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use wgpu_rnn::{Error, Nonlinearity, Precision, Strategy, Tuning};
 
 use crate::device::DeviceChoice;
+use crate::keras::KerasArguments;
 use crate::shape::{BatchArguments, LayerArguments, NEEDED, OPTIONAL};
 
 /// RNN, LSTM and GRU inference with PyTorch's semantics on any GPU that wgpu reaches, and on the CPU.
@@ -40,7 +41,7 @@ How the weights are stored: as f32, or rounded to f16, in half of the memory; th
 
 /// Run a layer over an input.
 ///
-/// The layer is inferred from the names and shapes of its weights, or is one of an ONNX model. Files are told apart by their extension: .npy, .npz
+/// The layer is inferred from the names and shapes of its weights (PyTorch's or Keras'), or is one of an ONNX model. Files are told apart by their extension: .npy, .npz
 /// or .safetensors (weights: the latter two). In a file of several tensors the one named as below is taken. Arrays are
 /// batch-first: input [N, T, I] or [T, I] without a batch, output [N, T, D*H_out], h_0 and h_n [L*D, N, H_out], c_0 and
 /// c_n [L*D, N, H].
@@ -62,7 +63,7 @@ pub(crate) struct RunArguments {
     #[arg(long, value_name = "FILE")]
     pub(crate) lengths: Option<PathBuf>,
     /// The activation of an RNN; otherwise the one that the weights' metadata names, or tanh.
-    #[arg(long, value_name = "tanh|relu", conflicts_with = "model")]
+    #[arg(long, value_name = "tanh|relu", conflicts_with_all = WITH_ACTIVATION)]
     pub(crate) nonlinearity: Option<Nonlinearity>,
     #[arg(long, default_value = "auto", value_name = "auto|gpu|cpu|reference|INDEX|NAME", help = DEVICE_HELP)]
     pub(crate) device: DeviceChoice,
@@ -81,6 +82,10 @@ pub(crate) struct RunArguments {
     /// if it is not there. Implies --tuning measure.
     #[arg(long, value_name = "FILE")]
     pub(crate) tuning_file: Option<PathBuf>,
+    /// How output, h_n and c_n are laid out: as above, or with the axes of ONNX's Y, Y_h and Y_c, whose attribute `layout`
+    /// is 0 (onnx) or 1 (onnx-batch-first). Without a batch N is 1 in these.
+    #[arg(long, default_value = "pytorch")]
+    pub(crate) layout: Layout,
     /// Where the output goes (`output`).
     #[arg(long, value_name = "FILE")]
     pub(crate) output: PathBuf,
@@ -90,6 +95,17 @@ pub(crate) struct RunArguments {
     /// Where the final cell state of an LSTM goes (`c_n`).
     #[arg(long, value_name = "FILE")]
     pub(crate) c_n: Option<PathBuf>,
+}
+
+/// The axes of what `run` writes.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Layout {
+    /// output [N, T, D*H_out], h_n [L*D, N, H_out], c_n [L*D, N, H]
+    Pytorch,
+    /// Y [T, D, N, H], Y_h and Y_c [D, N, H] (of L layers [L*D, N, H])
+    Onnx,
+    /// Y [N, T, D, H], Y_h and Y_c [N, D, H] (of L layers [N, L*D, H])
+    OnnxBatchFirst,
 }
 
 /// Compare devices with PyTorch's results in case files.
@@ -212,7 +228,7 @@ pub(crate) struct BenchArguments {
 
 /// Show how a GPU would run a layer: its dispatches and its buffers.
 ///
-/// The layer is given by flags, by its weights or by an ONNX model. Nothing is computed, and without a GPU the plan is for WebGPU's baseline
+/// The layer is given by flags, by its weights (PyTorch's or Keras') or by an ONNX model. Nothing is computed, and without a GPU the plan is for WebGPU's baseline
 /// limits. Columns: times (dispatches in a row, a step later each time), kernel, layer and directions (the lowest layer
 /// that takes part, and how many directions of it and those above do), step and steps (the first, and how many one
 /// dispatch does), grid (workgroups), workgroup (invocations x rows of each), memory (bytes of workgroup memory), and
@@ -260,11 +276,17 @@ pub(crate) struct PlanArguments {
 /// With --model: each recurrent layer that the model has, the value that it reads, the values that it takes as h_0, c_0 and
 /// lengths where it takes any, and its nodes; or why no such layer can be run. With --json an object of opset and layers:
 /// an array of layer (null where it cannot be run), error (why, else null), nodes, input, h_0, c_0, lengths.
+///
+/// With --keras: each recurrent layer in the file, by the name that --layers takes. With --json an object of layers: an array of
+/// name, layer (null where it cannot be run), error (why, else null).
 #[derive(Debug, Args)]
 pub(crate) struct InfoArguments {
     /// Show the recurrent layers of an ONNX model instead.
     #[arg(long, value_name = "FILE.onnx")]
     pub(crate) model: Option<PathBuf>,
+    /// Show the recurrent layers in a file of Keras' weights instead.
+    #[arg(long, value_name = "FILE", conflicts_with = "model")]
+    pub(crate) keras: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -277,18 +299,26 @@ pub(crate) struct SourceArguments {
     #[arg(long, value_name = "FILE")]
     pub(crate) weights: Option<PathBuf>,
     /// What stands before the parameters' names, such as "encoder."; needed if the file has several layers.
-    #[arg(long, requires = "weights", conflicts_with = "model")]
+    #[arg(long, requires = "weights", conflicts_with_all = ["model", "keras"])]
     pub(crate) prefix: Option<String>,
     /// An ONNX model that the layer is in; `wgpu-rnn info --model` lists its layers. Of the model only the layer is run.
     #[arg(long, value_name = "FILE.onnx", conflicts_with = "weights")]
     pub(crate) model: Option<PathBuf>,
     /// The name of a node of that layer, or of a node's output; needed if the model has several layers.
-    #[arg(long, requires = "model", conflicts_with = "weights")]
+    #[arg(long, requires = "model", conflicts_with_all = ["weights", "keras"])]
     pub(crate) node: Option<String>,
+    /// Weights of Keras' recurrent layers, with Keras' names and layout (kernel, recurrent_kernel, bias): .safetensors or .npz;
+    /// `wgpu-rnn info --keras` lists its layers.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["weights", "model"])]
+    pub(crate) keras: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) keras_options: KerasArguments,
 }
 
 /// Names of the flags of files.
-const FILES: [&str; 2] = ["weights", "model"];
+const FILES: [&str; 3] = ["weights", "model", "keras"];
+/// Names of the flags of files that say what an RNN's activation is.
+const WITH_ACTIVATION: [&str; 2] = ["model", "keras"];
 
 /// One strategy or all.
 #[derive(Clone, Debug)]
@@ -333,7 +363,7 @@ fn needed_without_file(arg: Arg) -> Arg {
     let (needed, optional) = (NEEDED.contains(&name), OPTIONAL.contains(&name));
     let is_nonlinearity = name == "nonlinearity";
     let arg = if needed { arg.required_unless_present_any(FILES) } else { arg };
-    let arg = if is_nonlinearity { arg.conflicts_with("model") } else { arg };
+    let arg = if is_nonlinearity { arg.conflicts_with_all(WITH_ACTIVATION) } else { arg };
     if needed || optional { arg.conflicts_with_all(FILES) } else { arg }
 }
 

@@ -8,7 +8,7 @@ use wgpu_rnn::{LoadOptions, Nonlinearity, Weights};
 
 use crate::args::SourceArguments;
 use crate::failure::{Failure, Result};
-use crate::model;
+use crate::{keras, model};
 
 /// The formats of files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,13 +124,21 @@ pub(crate) struct Source {
 impl SourceArguments {
     /// The layer in the file that is given, if one is.
     pub(crate) fn read(&self, nonlinearity: Option<Nonlinearity>) -> Result<Option<Source>> {
-        match (&self.weights, &self.model) {
-            (Some(path), _) => {
-                let weights = read_weights(path, self.prefix.as_deref(), nonlinearity)?;
-                Ok(Some(Source { weights, given: Vec::new() }))
-            }
-            (None, Some(path)) => model::read(path, self.node.as_deref()).map(Some),
-            (None, None) => Ok(None),
+        let alone = |weights| Some(Source { weights, given: Vec::new() });
+        match (&self.weights, &self.model, &self.keras) {
+            (Some(path), ..) => read_weights(path, self.prefix.as_deref(), nonlinearity).map(alone),
+            (None, Some(path), _) => model::read(path, self.node.as_deref()).map(Some),
+            (None, None, Some(path)) => keras::read(path, &self.keras_options).map(alone),
+            (None, None, None) => self.check_none().map(|()| None),
+        }
+    }
+
+    /// Refuses what says something of a file where there is none: clap does not, where other flags rule the file out.
+    pub(crate) fn check_none(&self) -> Result<()> {
+        let of_files = [("--prefix", self.prefix.is_some()), ("--node", self.node.is_some())];
+        match of_files.into_iter().chain(self.keras_options.given()).find(|(_, is_given)| *is_given) {
+            Some((flag, _)) => Err(Failure::new(format_args!("{flag}: expected the file that it is about"))),
+            None => Ok(()),
         }
     }
 }

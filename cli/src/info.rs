@@ -12,7 +12,7 @@ use crate::bench::case::{self, Case};
 use crate::columns::columns;
 use crate::failure::{Failure, Result, one_line};
 use crate::shape::CellName;
-use crate::{model, report};
+use crate::{keras, model, report};
 
 #[derive(Debug, Serialize)]
 struct Info {
@@ -68,6 +68,9 @@ struct Abilities {
 pub(crate) fn info(arguments: &InfoArguments) -> Result<()> {
     if let Some(path) = &arguments.model {
         return report::print(&model::describe(path, arguments.json)?);
+    }
+    if let Some(path) = &arguments.keras {
+        return report::print(&keras::describe(path, arguments.json)?);
     }
     let info = gather();
     report::print(&match arguments.json {

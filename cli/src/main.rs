@@ -13,6 +13,7 @@ mod files;
 mod given;
 mod info;
 mod init;
+mod keras;
 mod model;
 mod outputs;
 mod plan;

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use wgpu_rnn::io;
 use wgpu_rnn::ndarray::{ArrayViewD, IxDyn};
-use wgpu_rnn::{Config, Error, Layer, LayerOptions, Output, Precision, Tuning};
+use wgpu_rnn::{Config, Error, Layer, LayerOptions, OnnxLayout, OnnxOutput, Output, Precision, Tuning};
 
-use crate::args::{RunArguments, threads};
+use crate::args::{Layout, RunArguments, threads};
 use crate::device::{self, Work};
 use crate::failure::{Failure, Result};
 use crate::files::{File, Format, Source};
@@ -19,7 +19,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<()> {
     let mut outputs = outputs(arguments)?;
     let source = arguments.source.read(arguments.nonlinearity)?;
     let Source { weights, given: of_model } =
-        source.ok_or_else(|| Failure::new("expected --weights or --model"))?;
+        source.ok_or_else(|| Failure::new("expected --weights, --model or --keras"))?;
     check_cell_state(arguments, weights.config())?;
     let given = given(arguments)?;
     given.check(weights.config()).map_err(|error| blame(arguments, &error))?;
@@ -33,6 +33,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<()> {
     let result = layer.forward(&given.input(), &given.state()).map_err(Failure::new)?;
     spinner.finish_and_clear();
 
+    let result = laid_out(result, arguments.layout).map_err(Failure::new)?;
     outputs.commit(|format, names| encode(format, names, &result))?;
     report::note(&format!("ran {}", description(&layer, &options, given.size())));
     Ok(())
@@ -133,6 +134,17 @@ fn description(layer: &Layer, options: &LayerOptions, [rows, steps]: [usize; 2])
         Some(strategy) => format!("{ran}, strategy {strategy}"),
         None => ran,
     }
+}
+
+/// The result with the axes that are asked for.
+fn laid_out(result: Output<IxDyn>, layout: Layout) -> std::result::Result<Output<IxDyn>, Error> {
+    let layout = match layout {
+        Layout::Pytorch => return Ok(result),
+        Layout::Onnx => OnnxLayout::StepsFirst,
+        Layout::OnnxBatchFirst => OnnxLayout::BatchFirst,
+    };
+    let OnnxOutput { y, y_h, y_c, .. } = result.to_onnx(layout)?;
+    Ok(Output::new(y.into_dyn(), y_h.into_dyn(), y_c.map(|y_c| y_c.into_dyn())))
 }
 
 /// A file of those arrays.

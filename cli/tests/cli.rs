@@ -12,6 +12,8 @@ mod check;
 mod errors;
 #[path = "cli/init.rs"]
 mod init;
+#[path = "cli/keras.rs"]
+mod keras;
 #[path = "cli/onnx.rs"]
 mod onnx;
 #[path = "cli/plan.rs"]

@@ -1,4 +1,5 @@
-//! Writes the files that fuzzing starts from: samples, the small files of `tests/golden`, and their tensors as npy and npz.
+//! Writes the files that fuzzing starts from: samples, the small files of `tests/golden`, their tensors as npy and npz, and the
+//! models of `tests/onnx`.
 
 use std::error::Error;
 use std::fs;
@@ -20,6 +21,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     for (number, (format, bytes)) in samples().iter().enumerate() {
         save(&format!("{format:?}").to_lowercase(), &format!("sample{number}"), bytes)?;
+    }
+    for kind in ["", "attributes", "node_tests"] {
+        for entry in fs::read_dir(folder.join("../tests/onnx").join(kind))? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "onnx") {
+                save("onnx", &path.file_stem().unwrap_or_default().to_string_lossy(), &fs::read(&path)?)?;
+            }
+        }
     }
     for entry in fs::read_dir(folder.join("../tests/golden"))? {
         let path = entry?.path();

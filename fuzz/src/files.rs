@@ -6,8 +6,8 @@ use std::io::{Cursor, Write};
 use allocation_counter::measure;
 use npyz::zip::write::FileOptions;
 use npyz::zip::{CompressionMethod, ZipWriter};
-use wgpu_rnn::io::{Tensors, to_npy, to_npz, to_safetensors};
-use wgpu_rnn::ndarray::ArrayD;
+use wgpu_rnn::io::{KerasOptions, Tensors, to_npy, to_npz, to_safetensors};
+use wgpu_rnn::ndarray::{ArrayD, ArrayViewD};
 use wgpu_rnn::{Cell, Config, Error, LoadOptions, Weights};
 
 /// A kind of file.
@@ -72,6 +72,7 @@ pub fn samples() -> Vec<(Format, Vec<u8>)> {
     let values = ArrayD::from_elem(vec![2], 1.5);
     let named = [("x", values.view()), ("y", values.view())];
     let npy = to_npy(values.view()).expect("an array");
+    let one = ArrayD::from_elem(vec![1, 1], 1.5);
     let weights = Weights::seeded(Config::rnn_relu(1, 1), 0).expect("a small layer");
     vec![
         (Format::Safetensors, to_safetensors([("x", values.view())]).expect("one tensor")),
@@ -81,10 +82,17 @@ pub fn samples() -> Vec<(Format, Vec<u8>)> {
         (Format::Safetensors, weights.to_safetensors().expect("a layer")),
         (Format::Npz, weights.to_npz().expect("a layer")),
         (Format::Safetensors, every_type()),
+        (Format::Safetensors, to_safetensors(keras(&one)).expect("a layer")),
+        (Format::Npz, to_npz(keras(&one)).expect("a layer")),
         (Format::Npy, npy_file("{'descr': '>f8', 'fortran_order': True, 'shape': (2, 1), }", &[0; 16])),
         (Format::Npy, npy_file("{'descr': '|u1', 'fortran_order': False, 'shape': (), }", &[7])),
         (Format::Npy, npy_file("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }", &[0; 8])),
     ]
+}
+
+/// Keras' names of a layer's weights.
+fn keras(one: &ArrayD<f32>) -> [(&'static str, ArrayViewD<'_, f32>); 2] {
+    ["a/kernel", "a/recurrent_kernel"].map(|name| (name, one.view()))
 }
 
 fn every_type() -> Vec<u8> {
@@ -146,6 +154,12 @@ fn check_tensors(format: Format, file: usize, tensors: &Tensors<'_>) {
     let most = BASE + (OF_HEADERS + OF_VALUES) * format.most_values(file);
     match within(most, || Weights::from_tensors(tensors, &LoadOptions::default())) {
         Ok(weights) => check_weights(&weights),
+        Err(error) => check_error(&error),
+    }
+    match within(most, || Weights::from_keras(tensors, &KerasOptions::default())) {
+        Ok(weights) => {
+            assert_eq!(tensors.keras_layers().map(|layers| layers.len()).unwrap_or(0), 1, "{weights:?}");
+        }
         Err(error) => check_error(&error),
     }
 }
@@ -246,7 +260,7 @@ pub fn check_error(error: &Error) {
 }
 
 /// Runs something that may take so many bytes of memory.
-fn within<T>(most: u64, run: impl FnOnce() -> T) -> T
+pub fn within<T>(most: u64, run: impl FnOnce() -> T) -> T
 where
     T: Debug,
 {

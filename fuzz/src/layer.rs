@@ -45,7 +45,20 @@ fn is_valid(config: &Config) -> bool {
     let sizes = [config.input_size, config.hidden_size, config.num_layers];
     let projection =
         config.proj_size == 0 || config.cell == Cell::Lstm && config.proj_size < config.hidden_size;
-    sizes.iter().all(|&size| (1..1 << 32).contains(&size)) && projection
+    sizes.iter().all(|&size| (1..1 << 32).contains(&size)) && projection && is_valid_variant(config)
+}
+
+/// What ONNX has and PyTorch has not: what is for one cell alone, or for one direction, and numbers that are ones.
+fn is_valid_variant(config: &Config) -> bool {
+    let variant = &config.variant;
+    let for_lstm = config.cell == Cell::Lstm || !variant.input_forget && !variant.peepholes;
+    let for_gru = config.cell == Cell::Gru || variant.reset_after;
+    let numbers = variant.activations.iter().flatten().flat_map(|functions| functions.used(config.cell));
+    !(config.reverse && config.bidirectional)
+        && for_lstm
+        && for_gru
+        && variant.clip.is_none_or(|clip| clip > 0.0 && clip.is_finite())
+        && numbers.into_iter().all(|function| !function.to_string().contains("inf"))
 }
 
 /// Everything that takes a configuration refuses a bad one with one message, and none panics.
@@ -166,7 +179,8 @@ fn configuration_of(tensors: &[(String, Vec<usize>)]) -> Option<Config> {
         let layers = (1..=recurrent.len()).map(move |layers| new(input_size, hidden_size).num_layers(layers));
         let directions = layers.flat_map(move |config| both.map(|two| config.bidirectional(two)));
         let biases = directions.flat_map(move |config| both.map(|bias| config.bias(bias)));
-        biases.flat_map(move |config| proj_sizes.map(|size| config.proj_size(size)))
+        let peepholes = biases.flat_map(move |config| both.map(|peepholes| config.peepholes(peepholes)));
+        peepholes.flat_map(move |config| proj_sizes.map(|size| config.proj_size(size)))
     });
     configs.filter(is_valid).find(|config| {
         let mut all =
@@ -269,12 +283,22 @@ fn check_result(problem: &Problem, expected: &Dynamic<f64>, tolerance: &Dynamic<
     let in_range = values(expected).all(|value| value.abs() < IN_RANGE);
     if finite && in_range {
         assert!(comparison.passes(), "{:?} for {problem:?}", comparison.worst);
-    } else if !finite && problem.scale <= 1.0 && problem.precision == Precision::F32 {
+    } else if !finite && !may_close_gates(problem) && problem.precision == Precision::F32 {
         let nan = |is_nan: bool| if is_nan { 'n' } else { '.' };
         let of_found: String = values(found).map(|value| nan(value.is_nan())).collect();
         let of_expected: String = values(expected).map(|value| nan(value.is_nan())).collect();
         assert_eq!(of_found, of_expected, "{problem:?}");
     }
+}
+
+/// Whether a gate's argument may be so far below zero that its sigmoid is 0 in f32 and not in f64: 0 times an infinite state is
+/// NaN.
+fn may_close_gates(problem: &Problem) -> bool {
+    const FARTHEST: f32 = 80.0;
+    let Problem { config, input, h_0, scale, .. } = problem;
+    let largest = [Some(input), h_0.as_ref()].into_iter().flatten().map(Array::largest).fold(1.0, f32::max);
+    let widest = config.input_size.max(config.output_size()) + config.hidden_output_size() + 2;
+    widest as f32 * scale * largest > FARTHEST
 }
 
 /// All values of a result.

@@ -3,4 +3,5 @@
 
 pub mod files;
 pub mod layer;
+pub mod onnx;
 mod problem;

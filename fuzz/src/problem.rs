@@ -2,7 +2,7 @@
 
 use arbitrary::{Result, Unstructured};
 use wgpu_rnn::ndarray::{ArrayD, IxDyn, ShapeBuilder};
-use wgpu_rnn::{Cell, Config, Parameter, Precision};
+use wgpu_rnn::{Activation, Activations, Cell, Config, Parameter, Precision};
 
 /// Sizes that no layer can have.
 const HUGE: [usize; 4] = [usize::MAX, usize::MAX / 2, 1 << 62, 1 << 60];
@@ -58,6 +58,11 @@ impl Array {
         view
     }
 
+    /// The largest absolute value that is finite.
+    pub(crate) fn largest(&self) -> f32 {
+        self.values.iter().map(|value| value.abs()).filter(|value| value.is_finite()).fold(0.0, f32::max)
+    }
+
     pub(crate) fn is_finite(&self) -> bool {
         self.values.iter().all(|value| value.is_finite())
     }
@@ -82,7 +87,7 @@ impl Problem {
         let h_0 = shape(states, n, small(config.hidden_output_size()));
         let c_0 = shape(states, n, small(config.hidden_size));
         let has_c_0 = if config.cell.has_cell_state() { u.ratio(1, 2)? } else { u.ratio(1, 16)? };
-        Ok(Problem {
+        let problem = Problem {
             config,
             precision: *u.choose(&[Precision::F32, Precision::F32, Precision::F16])?,
             threads: u.int_in_range(0..=3)?,
@@ -93,8 +98,69 @@ impl Problem {
             lengths: lengths(u, if batched { n } else { 1 }, t)?,
             h_0: if u.ratio(1, 2)? { Some(array(u, h_0, scales, seed ^ 2)?) } else { None },
             c_0: if has_c_0 { Some(array(u, c_0, scales, seed ^ 3)?) } else { None },
-        })
+        };
+        // Behind all else, so that bytes that were found before mean what they did.
+        problem.varied(u)
     }
+
+    /// The same with some of what ONNX has and PyTorch has not; none at the end of the bytes.
+    fn varied(mut self, u: &mut Unstructured<'_>) -> Result<Self> {
+        if u.int_in_range(0..=2u8)? == 0 {
+            return Ok(self);
+        }
+        let seldom = |u: &mut Unstructured<'_>| Ok(u.int_in_range(0..=7u8)? > 5);
+        let is_lstm = self.config.cell == Cell::Lstm;
+        let for_lstm =
+            |u: &mut Unstructured<'_>| Ok(u.int_in_range(0..=31u8)? > if is_lstm { 15 } else { 30 });
+        self.config = self
+            .config
+            .reverse(u.arbitrary()?)
+            .clip(*u.choose(&[
+                None,
+                None,
+                None,
+                Some(0.5),
+                Some(3.0),
+                Some(1e-3),
+                Some(0.0),
+                Some(f32::NAN),
+            ])?)
+            .input_forget(for_lstm(u)?)
+            .peepholes(for_lstm(u)?)
+            .reset_after(!if self.config.cell == Cell::Gru { u.arbitrary()? } else { seldom(u)? });
+        // Of larger values functions without bounds make what f32 does not hold.
+        let arrays = [Some(&self.input), self.h_0.as_ref(), self.c_0.as_ref()];
+        let is_small = arrays.into_iter().flatten().all(|array| array.values.iter().all(|v| v.abs() <= 1.0));
+        if u.arbitrary()? && is_small && self.scale <= 1.0 {
+            let directions = [activations(u)?, activations(u)?];
+            self.config = self.config.activations(directions);
+        }
+        Ok(self)
+    }
+}
+
+fn activations(u: &mut Unstructured<'_>) -> Result<Activations> {
+    Ok(Activations { f: activation(u)?, g: activation(u)?, h: activation(u)? })
+}
+
+fn activation(u: &mut Unstructured<'_>) -> Result<Activation> {
+    let alpha = *u.choose(&[0.0, 0.01, 0.2, 1.0, -0.5, 1.5])?;
+    // One that no layer takes, now and then.
+    let beta = *u.choose(&[0.0, 0.5, 1.0, -0.7, f32::INFINITY])?;
+    let beta = if u.int_in_range(0..=7u8)? == 7 { beta } else { beta.min(1.0) };
+    Ok(*u.choose(&[
+        Activation::Relu,
+        Activation::Tanh,
+        Activation::Sigmoid,
+        Activation::Affine { alpha, beta },
+        Activation::LeakyRelu { alpha },
+        Activation::ThresholdedRelu { alpha },
+        Activation::ScaledTanh { alpha, beta },
+        Activation::HardSigmoid { alpha, beta },
+        Activation::Elu { alpha },
+        Activation::Softsign,
+        Activation::Softplus,
+    ])?)
 }
 
 fn config(u: &mut Unstructured<'_>) -> Result<Config> {

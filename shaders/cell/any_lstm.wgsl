@@ -9,6 +9,10 @@ const NEEDS_HIDDEN_STATE = false;
 override INPUT_FORGET: bool = false;
 override PEEPHOLES: bool = false;
 
+fn outputs() -> u32 {
+    return shape.hidden_size;
+}
+
 fn cell(sums: vec4<f32>, previous: Unit, index: u32, unit: u32) -> Unit {
     var seen = sums;
     var weight_co = 0.0;

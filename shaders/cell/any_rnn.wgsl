@@ -6,6 +6,10 @@ const UNITS_EACH = 4u;
 const HAS_CELL_STATE = false;
 const NEEDS_HIDDEN_STATE = false;
 
+fn outputs() -> u32 {
+    return shape.hidden_size;
+}
+
 fn cell(sums: vec4<f32>, previous: Unit, index: u32, unit: u32) -> Unit {
     return Unit(act_f(index, sums.x), 0.0);
 }

@@ -7,6 +7,10 @@ const UNITS_EACH = 1u;
 const HAS_CELL_STATE = false;
 const NEEDS_HIDDEN_STATE = true;
 
+fn outputs() -> u32 {
+    return shape.hidden_size;
+}
+
 fn cell(sums: vec4<f32>, previous: Unit, index: u32, unit: u32) -> Unit {
     let r = act_sigmoid(sums.x);
     let z = act_sigmoid(sums.y);

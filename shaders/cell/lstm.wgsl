@@ -6,6 +6,10 @@ const UNITS_EACH = 1u;
 const HAS_CELL_STATE = true;
 const NEEDS_HIDDEN_STATE = false;
 
+fn outputs() -> u32 {
+    return shape.hidden_size;
+}
+
 fn cell(sums: vec4<f32>, previous: Unit, index: u32, unit: u32) -> Unit {
     let i = act_sigmoid(sums.x);
     let f = act_sigmoid(sums.y);

@@ -5,8 +5,11 @@ const GATES = 3u;
 const UNITS_EACH = 1u;
 const HAS_CELL_STATE = false;
 const NEEDS_HIDDEN_STATE = true;
-// 2 where no product makes anything of n.
-override COLUMNS: u32 = 3u;
+const COLUMNS = 3u;
+
+fn outputs() -> u32 {
+    return shape.hidden_size;
+}
 
 fn cell(sums: vec4<f32>, previous: Unit, index: u32, unit: u32) -> Unit {
     return Unit(act_f(index, sums.x) * previous.h, act_f(index, sums.y));

@@ -8,6 +8,10 @@ const NEEDS_HIDDEN_STATE = false;
 // ReLU instead of tanh.
 override RELU: bool = false;
 
+fn outputs() -> u32 {
+    return shape.hidden_size;
+}
+
 fn cell(sums: vec4<f32>, previous: Unit, index: u32, unit: u32) -> Unit {
     if RELU {
         return Unit(act_relu(sums.x), 0.0);

@@ -1,21 +1,23 @@
 // The second product of a step of `scan`: the gate n of a GRU that resets before it.
 
-// r h goes where the product reads it, and z where the next state will be.
+// A column is r of a unit, or z. r h goes where the product reads it, and z where the next state will be.
 fn leave(
     index: u32,
     batch_row: u32,
     row: u32,
-    unit: u32,
+    column: u32,
     step: u32,
     sums: vec4<f32>,
     now: u32,
     next: u32,
 ) {
-    let at = row * 4u * shape.hidden_quads + unit;
-    let total = total_of(index, batch_row, unit, step, sums);
-    let gates = cell(total, Unit(states[now + at], 0.0), index, unit);
-    wide[at] = gates.h;
-    states[next + at] = gates.c;
+    let at = row * 4u * shape.hidden_quads + column % shape.hidden_size;
+    let gate = next_of(index, batch_row, column, step, sums, 0.0);
+    if column < shape.hidden_size {
+        wide[at] = gate * states[now + at];
+    } else {
+        states[next + at] = gate;
+    }
 }
 
 fn second_product(index: u32, first_row: u32, step: u32, now: u32, next: u32, local: u32) {

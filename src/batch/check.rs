@@ -38,10 +38,10 @@ pub(super) fn check_state<'a, D: Dimension>(
 }
 
 /// The view with three dimensions, the batch axis put in where there are two.
-pub(super) fn with_batch_axis<D: Dimension>(
-    values: ArrayView<'_, f32, D>,
+pub(super) fn with_batch_axis<A, D: Dimension>(
+    values: ArrayView<'_, A, D>,
     axis: Axis,
-) -> Option<ArrayView3<'_, f32>> {
+) -> Option<ArrayView3<'_, A>> {
     let values = values.into_dyn();
     let values = if values.ndim() == 2 { values.insert_axis(axis) } else { values };
     values.into_dimensionality().ok()

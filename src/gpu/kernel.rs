@@ -137,7 +137,7 @@ impl Variant {
         Variant {
             kind,
             cell: if kind == Kind::Projection { Cell::Lstm } else { config.cell },
-            hoisted: recurrent && strategy.is_hoisted(),
+            hoisted: (recurrent || kind == Kind::Candidate) && strategy.is_hoisted(),
             two_products: recurrent && Second::of(config).is_some(),
             precision: request.precision,
             tiling,
@@ -179,6 +179,17 @@ impl Variant {
             (Kind::Candidate, ..) => {
                 kernel!(self, "product/workgroup", "activation", "activation/any", "candidate", "memory")
             }
+            (Kind::Step, Cell::Gru, Some(any)) if any.resets_before && self.hoisted => kernel!(
+                self,
+                "product/workgroup",
+                "activation",
+                "activation/any",
+                "cell/reset_gates",
+                "unit",
+                "step",
+                "step/reset_gates",
+                "memory"
+            ),
             (Kind::Step, Cell::Gru, Some(any)) if any.resets_before => kernel!(
                 self,
                 "product/workgroup",
@@ -195,7 +206,7 @@ impl Variant {
                 "product/direct",
                 "activation",
                 "activation/any",
-                "cell/reset_gru",
+                "cell/reset_gates",
                 "unit",
                 "scan",
                 "scan/reset"
@@ -268,12 +279,11 @@ impl Variant {
                     overrides.push(("INPUT_FORGET", flag(any.input_forget)));
                     overrides.push(("PEEPHOLES", flag(any.peepholes)));
                 }
-                (Cell::Gru, Some(any)) if any.resets_before => {
-                    // The product of a step that gets its input's share from elsewhere leaves n out.
-                    overrides.push(("COLUMNS", if self.hoisted { 2.0 } else { 3.0 }));
-                }
                 _ => {}
             }
+        }
+        if self.kind == Kind::Candidate {
+            overrides.push(("HOISTED", flag(self.hoisted)));
         }
         overrides.extend(self.any.iter().flat_map(Any::overrides));
         if self.kind == Kind::Scan {

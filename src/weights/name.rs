@@ -81,7 +81,7 @@ impl Parameter {
             ParameterKind::WeightHh => vec![rows, config.hidden_output_size()],
             ParameterKind::BiasIh | ParameterKind::BiasHh => vec![rows],
             ParameterKind::WeightHr => vec![config.proj_size, config.hidden_size],
-            ParameterKind::WeightCh => vec![3 * config.hidden_size],
+            ParameterKind::WeightCh => vec![config.hidden_size.saturating_mul(3)],
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use wgpu_rnn::{Backend, Config, Layer};
 
 use crate::busy::busy;
-use crate::harness::{adapters, bits};
+use crate::harness::{bits, on_each_adapter, on_each_of};
 use crate::polled::Polled;
 use crate::work::{Work, ways};
 use crate::{fresh, queued, watched};
@@ -36,12 +36,12 @@ fn dropped_at_each_point(work: &Work, layer: impl Fn() -> Layer) -> usize {
 #[test]
 fn a_future_may_be_dropped_at_every_await_point() {
     watched(|| {
-        for gpu in adapters() {
+        on_each_adapter(|gpu| {
             for work in ways(gpu) {
                 let polls = dropped_at_each_point(&work, || work.on(gpu));
                 println!("{polls} polls: {} on {gpu}", work.name);
             }
-        }
+        });
     });
 }
 
@@ -59,7 +59,7 @@ fn a_future_on_the_cpu_may_be_dropped_at_every_await_point() {
 #[test]
 fn no_poll_blocks() {
     watched(|| {
-        for gpu in queued() {
+        on_each_of(queued(), |gpu| {
             for work in ways(gpu) {
                 let gpu = fresh(gpu);
                 let layer = work.on(&gpu);
@@ -71,7 +71,7 @@ fn no_poll_blocks() {
                 println!("longest of {} polls: {:?}, {}", future.polls, future.longest, work.name);
                 assert!(future.longest < time / 2, "{:?}: {}", future.longest, work.name);
             }
-        }
+        });
     });
 }
 
@@ -81,13 +81,13 @@ fn a_thread_of_the_pool_may_wait_for_a_future() {
     watched(|| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
         let work = Work::new(Config::lstm(30, 40).num_layers(2), 9, 40);
-        let mut backends = vec![Backend::Cpu, Backend::Reference];
-        backends.extend(adapters().into_iter().map(|gpu| Backend::Gpu(gpu.clone())));
-        for backend in backends {
+        let check = |backend: Backend| {
             let layer = work.layer(backend);
             let expected = bits(&work.run(&layer).unwrap());
             let found = pool.install(|| pollster::block_on(work.run_async(&layer)));
             assert_eq!(bits(&found.unwrap()), expected, "{}", layer.backend());
-        }
+        };
+        [Backend::Cpu, Backend::Reference].into_iter().for_each(check);
+        on_each_adapter(|gpu| check(Backend::Gpu(gpu.clone())));
     });
 }

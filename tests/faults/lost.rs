@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use wgpu_rnn::{Backend, Error, Gpu, Layer, Output};
 
-use crate::harness::{adapters, bits};
+use crate::harness::{bits, on_each_adapter, on_each_of};
 use crate::polled::Polled;
 use crate::work::{Work, ways};
 use crate::{fresh, opened, queued, watched};
@@ -32,7 +32,7 @@ fn assert_recovers(mut layer: Layer, work: &Work, gpu: &Gpu, expected: &Output) 
 #[test]
 fn lost_before_the_call() {
     watched(|| {
-        for gpu in adapters() {
+        on_each_adapter(|gpu| {
             for lost in ours_and_the_callers(gpu) {
                 let works = ways(&lost);
                 let layers: Vec<Layer> = works.iter().map(|work| work.on(&lost)).collect();
@@ -48,14 +48,14 @@ fn lost_before_the_call() {
                 let error = Layer::new(&works[0].weights, Backend::Gpu(lost)).unwrap_err();
                 assert!(matches!(error, Error::DeviceLost { .. }), "{error}");
             }
-        }
+        });
     });
 }
 
 #[test]
 fn lost_while_a_call_blocks() {
     watched(|| {
-        for gpu in queued() {
+        on_each_of(queued(), |gpu| {
             for lost in ours_and_the_callers(gpu) {
                 let (work, expected) = Work::long(&lost);
                 let layer = work.on(&lost);
@@ -69,14 +69,14 @@ fn lost_while_a_call_blocks() {
                 assert_lost(result, &work.name);
                 assert_recovers(layer, &work, gpu, &expected);
             }
-        }
+        });
     });
 }
 
 #[test]
 fn lost_while_a_future_is_pending() {
     watched(|| {
-        for gpu in queued() {
+        on_each_of(queued(), |gpu| {
             for lost in ours_and_the_callers(gpu) {
                 let (work, expected) = Work::long(&lost);
                 let layer = work.on(&lost);
@@ -87,7 +87,7 @@ fn lost_while_a_future_is_pending() {
                 drop(future);
                 assert_recovers(layer, &work, gpu, &expected);
             }
-        }
+        });
     });
 }
 
@@ -95,7 +95,7 @@ fn lost_while_a_future_is_pending() {
 #[test]
 fn lost_at_any_await_point() {
     watched(|| {
-        for gpu in adapters() {
+        on_each_adapter(|gpu| {
             let names: Vec<String> = ways(gpu).into_iter().map(|work| work.name).collect();
             // Measuring compiles a lot, on each of the devices: with one strategy only.
             let few = names.iter().enumerate().filter(|(_, name)| !name.starts_with("step, measured"));
@@ -122,14 +122,14 @@ fn lost_at_any_await_point() {
                 }
                 assert!(lost_calls > 0, "{name}");
             }
-        }
+        });
     });
 }
 
 #[test]
 fn lost_while_eight_threads_call() {
     watched(|| {
-        for gpu in queued() {
+        on_each_of(queued(), |gpu| {
             let lost = fresh(gpu);
             let work = Work::small();
             let layer = work.on(&lost);
@@ -151,6 +151,6 @@ fn lost_while_eight_threads_call() {
                 lost.device().destroy();
                 calls.into_iter().for_each(|call| assert_lost(call.join().expect("no panic"), &work.name));
             });
-        }
+        });
     });
 }

@@ -6,7 +6,7 @@ use std::{env, fs, process};
 use wgpu_rnn::ndarray::Array3;
 use wgpu_rnn::{Backend, Config, Error, Input, Layer, LayerOptions, State, Strategy, Weights};
 
-use crate::harness::{bits, gpus, host};
+use crate::harness::{bits, on_each, on_each_of};
 use crate::polled::Polled;
 use crate::work::Work;
 use crate::{queued, watched};
@@ -20,8 +20,7 @@ fn a_result_that_no_host_has_room_for_is_an_error() {
     watched(|| {
         let one = Array3::zeros((1, 1, 1));
         let weights = Weights::seeded(Config::lstm(1, 1), 0).unwrap();
-        let all = host().iter().chain(gpus().unwrap_or_else(|missing| panic!("{missing}")));
-        for implementation in all {
+        on_each(|implementation| {
             let layer = implementation.layer(&weights);
             for (rows, steps) in [(1 << 44, 1), (1 << 22, 1 << 22), (1, 1 << 44)] {
                 let input = Input::new(one.broadcast((rows, steps, 1)).unwrap());
@@ -37,7 +36,7 @@ fn a_result_that_no_host_has_room_for_is_an_error() {
             }
             let x = Array3::zeros((2, 3, 1));
             layer.forward(&Input::new(x.view()), &State::zero()).expect("the layer works on");
-        }
+        });
     });
 }
 
@@ -47,7 +46,8 @@ fn a_result_that_no_host_has_room_for_is_an_error() {
 #[cfg(target_os = "linux")]
 fn a_driver_without_memory_is_an_error_and_the_layer_works_on() {
     watched(|| {
-        for (place, gpu) in queued().into_iter().enumerate() {
+        on_each_of(queued(), |gpu| {
+            let place = queued().iter().position(|one| one.info() == gpu.info()).unwrap();
             let output = Command::new(env::current_exe().unwrap())
                 .args(["--exact", "memory::with_little_memory", "--ignored", "--nocapture"])
                 .env(CHILD, place.to_string())
@@ -57,7 +57,7 @@ fn a_driver_without_memory_is_an_error_and_the_layer_works_on() {
             let problems = String::from_utf8_lossy(&output.stderr);
             println!("{gpu}: {told}");
             assert!(output.status.success() && told.contains("refused: "), "{gpu}: {told}\n{problems}");
-        }
+        });
     });
 }
 

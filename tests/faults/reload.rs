@@ -5,7 +5,7 @@ use wgpu_rnn::{
     Backend, Config, Error, Input, Layer, LayerOptions, Output, Precision, State, Strategy, Weights,
 };
 
-use crate::harness::{adapters, assert_within, bits};
+use crate::harness::{adapters, assert_within, bits, on_each_adapter};
 use crate::work::Work;
 use crate::{fresh, watched};
 
@@ -27,7 +27,7 @@ fn steps(
 #[test]
 fn a_sequence_goes_on_from_a_saved_state_on_a_fresh_device() {
     watched(|| {
-        for gpu in adapters() {
+        on_each_adapter(|gpu| {
             for (config, &strategy) in configs().into_iter().zip(Strategy::ALL.iter().cycle()) {
                 let work = Work::new(config, 3, 10);
                 let options = LayerOptions::default().strategy(strategy).keep_weights(true);
@@ -59,7 +59,7 @@ fn a_sequence_goes_on_from_a_saved_state_on_a_fresh_device() {
                 layer.reload(Backend::Gpu(fresh(gpu))).unwrap();
                 assert_eq!(bits(&layer.forward(&work.input(), &State::zero()).unwrap()), bits(&whole));
             }
-        }
+        });
     });
 }
 
@@ -67,9 +67,7 @@ fn a_sequence_goes_on_from_a_saved_state_on_a_fresh_device() {
 fn a_reload_that_fails_leaves_the_layer_as_it_was() {
     watched(|| {
         let work = Work::small();
-        let mut backends = vec![Backend::Cpu];
-        backends.extend(adapters().into_iter().map(|gpu| Backend::Gpu(gpu.clone())));
-        for backend in backends {
+        let check = |backend: Backend| {
             let mut layer = work.layer(backend);
             let expected = bits(&work.run(&layer).unwrap());
             let error = layer.reload(Backend::Cpu).unwrap_err();
@@ -88,7 +86,9 @@ fn a_reload_that_fails_leaves_the_layer_as_it_was() {
                 assert!(matches!(error, Error::DeviceLost { .. }), "{error}");
             }
             assert_eq!(bits(&work.run(&layer).unwrap()), expected, "{}", layer.backend());
-        }
+        };
+        check(Backend::Cpu);
+        on_each_adapter(|gpu| check(Backend::Gpu(gpu.clone())));
     });
 }
 

@@ -6,7 +6,7 @@ use wgpu_rnn::ndarray::{Array3, s};
 use wgpu_rnn::{Backend, Config, Error, Input, Layer, LayerOptions, Session, Strategy, Weights};
 
 use crate::busy::busy;
-use crate::harness::{adapters, random};
+use crate::harness::{on_each_adapter, on_each_of, random};
 use crate::polled::Polled;
 use crate::{fresh, queued, watched};
 
@@ -49,33 +49,37 @@ fn dropped_after(polls: usize, session: &mut Session, twin: &mut Session) -> boo
 #[test]
 fn a_push_may_be_dropped_at_every_await_point() {
     watched(|| {
-        let gpus = adapters().into_iter().map(|gpu| Backend::Gpu(gpu.clone()));
-        for backend in gpus.chain([Backend::Cpu, Backend::Reference]) {
+        let check = |backend: Backend| {
             for &strategy in Strategy::ALL {
-                let layer = layer(backend.clone(), strategy);
-                let mut polls = 1;
-                loop {
-                    let [mut session, mut twin] = [0, 1].map(|_| layer.session(ROWS).unwrap());
-                    if !dropped_after(polls, &mut session, &mut twin) {
-                        break;
-                    }
-                    polls += 1;
-                }
-                // Dropped for the second time on one session.
-                let [mut session, mut twin] = [0, 1].map(|_| layer.session(ROWS).unwrap());
-                for polls in 1..polls {
-                    dropped_after(polls, &mut session, &mut twin);
-                }
+                dropped_at_each_point(&layer(backend.clone(), strategy));
             }
-        }
+        };
+        [Backend::Cpu, Backend::Reference].into_iter().for_each(check);
+        on_each_adapter(|gpu| check(Backend::Gpu(gpu.clone())));
     });
+}
+
+fn dropped_at_each_point(layer: &Layer) {
+    let mut polls = 1;
+    loop {
+        let [mut session, mut twin] = [0, 1].map(|_| layer.session(ROWS).unwrap());
+        if !dropped_after(polls, &mut session, &mut twin) {
+            break;
+        }
+        polls += 1;
+    }
+    // Dropped for the second time on one session.
+    let [mut session, mut twin] = [0, 1].map(|_| layer.session(ROWS).unwrap());
+    for polls in 1..polls {
+        dropped_after(polls, &mut session, &mut twin);
+    }
 }
 
 /// The dropped push waits for the device on another thread while the next one overtakes it.
 #[test]
 fn a_push_that_is_submitted_late_changes_nothing() {
     watched(|| {
-        for gpu in queued() {
+        on_each_of(queued(), |gpu| {
             let gpu = fresh(gpu);
             let layer = layer(Backend::Gpu(gpu.clone()), Strategy::Scan);
             let [mut session, mut twin] = [0, 1].map(|_| layer.session(ROWS).unwrap());
@@ -96,14 +100,14 @@ fn a_push_that_is_submitted_late_changes_nothing() {
                 std::thread::sleep(Duration::from_millis(100));
                 assert_eq!(session.state().unwrap(), twin.state().unwrap());
             }
-        }
+        });
     });
 }
 
 #[test]
 fn a_session_goes_on_from_a_saved_state_on_a_fresh_device() {
     watched(|| {
-        for gpu in adapters() {
+        on_each_adapter(|gpu| {
             for &strategy in Strategy::ALL {
                 let lost = fresh(gpu);
                 let mut layer = layer(Backend::Gpu(lost.clone()), strategy);
@@ -129,6 +133,6 @@ fn a_session_goes_on_from_a_saved_state_on_a_fresh_device() {
                 session.set_state(&saved.state()).unwrap();
                 assert_eq!(session.push(&given).unwrap(), expected, "{gpu}, {strategy}");
             }
-        }
+        });
     });
 }

@@ -8,7 +8,7 @@ use wgpu_rnn::{
     Timings, Weights,
 };
 
-use crate::harness::{adapters, bits};
+use crate::harness::{bits, on_each_adapter};
 use crate::watched;
 use crate::work::Work;
 
@@ -54,15 +54,7 @@ fn eight_threads_get_what_one_gets() {
         let config = Config::lstm(6, 40).num_layers(2);
         // More shapes than a layer keeps workspaces for.
         let works: Vec<Work> = (1..7).map(|n| Work::new(config, n, 13 - n)).collect();
-        let mut layers = vec![works[0].layer(Backend::Cpu), works[0].layer(Backend::Reference)];
-        for gpu in adapters() {
-            let options = |strategy| LayerOptions::default().strategy(strategy);
-            layers.extend(Strategy::ALL.iter().map(|&strategy| {
-                let backend = Backend::Gpu(gpu.clone());
-                Layer::with_options(&works[0].weights, backend, &options(strategy)).unwrap()
-            }));
-        }
-        for layer in &layers {
+        let check = |layer: &Layer| {
             let serial: Vec<_> = works.iter().map(|work| bits(&work.run(layer).unwrap())).collect();
             let call = |thread: usize, round: usize| {
                 let place = (thread + round) % works.len();
@@ -78,6 +70,14 @@ fn eight_threads_get_what_one_gets() {
                     scope.spawn(move || (0..12).for_each(|round| call(thread, round)));
                 }
             });
-        }
+        };
+        [Backend::Cpu, Backend::Reference].into_iter().for_each(|backend| check(&works[0].layer(backend)));
+        on_each_adapter(|gpu| {
+            for &strategy in Strategy::ALL {
+                let options = LayerOptions::default().strategy(strategy);
+                let backend = Backend::Gpu(gpu.clone());
+                check(&Layer::with_options(&works[0].weights, backend, &options).unwrap());
+            }
+        });
     });
 }

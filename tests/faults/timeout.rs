@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use wgpu_rnn::{Error, Layer, Output};
 
-use crate::harness::{adapters, bits};
+use crate::harness::{bits, on_each_adapter, on_each_of};
 use crate::polled::Polled;
 use crate::work::Work;
 use crate::{fresh, queued, watched};
@@ -27,7 +27,8 @@ fn in_the_end(layer: &Layer, work: &Work) -> Output {
 #[test]
 fn a_device_that_does_not_answer_in_time_is_an_error_and_the_layer_works_on() {
     watched(|| {
-        for gpu in queued().into_iter().map(fresh) {
+        on_each_of(queued(), |gpu| {
+            let gpu = fresh(gpu);
             let (mut long, _) = Work::long(&gpu);
             long.options = long.options.timeout(SHORT);
             let mut small = Work::new(*long.weights.config(), 1, 2);
@@ -49,14 +50,15 @@ fn a_device_that_does_not_answer_in_time_is_an_error_and_the_layer_works_on() {
                 assert!(start.elapsed() >= SHORT, "{what} on {gpu}: {:?}", start.elapsed());
                 assert_eq!(bits(&in_the_end(&layer, &small)), bits(&expected), "{what} on {gpu}");
             }
-        }
+        });
     });
 }
 
 #[test]
 fn who_waits_longer_is_not_disturbed_by_who_gives_up() {
     watched(|| {
-        for gpu in queued().into_iter().map(fresh) {
+        on_each_of(queued(), |gpu| {
+            let gpu = fresh(gpu);
             let (patient, expected) = Work::long(&gpu);
             let (mut impatient, _) = Work::long(&gpu);
             impatient.options = impatient.options.timeout(SHORT);
@@ -69,14 +71,15 @@ fn who_waits_longer_is_not_disturbed_by_who_gives_up() {
             let error = early.unwrap_or_else(|| gives_up.finish()).unwrap_err();
             assert!(matches!(error, Error::Timeout { expected: SHORT }), "{error}");
             assert_eq!(bits(&waits.finish().unwrap()), bits(&expected));
-        }
+        });
     });
 }
 
 #[test]
 fn no_patience_at_all_is_no_panic() {
     watched(|| {
-        for gpu in adapters().into_iter().map(fresh) {
+        on_each_adapter(|gpu| {
+            let gpu = fresh(gpu);
             let mut work = Work::small();
             work.options = work.options.timeout(Duration::ZERO);
             let layer = work.on(&gpu);
@@ -87,6 +90,6 @@ fn no_patience_at_all_is_no_panic() {
             let layer = work.on(&gpu);
             work.run(&layer).unwrap();
             Polled::new(work.run_async(&layer)).finish().unwrap();
-        }
+        });
     });
 }

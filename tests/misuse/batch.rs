@@ -1,7 +1,9 @@
 //! Batches that do not fit: each gives its one message, on every implementation, and the layer works on.
 
 use wgpu_rnn::ndarray::{Array, Array3, ArrayD, Dimension, IxDyn, array};
-use wgpu_rnn::{Backend, Config, Input, Layer, Precision, State, Weights, reference, tolerance};
+use wgpu_rnn::{
+    Backend, Config, Input, Layer, OnnxLayout, Output, Precision, State, Weights, reference, tolerance,
+};
 
 use super::{Row, outcome, row};
 use crate::harness::{bits, on_each, random};
@@ -174,8 +176,29 @@ fn table() -> Vec<(Config, Call, String)> {
     table
 }
 
+/// Arrays that were put together by hand.
+fn of_no_result() -> Vec<Row> {
+    let zeros = |shape: &[usize]| ArrayD::<f32>::zeros(shape);
+    let laid_out = |output: &[usize], h_n: &[usize], c_n: Option<&[usize]>| {
+        Output::new(zeros(output), zeros(h_n), c_n.map(zeros)).to_onnx(OnnxLayout::StepsFirst)
+    };
+    let of = |name: &str, found: &str| {
+        format!("{name}: shape {found}; expected [L*D, N, size] for an output of shape [2, 3, 8]")
+    };
+    let rank = "h_n: shape [4]; expected three dimensions, or two without a batch";
+    vec![
+        row("Output::to_onnx", laid_out(&[2, 3, 8], &[4], None), rank),
+        row("Output::to_onnx", laid_out(&[2, 3, 8], &[1, 2, 0], None), of("h_n", "[1, 2, 0]")),
+        row("Output::to_onnx", laid_out(&[2, 3, 8], &[1, 2, 3], None), of("h_n", "[1, 2, 3]")),
+        row("Output::to_onnx", laid_out(&[2, 3, 8], &[3, 2, 4], None), of("h_n", "[3, 2, 4]")),
+        row("Output::to_onnx", laid_out(&[2, 3, 8], &[1, 3, 8], None), of("h_n", "[1, 3, 8]")),
+        row("Output::to_onnx", laid_out(&[2, 3, 8], &[2, 2, 4], Some(&[2, 1, 4])), of("c_n", "[2, 1, 4]")),
+    ]
+}
+
 pub fn rows() -> Vec<Row> {
     let mut rows = not_finite();
+    rows.extend(of_no_result());
     for (config, call, message) in table() {
         let weights = Weights::seeded(config, 1).unwrap();
         rows.extend(call.rows(&weights, &message));

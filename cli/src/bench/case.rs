@@ -42,6 +42,7 @@ pub(super) fn cases(arguments: &BenchArguments) -> Result<Vec<Case>> {
         (true, Some(cell)) => vec![cell],
         (true, None) => vec![CellName::Rnn, CellName::Lstm, CellName::Gru],
     };
+    arguments.source.check_none()?;
     Ok(cells.into_iter().flat_map(grid).collect())
 }
 

@@ -44,6 +44,25 @@ fn a_model_runs_as_the_library_runs_it() {
 }
 
 #[test]
+fn results_are_laid_out_as_they_are_asked_for() {
+    let folder = folder();
+    let run =
+        "run --device cpu --model gru_torchscript_states.onnx --input x.npy --output y.npy --h-n h_n.npy";
+    let result = |layout: &str| {
+        succeed(folder.path(), &format!("{run}{layout}"));
+        ["y.npy", "h_n.npy"].map(|name| read_npy(&folder.path().join(name)))
+    };
+    let [output, h_n] = result("");
+    assert_eq!([output, h_n.clone()], result(" --layout pytorch"));
+    let [n, t] = [h_n.shape()[1], result("")[0].shape()[1]];
+    let [y, y_h] = result(" --layout onnx");
+    assert_eq!((y.shape(), &y_h), (&[t, 2, n, 4][..], &h_n));
+    let [batch_first, of_rows] = result(" --layout onnx-batch-first");
+    assert_eq!(batch_first, y.permuted_axes(vec![2, 0, 1, 3]));
+    assert_eq!(of_rows, h_n.permuted_axes(vec![1, 0, 2]));
+}
+
+#[test]
 fn what_the_model_gives_the_layer_is_told_where_it_is_left_out() {
     let folder = folder();
     let run = "run --device cpu --model gru_torchscript_states.onnx --input x.npy --output y.npy";

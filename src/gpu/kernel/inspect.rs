@@ -85,14 +85,27 @@ fn copy() -> KernelSource {
     }
 }
 
+const EVERY_FUNCTION: [Activation; 11] = [
+    Activation::Relu,
+    Activation::Tanh,
+    Activation::Sigmoid,
+    Activation::Affine { alpha: 0.5, beta: 0.1 },
+    Activation::LeakyRelu { alpha: 0.1 },
+    Activation::ThresholdedRelu { alpha: 0.3 },
+    Activation::ScaledTanh { alpha: 1.7, beta: 0.6 },
+    Activation::HardSigmoid { alpha: 0.2, beta: 0.5 },
+    Activation::Elu { alpha: 1.1 },
+    Activation::Softsign,
+    Activation::Softplus,
+];
+
 /// The variants of plans over sizes around every edge, on hardware and on drivers on the CPU.
 pub(super) fn planned() -> Vec<Variant> {
     let mut variants = Vec::new();
     for size in [1, 17, 65, 255, 300, 1000] {
         let cells = [Config::rnn, Config::rnn_relu, Config::lstm, Config::gru].map(|cell| cell(3, size));
         // Other functions change nothing about the sizes: one size is enough for them.
-        let others = if size == 65 { Some([Config::rnn, Config::lstm, Config::gru]) } else { None };
-        let others = others.into_iter().flatten().map(|cell| with_any_functions(cell(3, size)));
+        let others = if size == 65 { beyond_pytorch(size) } else { Vec::new() };
         let projected = Config::lstm(3, size + 1).proj_size(size);
         let reset_before = Config::gru(3, size).reset_after(false);
         for config in cells.into_iter().chain([projected, reset_before]).chain(others) {
@@ -108,12 +121,21 @@ pub(super) fn planned() -> Vec<Variant> {
     variants
 }
 
-/// The same with functions that PyTorch has not, and all else that an LSTM can be.
-fn with_any_functions(config: Config) -> Config {
-    let hard = Activation::HardSigmoid { alpha: 0.2, beta: 0.5 };
-    let is_lstm = config.cell == Cell::Lstm;
-    let functions = Activations { f: hard, ..Activations::of(config.cell) };
-    config.activations([functions; 2]).peepholes(is_lstm).input_forget(is_lstm)
+/// Cells that PyTorch has not: every function, and all else that they can be, alone and together.
+fn beyond_pytorch(size: usize) -> Vec<Config> {
+    let lstm = Config::lstm(3, size);
+    let cells = [Config::rnn(3, size), lstm, Config::gru(3, size), Config::lstm(3, size + 1).proj_size(size)];
+    let mut configs = vec![lstm.peepholes(true), lstm.input_forget(true)];
+    for cell in cells {
+        let is_lstm = cell.cell == Cell::Lstm;
+        let own = Activations::of(cell.cell);
+        configs.push(cell.clip(Some(0.5)));
+        for function in EVERY_FUNCTION {
+            let all = cell.activations([own, Activations { f: function, g: function, h: function }]);
+            configs.push(all.peepholes(is_lstm).input_forget(is_lstm));
+        }
+    }
+    configs
 }
 
 /// The variants of a layer's plans, over a few steps of any number of rows.
@@ -140,7 +162,7 @@ fn name(variant: &Variant) -> String {
         (_, cell) => words.push(cell.to_string()),
     }
     // `scan` is always hoisted.
-    if variant.hoisted && variant.kind == Kind::Step {
+    if variant.hoisted && variant.kind != Kind::Scan {
         words.push("hoisted".into());
     }
     let resets_before = variant.any.is_some_and(|any| any.resets_before);

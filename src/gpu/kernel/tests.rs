@@ -1,11 +1,14 @@
 //! The kernels without a GPU: every variant is parsed, validated, specialised and translated, and held against the
 //! limits of the baseline.
 
+mod spirv;
+mod translated;
+
 use std::io::Write;
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 
-use naga::back::{glsl, hlsl, msl, spv};
-use naga::proc::{BoundsCheckPolicies, Layouter};
+use naga::proc::Layouter;
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, ShaderStage, TypeInner};
 
@@ -14,17 +17,17 @@ use crate::gpu::plan::{MAX_ROWS, MAX_UNITS, WORKGROUP_BYTES};
 use crate::gpu::session::{FRESH, NOBODY};
 
 /// Every kernel that plans over sizes around every edge choose, and the one for copies.
-fn every_kernel() -> Vec<Kernel> {
+static EVERY_KERNEL: LazyLock<Vec<Kernel>> = LazyLock::new(|| {
     let mut kernels: Vec<Kernel> = inspect::planned().into_iter().map(Kernel::Planned).collect();
     kernels.sort_by_key(|kernel| format!("{kernel:?}"));
     kernels.dedup();
     kernels.push(COPY);
     kernels
-}
+});
 
 fn of_kind(kind: Kind) -> Kernel {
     let is_of = |kernel: &Kernel| matches!(kernel, Kernel::Planned(variant) if variant.kind == kind);
-    every_kernel().into_iter().find(is_of).unwrap()
+    *EVERY_KERNEL.iter().find(|kernel| is_of(kernel)).unwrap()
 }
 
 const COPY: Kernel = Kernel::Copy { checked: false };
@@ -67,11 +70,10 @@ fn specialise(kernel: Kernel) -> (Module, ModuleInfo) {
 
 #[test]
 fn every_kernel_and_tiling_is_among_the_variants() {
-    let all = every_kernel();
     for entry_point in ["project", "step", "projection", "scan"] {
         for rows in [1, 8] {
             for units in [16, 64] {
-                let found = all.iter().any(|kernel| {
+                let found = EVERY_KERNEL.iter().any(|kernel| {
                     let Kernel::Planned(variant) = kernel else { return false };
                     let tiling = variant.tiling();
                     variant.entry_point() == entry_point && (tiling.units, tiling.rows) == (units, rows)
@@ -79,77 +81,6 @@ fn every_kernel_and_tiling_is_among_the_variants() {
                 assert!(found, "{entry_point} with {units} invocations of {rows} rows");
             }
         }
-    }
-}
-
-#[test]
-fn every_kernel_translates() {
-    for kernel in every_kernel() {
-        let (module, info) = specialise(kernel);
-        let name = kernel.entry_point().to_owned();
-        let fail = |language: &str, error: &dyn std::fmt::Display| -> ! {
-            panic!("{kernel:?} to {language}: {error}")
-        };
-        let entry_point = Some((ShaderStage::Compute, name.clone()));
-
-        let options = spv::PipelineOptions { shader_stage: ShaderStage::Compute, entry_point: name.clone() };
-        let words = spv::write_vec(&module, &info, &spv::Options::default(), Some(&options))
-            .unwrap_or_else(|error| fail("SPIR-V", &error));
-        assert_eq!(words[0], 0x0723_0203, "SPIR-V's magic number");
-
-        let mut metal = msl::Writer::new(String::new());
-        let options = msl::PipelineOptions { entry_point: entry_point.clone(), ..Default::default() };
-        metal
-            .write(&module, &info, &msl::Options { lang_version: (2, 0), ..Default::default() }, &options)
-            .unwrap_or_else(|error| fail("MSL", &error));
-        assert!(metal.finish().contains("kernel void"));
-
-        let mut text = String::new();
-        let (options, of_pipeline) = (hlsl::Options::default(), hlsl::PipelineOptions { entry_point });
-        hlsl::Writer::new(&mut text, &options, &of_pipeline)
-            .write(&module, &info, None)
-            .unwrap_or_else(|error| fail("HLSL", &error));
-        assert!(text.contains("numthreads"));
-
-        let mut text = String::new();
-        let options = glsl::Options::default();
-        let of_pipeline =
-            glsl::PipelineOptions { shader_stage: ShaderStage::Compute, entry_point: name, multiview: None };
-        glsl::Writer::new(&mut text, &module, &info, &options, &of_pipeline, BoundsCheckPolicies::default())
-            .and_then(|mut writer| writer.write())
-            .unwrap_or_else(|error| fail("GLSL", &error));
-        assert!(text.contains("void main()"));
-    }
-}
-
-#[test]
-fn every_kernel_fits_the_baseline() {
-    let baseline = crate::Capabilities::default();
-    for kernel in every_kernel() {
-        let (module, _) = specialise(kernel);
-        let entry = &module.entry_points[0];
-        let invocations: u32 = entry.workgroup_size.iter().product();
-        assert!((MAX_ROWS..=MAX_UNITS).contains(&invocations), "{kernel:?}: {invocations} invocations");
-        assert!(invocations <= baseline.max_compute_invocations_per_workgroup);
-
-        let mut layouter = Layouter::default();
-        layouter.update(module.to_ctx()).unwrap();
-        let in_space =
-            |space| module.global_variables.iter().filter(move |(_, variable)| variable.space == space);
-        let workgroup: u32 = in_space(AddressSpace::WorkGroup).map(|(_, v)| layouter[v.ty].size).sum();
-        assert!(
-            (workgroup > 0 || has_subgroups(&kernel) || !is_product(&kernel)) && workgroup <= WORKGROUP_BYTES,
-            "{kernel:?}: {workgroup} bytes of workgroup memory"
-        );
-        assert!(WORKGROUP_BYTES <= baseline.max_compute_workgroup_storage_size);
-
-        let storage = module
-            .global_variables
-            .iter()
-            .filter(|(_, variable)| matches!(variable.space, AddressSpace::Storage { .. }))
-            .count();
-        assert!(storage <= STORAGE_BUFFERS as usize, "{kernel:?}: {storage} storage buffers");
-        assert!(STORAGE_BUFFERS <= baseline.max_storage_buffers_per_shader_stage);
     }
 }
 
@@ -222,7 +153,7 @@ fn the_shaders_constants_are_the_planners() {
 #[test]
 fn variables_are_initialised_in_so_many_words() {
     let bare = |line: &&str| line.trim_start().starts_with("var ") && !line.contains('=');
-    for kernel in every_kernel() {
+    for kernel in EVERY_KERNEL.iter() {
         let found: Vec<&str> = kernel.source().lines().filter(bare).collect();
         assert!(found.is_empty(), "{kernel:?}: {found:?}");
     }
@@ -237,10 +168,10 @@ fn tint_accepts_every_source() {
     }
     let dir = std::env::temp_dir().join(format!("wgpu-rnn-tint-{}", std::process::id()));
     std::fs::create_dir_all(&dir).unwrap();
-    for kernel in every_kernel() {
+    for kernel in EVERY_KERNEL.iter() {
         let path = dir.join("kernel.wgsl");
         let mut file = std::fs::File::create(&path).unwrap();
-        if has_subgroups(&kernel) {
+        if has_subgroups(kernel) {
             writeln!(file, "enable subgroups;").unwrap();
         }
         file.write_all(kernel.source().as_bytes()).unwrap();

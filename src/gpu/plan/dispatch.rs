@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::tiling::Tiling;
-use super::{Plan, Request, Second, Strategy, small};
+use super::{First, Plan, Request, Second, Strategy, small};
 use crate::gpu::kernel::Moment;
 use crate::{Config, Error};
 
@@ -142,7 +142,8 @@ impl List<'_> {
                 diagonal: u32::from(on_diagonal),
             }
         };
-        self.push(plan, Kind::Step, &whole, config.hidden_size, self.request.rows, &moment)?;
+        let columns = First::of(config, plan.strategy).columns;
+        self.push(plan, Kind::Step, &whole, columns, self.request.rows, &moment)?;
         if let Some(second) = Second::of(config) {
             self.push(plan, second.kind, &whole, second.columns, self.request.rows, &moment)?;
         }
@@ -175,7 +176,7 @@ impl List<'_> {
                 input,
                 output,
                 parity: whole.parity,
-                grid: self.grid(kind, columns, rows, end - first)?,
+                grid: self.grid(plan.strategy, kind, columns, rows, end - first)?,
             });
         }
         Ok(())
@@ -196,13 +197,20 @@ impl List<'_> {
     }
 
     /// Tiles of columns and rows, folded over x and y, and the indices along z.
-    fn grid(&self, kind: Kind, columns: usize, rows: usize, indices: usize) -> Result<[u32; 3], Error> {
+    fn grid(
+        &self,
+        strategy: Strategy,
+        kind: Kind,
+        columns: usize,
+        rows: usize,
+        indices: usize,
+    ) -> Result<[u32; 3], Error> {
         let tiling = self.tilings.iter().find(|(of, _)| *of == kind).map(|(_, tiling)| *tiling);
         let (units, tile_rows) = tiling.map_or((1, 1), |tiling| (tiling.units, tiling.rows));
         let each = match kind {
             Kind::Project | Kind::Projection | Kind::Candidate => 4,
-            Kind::Step if self.request.config.cell.gates() == 1 => 4,
-            Kind::Step | Kind::Scan | Kind::Gather | Kind::Scatter => 1,
+            Kind::Step => First::of(self.request.config, strategy).each,
+            Kind::Scan | Kind::Gather | Kind::Scatter => 1,
         };
         let tiles = columns.div_ceil(units as usize * each) as u64 * rows.div_ceil(tile_rows as usize) as u64;
         let side = u64::from(self.request.capabilities.max_compute_workgroups_per_dimension);

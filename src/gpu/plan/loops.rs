@@ -62,8 +62,7 @@ fn scan_step(request: &Request<'_>, tiling: Tiling) -> u64 {
         let pass = 2 + product(quads(terms), rows) + (rows + 1) * 8;
         columns.div_ceil(units * each) as u64 * pass
     };
-    // A candidate's pass has two columns.
-    let second = Second::of(config).map_or(0, |second| passes(second.columns, 2, config.hidden_size));
+    let second = Second::of(config).map_or(0, |second| passes(second.columns, 4, config.hidden_size));
     passes(config.hidden_size, each, config.hidden_output_size()) + second + 4
 }
 

@@ -1,0 +1,114 @@
+//! Weights of Keras' layers: read with what they do not tell, and listed.
+
+use std::path::Path;
+
+use clap::Args;
+use serde::Serialize;
+use wgpu_rnn::io::KerasOptions;
+use wgpu_rnn::{Activation, Weights};
+
+use crate::columns::columns;
+use crate::failure::{Failure, Result, one_line};
+use crate::files::{File, Format};
+
+/// What the weights do not tell, with Keras' names and defaults.
+#[derive(Debug, Args)]
+pub(crate) struct KerasArguments {
+    /// The layers to take, the lowest first, where the file has several; more than one are stacked.
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',', requires = "keras", conflicts_with_all = OTHERS)]
+    layers: Vec<String>,
+    /// Keras' name of the activation: linear, relu, tanh, sigmoid, hard_sigmoid (Keras 3's), hard_sigmoid_v2 (that of Keras 2, 0.2 x +
+    /// 0.5), elu, leaky_relu, softsign or softplus; tanh unless given.
+    #[arg(long, value_name = "NAME", value_parser = activation, requires = "keras", conflicts_with_all = OTHERS)]
+    activation: Option<Activation>,
+    /// Likewise, of the gates of an LSTM or GRU; sigmoid unless given.
+    #[arg(long, value_name = "NAME", value_parser = activation, requires = "keras", conflicts_with_all = OTHERS)]
+    recurrent_activation: Option<Activation>,
+    /// Keras' reset_after of a GRU without bias; true unless given. With a bias that tells.
+    #[arg(long, value_name = "true|false", requires = "keras", conflicts_with_all = OTHERS)]
+    reset_after: Option<bool>,
+    /// The layer was made with go_backwards; of a stack, the lowest one. The output stays in the input's order.
+    #[arg(long, requires = "keras", conflicts_with_all = OTHERS)]
+    go_backwards: bool,
+}
+
+/// Other files that a layer may come from.
+const OTHERS: [&str; 2] = ["weights", "model"];
+
+impl KerasArguments {
+    /// Each flag, and whether it is given.
+    pub(crate) fn given(&self) -> [(&'static str, bool); 5] {
+        [
+            ("--layers", !self.layers.is_empty()),
+            ("--activation", self.activation.is_some()),
+            ("--recurrent-activation", self.recurrent_activation.is_some()),
+            ("--reset-after", self.reset_after.is_some()),
+            ("--go-backwards", self.go_backwards),
+        ]
+    }
+
+    fn options(&self) -> KerasOptions {
+        let mut options = KerasOptions::default().layers(self.layers.clone()).go_backwards(self.go_backwards);
+        options.activation = self.activation;
+        options.recurrent_activation = self.recurrent_activation;
+        options.reset_after = self.reset_after;
+        options
+    }
+}
+
+fn activation(name: &str) -> std::result::Result<Activation, String> {
+    Activation::keras(name).ok_or_else(|| "expected one of those in --help".to_owned())
+}
+
+/// The layer of those names, or the only one.
+pub(crate) fn read(path: &Path, arguments: &KerasArguments) -> Result<Weights> {
+    let file = File::read(path, Format::WEIGHTS)?;
+    let tensors = file.tensors("weights")?;
+    Weights::from_keras(&tensors, &arguments.options()).map_err(|error| {
+        match tensors.keras_layers().is_ok_and(|layers| layers.len() > 1 && arguments.layers.is_empty()) {
+            true => file.failure(format_args!("{error} (with --layers)")),
+            false => file.failure(error),
+        }
+    })
+}
+
+#[derive(Debug, Serialize)]
+struct Listed {
+    layers: Vec<Layer>,
+}
+
+#[derive(Debug, Serialize)]
+struct Layer {
+    name: String,
+    layer: Option<String>,
+    error: Option<String>,
+}
+
+/// The layers of a file, for people or as JSON.
+pub(crate) fn describe(path: &Path, json: bool) -> Result<String> {
+    let file = File::read(path, Format::WEIGHTS)?;
+    let tensors = file.tensors("weights")?;
+    let names = tensors.keras_layers().map_err(|error| file.failure(error))?;
+    if let (true, Err(error)) = (names.is_empty(), Weights::from_keras(&tensors, &KerasOptions::default())) {
+        return Err(file.failure(error));
+    }
+    let layer = |name: String| {
+        let found = Weights::from_keras(&tensors, &KerasOptions::default().layers([&*name]));
+        Layer {
+            layer: found.as_ref().ok().map(|weights| weights.config().to_string()),
+            error: found.err().map(|error| one_line(&error.to_string())),
+            name: one_line(&name),
+        }
+    };
+    let layers: Vec<Layer> = names.into_iter().map(layer).collect();
+    if json {
+        return Ok(serde_json::to_string_pretty(&Listed { layers }).map_err(Failure::new)? + "\n");
+    }
+    let header = ["name", "layer"].map(str::to_owned);
+    let line = |Layer { name, layer, error }: &Layer| {
+        let layer = layer.as_ref().or(error.as_ref()).cloned().unwrap_or_default();
+        [if name.is_empty() { "(none)".into() } else { name.clone() }, layer]
+    };
+    let lines: Vec<[String; 2]> = [header].into_iter().chain(layers.iter().map(line)).collect();
+    Ok(columns(&lines, |_| false))
+}

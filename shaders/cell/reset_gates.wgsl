@@ -1,0 +1,16 @@
+// The first product of a GRU that resets before the recurrent product, where the input's were computed before: the gates r
+// and z of all units, four columns of them to an invocation.
+
+const GATES = 3u;
+const COLUMNS = 4u;
+const UNITS_EACH = 4u;
+const HAS_CELL_STATE = false;
+const NEEDS_HIDDEN_STATE = true;
+
+fn outputs() -> u32 {
+    return 2u * shape.hidden_size;
+}
+
+fn cell(sums: vec4<f32>, previous: Unit, index: u32, unit: u32) -> Unit {
+    return Unit(act_f(index, sums.x), 0.0);
+}

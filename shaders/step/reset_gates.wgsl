@@ -1,0 +1,16 @@
+// What `step` leaves for `candidate` where the input's products were computed before: vectors of r h and of z. A column is
+// r of a unit, or z.
+
+fn leave(index: u32, row: u32, column: u32, step: u32, sums: vec4<f32>) {
+    let unit = column % shape.hidden_size;
+    let is_update = column >= shape.hidden_size;
+    let gate = next_of(index, row, column, step, sums, 0.0);
+    let of_hidden = 4u * hidden_of(index, row) + unit;
+    let vector = 4u * shape.hidden_quads;
+    let at = 3u * (index * shape.rows + row) * vector + unit;
+    if is_update {
+        next_hidden[at + vector] = gate;
+    } else {
+        next_hidden[at] = gate * hidden[of_hidden / 4u][of_hidden % 4u];
+    }
+}

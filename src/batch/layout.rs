@@ -1,0 +1,175 @@
+//! A result as ONNX's operators lay it out.
+
+use ndarray::{Array, Array3, Array4, ArrayView3, Axis, Dimension, Ix3, Ix4, s};
+
+use super::{Output, with_batch_axis};
+use crate::Error;
+use crate::array::{collected, reserved, shaped};
+
+/// How ONNX's [RNN](https://onnx.ai/onnx/operators/onnx__RNN.html), LSTM and GRU lay out what they give: their attribute
+/// `layout`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum OnnxLayout {
+    /// `layout = 0`, the operators' default: `Y [T, D, N, H]`, `Y_h` and `Y_c [D, N, H]`.
+    #[default]
+    StepsFirst,
+    /// `layout = 1`: `Y [N, T, D, H]`, `Y_h` and `Y_c [N, D, H]`.
+    BatchFirst,
+}
+
+/// What ONNX's operators give, with their names; see [`Output::to_onnx`]. The arrays are in row-major order.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct OnnxOutput<A = f32> {
+    /// The last layer's hidden state at every step: `[T, D, N, H_out]`, or `[N, T, D, H_out]`.
+    pub y: Array4<A>,
+    /// Each layer's and direction's final hidden state: `[L*D, N, H_out]`, or `[N, L*D, H_out]`.
+    pub y_h: Array3<A>,
+    /// An LSTM's final cell state: `[L*D, N, H]`, or `[N, L*D, H]`.
+    pub y_c: Option<Array3<A>>,
+}
+
+impl<D: Dimension, A: Clone> Output<D, A> {
+    /// A copy with ONNX's axes, where the directions have one of their own. Without a batch N is 1.
+    ///
+    /// A node of ONNX is one layer. Of a stacked layer `y` is what the last node gives; `y_h` and `y_c` are those of all
+    /// nodes one behind the other, the lowest first, as exporters concatenate them: rows `l * D` to `l * D + D - 1` are
+    /// node l's.
+    ///
+    /// ```
+    /// use wgpu_rnn::{Backend, Config, Input, Layer, OnnxLayout, State, Weights, ndarray::Array3};
+    ///
+    /// let weights = Weights::seeded(Config::gru(3, 5).bidirectional(true), 0)?;
+    /// let input = Array3::zeros((4, 7, 3)); // [N, T, I]
+    /// let result = Layer::new(&weights, Backend::Cpu)?.forward(&Input::new(input.view()), &State::zero())?;
+    /// let onnx = result.to_onnx(OnnxLayout::StepsFirst)?;
+    /// assert_eq!(onnx.y.shape(), [7, 2, 4, 5]); // [T, D, N, H]
+    /// assert_eq!(onnx.y_h.shape(), [2, 4, 5]); // [D, N, H]
+    /// assert_eq!(result.output[[3, 6, 5]], onnx.y[[6, 1, 3, 0]]);
+    /// # Ok::<(), wgpu_rnn::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`] if the arrays are not those of one result, as one that was put together by hand may be;
+    /// [`Error::OutOfMemory`] if there is no room for the copy.
+    pub fn to_onnx(&self, layout: OnnxLayout) -> Result<OnnxOutput<A>, Error> {
+        let output = batched("output", &self.output, Axis(0))?;
+        let h_n = batched("h_n", &self.h_n, Axis(1))?;
+        let c_n = self.c_n.as_ref().map(|c_n| batched("c_n", c_n, Axis(1))).transpose()?;
+        let (rows, _, features) = output.dim();
+        let (states, _, size) = h_n.dim();
+        let directions = features.checked_div(size).unwrap_or(0);
+        let is_of_directions =
+            matches!(directions, 1 | 2) && features == directions * size && states.is_multiple_of(directions);
+        let wrong = |name: &str, found: &[usize]| Error::UnknownShape {
+            name: name.to_owned(),
+            expected: format!("[L*D, N, size] for an output of shape {:?}", output.shape()),
+            found: found.to_vec(),
+        };
+        if !is_of_directions || h_n.len_of(Axis(1)) != rows {
+            return Err(wrong("h_n", h_n.shape()));
+        }
+        if let Some(c_n) = c_n.filter(|c_n| c_n.shape()[..2] != [states, rows]) {
+            return Err(wrong("c_n", c_n.shape()));
+        }
+        Ok(OnnxOutput {
+            y: sequence(&output, directions, layout)?,
+            y_h: state("Y_h", &h_n, layout)?,
+            y_c: c_n.map(|c_n| state("Y_c", &c_n, layout)).transpose()?,
+        })
+    }
+}
+
+/// The view with a batch axis.
+fn batched<'a, A, D: Dimension>(
+    name: &str,
+    values: &'a Array<A, D>,
+    axis: Axis,
+) -> Result<ArrayView3<'a, A>, Error> {
+    with_batch_axis(values.view(), axis).ok_or_else(|| Error::UnknownShape {
+        name: name.to_owned(),
+        expected: "three dimensions, or two without a batch".into(),
+        found: values.shape().to_vec(),
+    })
+}
+
+/// `[N, T, D*H_out]` with an axis for the directions.
+fn sequence<A: Clone>(
+    output: &ArrayView3<'_, A>,
+    directions: usize,
+    layout: OnnxLayout,
+) -> Result<Array4<A>, Error> {
+    let (n, t, features) = output.dim();
+    let size = features / directions;
+    if layout == OnnxLayout::BatchFirst {
+        return collected("Y", Ix4(n, t, directions, size), output.iter().cloned());
+    }
+    let mut values = reserved("Y", output.len())?;
+    for step in 0..t {
+        for direction in 0..directions {
+            let vectors = output.slice(s![.., step, direction * size..(direction + 1) * size]);
+            values.extend(vectors.iter().cloned());
+        }
+    }
+    shaped(Ix4(t, directions, n, size), values)
+}
+
+/// `[L*D, N, size]` with the batch where the layout has it.
+fn state<A: Clone>(what: &str, state: &ArrayView3<'_, A>, layout: OnnxLayout) -> Result<Array3<A>, Error> {
+    let state = match layout {
+        OnnxLayout::StepsFirst => state.view(),
+        OnnxLayout::BatchFirst => state.view().permuted_axes([1, 0, 2]),
+    };
+    let (first, second, size) = state.dim();
+    collected(what, Ix3(first, second, size), state.iter().cloned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The place of an element as its value.
+    fn places(shape: [usize; 3]) -> Array3<usize> {
+        Array3::from_shape_fn(shape, |(first, second, third)| (first * 100 + second) * 100 + third)
+    }
+
+    fn result() -> Output<Ix3, usize> {
+        // N 3, T 4, L 2, D 2, H_out 5, H 6; an output whose steps come first in memory.
+        let output = places([4, 3, 10]).permuted_axes([1, 0, 2]);
+        Output::new(output, places([4, 3, 5]), Some(places([4, 3, 6])))
+    }
+
+    #[test]
+    fn every_element_has_its_place_in_both_layouts() {
+        let result = result();
+        let [first, batch] = [OnnxLayout::StepsFirst, OnnxLayout::BatchFirst].map(|layout| {
+            let onnx = result.to_onnx(layout).unwrap();
+            assert!(onnx.y.is_standard_layout() && onnx.y_h.is_standard_layout());
+            onnx
+        });
+        assert_eq!((first.y.shape(), batch.y.shape()), (&[4, 2, 3, 5][..], &[3, 4, 2, 5][..]));
+        for ((t, d, n, h), &value) in first.y.indexed_iter() {
+            assert_eq!((value, batch.y[[n, t, d, h]]), (result.output[[n, t, d * 5 + h]], value));
+        }
+        for (first, batch, own) in [
+            (&first.y_h, &batch.y_h, &result.h_n),
+            (first.y_c.as_ref().unwrap(), batch.y_c.as_ref().unwrap(), result.c_n.as_ref().unwrap()),
+        ] {
+            assert_eq!((first, batch.view()), (own, own.view().permuted_axes([1, 0, 2])));
+        }
+    }
+
+    #[test]
+    fn without_a_batch_there_is_one_row() {
+        let row = |array: &Array3<usize>, axis| array.index_axis(Axis(axis), 1).to_owned();
+        let result = result();
+        let c_n = result.c_n.as_ref().map(|c_n| row(c_n, 1));
+        let unbatched = Output::new(row(&result.output, 0), row(&result.h_n, 1), c_n);
+        let onnx = unbatched.to_onnx(OnnxLayout::StepsFirst).unwrap();
+        let batched = result.to_onnx(OnnxLayout::StepsFirst).unwrap();
+        assert_eq!(onnx.y, batched.y.slice(s![.., .., 1..2, ..]));
+        assert_eq!(onnx.y_h, batched.y_h.slice(s![.., 1..2, ..]));
+        assert_eq!(onnx.y_c.unwrap(), batched.y_c.unwrap().slice(s![.., 1..2, ..]));
+    }
+}

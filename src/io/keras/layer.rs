@@ -1,0 +1,206 @@
+//! A stack of Keras' layers in this library's words, and their weights as PyTorch's parameters.
+
+use ndarray::{Array2, ArrayD, ArrayView2, Axis, Ix2, s};
+
+use super::KerasOptions;
+use super::names::{CellTensors, Tensor};
+use crate::array::collected;
+use crate::batch::check_finite;
+use crate::io::Tensors;
+use crate::{Activation, Activations, Cell, Config, Error, Parameter, ParameterKind};
+
+/// The cells of each layer, the lowest first: one, or a forward and a backward one.
+pub(super) struct Stack<'n, 'a> {
+    layers: Vec<Vec<&'n CellTensors<'a>>>,
+    first: &'n CellTensors<'a>,
+}
+
+impl<'n, 'a> Stack<'n, 'a> {
+    /// # Errors
+    ///
+    /// [`Error::Config`] if the layers have not as many directions.
+    pub(super) fn new(layers: Vec<Vec<&'n CellTensors<'a>>>) -> Result<Self, Error> {
+        let directions = layers.first().map_or(0, Vec::len);
+        let first = layers.first().and_then(|cells| cells.first().copied());
+        match first.filter(|_| layers.iter().all(|cells| cells.len() == directions)) {
+            Some(first) => Ok(Stack { layers, first }),
+            None => Err(Error::Config {
+                rule: "stacked layers must all be Bidirectional, or none".into(),
+                found: format!("{:?} directions", layers.iter().map(Vec::len).collect::<Vec<_>>()),
+            }),
+        }
+    }
+
+    /// What the stack is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::MissingParameter`], [`Error::UnknownShape`] and [`Error::Shape`] name the tensor; [`Error::Config`] if the layer
+    /// cannot have an option.
+    pub(super) fn config(&self, options: &KerasOptions) -> Result<Config, Error> {
+        let (name, shape) = present(self.first, self.first.recurrent_kernel, "recurrent_kernel", "[H, G*H]")?;
+        let (_, kernel) = present(self.first, self.first.kernel, "kernel", "[I, G*H]")?;
+        let (hidden_size, columns) = match *shape {
+            [rows, columns] if rows > 0 => (rows, columns),
+            _ => (0, 0),
+        };
+        let new = match columns.checked_div(hidden_size).filter(|_| columns.is_multiple_of(hidden_size)) {
+            Some(1) if options.activation == Some(Activation::Relu) => Config::rnn_relu,
+            Some(1) => Config::rnn,
+            Some(3) => Config::gru,
+            Some(4) => Config::lstm,
+            _ => {
+                return Err(Error::UnknownShape {
+                    name: name.to_owned(),
+                    expected: "[H, G*H] with G = 1 (SimpleRNN), 3 (GRU) or 4 (LSTM), H > 0".into(),
+                    found: shape.to_vec(),
+                });
+            }
+        };
+        let config = new(kernel.first().copied().unwrap_or(0), hidden_size)
+            .num_layers(self.layers.len())
+            .bidirectional(self.layers.iter().any(|cells| cells.len() == 2))
+            .bias(self.first.bias.is_some())
+            .reverse(options.go_backwards);
+        check_options(&config, options)?;
+        let config = with_activations(config, options);
+        let config = match config.cell {
+            Cell::Gru => config.reset_after(self.is_reset_after(options)),
+            Cell::Rnn(_) | Cell::Lstm => config,
+        };
+        config.validate()?;
+        for (layer, cells) in self.layers.iter().enumerate() {
+            cells.iter().try_for_each(|cell| check_cell(cell, &config, layer))?;
+        }
+        Ok(config)
+    }
+
+    /// Whether a GRU resets behind the product: with a bias for that.
+    fn is_reset_after(&self, options: &KerasOptions) -> bool {
+        let told = self.first.bias.map(|(_, shape)| shape.len() != 1);
+        options.reset_after.or(told).unwrap_or(true)
+    }
+
+    /// A parameter of the layer that [`Stack::config`] gave.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tensors::f32`]; [`Error::NonFinite`] names the tensor; [`Error::OutOfMemory`] if there is no room for it.
+    pub(super) fn parameter(
+        &self,
+        tensors: &Tensors<'_>,
+        config: &Config,
+        parameter: &Parameter,
+    ) -> Result<ArrayD<f32>, Error> {
+        let cells = self.layers.get(parameter.layer);
+        let cell = cells.and_then(|cells| cells.get(usize::from(parameter.reverse))).unwrap_or(&self.first);
+        let (tensor, row) = match parameter.kind {
+            ParameterKind::WeightIh => (cell.kernel, 0),
+            ParameterKind::WeightHh => (cell.recurrent_kernel, 0),
+            ParameterKind::BiasIh => (cell.bias, 0),
+            ParameterKind::BiasHh => (cell.bias.filter(|(_, shape)| shape.len() == 2), 1),
+            // Keras has neither projections nor peepholes.
+            ParameterKind::WeightHr | ParameterKind::WeightCh => (None, 0),
+        };
+        let Some((name, _)) = tensor else { return Ok(ArrayD::zeros(parameter.shape(config))) };
+        let values = tensors.f32(name)?;
+        check_finite(name, &values.view())?;
+        let is_bias = matches!(parameter.kind, ParameterKind::BiasIh | ParameterKind::BiasHh);
+        let found = values.shape().to_vec();
+        let values = if is_bias && values.ndim() == 1 { values.insert_axis(Axis(0)) } else { values };
+        let wrong = |_| Error::Shape { name: name.to_owned(), expected: parameter.shape(config), found };
+        let values = values.into_dimensionality::<Ix2>().map_err(wrong)?;
+        let rows = if is_bias { row..row + 1 } else { 0..values.nrows() };
+        let matrix = transposed(name, config, &values.slice(s![rows, ..]))?.into_dyn();
+        Ok(if is_bias { matrix.index_axis_move(Axis(1), 0) } else { matrix })
+    }
+}
+
+/// `[rows, G*H]` with Keras' order of gates as `[G*H, rows]` with PyTorch's.
+fn transposed(name: &str, config: &Config, values: &ArrayView2<'_, f32>) -> Result<Array2<f32>, Error> {
+    let h = config.hidden_size;
+    // r z n of z r h; i f g o is Keras' i f c o.
+    let order: &[usize] = if config.cell == Cell::Gru { &[1, 0, 2] } else { &[0, 1, 2, 3] };
+    let columns = order.iter().take(config.cell.gates()).flat_map(|gate| gate * h..(gate + 1) * h);
+    let transposed = columns.flat_map(|column| values.index_axis_move(Axis(1), column)).copied();
+    collected(name, Ix2(config.cell.gates() * h, values.nrows()), transposed)
+}
+
+/// The tensor, or an error that it is missing.
+fn present<'a>(
+    cell: &CellTensors<'a>,
+    tensor: Option<Tensor<'a>>,
+    weight: &str,
+    expected: &str,
+) -> Result<Tensor<'a>, Error> {
+    tensor.ok_or_else(|| Error::MissingParameter {
+        name: match cell.path {
+            "" => weight.to_owned(),
+            path => format!("{path}/{weight}"),
+        },
+        expected: expected.to_owned(),
+    })
+}
+
+/// Refuses options that the layer cannot have.
+fn check_options(config: &Config, options: &KerasOptions) -> Result<(), Error> {
+    let error = |rule: &str, found: String| Err(Error::Config { rule: rule.to_owned(), found });
+    match config.cell {
+        Cell::Rnn(_) if options.recurrent_activation.is_some() => {
+            error("recurrent_activation is for LSTM and GRU only", "SimpleRNN".into())
+        }
+        Cell::Rnn(_) | Cell::Lstm if options.reset_after.is_some() => {
+            error("reset_after is for GRU only", config.cell.to_string())
+        }
+        _ if options.go_backwards && config.bidirectional => {
+            error("go_backwards is for a layer of one direction", "a Bidirectional one".into())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn with_activations(config: Config, options: &KerasOptions) -> Config {
+    let activation = options.activation.unwrap_or(Activation::Tanh);
+    let f = match config.cell {
+        Cell::Rnn(_) => activation,
+        Cell::Lstm | Cell::Gru => options.recurrent_activation.unwrap_or(Activation::Sigmoid),
+    };
+    config.activations([Activations { f, g: activation, h: activation }; 2])
+}
+
+/// Whether a cell's tensors are all there and have the shapes that the layer gives them.
+fn check_cell(cell: &CellTensors<'_>, config: &Config, layer: usize) -> Result<(), Error> {
+    let columns = config.cell.gates() * config.hidden_size;
+    let kernel = [config.layer_input_size(layer), columns];
+    let tensor = present(cell, cell.kernel, "kernel", &format!("{kernel:?}"))?;
+    if layer > 0 && tensor.1 != kernel {
+        return Err(Error::UnknownShape {
+            name: tensor.0.to_owned(),
+            expected: format!("{kernel:?}, since the layer below gives vectors of {}", kernel[0])
+                + if config.bidirectional { " (its merge_mode must be \"concat\")" } else { "" },
+            found: tensor.1.to_vec(),
+        });
+    }
+    check_shape(tensor, &kernel)?;
+    let recurrent = [config.hidden_size, columns];
+    let tensor = present(cell, cell.recurrent_kernel, "recurrent_kernel", &format!("{recurrent:?}"))?;
+    check_shape(tensor, &recurrent)?;
+    let both = config.cell == Cell::Gru && config.variant.reset_after;
+    let bias = if both { vec![2, columns] } else { vec![columns] };
+    match (cell.bias, config.bias) {
+        (Some(tensor), true) => check_shape(tensor, &bias),
+        (Some((name, _)), false) => Err(Error::UnexpectedParameter {
+            name: name.to_owned(),
+            reason: "the layer's first cell has no bias".into(),
+        }),
+        (None, true) => present(cell, None, "bias", &format!("{bias:?}")).map(|_| ()),
+        (None, false) => Ok(()),
+    }
+}
+
+fn check_shape((name, found): Tensor<'_>, expected: &[usize]) -> Result<(), Error> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(Error::Shape { name: name.to_owned(), expected: expected.to_vec(), found: found.to_vec() })
+}

@@ -1,0 +1,224 @@
+//! Which tensors are the weights of which layer, by their names.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::Error;
+use crate::io::twice;
+
+/// What separates the names of a path.
+const SEPARATORS: [char; 2] = ['/', '.'];
+
+/// A tensor's name in the file, and its shape.
+pub(super) type Tensor<'a> = (&'a str, &'a [usize]);
+
+/// The weights of one cell.
+#[derive(Clone, Debug, Default)]
+pub(super) struct CellTensors<'a> {
+    /// What stands before their names.
+    pub(super) path: &'a str,
+    pub(super) kernel: Option<Tensor<'a>>,
+    pub(super) recurrent_kernel: Option<Tensor<'a>>,
+    pub(super) bias: Option<Tensor<'a>>,
+}
+
+/// A direction of a `Bidirectional`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    Forward,
+    Backward,
+}
+
+impl Side {
+    fn name(self) -> &'static str {
+        match self {
+            Side::Forward => "forward",
+            Side::Backward => "backward",
+        }
+    }
+
+    /// What the name of a direction's layer says: `forward_lstm`.
+    fn of(name: &str) -> Option<Self> {
+        [Side::Forward, Side::Backward].into_iter().find(|side| {
+            name.strip_prefix(side.name()).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+        })
+    }
+}
+
+/// The recurrent cells among a file's tensors.
+pub(super) struct Names<'a> {
+    /// By path.
+    cells: BTreeMap<&'a str, CellTensors<'a>>,
+    /// All tensors.
+    tensors: Vec<&'a str>,
+}
+
+impl<'a> Names<'a> {
+    /// # Errors
+    ///
+    /// [`Error::Format`] if two tensors are one weight.
+    pub(super) fn new(shapes: impl Iterator<Item = Tensor<'a>>) -> Result<Self, Error> {
+        let mut cells: BTreeMap<&str, CellTensors<'_>> = BTreeMap::new();
+        let mut tensors = Vec::new();
+        for (name, shape) in shapes {
+            tensors.push(name);
+            let (path, weight) = split(name);
+            let mut cell = CellTensors { path, ..CellTensors::default() };
+            let place = match weight {
+                "kernel" => &mut cell.kernel,
+                "recurrent_kernel" => &mut cell.recurrent_kernel,
+                "bias" => &mut cell.bias,
+                _ => continue,
+            };
+            *place = Some((name, shape));
+            cells.entry(path).or_default().join(&cell)?;
+        }
+        cells.retain(|_, cell| cell.recurrent_kernel.is_some());
+        Ok(Names { cells, tensors })
+    }
+
+    /// The names of the layers, each once, sorted.
+    pub(super) fn layers(&self) -> impl Iterator<Item = &'a str> {
+        self.cells.keys().map(|path| layer_of(path)).collect::<BTreeSet<_>>().into_iter()
+    }
+
+    /// The cells of each layer that is asked for, or of the only one: one, or a forward and a backward one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Prefix`], [`Error::MissingParameter`] and [`Error::UnexpectedParameter`].
+    pub(super) fn choose(&self, wanted: &[String]) -> Result<Vec<Vec<&CellTensors<'a>>>, Error> {
+        let layers: Vec<&str> = self.layers().collect();
+        let chosen = match (wanted, &layers[..]) {
+            ([], &[layer]) => vec![self.layer(layer)?],
+            ([], []) => {
+                let expected = "tensors kernel, recurrent_kernel and so on, behind any names";
+                return Err(self.no_layer(expected.into()));
+            }
+            ([], _) => return Err(self.no_layer("the names of those to take".into())),
+            _ => wanted.iter().map(|name| self.named(name, &layers)).collect::<Result<_, _>>()?,
+        };
+        chosen.iter().flatten().try_for_each(|cell| self.check_alone(cell))?;
+        Ok(chosen)
+    }
+
+    /// The layer of that name or below it, or the cell of one direction.
+    fn named(&self, name: &str, layers: &[&'a str]) -> Result<Vec<&CellTensors<'a>>, Error> {
+        let name = name.strip_suffix(SEPARATORS).unwrap_or(name);
+        if layers.contains(&name) {
+            return self.layer(name);
+        }
+        let below: Vec<&str> = layers.iter().copied().filter(|layer| is_below(layer, name)).collect();
+        let mut cells = self.cells.values().filter(|cell| cell.path == name || is_below(cell.path, name));
+        match (&below[..], cells.next(), cells.next()) {
+            (&[layer], ..) => self.layer(layer),
+            ([], Some(cell), None) => Ok(vec![cell]),
+            ([], None, _) => Err(self.no_layer(format!("one named {name:?}"))),
+            _ => Err(self.no_layer(format!("one below {name:?}"))),
+        }
+    }
+
+    /// The cells of a layer.
+    fn layer(&self, layer: &str) -> Result<Vec<&CellTensors<'a>>, Error> {
+        if let Some(cell) = self.cells.get(layer).filter(|cell| side_of(cell.path).is_none()) {
+            return Ok(vec![cell]);
+        }
+        [Side::Forward, Side::Backward].into_iter().map(|side| self.direction(layer, side)).collect()
+    }
+
+    fn direction(&self, layer: &str, side: Side) -> Result<&CellTensors<'a>, Error> {
+        let is_of = |cell: &&CellTensors<'a>| side_of(cell.path) == Some((layer, side));
+        let mut cells = self.cells.values().filter(is_of);
+        match (cells.next(), cells.next()) {
+            (Some(cell), None) => Ok(cell),
+            (Some(_), Some(_)) => {
+                let expected = format!("one {} cell of layer {layer:?}", side.name());
+                Err(Error::Prefix { expected, found: "several".into() })
+            }
+            (None, _) => Err(Error::MissingParameter {
+                name: format!("{layer}/{}_…/recurrent_kernel", side.name()),
+                expected: "[H, G*H]".into(),
+            }),
+        }
+    }
+
+    fn no_layer(&self, expected: String) -> Error {
+        const LISTED: usize = 12;
+        let mut names: Vec<String> = self.layers().take(LISTED).map(|layer| format!("{layer:?}")).collect();
+        let count = self.layers().count();
+        if count > LISTED {
+            names.push(format!("{} more", count - LISTED));
+        }
+        let found = match count {
+            0 => "no recurrent layers of Keras".to_owned(),
+            1 => format!("recurrent layer {}", names.join(", ")),
+            _ => format!("recurrent layers {}", names.join(", ")),
+        };
+        Error::Prefix { expected, found }
+    }
+
+    /// Refuses a cell with weights that no cell has here. Of a cell without a name all tensors of the file would be.
+    fn check_alone(&self, cell: &CellTensors<'_>) -> Result<(), Error> {
+        let own = [cell.kernel, cell.recurrent_kernel, cell.bias].map(|tensor| tensor.map(|(name, _)| name));
+        let is_extra = |name: &&&str| {
+            let is_random = is_below(name, &format!("{}/seed_generator", cell.path));
+            is_below(name, cell.path) && !own.contains(&Some(**name)) && !is_random
+        };
+        match self.tensors.iter().find(is_extra).filter(|_| !cell.path.is_empty()) {
+            Some(name) => Err(Error::UnexpectedParameter {
+                name: (*name).to_owned(),
+                reason: "expected kernel, recurrent_kernel and bias".into(),
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl<'a> CellTensors<'a> {
+    /// Takes another tensor of the cell.
+    fn join(&mut self, other: &CellTensors<'a>) -> Result<(), Error> {
+        self.path = other.path;
+        for (own, other) in [
+            (&mut self.kernel, other.kernel),
+            (&mut self.recurrent_kernel, other.recurrent_kernel),
+            (&mut self.bias, other.bias),
+        ] {
+            match (&own, other) {
+                (Some(_), Some((name, _))) => return Err(twice(name)),
+                (None, Some(tensor)) => *own = Some(tensor),
+                (_, None) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Cuts a tensor's name into its path and the weight, without the output's number that Keras 2 writes: `a/b/kernel:0`.
+fn split(name: &str) -> (&str, &str) {
+    let numbered =
+        name.rsplit_once(':').filter(|(_, number)| number.bytes().all(|byte| byte.is_ascii_digit()));
+    let name = numbered.map_or(name, |(name, _)| name);
+    name.rsplit_once(SEPARATORS).unwrap_or(("", name))
+}
+
+/// Whether a path goes on behind another one.
+fn is_below(path: &str, above: &str) -> bool {
+    above.is_empty() || path.strip_prefix(above).is_some_and(|rest| rest.starts_with(SEPARATORS))
+}
+
+/// The layer that a cell of one direction belongs to, and which one it is.
+fn side_of(path: &str) -> Option<(&str, Side)> {
+    let mut end = path.len();
+    loop {
+        let (above, name) = path[..end].rsplit_once(SEPARATORS).unwrap_or(("", &path[..end]));
+        match Side::of(name) {
+            Some(side) => return Some((above, side)),
+            None if above.is_empty() => return None,
+            None => end = above.len(),
+        }
+    }
+}
+
+/// The layer that a cell belongs to.
+fn layer_of(path: &str) -> &str {
+    side_of(path).map_or(path, |(layer, _)| layer)
+}
