@@ -17,7 +17,10 @@ const GOLDEN = [
   "lstm_two_layers", "lstm_projection", "lstm_no_bias", "lstm_one_of_everything",
   "gru_two_layers", "gru_no_bias", "gru_one_of_everything", "gru_lengths",
 ].map((name) => `${name}.safetensors`);
-const ONNX = ["00.onnx", "03.onnx"];
+/** With activations, a clip and the like; the GRU that resets before the recurrent product; peepholes. */
+const ONNX = [
+  "attributes/00", "attributes/03", "node_tests/test_gru_bidirectional", "node_tests/test_lstm_with_peepholes",
+].map((name) => `${name}.onnx`);
 const ROWS_WITH_GPU = ["WebGPU step pass", "WebGPU project-step pass", "WebGPU scan pass", "CPU – pass"];
 
 const golden = (name) => fileURLToPath(new URL(`tests/golden/${name}`, ROOT));
@@ -111,7 +114,7 @@ test("weights without an input are held against the reference", async () => {
 
 test("layers of ONNX models are checked, with what PyTorch has not", async () => {
   const { page, problems } = await open(browser, server.url);
-  const models = ONNX.map((name) => fileURLToPath(new URL(`tests/onnx/attributes/${name}`, ROOT)));
+  const models = ONNX.map((name) => fileURLToPath(new URL(`tests/onnx/${name}`, ROOT)));
   await check(page, models);
   for (const [index, name] of ONNX.entries()) {
     assert.deepEqual(await rows(page, `#checks > section:nth-child(${index + 1})`), ROWS_WITH_GPU, name);
