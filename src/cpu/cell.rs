@@ -97,7 +97,10 @@ impl<A: Advance<G, X>, const G: usize, const X: usize> Kernel for Elementwise<'_
         for (row, of_hidden) in rows.zip(of_hidden) {
             for (block, of_hidden) in group.clone().zip(of_hidden) {
                 let at = row * blocks.len() + block - blocks.start;
-                next[at] = A::before(*h, row, block);
+                if A::TAKES_STATE {
+                    let before = &h.values[row * h.stride + block * PANEL..][..PANEL];
+                    next[at].copy_from_slice(before);
+                }
                 let (x, c, state) = (&of_input[at], c.get_mut(at), &mut next[at]);
                 cell.advance::<L>(At { block, x, h: of_hidden, c, state });
             }
@@ -120,28 +123,17 @@ pub(super) struct At<'a, const G: usize, const X: usize = G> {
     pub(super) h: &'a [Block; G],
     /// As [`Step::c`], if there is one.
     pub(super) c: Option<&'a mut Block>,
-    /// The hidden state, old and new.
+    /// The hidden state: the old one, if it takes part, and the new one.
     pub(super) state: &'a mut Block,
 }
 
 /// The elementwise part of a cell with X gates behind the product of G of them.
 pub(super) trait Advance<const G: usize, const X: usize = G> {
-    /// The old hidden state, if it takes part.
-    #[inline(always)]
-    fn before(_: Rows<'_>, _: usize, _: usize) -> Block {
-        [0.0; PANEL]
-    }
+    /// Whether the old hidden state takes part.
+    const TAKES_STATE: bool = false;
 
     /// One step of one block.
     fn advance<L: Level>(&self, at: At<'_, G, X>);
-}
-
-/// A block of the state before a step.
-#[inline(always)]
-pub(super) fn before(h: Rows<'_>, row: usize, block: usize) -> Block {
-    let mut before = [0.0; PANEL];
-    before.copy_from_slice(&h.values[row * h.stride + block * PANEL..][..PANEL]);
-    before
 }
 
 struct Tanh;
@@ -184,10 +176,7 @@ impl Advance<4> for Lstm {
 }
 
 impl Advance<3> for Gru {
-    #[inline(always)]
-    fn before(h: Rows<'_>, row: usize, block: usize) -> Block {
-        before(h, row, block)
-    }
+    const TAKES_STATE: bool = true;
 
     #[inline(always)]
     fn advance<L: Level>(&self, At { x, h, state, .. }: At<'_, 3>) {
@@ -246,10 +235,7 @@ impl Advance<4> for AnyLstm<'_> {
 }
 
 impl Advance<3> for AnyGru<'_> {
-    #[inline(always)]
-    fn before(h: Rows<'_>, row: usize, block: usize) -> Block {
-        before(h, row, block)
-    }
+    const TAKES_STATE: bool = true;
 
     #[inline(always)]
     fn advance<L: Level>(&self, At { x, h, state, .. }: At<'_, 3>) {

@@ -1,7 +1,7 @@
 //! The GRU whose reset gate comes before the recurrent product: two products a step, of which the second multiplies r h.
 
-use super::cell::{Advance, At, Step, before, sum};
-use super::functions::{Block, Functions};
+use super::cell::{Advance, At, Step, sum};
+use super::functions::Functions;
 use super::pack::{Matrix, PANEL};
 use super::product::Rows;
 use super::simd::Level;
@@ -33,10 +33,7 @@ struct Gates<'a>(&'a Functions);
 struct Candidate<'a>(&'a Functions);
 
 impl Advance<2, 3> for Gates<'_> {
-    #[inline(always)]
-    fn before(h: Rows<'_>, row: usize, block: usize) -> Block {
-        before(h, row, block)
-    }
+    const TAKES_STATE: bool = true;
 
     #[inline(always)]
     fn advance<L: Level>(&self, At { x, h, c, state, .. }: At<'_, 2, 3>) {
@@ -52,10 +49,7 @@ impl Advance<2, 3> for Gates<'_> {
 }
 
 impl Advance<1, 3> for Candidate<'_> {
-    #[inline(always)]
-    fn before(h: Rows<'_>, row: usize, block: usize) -> Block {
-        before(h, row, block)
-    }
+    const TAKES_STATE: bool = true;
 
     #[inline(always)]
     fn advance<L: Level>(&self, At { x, h, c, state, .. }: At<'_, 1, 3>) {

@@ -12,15 +12,17 @@ pub(in crate::gpu) struct First {
     pub(in crate::gpu) columns: usize,
     /// How many of those an invocation has.
     pub(in crate::gpu) each: usize,
+    /// Gates of W_hh that it reads.
+    pub(in crate::gpu) gates: usize,
 }
 
 impl First {
     pub(in crate::gpu) fn of(config: &Config, strategy: Strategy) -> Self {
-        let units = config.hidden_size;
+        let (units, gates) = (config.hidden_size, config.cell.gates());
         if config.resets_before() && strategy.is_hoisted() {
-            First { columns: 2 * units, each: 4 }
+            First { columns: 2 * units, each: 4, gates: 2 }
         } else {
-            First { columns: units, each: if config.cell.gates() == 1 { 4 } else { 1 } }
+            First { columns: units, each: if gates == 1 { 4 } else { 1 }, gates }
         }
     }
 }

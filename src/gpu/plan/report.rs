@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Dispatch, Ends, Kind, Pieces, Plan, Request, Second, Strategy, parts};
+use super::{Dispatch, Ends, First, Kind, Pieces, Plan, Request, Second, Strategy, parts};
 use crate::gpu::{Capabilities, pack};
 use crate::{Config, Error, LayerOptions};
 
@@ -196,14 +196,13 @@ fn report(plan: &Plan, request: &Request<'_>, dispatch: &Dispatch) -> DispatchRe
     let (h, h_out) = (config.hidden_size as u64, config.hidden_output_size() as u64);
     let gates = config.cell.gates() as u64 * h;
     let hoisted = plan.strategy.is_hoisted();
-    // A GRU that resets before the product makes the gate n in its second one; `step` reads W_hh whole in the first one, too.
-    let recurrent = if config.resets_before() && hoisted { 2 * h } else { gates };
+    let recurrent_gates = First::of(config, plan.strategy).gates as u64;
     let state = h_out + if config.cell.has_cell_state() { h } else { 0 };
     let quad_bytes = request.precision.quad_bytes() as u64;
     let mut sums = [0; 3];
     for index in first..first + directions {
         let quads = pack::input_quads(config, index / d) as u64;
-        let of_hidden = quad_bytes * recurrent * h_out.div_ceil(4);
+        let of_hidden = quad_bytes * recurrent_gates * h * h_out.div_ceil(4);
         let of_second = quad_bytes * second.map_or(0, |second| second.weights(config) as u64);
         let inputs = 16 * quads;
         let of_input = quad_bytes * gates * quads;
