@@ -12,7 +12,8 @@
 //!
 //! | expected | of | from |
 //! |---|---|---|
-//! | one thread of the CPU | multiply-adds, gates, rows' steps, and weights that no cache holds | measured on an AMD EPYC (Zen 3) |
+//! | one thread of the CPU | multiply-adds, gates, rows' steps, and weights that no cache holds | measured on an AMD EPYC (Zen 3) with AVX2 |
+//! | another instruction set | so many times of that | measured: SSE2 (Zen 3), WebAssembly (Node 20, Zen 3); from LLVM's models of the processors: AVX-512, NEON; assumed: scalar code |
 //! | more threads | as many as there are rows and directions at most, each a little less than the one before | two measured, more assumed |
 //! | the GPU's arithmetic | what the planner expects ([`PlanReport::expected_us`]): a middling GPU, and half of one unless it is a discrete GPU | estimated: **no hardware GPU was measured** |
 //! | recording | the plan's dispatches | measured |
@@ -24,11 +25,11 @@
 //!
 //! ```
 //! use wgpu_rnn::auto::{Adapter, Machine, Reason};
-//! use wgpu_rnn::{Capabilities, Config, LayerOptions, wgpu::DeviceType};
+//! use wgpu_rnn::{Capabilities, Config, CpuInstructions, LayerOptions, wgpu::DeviceType};
 //!
-//! // What would be taken on a machine with four cores and a discrete GPU?
+//! // What would be taken on a machine with four cores, AVX2 and a discrete GPU?
 //! let gpu = Adapter::new("some GPU", DeviceType::DiscreteGpu, Capabilities::default());
-//! let machine = Machine { adapters: vec![gpu], threads: 4 };
+//! let machine = Machine { adapters: vec![gpu], threads: 4, instructions: CpuInstructions::Avx2 };
 //! let taken = |batch| machine.decide(&Config::lstm(512, 1024), batch, 100, &LayerOptions::default());
 //! assert_eq!(taken(64).adapter, Some(0));
 //! assert!(matches!(taken(64).reason, Reason::GpuFaster { .. }));
@@ -47,7 +48,7 @@ use wgpu::DeviceType;
 #[cfg(doc)]
 use crate::PlanReport;
 use crate::gpu::{self, LimitsChoice};
-use crate::{Backend, Capabilities, Config, Error, Gpu, LayerOptions, cpu};
+use crate::{Backend, Capabilities, Config, CpuInstructions, Error, Gpu, LayerOptions, cpu};
 use cost::{MARGIN, SUBMISSION_US, Work};
 use reason::duration;
 pub use reason::{Expected, Reason};
@@ -137,6 +138,8 @@ pub struct Machine {
     pub adapters: Vec<Adapter>,
     /// Threads of the CPU backend.
     pub threads: usize,
+    /// Instruction set of the CPU backend.
+    pub instructions: CpuInstructions,
 }
 
 impl Machine {
@@ -152,13 +155,17 @@ impl Machine {
     }
 
     fn with(adapters: &[wgpu::Adapter]) -> Self {
-        Machine { adapters: adapters.iter().map(Adapter::of).collect(), threads: cpu::threads() }
+        Machine {
+            adapters: adapters.iter().map(Adapter::of).collect(),
+            threads: cpu::threads(),
+            instructions: instructions(),
+        }
     }
 
     /// What the rule takes for `batch` rows (N) of `steps` steps (T). Nothing is opened.
     pub fn decide(&self, config: &Config, batch: usize, steps: usize, options: &LayerOptions) -> Verdict {
         let work = Work { config, batch, steps, options };
-        let cpu_us = cost::cpu_us(&work, options.threads_of(self.threads));
+        let cpu_us = cost::cpu_us(&work, self.threads, self.instructions);
         if let Some(reason) = too_small(cpu_us) {
             return Verdict::cpu(reason);
         }
@@ -203,6 +210,11 @@ impl Machine {
     }
 }
 
+/// What a layer on the CPU takes. Where it would be refused the estimate does not matter.
+fn instructions() -> CpuInstructions {
+    CpuInstructions::best().unwrap_or_else(|_| CpuInstructions::widest())
+}
+
 /// Whether no GPU can pay, whichever there are.
 fn too_small(cpu_us: f64) -> Option<Reason> {
     let (cpu, submission) = (duration(cpu_us), duration(SUBMISSION_US));
@@ -212,7 +224,7 @@ fn too_small(cpu_us: f64) -> Option<Reason> {
 /// The rule's choice on this machine, opened. Drivers are not even loaded where no GPU can pay.
 pub(crate) async fn choose(config: &Config, batch: usize, steps: usize, options: &LayerOptions) -> Choice {
     let work = Work { config, batch, steps, options };
-    if let Some(reason) = too_small(cost::cpu_us(&work, options.threads_of(cpu::threads()))) {
+    if let Some(reason) = too_small(cost::cpu_us(&work, cpu::threads(), instructions())) {
         return Choice { backend: Backend::Cpu, reason };
     }
     let adapters = gpu::available().await;

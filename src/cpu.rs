@@ -23,11 +23,11 @@ mod workspace;
 use ndarray::{Array3, ArrayView3, ArrayViewMut3, s};
 
 use crate::batch::Batch;
-use crate::{Config, Error, Output, Weights};
+use crate::{Config, CpuInstructions, Error, LayerOptions, Output, Weights};
 use pack::Direction;
-pub(crate) use pack::PANEL;
 use pass::{Cut, Pass};
-use simd::Instructions;
+pub(crate) use simd::PANEL;
+use simd::Set;
 pub(crate) use workspace::Between;
 use workspace::Workspaces;
 
@@ -52,32 +52,39 @@ pub(crate) fn threads() -> usize {
     1
 }
 
+/// Whether this machine has an instruction set, and the loops were compiled for it.
+pub(crate) fn has(instructions: CpuInstructions) -> bool {
+    Set::of(instructions).is_some()
+}
+
 /// A layer with its weights packed for the CPU.
 #[derive(Debug)]
 pub(crate) struct CpuLayer {
     config: Config,
     /// One for each layer and direction, at `layer * D + direction`.
     directions: Vec<Direction>,
-    instructions: Instructions,
+    set: Set,
     workspaces: Workspaces,
     /// As many as rayon's pool has where this is 0.
     threads: usize,
 }
 
 impl CpuLayer {
-    /// `threads`: as [`crate::LayerOptions::threads`].
-    pub(crate) fn new(weights: &Weights, threads: usize) -> Self {
+    /// # Errors
+    ///
+    /// [`Error::Instructions`] if the machine lacks the instructions that were asked for.
+    pub(crate) fn new(weights: &Weights, options: &LayerOptions) -> Result<Self, Error> {
+        let instructions = options.instructions.map_or_else(CpuInstructions::best, Ok)?;
         let config = *weights.config();
         let pack = |(index, weights)| Direction::new(&config, index % config.directions(), weights);
-        let instructions = Instructions::best();
-        log::debug!("{config} on the CPU with {instructions:?}");
-        CpuLayer {
+        log::debug!("{config} on the CPU with {instructions}");
+        Ok(CpuLayer {
             config,
             directions: weights.directions().iter().enumerate().map(pack).collect(),
-            instructions,
+            set: Set::of(instructions).ok_or_else(|| instructions.missing())?,
             workspaces: Workspaces::default(),
-            threads,
-        }
+            threads: options.threads,
+        })
     }
 
     pub(crate) fn run(&self, batch: &Batch<'_>) -> Result<Output, Error> {
@@ -147,7 +154,7 @@ impl CpuLayer {
             let (below, above) = between.around(if is_last { [0; 3] } else { shape })?;
             let pass = Pass {
                 config: self.config,
-                instructions: self.instructions,
+                set: self.set,
                 workspaces: &self.workspaces,
                 weights,
                 input: if layer == 0 { input.view() } else { below },

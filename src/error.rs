@@ -254,6 +254,15 @@ pub enum Error {
         found: u64,
     },
 
+    /// There is no CPU instruction set of that name, or this machine does not have it.
+    #[error("CPU instructions: expected one of {available}, found {}", Line(.found))]
+    Instructions {
+        /// What this machine has.
+        available: String,
+        /// What was asked for.
+        found: String,
+    },
+
     /// A buffer or grid would be larger than the device, or memory itself, allows.
     #[error("{what}: expected at most {limit}, found {needed}")]
     TooLarge {

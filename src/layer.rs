@@ -157,7 +157,7 @@ impl Layer {
         let rounded = || options.precision.round(weights);
         let implementation = match &backend {
             Backend::Reference => Implementation::Reference(rounded()?.into_owned()),
-            Backend::Cpu => Implementation::Cpu(CpuLayer::new(&*rounded()?, options.threads)),
+            Backend::Cpu => Implementation::Cpu(CpuLayer::new(&*rounded()?, options)?),
             Backend::Gpu(gpu) => Implementation::Gpu(GpuLayer::new_async(gpu, weights, options).await?),
         };
         let keeps = options.keep_weights || matches!(backend, Backend::Reference);

@@ -87,6 +87,7 @@ mod cpu;
 mod error;
 mod gpu;
 pub mod guide;
+mod instructions;
 #[cfg(any(feature = "safetensors", feature = "npz", feature = "onnx"))]
 pub mod io;
 mod layer;
@@ -104,6 +105,7 @@ pub use gpu::{
     AdapterChoice, Capabilities, DispatchReport, Gpu, GpuBuffers, GpuLayer, KernelSource, LimitsChoice,
     PlanReport, Strategy, Timings, Tuning, kernels,
 };
+pub use instructions::CpuInstructions;
 pub use layer::{Backend, Layer};
 pub use options::LayerOptions;
 pub use session::{SavedState, Session};

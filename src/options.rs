@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::Precision;
 use crate::gpu::{BUDGET, Strategy, Tuning};
+use crate::{CpuInstructions, Precision};
 
 /// How long a layer waits for an answer unless told otherwise: the longest that are known, on software adapters, take
 /// minutes.
@@ -27,6 +27,8 @@ pub struct LayerOptions {
     /// Threads that the CPU backend may use for a call, the calling one among them: 0, unless set, for as many as the
     /// rayon pool that it is called in has. The result does not depend on it. A browser has one, whatever is set.
     pub threads: usize,
+    /// The CPU backend's instruction set: unless set, [`CpuInstructions::best`].
+    pub instructions: Option<CpuInstructions>,
     /// How long the GPU backend waits for the device: ten minutes unless set. In a browser nothing times out.
     pub timeout: Duration,
     /// Whether the layer keeps its weights as they were given: not unless set.
@@ -45,6 +47,7 @@ impl Default for LayerOptions {
             bounds_checks: false,
             tuning: Tuning::Model,
             threads: 0,
+            instructions: None,
             timeout: PATIENCE,
             keep_weights: false,
             #[cfg(all(feature = "tuning-file", not(target_arch = "wasm32")))]
@@ -98,6 +101,13 @@ impl LayerOptions {
     /// ```
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads;
+        self
+    }
+
+    /// Sets the CPU backend's instruction set, for comparisons: the widest that the machine has is the fastest. A layer on the
+    /// CPU cannot be made where the machine does not have it ([`Error::Instructions`](crate::Error::Instructions)).
+    pub fn instructions(mut self, instructions: CpuInstructions) -> Self {
+        self.instructions = Some(instructions);
         self
     }
 

@@ -46,6 +46,7 @@ mod encode;
 mod encode_errors;
 mod golden;
 mod harness;
+mod instructions;
 mod invariants;
 #[cfg(feature = "safetensors")]
 mod keras;

@@ -176,7 +176,7 @@ pub(crate) struct InitArguments {
 /// GPU copies, the host reads), and the rest: recording, submitting, waiting. What the GPU does is timed by its clock.
 /// Calls of ten seconds and more are not repeated for that.
 ///
-/// With --json: an object of machine (cpu, cpu_threads, architecture, os, version, wgpu, optimised), devices (device,
+/// With --json: an object of machine (cpu, cpu_threads, cpu_instructions, architecture, os, version, wgpu, optimised), devices (device,
 /// software, adapter: null or name, backend, type, driver), precision, tuning, seconds, rows and errors. Rows have case,
 /// layer, cell, batch, steps, input_size, hidden_size, num_layers, directions, multiply_adds, device, software, strategy
 /// (asked for; null where a device has none), ran (with who chose it), runs, median_ms, minimum_ms, spread, gflops,
@@ -270,8 +270,9 @@ pub(crate) struct PlanArguments {
 /// What auto takes is shown for the sizes of `bench --grid`, LSTM. Its estimates are coarse; `bench` measures.
 ///
 /// With --json: an object of version, adapters (index, name, backend, type, software, driver, auto (whether auto considers
-/// it), auto_reason (why not, else null), abilities: null or f16, subgroups and limits), cpu_threads, and auto: an array of
-/// case, layer, batch, steps, takes, reason, cpu_ms and gpu_ms (what was expected; null where no GPU was looked at).
+/// it), auto_reason (why not, else null), abilities: null or f16, subgroups and limits), cpu_threads, cpu_instructions (what
+/// the CPU backend uses, such as avx2), cpu_instructions_available (what the machine has), and auto: an array of case,
+/// layer, batch, steps, takes, reason, cpu_ms and gpu_ms (what was expected; null where no GPU was looked at).
 ///
 /// With --model: each recurrent layer that the model has, the value that it reads, the values that it takes as h_0, c_0 and
 /// lengths where it takes any, and its nodes; or why no such layer can be run. With --json an object of opset and layers:

@@ -77,6 +77,7 @@ struct Results<'a> {
 pub(crate) fn bench(arguments: &BenchArguments) -> Result<bool> {
     let cases = case::cases(arguments)?;
     let mut files = files::Files::new(arguments)?;
+    let machine = machine::Machine::this(arguments.threads)?;
     let subjects = subject::subjects(arguments, &cases)?;
     files.open()?;
     if cfg!(debug_assertions) {
@@ -95,8 +96,8 @@ pub(crate) fn bench(arguments: &BenchArguments) -> Result<bool> {
     if results.rows.is_empty() && results.faults.is_empty() {
         return Err(Failure::new("no strategy fits"));
     }
-    report::print(&table::table(&results.rows))?;
-    files.commit(&results, &subjects, arguments)?;
+    report::print(&table::table(&results.rows, &machine))?;
+    files.commit(&results, &subjects, &machine, arguments)?;
     Ok(results.faults.is_empty())
 }
 

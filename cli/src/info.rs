@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use wgpu_rnn::auto::{self, Machine, Verdict};
 use wgpu_rnn::wgpu::{self, AdapterInfo, Backends, DeviceType, Features, Instance};
-use wgpu_rnn::{Backend, Capabilities, Gpu, LayerOptions};
+use wgpu_rnn::{Backend, Capabilities, CpuInstructions, Gpu, LayerOptions};
 
 use crate::args::InfoArguments;
 use crate::bench::case::{self, Case};
@@ -19,6 +19,9 @@ struct Info {
     version: &'static str,
     adapters: Vec<Adapter>,
     cpu_threads: usize,
+    cpu_instructions: String,
+    /// All that the machine has, the narrowest first.
+    cpu_instructions_available: Vec<String>,
     /// What `--device auto` takes.
     auto: Vec<Taken>,
 }
@@ -72,14 +75,15 @@ pub(crate) fn info(arguments: &InfoArguments) -> Result<()> {
     if let Some(path) = &arguments.keras {
         return report::print(&keras::describe(path, arguments.json)?);
     }
-    let info = gather();
+    let info = gather()?;
     report::print(&match arguments.json {
         true => serde_json::to_string_pretty(&info).map_err(Failure::new)? + "\n",
         false => text(&info),
     })
 }
 
-fn gather() -> Info {
+fn gather() -> Result<Info> {
+    let instructions = CpuInstructions::best().map_err(Failure::new)?;
     let machine = Machine::this();
     let descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
     let available = pollster::block_on(Instance::new(descriptor).enumerate_adapters(Backends::all()));
@@ -87,12 +91,14 @@ fn gather() -> Info {
         let abilities = available.iter().find(|adapter| adapter.get_info() == info).map(abilities);
         adapter(index, info, machine.adapters.get(index), abilities)
     });
-    Info {
+    Ok(Info {
         version: env!("CARGO_PKG_VERSION"),
         adapters: adapters.collect(),
         cpu_threads: machine.threads,
+        cpu_instructions: instructions.to_string(),
+        cpu_instructions_available: CpuInstructions::available().map(|one| one.to_string()).collect(),
         auto: case::grid(CellName::Lstm).iter().map(|case| taken(&machine, case)).collect(),
-    }
+    })
 }
 
 fn taken(machine: &Machine, case: &Case) -> Taken {
@@ -176,7 +182,13 @@ fn text(info: &Info) -> String {
         describe(&mut text, adapter);
     }
     // Writing to a string cannot fail.
-    let _ = write!(text, "\ncpu backend\n  {} threads\n\n--device auto takes\n", info.cpu_threads);
+    let _ = write!(
+        text,
+        "\ncpu backend\n  {}, of {}; {} threads\n\n--device auto takes\n",
+        info.cpu_instructions,
+        info.cpu_instructions_available.join(", "),
+        info.cpu_threads
+    );
     let line = |taken: &Taken| {
         let Taken { case, layer, batch, steps, takes, reason, .. } = taken;
         [format!("  {case}"), format!("{layer}, N {batch}, T {steps}"), format!("{takes}, since {reason}")]

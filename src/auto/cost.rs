@@ -9,7 +9,7 @@ use wgpu::DeviceType;
 
 use super::Adapter;
 use crate::cpu::{INLINE, PANEL, SHARED};
-use crate::{Config, Error, LayerOptions, PlanReport};
+use crate::{Config, CpuInstructions, Error, LayerOptions, PlanReport};
 
 /// How many times as fast as the CPU a GPU has to be expected. The estimates are no better than that, and between
 /// equals the CPU has no kernels to compile, no device that can be lost and PyTorch's handling of NaN.
@@ -29,9 +29,13 @@ const GATE_US: f64 = 1.6e-3;
 const ROW_US: f64 = 0.014;
 /// What a layer takes beside its steps, measured.
 const LAYER_US: f64 = 9.0;
-/// Times all of this, in wasm with 128-bit SIMD and no fused multiply-add: 3.6 to 5.1 were measured over six layers and
-/// batches (LSTM(80, 256), GRU(40, 64), LSTM(64, 512); N 1 to 16, T 50 and 100; Node 20 on Zen 3).
-const WASM: f64 = 4.0;
+/// Times all of this with another instruction set than AVX2.
+fn slower(instructions: CpuInstructions) -> f64 {
+    match instructions {
+        CpuInstructions::Avx2 => 1.0,
+        _ => 4.0,
+    }
+}
 /// Bytes of recurrent weights that a thread reads in a microsecond, once a step: from the caches, measured; and from memory,
 /// where there are more than this, measured with an earlier version of the backend.
 const CACHED_BYTES_PER_US: f64 = 160e3;
@@ -81,12 +85,14 @@ impl Work<'_> {
     }
 }
 
-/// What the CPU backend is expected to take with so many threads.
-pub(super) fn cpu_us(work: &Work<'_>, threads: usize) -> f64 {
+/// What the CPU backend is expected to take in a pool of so many threads, and with those instructions unless the options say
+/// otherwise.
+pub(super) fn cpu_us(work: &Work<'_>, threads: usize, instructions: CpuInstructions) -> f64 {
+    let threads = work.options.threads_of(threads);
+    let instructions = work.options.instructions.unwrap_or(instructions);
     // The layers above the first are alike; counting them one by one would take as long as there are layers.
     let above = work.config.num_layers.saturating_sub(1);
-    let native = layer_us(work, threads, 0) + above as f64 * layer_us(work, threads, 1);
-    if cfg!(target_arch = "wasm32") { WASM * native } else { native }
+    slower(instructions) * (layer_us(work, threads, 0) + above as f64 * layer_us(work, threads, 1))
 }
 
 fn layer_us(work: &Work<'_>, threads: usize, layer: usize) -> f64 {

@@ -15,7 +15,8 @@ fn gpu(device_type: DeviceType) -> Adapter {
 }
 
 fn machine(adapters: &[DeviceType], threads: usize) -> Machine {
-    Machine { adapters: adapters.iter().copied().map(gpu).collect(), threads }
+    let adapters = adapters.iter().copied().map(gpu).collect();
+    Machine { adapters, threads, instructions: CpuInstructions::Avx2 }
 }
 
 fn decide(machine: &Machine, config: Config, batch: usize, steps: usize) -> Verdict {
@@ -139,7 +140,7 @@ fn a_gpu_that_wins_with_all_threads_at_work_wins_with_more_rows() {
 fn more_work_is_never_expected_to_take_less() {
     let us = |config: &Config, batch, steps, threads| {
         let work = Work { config, batch, steps, options: &LayerOptions::default() };
-        [cost::cpu_us(&work, threads), cost::gpu_us(&work, &gpu(DISCRETE)).unwrap()]
+        [cost::cpu_us(&work, threads, CpuInstructions::Avx2), cost::gpu_us(&work, &gpu(DISCRETE)).unwrap()]
     };
     for (config, batch, steps) in grid() {
         let base = us(&config, batch, steps, 4);

@@ -2,45 +2,47 @@
 
 use std::ops::Range;
 
+use fearless_simd::prelude::*;
+
 use super::activation::{relu, sigmoid, tanh};
-use super::functions::{Block, Functions};
-use super::pack::{Matrix, PANEL};
+use super::functions::Functions;
+use super::pack::Matrix;
 use super::product::{Product, Rows};
-use super::simd::{Instructions, Kernel, Level};
+use super::simd::{Block, Kernel, Set, Vector};
 use crate::{Cell, Nonlinearity};
 
 /// Rows whose sums are made before the elementwise part takes them.
 const ROWS: usize = 24;
 
-/// Blocks of units whose sums are made at once where a block has one panel or three, so that one row's tiles of four panels
-/// leave no rest; an LSTM's block has four.
-const BLOCKS: usize = 4;
+/// Panels whose sums are made at once, if there are so many: a multiple of every cell's gates and of the panels of one row's
+/// tiles, but for an LSTM's.
+const PANELS: usize = 12;
 
-/// The most panels whose sums are made at once: a GRU's.
-const PANELS: usize = 3 * BLOCKS;
+/// Blocks that [`Step::sums`] must have.
+pub(super) const SUMS: usize = ROWS * PANELS;
 
-/// Elements that [`Step::sums`] must have.
-pub(super) const SUMS: usize = ROWS * PANELS * PANEL;
-
-/// One step of all rows. Every array is padded to whole blocks of units.
+/// One product of a step and what follows it, for some units of all rows. Every array is padded to whole blocks of units.
 pub(super) struct Step<'a> {
-    pub(super) instructions: Instructions,
+    pub(super) set: Set,
+    pub(super) rows: usize,
     /// `weight_hh`, or some of its gates, and what is not folded of its bias.
     pub(super) matrix: &'a Matrix,
-    /// Blocks of units to be computed; all arrays but `x` and `h` have these only.
+    /// Blocks of units to be computed.
     pub(super) blocks: Range<usize>,
     /// What the matrix multiplies.
     pub(super) x: Rows<'a>,
-    /// The hidden state before the step.
-    pub(super) h: Rows<'a>,
-    /// `[rows, blocks, X]` blocks: the input's share of the gates, biases included.
-    pub(super) of_input: &'a [f32],
-    /// Room for [`SUMS`] elements.
-    pub(super) sums: &'a mut [f32],
-    /// `[rows, blocks]` blocks: the hidden state after the step, before a projection; or what a second product takes.
-    pub(super) next: &'a mut [f32],
-    /// `[rows, blocks]` blocks: the cell state before and after, what a first product leaves for a second one, or nothing.
-    pub(super) c: &'a mut [f32],
+    /// `[rows, width]`: the hidden state before the step.
+    pub(super) h: &'a [Block],
+    /// `[rows, blocks, X]`: the input's share of the gates, biases included.
+    pub(super) of_input: &'a [Block],
+    /// Room for [`SUMS`] blocks.
+    pub(super) sums: &'a mut [Block],
+    /// `[rows, width]`: the hidden state after the step, before a projection; or what a second product takes.
+    pub(super) next: &'a mut [Block],
+    /// Blocks of all units.
+    pub(super) width: usize,
+    /// `[rows, blocks]`: the cell state before and after, what a first product leaves for a second one, or nothing.
+    pub(super) c: &'a mut [Block],
 }
 
 impl Step<'_> {
@@ -58,20 +60,19 @@ impl Step<'_> {
     }
 
     pub(super) fn walk<A: Advance<G, X>, const G: usize, const X: usize>(mut self, cell: &A) {
-        let size = if G == 4 { 1 } else { BLOCKS };
         // A group's weights are used for all rows before the next ones are read.
-        for group in pieces(self.blocks.clone(), size) {
-            for rows in pieces(0..self.next.len() / (self.blocks.len() * PANEL), ROWS) {
-                self.instructions.run(Product {
+        for group in pieces(self.blocks.clone(), A::GROUP) {
+            for rows in pieces(0..self.rows, ROWS) {
+                self.set.run(Product {
                     matrix: self.matrix,
                     x: self.x,
                     rows: rows.clone(),
                     panels: group.start * G..group.end * G,
                     out: self.sums,
-                    stride: group.len() * G * PANEL,
+                    stride: group.len() * G,
                 });
-                let (instructions, step, group) = (self.instructions, &mut self, group.clone());
-                instructions.run(Elementwise::<A, G, X> { step, rows, group, cell });
+                let (set, step, group) = (self.set, &mut self, group.clone());
+                set.run(Elementwise::<A, G, X> { step, rows, group, cell });
             }
         }
     }
@@ -87,25 +88,38 @@ struct Elementwise<'a, 'b, A, const G: usize, const X: usize> {
 
 impl<A: Advance<G, X>, const G: usize, const X: usize> Kernel for Elementwise<'_, '_, A, G, X> {
     #[inline(always)]
-    fn run<L: Level>(self) {
+    fn run<S: Simd>(self, simd: S) {
         let Elementwise { rows, group, cell, .. } = self;
-        let Step { blocks, h, of_input, sums, next, c, .. } = self.step;
-        let of_input = of_input.as_chunks::<PANEL>().0.as_chunks::<X>().0;
-        let of_hidden = sums.as_chunks::<PANEL>().0.as_chunks::<G>().0.chunks_exact(group.len());
-        let next = next.as_chunks_mut::<PANEL>().0;
-        let c = c.as_chunks_mut::<PANEL>().0;
+        let Step { blocks, h, of_input, sums, next, width, c, .. } = self.step;
+        let of_input = of_input.as_chunks::<X>().0;
+        let of_hidden = sums.as_chunks::<G>().0.chunks_exact(group.len());
         for (row, of_hidden) in rows.zip(of_hidden) {
             for (block, of_hidden) in group.clone().zip(of_hidden) {
-                let at = row * blocks.len() + block - blocks.start;
-                if A::TAKES_STATE {
-                    let before = &h.values[row * h.stride + block * PANEL..][..PANEL];
-                    next[at].copy_from_slice(before);
+                let (at, unit) = (row * blocks.len() + block - blocks.start, row * *width + block);
+                let zero = Block::default();
+                let now = At {
+                    block,
+                    x: load(simd, &of_input[at]),
+                    h: load(simd, of_hidden),
+                    c: if A::HAS_C { &c[at] } else { &zero }.load(simd),
+                    state: if A::TAKES_STATE { &h[unit] } else { &zero }.load(simd),
+                };
+                let (state, new_c) = cell.advance(now);
+                next[unit].store(state);
+                if A::HAS_C {
+                    c[at].store(new_c);
                 }
-                let (x, c, state) = (&of_input[at], c.get_mut(at), &mut next[at]);
-                cell.advance::<L>(At { block, x, h: of_hidden, c, state });
             }
         }
     }
+}
+
+#[inline(always)]
+fn load<S: Simd, const N: usize>(simd: S, blocks: &[Block; N]) -> [Vector<S>; N] {
+    std::array::from_fn(
+        #[inline(always)]
+        |index| blocks[index].load(simd),
+    )
 }
 
 /// A range in pieces of `size`.
@@ -116,24 +130,36 @@ fn pieces(range: Range<usize>, size: usize) -> impl Iterator<Item = Range<usize>
 }
 
 /// A block of one row at one step.
-pub(super) struct At<'a, const G: usize, const X: usize = G> {
+pub(super) struct At<S: Simd, const G: usize, const X: usize = G> {
     pub(super) block: usize,
     /// The input's share of the gates, and the product's.
-    pub(super) x: &'a [Block; X],
-    pub(super) h: &'a [Block; G],
-    /// As [`Step::c`], if there is one.
-    pub(super) c: Option<&'a mut Block>,
-    /// The hidden state: the old one, if it takes part, and the new one.
-    pub(super) state: &'a mut Block,
+    pub(super) x: [Vector<S>; X],
+    pub(super) h: [Vector<S>; G],
+    /// As [`Step::c`], or zero.
+    pub(super) c: Vector<S>,
+    /// The old hidden state, if it takes part, or zero.
+    pub(super) state: Vector<S>,
+}
+
+impl<S: Simd, const G: usize, const X: usize> At<S, G, X> {
+    /// The sums of a gate.
+    #[inline(always)]
+    pub(super) fn sum(&self, gate: usize) -> Vector<S> {
+        self.x[gate] + self.h[gate]
+    }
 }
 
 /// The elementwise part of a cell with X gates behind the product of G of them.
 pub(super) trait Advance<const G: usize, const X: usize = G> {
+    /// Blocks whose sums are made at once.
+    const GROUP: usize = PANELS / G;
     /// Whether the old hidden state takes part.
     const TAKES_STATE: bool = false;
+    /// Whether there is [`Step::c`].
+    const HAS_C: bool = false;
 
-    /// One step of one block.
-    fn advance<L: Level>(&self, at: At<'_, G, X>);
+    /// One step of one block: the new hidden state, and the new [`Step::c`], if there is one.
+    fn advance<S: Simd>(&self, at: At<S, G, X>) -> (Vector<S>, Vector<S>);
 }
 
 struct Tanh;
@@ -143,35 +169,27 @@ struct Gru;
 
 impl Advance<1> for Tanh {
     #[inline(always)]
-    fn advance<L: Level>(&self, At { x, h, state, .. }: At<'_, 1>) {
-        for unit in 0..PANEL {
-            state[unit] = tanh::<L>(x[0][unit] + h[0][unit]);
-        }
+    fn advance<S: Simd>(&self, at: At<S, 1>) -> (Vector<S>, Vector<S>) {
+        (tanh(at.sum(0)), at.c)
     }
 }
 
 impl Advance<1> for Relu {
     #[inline(always)]
-    fn advance<L: Level>(&self, At { x, h, state, .. }: At<'_, 1>) {
-        for unit in 0..PANEL {
-            state[unit] = relu(x[0][unit] + h[0][unit]);
-        }
+    fn advance<S: Simd>(&self, at: At<S, 1>) -> (Vector<S>, Vector<S>) {
+        (relu(at.sum(0)), at.c)
     }
 }
 
 impl Advance<4> for Lstm {
+    const GROUP: usize = 1;
+    const HAS_C: bool = true;
+
     #[inline(always)]
-    fn advance<L: Level>(&self, At { x, h, c, state, .. }: At<'_, 4>) {
-        let Some(c) = c else { return };
-        for unit in 0..PANEL {
-            let i = sigmoid::<L>(x[0][unit] + h[0][unit]);
-            let f = sigmoid::<L>(x[1][unit] + h[1][unit]);
-            let g = tanh::<L>(x[2][unit] + h[2][unit]);
-            let o = sigmoid::<L>(x[3][unit] + h[3][unit]);
-            let next = f * c[unit] + i * g;
-            c[unit] = next;
-            state[unit] = o * tanh::<L>(next);
-        }
+    fn advance<S: Simd>(&self, at: At<S, 4>) -> (Vector<S>, Vector<S>) {
+        let [i, f, o] = [sigmoid(at.sum(0)), sigmoid(at.sum(1)), sigmoid(at.sum(3))];
+        let c = f * at.c + i * tanh(at.sum(2));
+        (o * tanh(c), c)
     }
 }
 
@@ -179,14 +197,17 @@ impl Advance<3> for Gru {
     const TAKES_STATE: bool = true;
 
     #[inline(always)]
-    fn advance<L: Level>(&self, At { x, h, state, .. }: At<'_, 3>) {
-        for unit in 0..PANEL {
-            let r = sigmoid::<L>(x[0][unit] + h[0][unit]);
-            let z = sigmoid::<L>(x[1][unit] + h[1][unit]);
-            let n = tanh::<L>(x[2][unit] + r * h[2][unit]);
-            state[unit] = (1.0 - z) * n + z * state[unit];
-        }
+    fn advance<S: Simd>(&self, at: At<S, 3>) -> (Vector<S>, Vector<S>) {
+        let [r, z] = [sigmoid(at.sum(0)), sigmoid(at.sum(1))];
+        let n = tanh(at.x[2] + r * at.h[2]);
+        (mix(z, at.state, n), at.c)
     }
+}
+
+/// A GRU's new state: `(1 - z) * n + z * h`.
+#[inline(always)]
+pub(super) fn mix<S: Simd>(z: Vector<S>, h: Vector<S>, n: Vector<S>) -> Vector<S> {
+    (Vector::splat(z.simd, 1.0) - z) * n + z * h
 }
 
 /// The cells with any functions.
@@ -194,43 +215,29 @@ struct AnyRnn<'a>(&'a Functions);
 struct AnyLstm<'a>(&'a Functions);
 struct AnyGru<'a>(&'a Functions);
 
-#[inline(always)]
-pub(super) fn sum(x: &Block, h: &Block) -> Block {
-    std::array::from_fn(|unit| x[unit] + h[unit])
-}
-
 impl Advance<1> for AnyRnn<'_> {
     #[inline(always)]
-    fn advance<L: Level>(&self, At { x, h, state, .. }: At<'_, 1>) {
-        *state = sum(&x[0], &h[0]);
-        self.0.f::<L>(state);
+    fn advance<S: Simd>(&self, at: At<S, 1>) -> (Vector<S>, Vector<S>) {
+        (self.0.f(at.sum(0)), at.c)
     }
 }
 
 impl Advance<4> for AnyLstm<'_> {
+    const GROUP: usize = 1;
+    const HAS_C: bool = true;
+
     #[inline(always)]
-    fn advance<L: Level>(&self, At { block, x, h, c, state }: At<'_, 4>) {
-        let (Some(c), functions) = (c, self.0) else { return };
-        let [mut i, mut f, mut g, mut o] = std::array::from_fn(|gate| sum(&x[gate], &h[gate]));
-        functions.peep(&mut i, block, 0, c);
-        functions.f::<L>(&mut i);
-        if functions.input_forget {
-            f = i.map(|i| 1.0 - i);
+    fn advance<S: Simd>(&self, at: At<S, 4>) -> (Vector<S>, Vector<S>) {
+        let functions = self.0;
+        let i = functions.f(functions.peep(at.sum(0), at.block, 0, at.c));
+        let f = if functions.input_forget {
+            Vector::splat(i.simd, 1.0) - i
         } else {
-            functions.peep(&mut f, block, 1, c);
-            functions.f::<L>(&mut f);
-        }
-        functions.g::<L>(&mut g);
-        for unit in 0..PANEL {
-            c[unit] = f[unit] * c[unit] + i[unit] * g[unit];
-        }
-        functions.peep(&mut o, block, 2, c);
-        functions.f::<L>(&mut o);
-        *state = *c;
-        functions.h::<L>(state);
-        for unit in 0..PANEL {
-            state[unit] *= o[unit];
-        }
+            functions.f(functions.peep(at.sum(1), at.block, 1, at.c))
+        };
+        let c = f * at.c + i * functions.g(at.sum(2));
+        let o = functions.f(functions.peep(at.sum(3), at.block, 2, c));
+        (o * functions.h(c), c)
     }
 }
 
@@ -238,14 +245,9 @@ impl Advance<3> for AnyGru<'_> {
     const TAKES_STATE: bool = true;
 
     #[inline(always)]
-    fn advance<L: Level>(&self, At { x, h, state, .. }: At<'_, 3>) {
-        let [mut r, mut z] = std::array::from_fn(|gate| sum(&x[gate], &h[gate]));
-        self.0.f::<L>(&mut r);
-        self.0.f::<L>(&mut z);
-        let mut n: Block = std::array::from_fn(|unit| x[2][unit] + r[unit] * h[2][unit]);
-        self.0.g::<L>(&mut n);
-        for unit in 0..PANEL {
-            state[unit] = (1.0 - z[unit]) * n[unit] + z[unit] * state[unit];
-        }
+    fn advance<S: Simd>(&self, at: At<S, 3>) -> (Vector<S>, Vector<S>) {
+        let [r, z] = [self.0.f(at.sum(0)), self.0.f(at.sum(1))];
+        let n = self.0.g(at.x[2] + r * at.h[2]);
+        (mix(z, at.state, n), at.c)
     }
 }

@@ -1,12 +1,10 @@
 //! The activation functions of ONNX's operators, a block of units at a time. PyTorch's cells have their own loops.
 
-use super::activation::{clamp, exp_m1, relu, sigmoid, tanh};
-use super::pack::PANEL;
-use super::simd::Level;
-use crate::{Activation, Activations, Config, DirectionWeights, Variant};
+use fearless_simd::prelude::*;
 
-/// A value for each unit of a block.
-pub(super) type Block = [f32; PANEL];
+use super::activation::{clamp, exp_m1, relu, sigmoid, tanh};
+use super::simd::{Block, PANEL, Vector};
+use crate::{Activation, Activations, Config, DirectionWeights, Variant};
 
 /// What tells a direction of a layer from PyTorch's.
 #[derive(Debug)]
@@ -27,91 +25,95 @@ impl Functions {
         let Variant { clip, input_forget, .. } = config.variant;
         let mut peepholes = Vec::new();
         if let Some(weight) = &weights.weight_ch {
-            peepholes.resize(config.hidden_size.div_ceil(PANEL), [[0.0; PANEL]; 3]);
+            peepholes.resize(config.hidden_size.div_ceil(PANEL), [Block::default(); 3]);
             for (index, &weight) in weight.iter().enumerate() {
                 let (gate, unit) = (index / config.hidden_size, index % config.hidden_size);
-                peepholes[unit / PANEL][gate][unit % PANEL] = weight;
+                peepholes[unit / PANEL][gate].0[unit % PANEL] = weight;
             }
         }
         let activations = config.activations_of(direction);
         Some(Functions { activations, clip: clip.unwrap_or(f32::INFINITY), input_forget, peepholes })
     }
 
-    /// Adds what a gate (i, f, o: 0, 1, 2) sees of the cell state of a block.
+    /// A gate's sums (i, f, o: 0, 1, 2) and what it sees of the cell state of a block.
     #[inline(always)]
-    pub(super) fn peep(&self, sums: &mut Block, block: usize, gate: usize, c: &Block) {
-        if let Some(weights) = self.peepholes.get(block) {
-            for unit in 0..PANEL {
-                sums[unit] += weights[gate][unit] * c[unit];
-            }
+    pub(super) fn peep<S: Simd>(
+        &self,
+        sums: Vector<S>,
+        block: usize,
+        gate: usize,
+        c: Vector<S>,
+    ) -> Vector<S> {
+        match self.peepholes.get(block) {
+            Some(weights) => sums + weights[gate].load(sums.simd) * c,
+            None => sums,
         }
     }
 
     /// ONNX's f.
     #[inline(always)]
-    pub(super) fn f<L: Level>(&self, x: &mut Block) {
-        each(x, |x| clamp(x, -self.clip, self.clip));
-        apply::<L>(self.activations.f, x);
+    pub(super) fn f<S: Simd>(&self, x: Vector<S>) -> Vector<S> {
+        apply(self.activations.f, clamp(x, -self.clip, self.clip))
     }
 
     /// ONNX's g.
     #[inline(always)]
-    pub(super) fn g<L: Level>(&self, x: &mut Block) {
-        each(x, |x| clamp(x, -self.clip, self.clip));
-        apply::<L>(self.activations.g, x);
+    pub(super) fn g<S: Simd>(&self, x: Vector<S>) -> Vector<S> {
+        apply(self.activations.g, clamp(x, -self.clip, self.clip))
     }
 
     /// ONNX's h.
     #[inline(always)]
-    pub(super) fn h<L: Level>(&self, x: &mut Block) {
-        apply::<L>(self.activations.h, x);
+    pub(super) fn h<S: Simd>(&self, x: Vector<S>) -> Vector<S> {
+        apply(self.activations.h, x)
     }
 }
 
-#[inline(always)]
-fn apply<L: Level>(activation: Activation, x: &mut Block) {
-    let [alpha, beta] = activation.parameters();
-    match activation {
-        Activation::Relu => each(x, relu),
-        Activation::Tanh => each(x, tanh::<L>),
-        Activation::Sigmoid => each(x, sigmoid::<L>),
-        Activation::Affine { .. } => each(x, |x| L::mul_add(alpha, x, beta)),
-        Activation::LeakyRelu { .. } => each(x, |x| if x < 0.0 { alpha * x } else { x }),
-        Activation::ThresholdedRelu { .. } => each(x, |x| if x <= alpha { 0.0 } else { x }),
-        Activation::ScaledTanh { .. } => each(x, |x| alpha * tanh::<L>(beta * x)),
-        Activation::HardSigmoid { .. } => each(x, |x| clamp(L::mul_add(alpha, x, beta), 0.0, 1.0)),
-        Activation::Elu { .. } => each(x, |x| elu::<L>(x, alpha)),
-        Activation::Softsign => each(x, |x| x / (1.0 + x.abs())),
-        Activation::Softplus => each(x, softplus::<L>),
-    }
-}
-
-#[inline(always)]
-fn each(block: &mut Block, function: impl Fn(f32) -> f32) {
-    block.iter_mut().for_each(|x| *x = function(*x));
+/// A function of its own for each instruction set: there are eleven activations, which would else be inlined for each gate.
+#[inline(never)]
+fn apply<S: Simd>(activation: Activation, x: Vector<S>) -> Vector<S> {
+    x.simd.vectorize(
+        #[inline(always)]
+        || {
+            let [alpha, beta] = activation.parameters();
+            match activation {
+                Activation::Relu => relu(x),
+                Activation::Tanh => tanh(x),
+                Activation::Sigmoid => sigmoid(x),
+                Activation::Affine { .. } => x.mul_add(alpha, beta),
+                Activation::LeakyRelu { .. } => x.simd_lt(0.0).select(x * alpha, x),
+                Activation::ThresholdedRelu { .. } => x.simd_le(alpha).select(Vector::splat(x.simd, 0.0), x),
+                Activation::ScaledTanh { .. } => tanh(x * beta) * alpha,
+                Activation::HardSigmoid { .. } => clamp(x.mul_add(alpha, beta), 0.0, 1.0),
+                Activation::Elu { .. } => elu(x, alpha),
+                Activation::Softsign => x / (x.abs() + 1.0),
+                Activation::Softplus => softplus(x),
+            }
+        },
+    )
 }
 
 /// exp(x) is below half a unit of -1 from here on.
 const SMALLEST: f32 = -87.0;
 
 #[inline(always)]
-fn elu<L: Level>(x: f32, alpha: f32) -> f32 {
-    let (scale, e) = exp_m1::<L>(clamp(x, SMALLEST, 0.0));
-    let below = alpha * L::mul_add(scale, e, scale - 1.0);
-    if x < 0.0 { below } else { x }
+fn elu<S: Simd>(x: Vector<S>, alpha: f32) -> Vector<S> {
+    let (scale, e) = exp_m1(clamp(x, SMALLEST, 0.0));
+    let below = scale.mul_add(e, scale - 1.0) * alpha;
+    x.simd_lt(0.0).select(below, x)
 }
 
 /// `max(x, 0) + ln(1 + t)` with `t = exp(-|x|)`, and `ln(1 + t) = 2 artanh(t / (2 + t))`, whose series has no term above
 /// `3⁻¹⁶ / 17` left.
 #[inline(always)]
-fn softplus<L: Level>(x: f32) -> f32 {
-    let (scale, e) = exp_m1::<L>(clamp(-x.abs(), SMALLEST, 0.0));
-    let t = L::mul_add(scale, e, scale);
-    let s = t / (2.0 + t);
+fn softplus<S: Simd>(x: Vector<S>) -> Vector<S> {
+    let (scale, e) = exp_m1(clamp(-x.abs(), SMALLEST, 0.0));
+    let t = scale.mul_add(e, scale);
+    let s = t / (t + 2.0);
     let square = s * s;
-    let mut series = 1.0 / 15.0;
+    let mut series = Vector::splat(x.simd, 1.0 / 15.0);
     for odd in [13.0, 11.0, 9.0, 7.0, 5.0, 3.0, 1.0] {
-        series = L::mul_add(series, square, 1.0 / odd);
+        series = series.mul_add(square, 1.0 / odd);
     }
-    relu(x) + 2.0 * s * series
+    relu(x) + s * series * 2.0
 }

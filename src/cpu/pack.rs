@@ -3,10 +3,8 @@
 use ndarray::{Array1, ArrayView2, Axis};
 
 use super::functions::Functions;
+use super::simd::{Block, PANEL};
 use crate::{Cell, Config, DirectionWeights};
-
-/// Columns of a panel: what one pass of the inner loop computes for a row. Also the units of a block.
-pub(crate) const PANEL: usize = 16;
 
 /// A weight matrix `[gates*units, terms]` and its bias, transposed and cut in panels of columns.
 ///
@@ -16,8 +14,8 @@ pub(crate) const PANEL: usize = 16;
 #[derive(Debug)]
 pub(super) struct Matrix {
     terms: usize,
-    panels: Vec<[f32; PANEL]>,
-    bias: Vec<[f32; PANEL]>,
+    panels: Vec<Block>,
+    bias: Vec<Block>,
 }
 
 impl Matrix {
@@ -25,13 +23,13 @@ impl Matrix {
         let (rows, terms) = weight.dim();
         let units = rows / gates;
         let count = units.div_ceil(PANEL) * gates;
-        let (mut panels, mut padded) = (vec![[0.0; PANEL]; count * terms], vec![[0.0; PANEL]; count]);
+        let (mut panels, mut padded) = (vec![Block::default(); count * terms], vec![Block::default(); count]);
         for (row, (weights, &bias)) in weight.outer_iter().zip(bias).enumerate() {
             let (gate, unit) = (row / units, row % units);
             let (panel, lane) = (unit / PANEL * gates + gate, unit % PANEL);
-            padded[panel][lane] = bias;
+            padded[panel].0[lane] = bias;
             for (lanes, &weight) in panels[panel * terms..][..terms].iter_mut().zip(weights) {
-                lanes[lane] = weight;
+                lanes.0[lane] = weight;
             }
         }
         Matrix { terms, panels, bias: padded }
@@ -54,7 +52,7 @@ impl Matrix {
 
     /// A panel's bias and its weights, `terms` of them.
     #[inline(always)]
-    pub(super) fn panel(&self, panel: usize) -> (&[f32; PANEL], &[[f32; PANEL]]) {
+    pub(super) fn panel(&self, panel: usize) -> (&Block, &[Block]) {
         (&self.bias[panel], &self.panels[panel * self.terms..][..self.terms])
     }
 }
@@ -78,6 +76,22 @@ impl Direction {
     /// Blocks of units.
     pub(super) fn blocks(&self) -> usize {
         self.hidden_size.div_ceil(PANEL)
+    }
+
+    /// Blocks of the hidden state: of units, or of what they are projected to.
+    pub(super) fn output_blocks(&self) -> usize {
+        self.projection.as_ref().map_or(self.blocks(), Matrix::panels)
+    }
+
+    /// Products of a step: one, or two where the second multiplies what is behind the first.
+    pub(super) fn products(&self) -> usize {
+        if self.projection.is_some() || self.candidate.is_some() { 2 } else { 1 }
+    }
+
+    /// Multiply-adds of a step for one row.
+    pub(super) fn step_work(&self) -> usize {
+        let matrices = [Some(&self.hidden), self.projection.as_ref(), self.candidate.as_ref()];
+        matrices.into_iter().flatten().map(|matrix| matrix.terms() * matrix.columns()).sum()
     }
 
     /// `direction`: 0 or 1.

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use ndarray::{ArrayView3, ArrayViewMut, ArrayViewMut2, ArrayViewMut3, Axis, Dimension};
 
-use super::pack::{Direction, PANEL};
-use super::simd::Instructions;
-use super::task::{self, Task, step_bytes};
+use super::pack::Direction;
+use super::simd::{PANEL, Set};
+use super::task::{self, Share, Task, step_bytes};
 use super::team::Team;
 use super::workspace::Workspaces;
 use crate::{Config, Error};
@@ -36,7 +36,7 @@ pub(super) struct Cut {
 
 pub(super) struct Pass<'a> {
     pub(super) config: Config,
-    pub(super) instructions: Instructions,
+    pub(super) set: Set,
     pub(super) workspaces: &'a Workspaces,
     pub(super) weights: &'a [Direction],
     /// `[N, T, in]`.
@@ -94,16 +94,16 @@ impl Pass<'_> {
         let [rows, directions] = [self.lengths.len(), self.weights.len()].map(|count| count.max(1));
         let threads = cut.threads / directions;
         let Some(weights) = self.weights.first() else { return 1 };
-        // A second product in a step would need another exchange.
-        if rows >= FEW_ROWS * threads || weights.projection.is_some() || weights.candidate.is_some() {
+        if rows >= FEW_ROWS * threads {
             return 1;
         }
-        let step = rows * weights.hidden.terms() * weights.hidden.columns();
+        // Each product is followed by an exchange.
+        let step = rows * weights.step_work() / weights.products();
         let steps = self.lengths.iter().copied().max().unwrap_or(0);
         if steps.saturating_mul(step) < STEPS.saturating_mul(cut.shared) {
             return 1;
         }
-        threads.min(step / cut.shared.max(1)).min(weights.blocks()).max(1)
+        threads.min(step / cut.shared.max(1)).min(weights.output_blocks()).max(1)
     }
 
     /// As many as keep every thread busy, and no more than one step of fits into the budget.
@@ -138,19 +138,21 @@ impl<'a> Part<'a, '_> {
             return Ok(vec![self.only_task(output, h, c)]);
         }
         let chunk = self.chunk(members);
-        let blocks = self.weights.blocks();
-        let parts: Vec<Range<usize>> =
-            (0..members).map(|member| blocks * member / members..blocks * (member + 1) / members).collect();
-        let sizes = parts.iter().map(|blocks| self.lengths.len() * blocks.len() * PANEL);
-        let team = Arc::new(Team::new(sizes)?);
+        let shares: Vec<_> = (0..members).map(|member| Share::of(self.weights, member, members)).collect();
+        let elements = |blocks: &Range<usize>| self.lengths.len() * blocks.len() * PANEL;
+        let parts = shares.iter().map(|Share { units, outputs }| match self.weights.products() {
+            2 => [elements(outputs), elements(units)],
+            _ => [elements(outputs); 2],
+        });
+        let team = Arc::new(Team::new(parts)?);
         let mut tasks = Vec::with_capacity(members);
-        for (member, blocks) in parts.into_iter().enumerate() {
+        for (member, share) in shares.into_iter().enumerate() {
             let (own_output, own_h, own_c);
-            (own_output, output) = take(output, Axis(2), blocks.len() * PANEL);
-            (own_h, h) = take(h, Axis(1), blocks.len() * PANEL);
-            (own_c, c) = take(c, Axis(1), blocks.len() * PANEL);
+            (own_output, output) = take(output, Axis(2), share.outputs.len() * PANEL);
+            (own_h, h) = take(h, Axis(1), share.outputs.len() * PANEL);
+            (own_c, c) = take(c, Axis(1), share.units.len() * PANEL);
             let team = Some((Arc::clone(&team), member));
-            tasks.push(self.task(chunk, blocks, team, own_output, own_h, own_c));
+            tasks.push(self.task(chunk, share, team, own_output, own_h, own_c));
         }
         Ok(tasks)
     }
@@ -162,29 +164,29 @@ impl<'a> Part<'a, '_> {
         h: ArrayViewMut2<'a, f32>,
         c: ArrayViewMut2<'a, f32>,
     ) -> Task<'a> {
-        self.task(self.chunk(1), 0..self.weights.blocks(), None, output, h, c)
+        self.task(self.chunk(1), Share::of(self.weights, 0, 1), None, output, h, c)
     }
 
     fn task(
         &self,
         chunk: usize,
-        blocks: Range<usize>,
+        share: Share,
         team: Option<(Arc<Team>, usize)>,
         output: ArrayViewMut3<'a, f32>,
         h: ArrayViewMut2<'a, f32>,
         c: ArrayViewMut2<'a, f32>,
     ) -> Task<'a> {
-        let Pass { config, instructions, workspaces, .. } = *self.pass;
+        let Pass { config, set, workspaces, .. } = *self.pass;
         Task {
             cell: config.cell,
-            instructions,
+            set,
             weights: self.weights,
             workspaces,
             reverse: self.reverse,
             input: self.input,
             lengths: self.lengths,
             chunk,
-            blocks,
+            share,
             team,
             output,
             h,

@@ -16,16 +16,14 @@
 
 use std::ops::Range;
 
-use super::pack::{Matrix, PANEL};
-use super::simd::{Instructions, Kernel, Level, Tiles};
+use fearless_simd::prelude::*;
+
+use super::pack::Matrix;
+use super::simd::{self, Block, Kernel, Set, Tiles, Vector, tile_rows, tile_terms};
 
 /// Terms that are summed in registers before they join the total: rounding then grows with the square root of two short
 /// sums instead of one long one.
 const BLOCK: usize = 64;
-
-/// Terms of a panel that are used for all rows before the next ones are read, a multiple of [`BLOCK`]: what the nearest caches
-/// hold. Without a bound 64 rows of 1024 terms take 1.07 to 1.16 times as long.
-const DEPTH: usize = 512;
 
 /// Rows for which a panel is used before the next one is read: their terms stay in the second-level cache, and so does
 /// the panel.
@@ -43,17 +41,11 @@ pub(super) struct Rows<'a> {
 ///
 /// A row's bits do not depend on the other rows: each sum runs over the terms in order, in blocks of [`BLOCK`],
 /// however many rows and panels are computed at once.
-pub(super) fn multiply(
-    instructions: Instructions,
-    matrix: &Matrix,
-    panels: Range<usize>,
-    x: Rows<'_>,
-    out: &mut [f32],
-) {
-    let stride = panels.len() * PANEL;
+pub(super) fn multiply(set: Set, matrix: &Matrix, panels: Range<usize>, x: Rows<'_>, out: &mut [Block]) {
+    let stride = panels.len();
     for (first, out) in (0..).step_by(ROWS).zip(out.chunks_mut(ROWS * stride)) {
         let rows = first..first + out.len() / stride;
-        instructions.run(Product { matrix, x, rows, panels: panels.clone(), out, stride });
+        set.run(Product { matrix, x, rows, panels: panels.clone(), out, stride });
     }
 }
 
@@ -63,9 +55,9 @@ pub(super) struct Product<'a> {
     pub(super) x: Rows<'a>,
     pub(super) rows: Range<usize>,
     pub(super) panels: Range<usize>,
-    /// The first row's first sum is the first element.
-    pub(super) out: &'a mut [f32],
-    /// Elements of `out` from one row to the next.
+    /// The first row's first sums are the first block.
+    pub(super) out: &'a mut [Block],
+    /// Blocks of `out` from one row to the next.
     pub(super) stride: usize,
 }
 
@@ -73,15 +65,15 @@ impl Kernel for Product<'_> {
     /// All rows, in tiles whose heights differ by one at most, so that none is left with too few rows to keep the
     /// arithmetic units busy.
     #[inline(always)]
-    fn run<L: Level>(mut self) {
+    fn run<S: Simd>(mut self, simd: S) {
         let rows = self.rows.clone();
-        let tiles = rows.len().div_ceil(L::ROWS).max(1);
+        let tiles = rows.len().div_ceil(tile_rows::<S>()).max(1);
         let (height, higher) = (rows.len() / tiles, rows.len() % tiles);
         let middle = rows.start + higher * (height + 1);
         if higher > 0 {
-            L::tiles(height + 1, Part { product: &mut self, rows: rows.start..middle });
+            simd::tiles(simd, height + 1, Part { product: &mut self, rows: rows.start..middle });
         }
-        L::tiles(height, Part { product: &mut self, rows: middle..rows.end });
+        simd::tiles(simd, height, Part { product: &mut self, rows: middle..rows.end });
     }
 }
 
@@ -93,99 +85,120 @@ struct Part<'a, 'b> {
 
 impl Tiles for Part<'_, '_> {
     #[inline(always)]
-    fn tile<L: Level, const ROWS: usize, const PANELS: usize>(mut self) {
+    fn tile<S: Simd, const ROWS: usize, const PANELS: usize, const FEWER: usize>(mut self, simd: S) {
         let mut panels = self.product.panels.clone();
         while panels.len() >= PANELS {
-            self.rows::<L, ROWS, PANELS>(panels.start);
+            self.tiles::<S, ROWS, PANELS>(simd, panels.start);
             panels.start += PANELS;
         }
+        while panels.len() >= FEWER {
+            self.tiles::<S, ROWS, FEWER>(simd, panels.start);
+            panels.start += FEWER;
+        }
         for panel in panels {
-            self.rows::<L, ROWS, 1>(panel);
+            self.tiles::<S, ROWS, 1>(simd, panel);
         }
     }
 }
 
 impl Part<'_, '_> {
     /// The sums of `PANELS` panels, for `ROWS` rows at once.
-    #[inline(always)]
-    fn rows<L: Level, const ROWS: usize, const PANELS: usize>(&mut self, panel: usize) {
-        let Product { matrix, x, rows, panels, out, stride } = &mut *self.product;
-        let terms = matrix.terms();
-        // Arrays are filled in loops here and below: `map` and `from_fn` are not always inlined, and what is behind a call
-        // is not vectorised.
-        let mut bias = [[0.0; PANEL]; PANELS];
-        let mut weights: [&[[f32; PANEL]]; PANELS] = [&[]; PANELS];
-        for index in 0..PANELS {
-            let (values, terms) = matrix.panel(panel + index);
-            (bias[index], weights[index]) = (*values, terms);
-        }
-        for depth in (0..terms).step_by(DEPTH) {
-            let end = terms.min(depth + DEPTH);
-            for row in self.rows.clone().step_by(ROWS) {
-                let at = (row - rows.start) * *stride + (panel - panels.start) * PANEL;
-                let mut x_rows: [&[f32]; ROWS] = [&[]; ROWS];
-                let mut total = [bias; ROWS];
-                for index in 0..ROWS {
-                    x_rows[index] = &x.values[(row + index) * x.stride..][..terms];
-                    if depth > 0 {
-                        let out = &out[at + index * *stride..][..PANELS * PANEL];
-                        total[index].as_flattened_mut().copy_from_slice(out);
+    ///
+    /// A function of its own for each tile: the compiler then has all registers for it, and its machine code can be found
+    /// by its name (`tools/cpu-code`).
+    #[inline(never)]
+    fn tiles<S: Simd, const ROWS: usize, const PANELS: usize>(&mut self, simd: S, panel: usize) {
+        simd.vectorize(
+            #[inline(always)]
+            || {
+                let Product { matrix, x, rows, panels, out, stride } = &mut *self.product;
+                let terms = matrix.terms();
+                let weights: [_; PANELS] = std::array::from_fn(
+                    #[inline(always)]
+                    |index| matrix.panel(panel + index),
+                );
+                for depth in (0..terms).step_by(tile_terms::<S>()) {
+                    let end = terms.min(depth + tile_terms::<S>());
+                    for row in self.rows.clone().step_by(ROWS) {
+                        let x: [_; ROWS] = std::array::from_fn(
+                            #[inline(always)]
+                            |index| &x.values[(row + index) * x.stride..][..terms],
+                        );
+                        let out = &mut out[(row - rows.start) * *stride + panel - panels.start..];
+                        for first in (depth..end).step_by(BLOCK) {
+                            let block = first..end.min(first + BLOCK);
+                            add_block::<S, ROWS, PANELS>(simd, &x, &weights, block, out, *stride);
+                        }
                     }
                 }
-                for first in (depth..end).step_by(BLOCK) {
-                    add_block::<L, ROWS, PANELS>(
-                        &x_rows,
-                        &weights,
-                        first..end.min(first + BLOCK),
-                        &mut total,
-                    );
-                }
-                for (index, sums) in total.iter().enumerate() {
-                    let out = &mut out[at + index * *stride..][..PANELS * PANEL];
-                    out.copy_from_slice(sums.as_flattened());
-                }
-            }
+            },
+        );
+    }
+}
+
+/// Adds the sums of one block of terms to those of the blocks before it, or to the bias.
+#[inline(always)]
+fn add_block<S: Simd, const ROWS: usize, const PANELS: usize>(
+    simd: S,
+    x: &[&[f32]; ROWS],
+    weights: &[(&Block, &[Block]); PANELS],
+    block: Range<usize>,
+    out: &mut [Block],
+    stride: usize,
+) {
+    let is_first = block.start == 0;
+    let sums = block_sums(simd, x, weights, block);
+    for row in 0..ROWS {
+        let out = &mut out[row * stride..][..PANELS];
+        for panel in 0..PANELS {
+            let before = if is_first { weights[panel].0 } else { &out[panel] };
+            out[panel].store(before.load(simd) + sums[row][panel]);
         }
     }
 }
 
-/// A vector of columns for each row and panel.
-type Sums<const ROWS: usize, const PANELS: usize> = [[[f32; PANEL]; PANELS]; ROWS];
-
-/// Adds the sums of one block of terms.
 #[inline(always)]
-fn add_block<L: Level, const ROWS: usize, const PANELS: usize>(
+fn block_sums<S: Simd, const ROWS: usize, const PANELS: usize>(
+    simd: S,
     x: &[&[f32]; ROWS],
-    weights: &[&[[f32; PANEL]]; PANELS],
+    weights: &[(&Block, &[Block]); PANELS],
     block: Range<usize>,
-    total: &mut Sums<ROWS, PANELS>,
-) {
+) -> [[Vector<S>; PANELS]; ROWS] {
     // Slices of one length, so that the loop has no bounds to check.
     let terms = block.len();
-    let mut x_block: [&[f32]; ROWS] = [&[]; ROWS];
-    for row in 0..ROWS {
-        x_block[row] = &x[row][block.start..][..terms];
-    }
-    let mut weights_block: [&[[f32; PANEL]]; PANELS] = [&[]; PANELS];
-    for panel in 0..PANELS {
-        weights_block[panel] = &weights[panel][block.start..][..terms];
-    }
-    let mut sums = [[[0.0; PANEL]; PANELS]; ROWS];
+    let x: [_; ROWS] = std::array::from_fn(
+        #[inline(always)]
+        |row| &x[row][block.start..][..terms],
+    );
+    let weights: [_; PANELS] = std::array::from_fn(
+        #[inline(always)]
+        |panel| &weights[panel].1[block.start..][..terms],
+    );
+    let mut sums = [[Vector::splat(simd, 0.0); PANELS]; ROWS];
     for k in 0..terms {
-        for row in 0..ROWS {
+        if ROWS < 4 {
+            let x: [_; ROWS] = std::array::from_fn(
+                #[inline(always)]
+                |row| Vector::splat(simd, x[row][k]),
+            );
             for panel in 0..PANELS {
-                for lane in 0..PANEL {
-                    let sum = &mut sums[row][panel][lane];
-                    *sum = L::mul_add(x_block[row][k], weights_block[panel][k][lane], *sum);
+                let weights = weights[panel][k].load(simd);
+                for row in 0..ROWS {
+                    sums[row][panel] = x[row].mul_add(weights, sums[row][panel]);
+                }
+            }
+        } else {
+            let weights: [_; PANELS] = std::array::from_fn(
+                #[inline(always)]
+                |panel| weights[panel][k].load(simd),
+            );
+            for row in 0..ROWS {
+                let x = Vector::splat(simd, x[row][k]);
+                for panel in 0..PANELS {
+                    sums[row][panel] = x.mul_add(weights[panel], sums[row][panel]);
                 }
             }
         }
     }
-    for row in 0..ROWS {
-        for panel in 0..PANELS {
-            for lane in 0..PANEL {
-                total[row][panel][lane] += sums[row][panel][lane];
-            }
-        }
-    }
+    sums
 }

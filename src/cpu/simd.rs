@@ -1,201 +1,136 @@
-//! The instruction sets that the inner loops are compiled for, and the choice between them at run time.
+//! Vectors, the instruction sets that the loops are compiled for, and the tiles of each.
 //!
-//! The loops are plain Rust that the compiler vectorises: a [`Kernel`] is inlined into one function for each
-//! instruction set. `pulp` would do the same and brings eight crates along, one of them given up by its author;
-//! `multiversion` cannot tell a kernel's helpers which copy they are part of.
+//! The vectors are `fearless_simd`'s, which have sixteen lanes on each instruction set, so that a loop is written once. It has
+//! no dependencies, and what it gives has no unsafe code for its callers. `pulp` has no SSE2 and brings eight crates along, one
+//! of them given up by its author; `wide` chooses when it is compiled; `rten-simd` has nothing between AVX2 and scalar code.
 
-/// What a kernel may know about the instructions that it is compiled for.
-pub(super) trait Level: Copy {
-    /// The most rows of a tile.
-    const ROWS: usize;
+use bytemuck::{Pod, Zeroable};
+use fearless_simd::{Level, f32x16, prelude::*};
 
-    /// `a * b + c`, in one rounding where that is one instruction.
-    fn mul_add(a: f32, b: f32, c: f32) -> f32;
+use crate::CpuInstructions;
 
-    /// Takes tiles of `height` rows, 1 to [`Level::ROWS`], with as many panels as fit the registers beside them.
-    fn tiles(height: usize, tiles: impl Tiles);
+/// Lanes of a vector: units of a block, and columns of a panel.
+pub(crate) const PANEL: usize = 16;
+
+/// A value for each unit of a block, in as many registers as that takes.
+pub(super) type Vector<S> = f32x16<S>;
+
+/// A vector in memory. It begins where a cache line does, so that no load needs two of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
+#[repr(C, align(64))]
+pub(super) struct Block(pub(super) [f32; PANEL]);
+
+impl Block {
+    #[inline(always)]
+    pub(super) fn load<S: Simd>(&self, simd: S) -> Vector<S> {
+        Vector::load_array_ref(simd, &self.0)
+    }
+
+    #[inline(always)]
+    pub(super) fn store<S: Simd>(&mut self, vector: Vector<S>) {
+        vector.store_array(&mut self.0);
+    }
 }
 
-/// What a [`Level`] chooses tiles for.
-pub(super) trait Tiles {
-    /// Takes all rows, `ROWS` at once, and `PANELS` panels at once.
-    fn tile<L: Level, const ROWS: usize, const PANELS: usize>(self);
-}
-
-/// A loop to be compiled for every instruction set. `run` must be `#[inline(always)]`, and so must what it calls.
+/// A loop to be compiled for every instruction set. `run` must be `#[inline(always)]`, and so must what it calls, other than
+/// through [`Simd::vectorize`]: code that is not inlined knows nothing of the instruction set.
 pub(super) trait Kernel {
-    fn run<L: Level>(self);
+    fn run<S: Simd>(self, simd: S);
 }
 
-/// An instruction set that this machine has: only [`Instructions::available`] makes one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Instructions(Set);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Set {
-    /// What every machine of the target has.
-    Baseline,
-    /// AVX2 and FMA.
-    #[cfg(target_arch = "x86_64")]
-    Avx2,
-    /// AVX-512F.
-    #[cfg(target_arch = "x86_64")]
-    Avx512,
-}
-
-impl Instructions {
-    /// The widest that this machine has.
-    pub(super) fn best() -> Self {
-        Self::available().last().unwrap_or(Instructions(Set::Baseline))
-    }
-
-    /// All that this machine has, the widest last.
-    pub(super) fn available() -> impl DoubleEndedIterator<Item = Self> {
-        let sets = [
-            Some(Set::Baseline),
-            #[cfg(target_arch = "x86_64")]
-            (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")).then_some(Set::Avx2),
-            #[cfg(target_arch = "x86_64")]
-            (is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("fma")).then_some(Set::Avx512),
-        ];
-        sets.into_iter().flatten().map(Instructions)
-    }
-
-    /// Runs the copy of `kernel` that is compiled for these instructions.
-    #[inline]
-    #[allow(
-        unsafe_code,
-        reason = "code for instructions that not every machine has can be called in no other way; with AVX2 an LSTM's \
-                  forward pass takes 0.34 to 0.74 of the time with SSE2 (Zen 3, one thread)"
-    )]
-    pub(super) fn run(self, kernel: impl Kernel) {
-        match self.0 {
-            Set::Baseline => kernel.run::<Baseline>(),
-            // SAFETY: `available` made this value after it had found AVX2 and FMA.
-            #[cfg(target_arch = "x86_64")]
-            Set::Avx2 => unsafe { run_avx2(kernel) },
-            // SAFETY: `available` made this value after it had found AVX-512F and FMA.
-            #[cfg(target_arch = "x86_64")]
-            Set::Avx512 => unsafe { run_avx512(kernel) },
+/// Each instruction set, what proves that the machine has it, and how to get that.
+macro_rules! sets {
+    ($(#[$target:meta] $set:ident: $token:ty = $of:expr;)*) => {
+        /// An instruction set that this machine has.
+        #[derive(Clone, Copy, Debug)]
+        pub(super) enum Set {
+            $(#[$target] $set($token),)*
         }
-    }
-}
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn run_avx2(kernel: impl Kernel) {
-    kernel.run::<Avx2>();
-}
+        impl Set {
+            /// None where the machine does not have it.
+            pub(super) fn of(instructions: CpuInstructions) -> Option<Self> {
+                match instructions {
+                    $(#[$target] CpuInstructions::$set => $of(Level::new()).map(Set::$set),)*
+                    _ => None,
+                }
+            }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,fma")]
-fn run_avx512(kernel: impl Kernel) {
-    kernel.run::<Avx512>();
-}
-
-/// Sixteen registers of four lanes, no fused multiply-add: SSE2, and what a compiler makes of it elsewhere.
-#[cfg(not(target_arch = "aarch64"))]
-#[derive(Clone, Copy)]
-struct Baseline;
-
-#[cfg(not(target_arch = "aarch64"))]
-impl Level for Baseline {
-    const ROWS: usize = 2;
-
-    #[inline(always)]
-    fn mul_add(a: f32, b: f32, c: f32) -> f32 {
-        a * b + c
-    }
-
-    #[inline(always)]
-    fn tiles(height: usize, tiles: impl Tiles) {
-        match height {
-            2 => tiles.tile::<Self, 2, 1>(),
-            _ => tiles.tile::<Self, 1, 2>(),
+            /// Runs the copy of `kernel` that is compiled for these instructions.
+            #[inline]
+            pub(super) fn run(self, kernel: impl Kernel) {
+                match self {
+                    $(#[$target] Set::$set(simd) => simd.vectorize(#[inline(always)] || kernel.run(simd)),)*
+                }
+            }
         }
+    };
+}
+
+sets! {
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    Sse2: fearless_simd::x86::Sse2 = Level::as_sse2;
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    Avx2: fearless_simd::x86::Avx2 = Level::as_avx2;
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    Avx512: fearless_simd::x86::Avx512 = Level::as_avx512;
+    #[cfg(target_arch = "aarch64")]
+    Neon: fearless_simd::aarch64::Neon = Level::as_neon;
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    Simd128: fearless_simd::wasm32::WasmSimd128 = Level::as_wasm_simd128;
+    #[cfg(not(any(
+        target_arch = "x86",
+        target_arch = "x86_64",
+        target_arch = "aarch64",
+        all(target_arch = "wasm32", target_feature = "simd128")
+    )))]
+    Scalar: fearless_simd::Fallback = |level| match level {
+        Level::Fallback(scalar) => Some(scalar),
+        _ => None,
+    };
+}
+
+/// What tiles are chosen for.
+pub(super) trait Tiles {
+    /// Takes all rows, `ROWS` at once, and `PANELS` panels at once; then `FEWER`, of those that are left, and then one.
+    fn tile<S: Simd, const ROWS: usize, const PANELS: usize, const FEWER: usize>(self, simd: S);
+}
+
+/// The most rows of a tile.
+pub(super) const fn tile_rows<S: Simd>() -> usize {
+    match S::f32s::LEN {
+        16 => 4,
+        8 => 6,
+        _ if cfg!(target_arch = "aarch64") => 6,
+        _ => 2,
     }
 }
 
-/// Tiles of up to twelve vectors of eight lanes, or twenty-four of four.
-#[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
+/// Terms of a tile's panels that are used for all rows before the next ones are read, a multiple of the terms that are summed
+/// in registers: what the nearest cache holds. With AVX-512 they are 24 KiB, of the 32 (Zen 4) or 48 (Ice Lake) there are.
+pub(super) const fn tile_terms<S: Simd>() -> usize {
+    if S::f32s::LEN == 16 { 64 } else { 512 }
+}
+
+/// Takes tiles of `height` rows, 1 to [`tile_rows`], with as many panels as fit the registers beside them.
+///
+/// Registers hold the sums, the weights of a term and an input: of sixteen with eight lanes, twelve are sums; of thirty-two
+/// with sixteen lanes or with four, twenty-four. Eight sums are what two units with a latency of four keep in flight, so that
+/// fewer are bound by it. SSE2 and WebAssembly need a register for each product, too.
 #[inline(always)]
-fn tiles_up_to_six<L: Level>(height: usize, tiles: impl Tiles) {
-    match height {
-        6 => tiles.tile::<L, 6, 1>(),
-        5 => tiles.tile::<L, 5, 1>(),
-        4 => tiles.tile::<L, 4, 1>(),
-        3 => tiles.tile::<L, 3, 2>(),
-        2 => tiles.tile::<L, 2, 2>(),
-        _ => tiles.tile::<L, 1, 4>(),
-    }
-}
-
-/// NEON: thirty-two registers of four lanes.
-#[cfg(target_arch = "aarch64")]
-#[derive(Clone, Copy)]
-struct Baseline;
-
-#[cfg(target_arch = "aarch64")]
-impl Level for Baseline {
-    const ROWS: usize = 6;
-
-    #[inline(always)]
-    fn mul_add(a: f32, b: f32, c: f32) -> f32 {
-        a.mul_add(b, c)
-    }
-
-    #[inline(always)]
-    fn tiles(height: usize, tiles: impl Tiles) {
-        tiles_up_to_six::<Self>(height, tiles);
-    }
-}
-
-/// Sixteen registers of eight lanes: twelve sums, two weights and an input, or eight sums where more are not to be had,
-/// as many as two units with a latency of four keep in flight.
-#[cfg(target_arch = "x86_64")]
-#[derive(Clone, Copy)]
-struct Avx2;
-
-#[cfg(target_arch = "x86_64")]
-impl Level for Avx2 {
-    const ROWS: usize = 6;
-
-    #[inline(always)]
-    fn mul_add(a: f32, b: f32, c: f32) -> f32 {
-        a.mul_add(b, c)
-    }
-
-    #[inline(always)]
-    fn tiles(height: usize, tiles: impl Tiles) {
-        tiles_up_to_six::<Self>(height, tiles);
-    }
-}
-
-/// Thirty-two registers of sixteen lanes.
-#[cfg(target_arch = "x86_64")]
-#[derive(Clone, Copy)]
-struct Avx512;
-
-#[cfg(target_arch = "x86_64")]
-impl Level for Avx512 {
-    const ROWS: usize = 8;
-
-    #[inline(always)]
-    fn mul_add(a: f32, b: f32, c: f32) -> f32 {
-        a.mul_add(b, c)
-    }
-
-    #[inline(always)]
-    fn tiles(height: usize, tiles: impl Tiles) {
-        match height {
-            8 => tiles.tile::<Self, 8, 2>(),
-            7 => tiles.tile::<Self, 7, 2>(),
-            6 => tiles.tile::<Self, 6, 2>(),
-            5 => tiles.tile::<Self, 5, 2>(),
-            4 => tiles.tile::<Self, 4, 4>(),
-            3 => tiles.tile::<Self, 3, 4>(),
-            2 => tiles.tile::<Self, 2, 4>(),
-            _ => tiles.tile::<Self, 1, 4>(),
-        }
+pub(super) fn tiles<S: Simd>(simd: S, height: usize, tiles: impl Tiles) {
+    match (S::f32s::LEN, height) {
+        (16, 4) => tiles.tile::<S, 4, 6, 2>(simd),
+        (16, 3) => tiles.tile::<S, 3, 6, 2>(simd),
+        (16, 2) => tiles.tile::<S, 2, 6, 2>(simd),
+        (16, _) => tiles.tile::<S, 1, 6, 2>(simd),
+        (4, 2) if !cfg!(target_arch = "aarch64") => tiles.tile::<S, 2, 1, 1>(simd),
+        (4, _) if !cfg!(target_arch = "aarch64") => tiles.tile::<S, 1, 2, 1>(simd),
+        (_, 6) => tiles.tile::<S, 6, 1, 1>(simd),
+        (_, 5) => tiles.tile::<S, 5, 1, 1>(simd),
+        (_, 4) => tiles.tile::<S, 4, 1, 1>(simd),
+        (_, 3) => tiles.tile::<S, 3, 2, 1>(simd),
+        (_, 2) => tiles.tile::<S, 2, 2, 1>(simd),
+        (_, _) => tiles.tile::<S, 1, 4, 1>(simd),
     }
 }

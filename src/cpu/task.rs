@@ -3,23 +3,22 @@
 use std::cmp::Reverse;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use ndarray::{ArrayView1, ArrayView3, ArrayViewMut1, ArrayViewMut2, ArrayViewMut3, Axis};
 
 use super::cell::Step;
-use super::pack::{Direction, PANEL};
-use super::product::{self, multiply};
+use super::pack::Direction;
+use super::product::{self, Product, multiply};
 use super::reset;
-use super::simd::Instructions;
+use super::simd::{Block, Set};
 use super::team::Team;
-use super::workspace::{Sizes, Workspace, Workspaces};
+use super::workspace::{Sizes, Units, Workspace, Workspaces};
 use crate::{Cell, Error};
 
 /// What a task reads and what it writes; tasks share nothing that is written but what a [`Team`] exchanges.
 pub(super) struct Task<'a> {
     pub(super) cell: Cell,
-    pub(super) instructions: Instructions,
+    pub(super) set: Set,
     pub(super) weights: &'a Direction,
     pub(super) workspaces: &'a Workspaces,
     pub(super) reverse: bool,
@@ -29,16 +28,33 @@ pub(super) struct Task<'a> {
     pub(super) lengths: &'a [usize],
     /// Steps whose input product is made at once.
     pub(super) chunk: usize,
-    /// Blocks of units that the task computes: all, unless others of its team have the rest.
-    pub(super) blocks: Range<usize>,
+    /// The units that the task computes.
+    pub(super) share: Share,
     /// The team and the task's place in it.
     pub(super) team: Option<(Arc<Team>, usize)>,
-    /// `[rows, T, units]`, zero; like the state, only the task's units.
+    /// `[rows, T, outputs]`, zero; like the state, only the task's units.
     pub(super) output: ArrayViewMut3<'a, f32>,
-    /// `[rows, units]`: the state before and after.
+    /// `[rows, outputs]`: the state before and after.
     pub(super) h: ArrayViewMut2<'a, f32>,
     /// `[rows, units]`, or `[rows, 0]` where the cell has no cell state.
     pub(super) c: ArrayViewMut2<'a, f32>,
+}
+
+/// Blocks of units: all, unless others of a team have the rest.
+#[derive(Clone, Debug)]
+pub(super) struct Share {
+    /// Of the H units.
+    pub(super) units: Range<usize>,
+    /// Of the hidden state, which has fewer where it is projected.
+    pub(super) outputs: Range<usize>,
+}
+
+impl Share {
+    /// A member's of so many.
+    pub(super) fn of(weights: &Direction, member: usize, members: usize) -> Self {
+        let part = |blocks: usize| blocks * member / members..blocks * (member + 1) / members;
+        Share { units: part(weights.blocks()), outputs: part(weights.output_blocks()) }
+    }
 }
 
 /// Runs tasks of one team step by step.
@@ -63,7 +79,8 @@ fn walk(runs: &mut [Run<'_>]) {
         let end = longest.min(start + chunk);
         runs.iter_mut().for_each(|run| run.project(start..end));
         for step in start..end {
-            runs.iter_mut().for_each(|run| run.step(start, step));
+            runs.iter_mut().for_each(|run| run.first_product(start, step));
+            runs.iter_mut().for_each(|run| run.second_product(start, step));
         }
     }
 }
@@ -109,21 +126,21 @@ struct Run<'a> {
 
 /// Bytes of workspace that one row takes for each step of a chunk, where the units are shared by so many tasks.
 pub(super) fn step_bytes(weights: &Direction, members: usize) -> usize {
-    (weights.input.terms() + weights.input.columns().div_ceil(members)) * size_of::<f32>()
+    weights.input.terms() * size_of::<f32>() + weights.input.panels().div_ceil(members) * size_of::<Block>()
 }
 
 impl<'a> Run<'a> {
     fn new(task: Task<'a>) -> Result<Self, Error> {
-        let units = task.blocks.len() * PANEL;
+        let (weights, units) = (task.weights, task.share.units.len());
         let mut workspace = task.workspaces.take(&Sizes {
             chunk: task.chunk,
             rows: task.lengths.len(),
-            terms: task.weights.input.terms(),
-            columns: units * task.cell.gates(),
-            h: task.weights.hidden.terms(),
-            next: units,
+            terms: weights.input.terms(),
+            gates: units * task.cell.gates(),
+            h: weights.output_blocks(),
             c: if task.cell.has_cell_state() { units } else { 0 },
-            kept: if task.weights.candidate.is_some() { units } else { 0 },
+            inner: if weights.products() == 2 { weights.blocks() } else { 0 },
+            z: if weights.candidate.is_some() { units } else { 0 },
         })?;
         let mut rows = std::mem::take(&mut workspace.rows);
         rows.sort(task.lengths);
@@ -134,8 +151,8 @@ impl<'a> Run<'a> {
 
     /// The task's panels of a matrix with all gates.
     fn panels(&self) -> Range<usize> {
-        let gates = self.task.cell.gates();
-        self.task.blocks.start * gates..self.task.blocks.end * gates
+        let (gates, units) = (self.task.cell.gates(), &self.task.share.units);
+        units.start * gates..units.end * gates
     }
 
     /// The input's share of the gates for a range of steps.
@@ -143,7 +160,7 @@ impl<'a> Run<'a> {
     /// Rows that end inside the chunk leave stale values behind, which no step reads.
     fn project(&mut self, steps: Range<usize>) {
         let panels = self.panels();
-        let (Task { weights, input, instructions, .. }, rows) = (&self.task, &self.rows);
+        let (Task { weights, input, set, .. }, rows) = (&self.task, &self.rows);
         let (terms, live) = (weights.input.terms(), rows.live(steps.start));
         let count = steps.len() * live;
         let x = &mut self.workspace.x[..count * terms];
@@ -154,130 +171,161 @@ impl<'a> Run<'a> {
             }
         }
         let x = product::Rows { values: x, stride: terms };
-        let of_input = &mut self.workspace.of_input[..count * panels.len() * PANEL];
-        multiply(*instructions, &weights.input, panels, x, of_input);
+        let of_input = &mut self.workspace.of_input[..count * panels.len()];
+        multiply(*set, &weights.input, panels, x, of_input);
     }
 
-    /// One time step of the rows that have it; `start` is the chunk's first.
-    fn step(&mut self, start: usize, step: usize) {
-        self.read(step);
-        let (live, before) = (self.rows.live(step), self.rows.live(start) * (step - start));
-        let panels = self.panels();
-        let columns = panels.len() * PANEL;
-        let Task { weights, instructions, cell, .. } = &self.task;
-        let Workspace { of_input, sums, next, h, c, z, reset, .. } = &mut self.workspace;
+    /// The product with the hidden state in a step of the rows that have it, and what follows; `start` is the chunk's first.
+    fn first_product(&mut self, start: usize, step: usize) {
+        self.read_state(step);
+        let (live, gates) = (self.rows.live(step), self.gates(start, step));
+        let Task { cell, weights, set, share, .. } = &self.task;
+        let Workspace { of_input, sums, next, h, c, inner, z, .. } = &mut self.workspace;
+        let next = if weights.products() == 2 { inner } else { next };
         let one = Step {
-            instructions: *instructions,
+            set: *set,
+            rows: live,
             matrix: &weights.hidden,
-            blocks: self.task.blocks.clone(),
+            blocks: share.units.clone(),
             x: h.rows(),
-            h: h.rows(),
-            of_input: &of_input[before * columns..][..live * columns],
+            h: &h.values,
+            of_input: &of_input[gates],
             sums,
-            next: next.first(live),
-            c: if weights.candidate.is_some() { z.first(live) } else { c.first(live) },
+            next: &mut next.values,
+            width: next.width,
+            c: if weights.candidate.is_some() { &mut z.values } else { &mut c.values },
         };
         match (&weights.functions, &weights.candidate) {
-            (Some(functions), Some(candidate)) => reset::run(one, candidate, reset.first(live), functions),
+            (Some(functions), Some(_)) => reset::gates(one, functions),
             (functions, _) => one.run(*cell, functions.as_ref()),
         }
-        if let Some(projection) = &weights.projection {
-            multiply(*instructions, projection, 0..projection.panels(), next.rows(), h.first(live));
-        } else if self.task.team.is_some() {
-            self.place(live);
-            self.publish(step + 1, live);
-        } else if live == self.rows.order.len() {
+        match weights.products() {
+            2 => self.publish_inner(step, live),
+            _ => self.end_step(step, live),
+        }
+    }
+
+    /// The second product of a step, where it has two, and what follows.
+    fn second_product(&mut self, start: usize, step: usize) {
+        if self.task.weights.products() < 2 {
+            return;
+        }
+        let (live, gates) = (self.rows.live(step), self.gates(start, step));
+        self.read_inner(step, live);
+        let Task { weights, set, share, .. } = &self.task;
+        let Workspace { of_input, sums, next, h, inner, z, .. } = &mut self.workspace;
+        if let Some(matrix) = &weights.projection {
+            let (panels, stride) = (share.outputs.clone(), next.width);
+            let out = &mut next.values[panels.start..];
+            set.run(Product { matrix, x: inner.rows(), rows: 0..live, panels, out, stride });
+        } else if let (Some(functions), Some(matrix)) = (&weights.functions, &weights.candidate) {
+            let two = Step {
+                set: *set,
+                rows: live,
+                matrix,
+                blocks: share.units.clone(),
+                x: inner.rows(),
+                h: &h.values,
+                of_input: &of_input[gates],
+                sums,
+                next: &mut next.values,
+                width: next.width,
+                c: &mut z.values,
+            };
+            reset::candidate(two, functions);
+        }
+        self.end_step(step, live);
+    }
+
+    /// Where a step's gates are.
+    fn gates(&self, start: usize, step: usize) -> Range<usize> {
+        let columns = self.panels().len();
+        let before = self.rows.live(start) * (step - start);
+        before * columns..(before + self.rows.live(step)) * columns
+    }
+
+    /// The next hidden state becomes the state.
+    fn end_step(&mut self, step: usize, live: usize) {
+        let Workspace { next, h, .. } = &mut self.workspace;
+        if live == self.rows.order.len() {
             std::mem::swap(next, h);
         } else {
             // The other rows keep their state.
             h.first(live).copy_from_slice(next.first(live));
         }
-        self.store_output(step, live);
-    }
-
-    /// Copies the task's units of the next hidden state to their place among all units.
-    fn place(&mut self, live: usize) {
-        let first = self.first_unit();
-        let Workspace { next, h, .. } = &mut self.workspace;
-        for (h, next) in
-            h.values.chunks_exact_mut(h.width).zip(next.values.chunks_exact(next.width)).take(live)
-        {
-            h[first..first + next.len()].copy_from_slice(next);
+        self.publish_state(step + 1, live);
+        for (row, h) in self.workspace.h.columns(&self.task.share.outputs, live).enumerate() {
+            let time = self.rows.time(row, step, self.task.reverse);
+            let output = self.task.output.index_axis_mut(Axis(0), self.rows.order[row]);
+            store(h, output.index_axis_move(Axis(0), time));
         }
     }
 
-    /// Shows the team the task's units of a state, which `next` holds.
-    fn publish(&mut self, state: usize, live: usize) {
+    /// Shows the team the task's units of the state before a step.
+    fn publish_state(&self, step: usize, live: usize) {
         if let Some((team, member)) = &self.task.team {
-            team.publish(*member, state, self.workspace.next.first(live));
+            let message = step * self.task.weights.products();
+            team.publish(*member, message, self.workspace.h.columns(&self.task.share.outputs, live));
+        }
+    }
+
+    /// Shows the team the task's units of what the second product of a step multiplies.
+    fn publish_inner(&self, step: usize, live: usize) {
+        if let Some((team, member)) = &self.task.team {
+            team.publish(*member, 2 * step + 1, self.workspace.inner.columns(&self.task.share.units, live));
         }
     }
 
     /// Takes the units of the others from the state before a step: those of the rows that the step before had.
-    fn read(&mut self, step: usize) {
-        let Some((team, own)) = &self.task.team else { return };
+    fn read_state(&mut self, step: usize) {
         let live = step.checked_sub(1).map_or(self.rows.order.len(), |before| self.rows.live(before));
-        let h = &mut self.workspace.h;
-        let mut first = 0;
-        for member in 0..team.len() {
-            let width = team.part(member) / self.rows.order.len();
-            if member != *own {
-                let part = team.wait(member, step);
-                for (h, part) in h.values.chunks_exact_mut(h.width).zip(part.chunks_exact(width)).take(live) {
-                    for (h, part) in h[first..].iter_mut().zip(part) {
-                        *h = f32::from_bits(part.load(Ordering::Relaxed));
-                    }
-                }
-            }
-            first += width;
-        }
+        let message = step * self.task.weights.products();
+        self.task.read_others(message, &mut self.workspace.h, live, |share| share.outputs);
     }
 
-    /// Where the task's units begin among all; only a task of a team has not all.
-    fn first_unit(&self) -> usize {
-        self.task.blocks.start * PANEL
+    /// Takes the units of the others from what the second product of a step multiplies.
+    fn read_inner(&mut self, step: usize, live: usize) {
+        self.task.read_others(2 * step + 1, &mut self.workspace.inner, live, |share| share.units);
     }
 
     fn load_state(&mut self) {
-        let first = self.first_unit();
-        let Workspace { next, h, c, .. } = &mut self.workspace;
+        let Task { share, h: given_h, c: given_c, .. } = &self.task;
+        let Workspace { h, c, .. } = &mut self.workspace;
         let rows = self.rows.order.len();
-        load(&self.rows.order, &self.task.h, h.values.chunks_exact_mut(h.width).map(|h| &mut h[first..]));
-        if !c.values.is_empty() {
-            load(&self.rows.order, &self.task.c, c.values.chunks_exact_mut(c.width));
-        }
-        if self.task.team.is_some() {
-            load(&self.rows.order, &self.task.h, next.values.chunks_exact_mut(next.width));
-            self.publish(0, rows);
-        }
-    }
-
-    fn store_output(&mut self, step: usize, live: usize) {
-        let first = self.first_unit();
-        let units = self.task.h.ncols();
-        for (row, h) in self.workspace.h.values.chunks_exact(self.workspace.h.width).enumerate().take(live) {
-            let time = self.rows.time(row, step, self.task.reverse);
-            let mut output = self.task.output.index_axis_mut(Axis(0), self.rows.order[row]);
-            store(&h[first..first + units], output.row_mut(time));
-        }
+        load(&self.rows.order, given_h, h.columns_mut(&share.outputs, rows));
+        load(&self.rows.order, given_c, c.columns_mut(&(0..c.width), rows));
+        self.publish_state(0, rows);
     }
 
     /// Stores the final state.
     fn finish(mut self) {
-        let first = self.first_unit();
+        let rows = self.rows.order.len();
         let Workspace { h, c, .. } = &self.workspace;
-        for (&row, h) in self.rows.order.iter().zip(h.values.chunks_exact(h.width)) {
-            let units = self.task.h.ncols();
-            store(&h[first..first + units], self.task.h.row_mut(row));
+        for (&row, h) in self.rows.order.iter().zip(h.columns(&self.task.share.outputs, rows)) {
+            store(h, self.task.h.row_mut(row));
         }
-        if !c.values.is_empty() {
-            for (&row, c) in self.rows.order.iter().zip(c.values.chunks_exact(c.width)) {
-                let units = self.task.c.ncols();
-                store(&c[..units], self.task.c.row_mut(row));
-            }
+        for (&row, c) in self.rows.order.iter().zip(c.columns(&(0..c.width), rows)) {
+            store(c, self.task.c.row_mut(row));
         }
         self.workspace.rows = self.rows;
         self.task.workspaces.give_back(self.workspace);
+    }
+}
+
+impl Task<'_> {
+    /// Copies the units of the others from a message.
+    fn read_others(
+        &self,
+        message: usize,
+        to: &mut Units,
+        live: usize,
+        units: impl Fn(Share) -> Range<usize>,
+    ) {
+        let Some((team, own)) = &self.team else { return };
+        for member in (0..team.len()).filter(|member| member != own) {
+            let units = units(Share::of(self.weights, member, team.len()));
+            team.read(member, message, to.columns_mut(&units, live));
+        }
     }
 }
 
@@ -290,23 +338,24 @@ impl Drop for Task<'_> {
     }
 }
 
-/// Rows of a state into the order of a task.
+/// Rows of a state into the order of a task; their padding stays as it was.
 fn load<'a>(order: &[usize], from: &ArrayViewMut2<'_, f32>, to: impl Iterator<Item = &'a mut [f32]>) {
     for (&row, to) in order.iter().zip(to) {
-        copy(&from.row(row), &mut to[..from.ncols()]);
+        copy(&from.row(row), to);
     }
 }
 
 fn copy(from: &ArrayView1<'_, f32>, to: &mut [f32]) {
     match from.as_slice() {
-        Some(from) => to.copy_from_slice(from),
+        Some(from) => to[..from.len()].copy_from_slice(from),
         None => to.iter_mut().zip(from).for_each(|(to, &from)| *to = from),
     }
 }
 
+/// Without the padding.
 fn store(from: &[f32], mut to: ArrayViewMut1<'_, f32>) {
     match to.as_slice_mut() {
-        Some(to) => to.copy_from_slice(from),
+        Some(to) => to.copy_from_slice(&from[..to.len()]),
         None => to.iter_mut().zip(from).for_each(|(to, &from)| *to = from),
     }
 }

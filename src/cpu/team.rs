@@ -1,4 +1,5 @@
-//! Threads that share the units of one direction, and tell each other its hidden state after each step.
+//! Threads that share the units of one direction, and tell each other what every one of them needs: the hidden state after
+//! each step, and in between what a second product multiplies.
 
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
@@ -11,8 +12,9 @@ const SPINS: usize = 4000;
 
 /// What the members of a team have published.
 ///
-/// State `s` is the hidden state before step `s`. A member publishes its part of state `s + 1` only after it has read
-/// everyone's part of state `s`, so nobody is ever more than one state ahead, and two buffers a member are enough.
+/// Everyone publishes the same number of messages, each member its part. A member publishes its part of message `m + 1` only
+/// after it has read everyone's part of message `m`, so nobody is ever more than one message ahead, and two buffers a member
+/// are enough.
 #[derive(Debug)]
 pub(super) struct Team {
     members: Vec<Published>,
@@ -20,21 +22,23 @@ pub(super) struct Team {
 
 #[derive(Debug)]
 struct Published {
-    /// States that are out: `s` is once this is larger than `s`.
-    states: AtomicUsize,
-    /// The bits of the latest states, state `s` in buffer `s % 2`.
+    /// Messages that are out: message `m` is once this is larger than `m`.
+    messages: AtomicUsize,
+    /// The bits of the latest messages, message `m` in buffer `m % 2`.
     parts: [Vec<AtomicU32>; 2],
 }
 
 impl Team {
-    /// A team whose members have parts of so many elements.
-    pub(super) fn new(parts: impl Iterator<Item = usize>) -> Result<Self, Error> {
+    /// A team whose members' parts of messages with even and with odd numbers have so many elements.
+    pub(super) fn new(parts: impl Iterator<Item = [usize; 2]>) -> Result<Self, Error> {
         let part = |len| -> Result<Vec<AtomicU32>, Error> {
-            let mut part = reserved("the hidden state that threads exchange", len)?;
+            let mut part = reserved("the state that threads exchange", len)?;
             part.resize_with(len, AtomicU32::default);
             Ok(part)
         };
-        let member = |len| Ok(Published { states: AtomicUsize::new(0), parts: [part(len)?, part(len)?] });
+        let member = |[even, odd]: [usize; 2]| {
+            Ok(Published { messages: AtomicUsize::new(0), parts: [part(even)?, part(odd)?] })
+        };
         Ok(Team { members: parts.map(member).collect::<Result<_, _>>()? })
     }
 
@@ -42,34 +46,36 @@ impl Team {
         self.members.len()
     }
 
-    /// Elements of a member's part.
-    pub(super) fn part(&self, member: usize) -> usize {
-        self.members[member].parts[0].len()
-    }
-
-    /// Shows the first elements of a member's part of a state; the others are as they were two states before.
-    pub(super) fn publish(&self, member: usize, state: usize, values: &[f32]) {
-        let Published { states, parts } = &self.members[member];
-        for (to, value) in parts[state % 2].iter().zip(values) {
+    /// Shows the first rows of a member's part of a message; the others are as they were two messages before.
+    pub(super) fn publish<'a>(&self, member: usize, message: usize, rows: impl Iterator<Item = &'a [f32]>) {
+        let Published { messages, parts } = &self.members[member];
+        for (to, value) in parts[message % 2].iter().zip(rows.flatten()) {
             to.store(value.to_bits(), Ordering::Relaxed);
         }
-        states.store(state + 1, Ordering::Release);
+        messages.store(message + 1, Ordering::Release);
     }
 
-    /// Waits for a member's part of a state.
-    pub(super) fn wait(&self, member: usize, state: usize) -> &[AtomicU32] {
-        let Published { states, parts } = &self.members[member];
+    /// Waits for a member's part of a message, and copies its first rows.
+    pub(super) fn read<'a>(&self, member: usize, message: usize, rows: impl Iterator<Item = &'a mut [f32]>) {
+        let Published { messages, parts } = &self.members[member];
         let mut looks = 0;
-        while states.load(Ordering::Acquire) <= state {
+        while messages.load(Ordering::Acquire) <= message {
             looks += 1;
             if looks < SPINS { std::hint::spin_loop() } else { std::thread::yield_now() }
         }
-        &parts[state % 2]
+        let mut part = parts[message % 2].as_slice();
+        for row in rows {
+            let (values, rest) = part.split_at(row.len().min(part.len()));
+            for (to, value) in row.iter_mut().zip(values) {
+                *to = f32::from_bits(value.load(Ordering::Relaxed));
+            }
+            part = rest;
+        }
     }
 
     /// Nobody waits for this member any more.
     pub(super) fn leave(&self, member: usize) {
-        self.members[member].states.store(usize::MAX, Ordering::Release);
+        self.members[member].messages.store(usize::MAX, Ordering::Release);
     }
 }
 
@@ -77,29 +83,31 @@ impl Team {
 mod tests {
     use super::*;
 
-    fn values(part: &[AtomicU32]) -> Vec<f32> {
-        part.iter().map(|value| f32::from_bits(value.load(Ordering::Relaxed))).collect()
+    fn read(team: &Team, member: usize, message: usize, len: usize) -> Vec<f32> {
+        let mut row = vec![0.0; len];
+        team.read(member, message, [&mut row[..]].into_iter());
+        row
     }
 
     #[test]
-    fn a_state_is_read_while_the_next_one_is_shown() {
-        let team = Team::new([2, 1].into_iter()).unwrap();
-        team.publish(0, 0, &[1.0, 2.0]);
-        team.publish(0, 1, &[3.0]);
-        assert_eq!(values(team.wait(0, 0)), [1.0, 2.0]);
-        assert_eq!(values(team.wait(0, 1))[0], 3.0);
-        assert_eq!([team.len(), team.part(0), team.part(1)], [2, 2, 1]);
+    fn a_message_is_read_while_the_next_one_is_shown() {
+        let team = Team::new([[2, 3], [1, 1]].into_iter()).unwrap();
+        team.publish(0, 0, [&[1.0][..], &[2.0]].into_iter());
+        team.publish(0, 1, [&[3.0, 4.0, 5.0][..]].into_iter());
+        assert_eq!(read(&team, 0, 0, 2), [1.0, 2.0]);
+        assert_eq!(read(&team, 0, 1, 3), [3.0, 4.0, 5.0]);
+        assert_eq!(team.len(), 2);
     }
 
     #[test]
     fn who_waits_is_let_go() {
-        let team = Team::new([1, 1].into_iter()).unwrap();
+        let team = Team::new([[1, 1], [1, 1]].into_iter()).unwrap();
         std::thread::scope(|scope| {
-            let shown = scope.spawn(|| values(team.wait(0, 0)));
-            let left = scope.spawn(|| values(team.wait(1, 7)).len());
-            team.publish(0, 0, &[4.0]);
+            let shown = scope.spawn(|| read(&team, 0, 0, 1));
+            let left = scope.spawn(|| read(&team, 1, 7, 1));
+            team.publish(0, 0, [&[4.0][..]].into_iter());
             team.leave(1);
-            assert_eq!((shown.join().unwrap(), left.join().unwrap()), (vec![4.0], 1));
+            assert_eq!((shown.join().unwrap(), left.join().unwrap()), (vec![4.0], vec![0.0]));
         });
     }
 }

@@ -9,7 +9,7 @@ use crate::{Input, State, reference, tolerance};
 /// A batch and the parameters to run it with.
 #[derive(Clone)]
 struct Case {
-    instructions: Instructions,
+    instructions: CpuInstructions,
     weights: Weights,
     input: Array3<f32>,
     h_0: Option<Array3<f32>>,
@@ -31,7 +31,7 @@ impl Case {
     fn new(config: Config, n: usize, t: usize) -> Self {
         let states = config.num_layers * config.directions();
         Case {
-            instructions: Instructions::best(),
+            instructions: CpuInstructions::best().unwrap(),
             weights: Weights::seeded(config, 7).unwrap(),
             input: noise((n, t, config.input_size), 1) * 2.0,
             h_0: Some(noise((states, n, config.hidden_output_size()), 2)),
@@ -61,11 +61,11 @@ impl Case {
 
     /// The same case with every instruction set of this machine.
     fn on_all_instructions(&self) -> impl Iterator<Item = Case> {
-        Instructions::available().map(|instructions| Case { instructions, ..self.clone() })
+        CpuInstructions::available().map(|instructions| Case { instructions, ..self.clone() })
     }
 
     fn layer(&self) -> CpuLayer {
-        CpuLayer { instructions: self.instructions, ..CpuLayer::new(&self.weights, 0) }
+        CpuLayer::new(&self.weights, &LayerOptions::default().instructions(self.instructions)).unwrap()
     }
 
     fn run_cut(&self, cut: Cut) -> Output {
@@ -98,7 +98,7 @@ impl Case {
             let instructions = case.instructions;
             assert!(
                 comparison.passes(),
-                "{config}, N T I {dim:?}, {:?}, {instructions:?}: {comparison:?}",
+                "{config}, N T I {dim:?}, {:?}, {instructions}: {comparison:?}",
                 self.lengths
             );
         }
@@ -233,7 +233,7 @@ fn same_bits_alone(case: &Case) {
             c_n: whole.c_n.as_ref().map(|c_n| c_n.slice(s![.., row..row + 1, ..]).to_owned()),
         };
         let (config, instructions) = (case.weights.config(), case.instructions);
-        assert_eq!(bits(&same), bits(&alone), "{config}: row {row} of {n}, {instructions:?}");
+        assert_eq!(bits(&same), bits(&alone), "{config}: row {row} of {n}, {instructions}");
     }
 }
 
@@ -416,5 +416,6 @@ fn memory_that_cannot_be_had_is_an_error() {
     let huge = one.broadcast((1 << 20, 1 << 40, 1)).unwrap();
     let (input, state) = (Input::new(huge), State::zero());
     let batch = Batch::new(&config, &input, &state).unwrap();
-    assert!(matches!(CpuLayer::new(&weights, 0).run(&batch), Err(Error::OutOfMemory { .. })));
+    let layer = CpuLayer::new(&weights, &LayerOptions::default()).unwrap();
+    assert!(matches!(layer.run(&batch), Err(Error::OutOfMemory { .. })));
 }

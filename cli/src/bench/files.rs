@@ -33,14 +33,14 @@ impl Files {
         mut self,
         results: &Results<'_>,
         subjects: &[Subject],
+        machine: &Machine,
         arguments: &BenchArguments,
     ) -> Result<()> {
-        let machine = Machine::this(arguments.threads);
         if let Some(draft) = &mut self.json {
-            draft.fill(json::text(results, subjects, &machine, arguments)?.as_bytes())?;
+            draft.fill(json::text(results, subjects, machine, arguments)?.as_bytes())?;
         }
         if let Some(draft) = &mut self.plot {
-            draft.fill(plot::svg(&results.rows, subjects, &machine)?.as_bytes())?;
+            draft.fill(plot::svg(&results.rows, subjects, machine)?.as_bytes())?;
         }
         [self.json, self.plot].into_iter().flatten().try_for_each(Draft::persist)
     }

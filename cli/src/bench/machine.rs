@@ -4,6 +4,9 @@ use std::num::NonZeroUsize;
 
 use serde::Serialize;
 use sysinfo::{CpuRefreshKind, RefreshKind, System};
+use wgpu_rnn::CpuInstructions;
+
+use crate::failure::{Failure, Result};
 
 /// The machine and the program.
 #[derive(Debug, Serialize)]
@@ -12,6 +15,7 @@ pub(super) struct Machine {
     pub(super) cpu: String,
     /// Of the CPU backend.
     pub(super) cpu_threads: usize,
+    pub(super) cpu_instructions: String,
     architecture: String,
     pub(super) os: String,
     /// Of wgpu-rnn.
@@ -23,18 +27,19 @@ pub(super) struct Machine {
 
 impl Machine {
     /// `threads`: those that the CPU backend may use; rayon's unless given.
-    pub(super) fn this(threads: Option<NonZeroUsize>) -> Self {
+    pub(super) fn this(threads: Option<NonZeroUsize>) -> Result<Self> {
         let refresh = RefreshKind::nothing().with_cpu(CpuRefreshKind::nothing());
         let system = System::new_with_specifics(refresh).ok();
         let cpu = system.and_then(|system| Some(system.cpus().first()?.brand().trim().to_owned()));
-        Machine {
+        Ok(Machine {
             cpu: cpu.unwrap_or_default(),
             cpu_threads: threads.map_or_else(rayon::current_num_threads, NonZeroUsize::get),
+            cpu_instructions: CpuInstructions::best().map_err(Failure::new)?.to_string(),
             architecture: System::cpu_arch(),
             os: System::long_os_version().unwrap_or_default(),
             version: env!("CARGO_PKG_VERSION"),
             wgpu: env!("WGPU_VERSION"),
             optimised: !cfg!(debug_assertions),
-        }
+        })
     }
 }

@@ -78,8 +78,8 @@ fn header(area: &Area<'_>, lines: &[Line], machine: &Machine) -> std::result::Re
     let draw = || -> Drawn {
         let title = "Forward pass, from the host's input to the host's output: median time";
         area.draw(&Text::new(title, (MARGIN, 16), (FONT, 20)))?;
-        let Machine { cpu, cpu_threads, os, .. } = machine;
-        let place = format!("{cpu}, {cpu_threads} threads, {os}");
+        let Machine { cpu, cpu_threads, cpu_instructions, os, .. } = machine;
+        let place = format!("{cpu}, {cpu_instructions}, {cpu_threads} threads, {os}");
         let grey = TextStyle::from((FONT, 14)).color(&GREY);
         area.draw(&Text::new(place, (MARGIN, 42), grey))?;
         for (line, row) in lines.iter().zip(0..) {

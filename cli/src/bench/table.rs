@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Row;
+use super::machine::Machine;
 use super::parts::{Missing, Parts};
 use crate::columns::columns;
 
@@ -13,12 +14,16 @@ const PARTS: [&str; 8] =
     ["case", "device", "strategy", "call ms", "upload ms", "compute ms", "readback ms", "rest ms"];
 
 /// Aligned columns, and what the ratio is; the parts of a call in columns of their own.
-pub(super) fn table(rows: &[Row<'_>]) -> String {
+pub(super) fn table(rows: &[Row<'_>], machine: &Machine) -> String {
     let mut lines = vec![HEADINGS.map(str::to_owned)];
     lines.extend(rows.iter().map(cells));
     let mut text = columns(&lines, |column| (3..=8).contains(&column));
     if rows.iter().any(|row| row.cpu.is_some()) {
         text.push_str("x cpu: how many times as fast as the CPU backend (its median / this one)\n");
+    }
+    if rows.iter().any(|row| row.subject.is_cpu()) {
+        let Machine { cpu, cpu_instructions, cpu_threads, .. } = machine;
+        text.push_str(&format!("cpu: {cpu}, {cpu_instructions}, {cpu_threads} threads\n"));
     }
     if rows.iter().any(|row| row.subject.is_software()) {
         text.push_str("software: an adapter whose driver runs on the CPU; it says nothing of a GPU\n");

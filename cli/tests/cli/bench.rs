@@ -40,6 +40,7 @@ fn rows_have_figures_and_a_ratio() {
         assert!(if device == "cpu" { ratio == 1.0 } else { ratio > 0.0 }, "{row}");
     }
     assert_eq!(rows[3], "x cpu: how many times as fast as the CPU backend (its median / this one)");
+    assert!(rows[4].starts_with("cpu: ") && rows[4].ends_with(" threads"), "{}", rows[4]);
     let alone = succeed(folder.path(), &format!("{LAYER} --device reference"));
     assert_eq!(alone.stdout.lines().count(), 2, "{}", alone.stdout);
 }
@@ -54,6 +55,7 @@ fn json_has_the_documented_fields() {
     assert_eq!(machine["version"], env!("CARGO_PKG_VERSION"));
     assert!(machine["wgpu"].as_str().unwrap().starts_with("30."), "{machine}");
     assert!(machine["cpu_threads"].as_u64().unwrap() > 0);
+    assert!(!machine["cpu_instructions"].as_str().unwrap().is_empty());
     for field in ["cpu", "architecture", "os"] {
         assert!(machine[field].is_string(), "{machine}");
     }

@@ -122,6 +122,27 @@ fn info_is_json_on_demand() {
 }
 
 #[test]
+fn the_instruction_set_can_be_held_down() {
+    let folder = folder();
+    let with = |name: &str| {
+        let mut info = std::process::Command::new(env!("CARGO_BIN_EXE_wgpu-rnn"));
+        info.current_dir(folder.path()).args(["info", "--json"]).env("WGPU_RNN_CPU", name).output().unwrap()
+    };
+    let parsed = |name: &str| serde_json::from_slice::<Value>(&with(name).stdout).unwrap();
+    let unset = parsed("");
+    let available = unset["cpu_instructions_available"].as_array().unwrap();
+    assert_eq!(available.last().unwrap(), &unset["cpu_instructions"]);
+    for name in available {
+        assert_eq!(parsed(name.as_str().unwrap())["cpu_instructions"], *name);
+    }
+    let refused = with("avx9");
+    let names: Vec<&str> = available.iter().filter_map(Value::as_str).collect();
+    let line = format!("CPU instructions: expected one of {}, found WGPU_RNN_CPU=avx9\n", names.join(", "));
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8(refused.stderr).unwrap().ends_with(&line));
+}
+
+#[test]
 fn incomplete_cases_are_refused() {
     let folder = folder();
     let file = fs::read(golden("lstm_projection_lengths")).unwrap();

@@ -6,7 +6,7 @@ use ndarray::Array3;
 
 use super::super::cost::{self, Work};
 use super::grid;
-use crate::{Backend, Cell, Config, Input, Layer, LayerOptions, State, Weights};
+use crate::{Backend, Cell, Config, CpuInstructions, Input, Layer, LayerOptions, State, Weights};
 
 /// Measured over expected, either way round, at most.
 const LIMIT: f64 = 2.0;
@@ -27,7 +27,7 @@ fn the_cpu_takes_about_what_is_expected() {
     for (config, batch, steps) in grid().into_iter().chain(sizes) {
         for config in cells.map(|cell| Config { cell, ..config }) {
             let work = Work { config: &config, batch, steps, options: &LayerOptions::default() };
-            let expected = cost::cpu_us(&work, 1);
+            let expected = cost::cpu_us(&work, 1, CpuInstructions::best().unwrap());
             let found = alone.install(|| measured_us(&config, batch, steps));
             let line = format!(
                 "{config}, N={batch}, T={steps}: {found:.0} us, expected {expected:.0}: {:.2}",
