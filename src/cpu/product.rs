@@ -19,11 +19,7 @@ use std::ops::Range;
 use fearless_simd::prelude::*;
 
 use super::pack::Matrix;
-use super::simd::{self, Block, Kernel, Set, Tiles, Vector, tile_rows, tile_terms};
-
-/// Terms that are summed in registers before they join the total: rounding then grows with the square root of two short
-/// sums instead of one long one.
-const BLOCK: usize = 64;
+use super::simd::{self, Block, Kernel, Set, Tiles, Vector, block_terms, tile_rows, tile_terms};
 
 /// Rows for which a panel is used before the next one is read: their terms stay in the second-level cache, and so does
 /// the panel.
@@ -39,7 +35,7 @@ pub(super) struct Rows<'a> {
 
 /// `out [rows, columns] = x · Wᵀ + b`, for the columns of some panels.
 ///
-/// A row's bits do not depend on the other rows: each sum runs over the terms in order, in blocks of [`BLOCK`],
+/// A row's bits do not depend on the other rows: each sum runs over the terms in order, in blocks of [`block_terms`],
 /// however many rows and panels are computed at once.
 pub(super) fn multiply(set: Set, matrix: &Matrix, panels: Range<usize>, x: Rows<'_>, out: &mut [Block]) {
     let stride = panels.len();
@@ -125,8 +121,8 @@ impl Part<'_, '_> {
                             |index| &x.values[(row + index) * x.stride..][..terms],
                         );
                         let out = &mut out[(row - rows.start) * *stride + panel - panels.start..];
-                        for first in (depth..end).step_by(BLOCK) {
-                            let block = first..end.min(first + BLOCK);
+                        for first in (depth..end).step_by(block_terms::<S>()) {
+                            let block = first..end.min(first + block_terms::<S>());
                             add_block::<S, ROWS, PANELS>(simd, &x, &weights, block, out, *stride);
                         }
                     }
@@ -166,39 +162,51 @@ fn block_sums<S: Simd, const ROWS: usize, const PANELS: usize>(
 ) -> [[Vector<S>; PANELS]; ROWS] {
     // Slices of one length, so that the loop has no bounds to check.
     let terms = block.len();
-    let x: [_; ROWS] = std::array::from_fn(
-        #[inline(always)]
-        |row| &x[row][block.start..][..terms],
-    );
-    let weights: [_; PANELS] = std::array::from_fn(
-        #[inline(always)]
-        |panel| &weights[panel].1[block.start..][..terms],
-    );
+    let mut x_block: [&[f32]; ROWS] = [&[]; ROWS];
+    for row in 0..ROWS {
+        x_block[row] = &x[row][block.start..][..terms];
+    }
+    let mut weights_block: [&[Block]; PANELS] = [&[]; PANELS];
+    for panel in 0..PANELS {
+        weights_block[panel] = &weights[panel].1[block.start..][..terms];
+    }
     let mut sums = [[Vector::splat(simd, 0.0); PANELS]; ROWS];
     for k in 0..terms {
-        if ROWS < 4 {
-            let x: [_; ROWS] = std::array::from_fn(
-                #[inline(always)]
-                |row| Vector::splat(simd, x[row][k]),
-            );
-            for panel in 0..PANELS {
-                let weights = weights[panel][k].load(simd);
-                for row in 0..ROWS {
-                    sums[row][panel] = x[row].mul_add(weights, sums[row][panel]);
-                }
-            }
-        } else {
-            let weights: [_; PANELS] = std::array::from_fn(
-                #[inline(always)]
-                |panel| weights[panel][k].load(simd),
-            );
+        add_term(simd, &x_block, &weights_block, k, &mut sums);
+    }
+    sums
+}
+
+/// Adds the products of one term. What there is less of is loaded first and held, the weights or the inputs.
+#[inline(always)]
+fn add_term<S: Simd, const ROWS: usize, const PANELS: usize>(
+    simd: S,
+    x: &[&[f32]; ROWS],
+    weights: &[&[Block]; PANELS],
+    k: usize,
+    sums: &mut [[Vector<S>; PANELS]; ROWS],
+) {
+    if ROWS < 4 {
+        let x: [_; ROWS] = std::array::from_fn(
+            #[inline(always)]
+            |row| Vector::splat(simd, x[row][k]),
+        );
+        for panel in 0..PANELS {
+            let weights = weights[panel][k].load(simd);
             for row in 0..ROWS {
-                let x = Vector::splat(simd, x[row][k]);
-                for panel in 0..PANELS {
-                    sums[row][panel] = x.mul_add(weights[panel], sums[row][panel]);
-                }
+                sums[row][panel] = x[row].mul_add(weights, sums[row][panel]);
+            }
+        }
+    } else {
+        let weights: [_; PANELS] = std::array::from_fn(
+            #[inline(always)]
+            |panel| weights[panel][k].load(simd),
+        );
+        for row in 0..ROWS {
+            let x = Vector::splat(simd, x[row][k]);
+            for panel in 0..PANELS {
+                sums[row][panel] = x.mul_add(weights[panel], sums[row][panel]);
             }
         }
     }
-    sums
 }

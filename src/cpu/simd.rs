@@ -106,8 +106,14 @@ pub(super) const fn tile_rows<S: Simd>() -> usize {
     }
 }
 
-/// Terms of a tile's panels that are used for all rows before the next ones are read, a multiple of the terms that are summed
-/// in registers: what the nearest cache holds. With AVX-512 they are 24 KiB, of the 32 (Zen 4) or 48 (Ice Lake) there are.
+/// Terms that are summed in registers before they join the total: rounding then grows with the square root of two short
+/// sums instead of one long one.
+pub(super) const fn block_terms<S: Simd>() -> usize {
+    if S::f32s::LEN == 16 { 64 } else { 128 }
+}
+
+/// Terms of a tile's panels that are used for all rows before the next ones are read, a multiple of [`block_terms`]: what the
+/// nearest caches hold. With AVX-512 they are 24 KiB, of the 32 (Zen 4) or 48 (Ice Lake) that the first one has.
 pub(super) const fn tile_terms<S: Simd>() -> usize {
     if S::f32s::LEN == 16 { 64 } else { 512 }
 }
