@@ -6,10 +6,10 @@ use wgpu_rnn::CpuInstructions;
 
 /// A wider set may take this many times as long as a narrower one: the fastest of several runs differs by that much on a
 /// machine that does other work, too, and a processor with two units of 256 bits for one of 512 is as fast with either.
-pub const MARGIN: f64 = 1.25;
+pub(crate) const MARGIN: f64 = 1.25;
 
 /// What is slower than it may be, of times of the same work, the narrowest set first.
-pub fn faults(times: &[(CpuInstructions, Duration)]) -> Vec<String> {
+pub(crate) fn faults(times: &[(CpuInstructions, Duration)]) -> Vec<String> {
     let mut faults = Vec::new();
     for (place, (wider, time)) in times.iter().enumerate() {
         for (narrower, less) in &times[..place] {

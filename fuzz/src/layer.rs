@@ -4,8 +4,8 @@ use arbitrary::Unstructured;
 use wgpu_rnn::ndarray::{ArrayD, IxDyn};
 use wgpu_rnn::tolerance::{self, Comparison};
 use wgpu_rnn::{
-    Backend, Capabilities, Cell, Config, Error, Input, Layer, LayerOptions, LoadOptions, Nonlinearity,
-    Output, Parameter, PlanReport, Precision, State, Weights, auto, reference,
+    Backend, Capabilities, Cell, Config, CpuInstructions, Error, Input, Layer, LayerOptions, LoadOptions,
+    Nonlinearity, Output, Parameter, PlanReport, Precision, State, Weights, auto, reference,
 };
 
 use super::problem::{Array, Mistake, Problem, random};
@@ -76,7 +76,8 @@ fn check_config(problem: &Problem) {
     let options = LayerOptions::default().precision(problem.precision).budget(problem.seed >> 40);
     let plan = PlanReport::new(config, rows, steps, &Capabilities::default(), &options);
     let gpu = auto::Adapter::new("a GPU", wgpu_rnn::wgpu::DeviceType::DiscreteGpu, Capabilities::default());
-    let machine = auto::Machine { adapters: vec![gpu], threads: problem.threads };
+    let instructions = CpuInstructions::Avx2;
+    let machine = auto::Machine { adapters: vec![gpu], threads: problem.threads, instructions };
     let _ = machine.decide(config, rows, steps, &options).reason.to_string();
     let Err(error) = valid else {
         if let Ok(plan) = plan {

@@ -33,7 +33,18 @@ const LAYER_US: f64 = 9.0;
 fn slower(instructions: CpuInstructions) -> f64 {
     match instructions {
         CpuInstructions::Avx2 => 1.0,
-        _ => 4.0,
+        // Measured on Zen 3, one thread: 2.8 to 3.1 for products of 4 to 2048 rows.
+        CpuInstructions::Sse2 => 3.0,
+        // llvm-mca 19, multiply-adds a cycle of the largest tile: 16 with AVX2 on znver3; with AVX-512 14 on znver4, which has one
+        // unit of 512 bits, and 32 on skylake-avx512, which has two, as every Xeon has on which this set is taken.
+        CpuInstructions::Avx512 => 0.75,
+        // llvm-mca 19, likewise: two units of 128 bits on neoverse-n1, of which the tile keeps four fifths busy.
+        CpuInstructions::Neon => 2.5,
+        // 3.6 to 5.1 were measured, with the loops before these, over six layers and batches (LSTM(80, 256), GRU(40, 64),
+        // LSTM(64, 512); N 1 to 16, T 50 and 100; Node 20 on Zen 3).
+        CpuInstructions::Simd128 => 4.0,
+        // Assumed: a quarter of a vector's lanes, of which one instruction makes one.
+        CpuInstructions::Scalar => 12.0,
     }
 }
 /// Bytes of recurrent weights that a thread reads in a microsecond, once a step: from the caches, measured; and from memory,

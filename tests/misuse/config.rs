@@ -3,8 +3,8 @@
 use wgpu_rnn::ndarray::{Array3, ArrayD};
 use wgpu_rnn::tolerance::Comparison;
 use wgpu_rnn::{
-    Backend, Capabilities, Config, Generator, Input, Layer, LayerOptions, Nonlinearity, Output, PlanReport,
-    Precision, State, Strategy, Tuning, Weights,
+    Backend, Capabilities, Config, CpuInstructions, Generator, Input, Layer, LayerOptions, Nonlinearity,
+    Output, PlanReport, Precision, State, Strategy, Tuning, Weights,
 };
 
 use super::{Row, outcome, row};
@@ -72,7 +72,10 @@ fn names() -> Vec<Row> {
     let strategies: Vec<String> = Strategy::ALL.iter().map(Strategy::to_string).collect();
     let strategy = format!("strategy must be one of auto, {}, found 'fast'", strategies.join(", "));
     let nonlinearity = "unknown nonlinearity: select from 'tanh' or 'relu', found 'foo'";
+    let available: Vec<String> = CpuInstructions::available().map(|one| one.to_string()).collect();
+    let instructions = format!("CPU instructions: expected one of {}, found avx9", available.join(", "));
     vec![
+        row("CpuInstructions::from_str", "avx9".parse::<CpuInstructions>(), instructions),
         row("Nonlinearity::from_str", "foo".parse::<Nonlinearity>(), nonlinearity),
         row("Strategy::from_str", "fast".parse::<Strategy>(), strategy),
         row(

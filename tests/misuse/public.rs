@@ -8,6 +8,7 @@ use super::table;
 
 /// Public functions that return a `Result` and cannot be made to fail here, and why.
 const NO_ROW: &[(&str, &str)] = &[
+    ("CpuInstructions::best", "it takes an environment variable: the command line's tests"),
     ("GpuLayer::encode", "a table of its own, of buffers: `encode_errors`"),
     ("GpuLayer::encode_async", "likewise: `encode` is it, waited for"),
     ("GpuLayer::new", "what `Layer::with_options` says on a GPU"),
