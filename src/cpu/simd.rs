@@ -135,6 +135,8 @@ pub(super) fn tiles<S: Simd>(simd: S, height: usize, tiles: impl Tiles) {
         (_, 6) => tiles.tile::<S, 6, 1, 1>(simd),
         (_, 5) => tiles.tile::<S, 5, 1, 1>(simd),
         (_, 4) => tiles.tile::<S, 4, 1, 1>(simd),
+        // Two panels would need seventeen registers.
+        (8, 3) => tiles.tile::<S, 3, 1, 1>(simd),
         (_, 3) => tiles.tile::<S, 3, 2, 1>(simd),
         (_, 2) => tiles.tile::<S, 2, 2, 1>(simd),
         (_, _) => tiles.tile::<S, 1, 4, 1>(simd),
