@@ -2,17 +2,16 @@
 //!
 //! One product for the input of many steps and for the recurrent step of a few rows. `gemm` and `matrixmultiply` pack both
 //! matrices at each call, which a step cannot afford. `rten-gemm` packs weights ahead, but sums in another order for one row
-//! than for several, and a row's bits would then depend on its batch. For the input none is faster by much (GFLOP/s of one
-//! thread, CPU time, the best of two or three runs on a busy Zen 3):
+//! than for several, and a row's bits would then depend on its batch. GFLOP/s of one thread on an AMD EPYC (Zen 3, AVX2), the
+//! best of three programs that each took the fastest of nine runs:
 //!
-//! | rows, terms, columns | these loops | `gemm` 0.19 | `matrixmultiply` 0.3 | `rten-gemm` 0.27 |
-//! |---|---:|---:|---:|---:|
-//! | 2048, 512, 2048 (input) | 76 | 79 | 71 | 76 |
-//! | 1600, 80, 1024 (input) | 73 | 76 | 69 | 72 |
-//! | 6400, 20, 256 (input) | 64 | 68 | 58 | 59 |
-//! | 32, 512, 2048 (step) | 82 | 53 | 55 | 76 |
-//! | 8, 256, 1024 (step) | 78 | 26 | 29 | 65 |
-//! | 1, 256, 1024 (step) | 33 | 29 | 4 | 20 |
+//! | rows, terms, columns | these loops | `gemm` 0.19 | `matrixmultiply` 0.3 |
+//! |---|---:|---:|---:|
+//! | 512, 512, 2048 (input) | 84 | 89 | 78 |
+//! | 32, 512, 1024 (step) | 90 | 60 | 60 |
+//! | 16, 512, 2048 (step) | 90 | 43 | 47 |
+//! | 8, 256, 512 (step) | 85 | 29 | 32 |
+//! | 4, 256, 1024 (step) | 82 | 19 | 16 |
 
 use std::ops::Range;
 
