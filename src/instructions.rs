@@ -18,7 +18,7 @@ use crate::{Error, cpu};
 /// for instructions in CpuInstructions::available() {
 ///     let options = LayerOptions::default().instructions(instructions);
 ///     let layer = Layer::with_options(&weights, Backend::Cpu, &options)?;
-///     println!("{instructions}: {layer}");
+///     println!("{instructions}: {layer:?}");
 /// }
 /// # Ok::<(), wgpu_rnn::Error>(())
 /// ```

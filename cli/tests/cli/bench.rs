@@ -22,7 +22,7 @@ fn rows_have_figures_and_a_ratio() {
     let ran = succeed(folder.path(), &format!("{LAYER} --device reference,cpu,cpu --strategy all"));
     assert_eq!(lines(&ran), Vec::<&str>::new());
     let rows: Vec<&str> = ran.stdout.lines().collect();
-    assert_eq!(rows.len(), 4, "{}", ran.stdout);
+    assert_eq!(rows.len(), 5, "{}", ran.stdout);
     let headings =
         ["case", "device", "strategy", "median ms", "min ms", "spread", "runs", "GFLOP/s", "x cpu"];
     let places: Vec<usize> = headings.iter().map(|heading| rows[0].find(heading).unwrap()).collect();
