@@ -18,7 +18,7 @@ use std::ops::Range;
 use fearless_simd::prelude::*;
 
 use super::pack::Matrix;
-use super::simd::{self, Block, Kernel, Set, Tiles, Vector, block_terms, tile_rows, tile_terms};
+use super::simd::{self, BLOCK_TERMS, Block, Kernel, Set, Tiles, Vector, tile_rows, tile_terms};
 
 /// Rows for which a panel is used before the next one is read: their terms stay in the second-level cache, and so does
 /// the panel.
@@ -34,7 +34,7 @@ pub(super) struct Rows<'a> {
 
 /// `out [rows, columns] = x · Wᵀ + b`, for the columns of some panels.
 ///
-/// A row's bits do not depend on the other rows: each sum runs over the terms in order, in blocks of [`block_terms`],
+/// A row's bits do not depend on the other rows: each sum runs over the terms in order, in blocks of [`BLOCK_TERMS`],
 /// however many rows and panels are computed at once.
 pub(super) fn multiply(set: Set, matrix: &Matrix, panels: Range<usize>, x: Rows<'_>, out: &mut [Block]) {
     let stride = panels.len();
@@ -120,8 +120,8 @@ impl Part<'_, '_> {
                             |index| &x.values[(row + index) * x.stride..][..terms],
                         );
                         let out = &mut out[(row - rows.start) * *stride + panel - panels.start..];
-                        for first in (depth..end).step_by(block_terms::<S>()) {
-                            let block = first..end.min(first + block_terms::<S>());
+                        for first in (depth..end).step_by(BLOCK_TERMS) {
+                            let block = first..end.min(first + BLOCK_TERMS);
                             add_block::<S, ROWS, PANELS>(simd, &x, &weights, block, out, *stride);
                         }
                     }
