@@ -9,15 +9,18 @@
 mod activation;
 mod cell;
 mod functions;
+mod job;
 mod pack;
 mod pass;
 mod product;
 mod reset;
+mod rows;
 mod simd;
 mod task;
 mod team;
 #[cfg(test)]
 mod tests;
+mod worker;
 mod workspace;
 
 use ndarray::{Array3, ArrayView3, ArrayViewMut3, s};

@@ -3,25 +3,33 @@
 #[cfg_attr(target_arch = "wasm32", path = "pass/one_thread.rs")]
 mod threads;
 
-use std::ops::Range;
-use std::sync::Arc;
-
 use ndarray::{ArrayView3, ArrayViewMut, ArrayViewMut2, ArrayViewMut3, Axis, Dimension};
 
+use super::job::Job;
 use super::pack::Direction;
-use super::simd::{PANEL, Set};
-use super::task::{self, Share, Task, step_bytes};
-use super::team::Team;
+use super::simd::{PANEL, Set, tile_panels};
+use super::task::{Part, Share, Task, step_bytes};
+use super::worker::run_alone;
 use super::workspace::Workspaces;
 use crate::{Config, Error};
-use threads::run_teams;
+use threads::run_jobs;
 
 /// Rows for each thread below which it would be bound by reading all weights: threads then share the units of all rows,
-/// not the rows.
+/// whatever the exchange costs.
 const FEW_ROWS: usize = 4;
+
+/// Multiply-adds for each element of the state, for each thread, above which its exchange costs a few percent at most: threads
+/// then share units, too.
+const EXCHANGE: usize = 512;
 
 /// How many steps' work, of the least that is shared, a team must have: less is done before another thread has come.
 const STEPS: usize = 256;
+
+/// How many times the least work of a thread a part has at least, so that claiming it costs little.
+const PART: usize = 8;
+
+/// Parts for each thread, at most: enough for a thread of half the speed of the others to be given half of their work.
+const PARTS: usize = 8;
 
 /// How a forward pass is cut; the result does not depend on it.
 #[derive(Clone, Copy, Debug)]
@@ -57,21 +65,23 @@ impl Pass<'_> {
         let rows = self.rows_of_a_task(cut, members);
         // Views whose lifetimes are this function's: a view's lifetime does not shrink by itself.
         let (input, mut output) = (self.input.view(), output.view_mut());
-        let part = |weights, reverse, input, lengths| Part {
-            pass: self,
+        let task = |weights, reverse, input, lengths| Task {
+            cell: self.config.cell,
+            set: self.set,
             weights,
+            workspaces: self.workspaces,
             reverse,
             input,
             lengths,
-            budget: cut.budget,
+            chunk: Self::chunk(weights, lengths, cut, members),
         };
         if let ([weights], true) = (self.weights, members == 1 && rows >= self.lengths.len()) {
             let (h, c) = (h.index_axis_mut(Axis(0), 0), c.index_axis_mut(Axis(0), 0));
-            return task::run_alone(
-                part(weights, self.config.is_reverse(0), input, self.lengths).only_task(output, h, c),
-            );
+            let task = task(weights, self.config.is_reverse(0), input, self.lengths);
+            let part = Part::new(&task, Share::of(weights, 0, 1), output, h, c)?;
+            return run_alone(&task, part);
         }
-        let mut teams = Vec::new();
+        let mut jobs = Vec::new();
         let states = h.outer_iter_mut().zip(c.outer_iter_mut());
         for (direction, (weights, (mut h, mut c))) in self.weights.iter().zip(states).enumerate() {
             let mut own_output;
@@ -82,124 +92,81 @@ impl Pass<'_> {
                 (part_output, own_output) = take(own_output, Axis(0), rows);
                 (part_h, h) = take(h, Axis(0), rows);
                 (part_c, c) = take(c, Axis(0), rows);
-                let part = part(weights, self.config.is_reverse(direction), input, lengths);
-                teams.push(part.tasks(members, part_output, part_h, part_c)?);
+                let task = task(weights, self.config.is_reverse(direction), input, lengths);
+                let parts = parts(&task, self.parts(cut, members), part_output, part_h, part_c)?;
+                jobs.push(Job::new(task, parts, members)?);
             }
         }
-        run_teams(teams, cut.threads)
+        let result = run_jobs(&jobs, cut.threads);
+        jobs.into_iter().for_each(Job::finish);
+        result
     }
 
-    /// Tasks that share the units of each direction: one, where there are rows enough for all threads.
+    /// Threads that share the units of each direction: one, where sharing the rows costs less.
     fn members(&self, cut: Cut) -> usize {
         let [rows, directions] = [self.lengths.len(), self.weights.len()].map(|count| count.max(1));
         let threads = cut.threads / directions;
         let Some(weights) = self.weights.first() else { return 1 };
-        if rows >= FEW_ROWS * threads {
+        let elements = weights.output_blocks().max(1) * PANEL * threads.max(1);
+        if rows >= FEW_ROWS * threads && weights.step_work() / elements < EXCHANGE {
             return 1;
         }
         // Each product is followed by an exchange.
-        let step = rows * weights.step_work() / weights.products();
+        let product = rows * weights.step_work() / weights.products();
         let steps = self.lengths.iter().copied().max().unwrap_or(0);
-        if steps.saturating_mul(step) < STEPS.saturating_mul(cut.shared) {
+        if steps.saturating_mul(product) < STEPS.saturating_mul(cut.shared) {
             return 1;
         }
-        threads.min(step / cut.shared.max(1)).min(weights.output_blocks()).max(1)
+        threads.min(product / cut.shared.max(1)).min(weights.output_blocks()).max(1)
     }
 
-    /// As many as keep every thread busy, and no more than one step of fits into the budget.
+    /// Parts of the units of each direction: several for each thread that shares them, if there is work enough, and with whole
+    /// tiles, if there are units enough.
+    fn parts(&self, cut: Cut, members: usize) -> usize {
+        let Some(weights) = self.weights.first().filter(|_| members > 1) else { return 1 };
+        let product = self.lengths.len() * weights.step_work() / weights.products();
+        let parts = product / cut.shared.saturating_mul(PART).max(1);
+        let tile = tile_panels(self.set, self.lengths.len());
+        let whole =
+            (1..tile).find(|blocks| (blocks * self.config.cell.gates()).is_multiple_of(tile)).unwrap_or(tile);
+        let most = (weights.output_blocks() / whole).max(members);
+        parts.clamp(members, members * PARTS).min(most).min(weights.output_blocks())
+    }
+
+    /// As many rows as keep every thread busy, and no more than one step of fits into the budget.
     fn rows_of_a_task(&self, cut: Cut, members: usize) -> usize {
         let rows = self.lengths.len().max(1);
         let Some(weights) = self.weights.first() else { return rows };
         let blocks = if members > 1 { 1 } else { cut.threads.div_ceil(self.weights.len()) };
         rows.div_ceil(blocks.max(1)).min(cut.budget / step_bytes(weights, members).max(1)).max(1)
     }
+
+    /// Steps of a chunk of some rows whose units `members` threads share.
+    fn chunk(weights: &Direction, lengths: &[usize], cut: Cut, members: usize) -> usize {
+        let longest = lengths.iter().copied().max().unwrap_or(0);
+        let step = step_bytes(weights, members).saturating_mul(lengths.len());
+        (cut.budget / step.max(1)).clamp(1, longest.max(1))
+    }
 }
 
-/// One direction over some rows.
-struct Part<'a, 'p> {
-    pass: &'a Pass<'p>,
-    weights: &'a Direction,
-    reverse: bool,
-    input: ArrayView3<'a, f32>,
-    lengths: &'a [usize],
-    budget: usize,
-}
-
-impl<'a> Part<'a, '_> {
-    /// A task for each member of a team, each with its own units of the arrays.
-    fn tasks(
-        &self,
-        members: usize,
-        mut output: ArrayViewMut3<'a, f32>,
-        mut h: ArrayViewMut2<'a, f32>,
-        mut c: ArrayViewMut2<'a, f32>,
-    ) -> Result<Vec<Task<'a>>, Error> {
-        if members < 2 {
-            return Ok(vec![self.only_task(output, h, c)]);
-        }
-        let chunk = self.chunk(members);
-        let shares: Vec<_> = (0..members).map(|member| Share::of(self.weights, member, members)).collect();
-        let elements = |blocks: &Range<usize>| self.lengths.len() * blocks.len() * PANEL;
-        let parts = shares.iter().map(|Share { units, outputs }| match self.weights.products() {
-            2 => [elements(outputs), elements(units)],
-            _ => [elements(outputs); 2],
-        });
-        let team = Arc::new(Team::new(parts)?);
-        let mut tasks = Vec::with_capacity(members);
-        for (member, share) in shares.into_iter().enumerate() {
-            let (own_output, own_h, own_c);
-            (own_output, output) = take(output, Axis(2), share.outputs.len() * PANEL);
-            (own_h, h) = take(h, Axis(1), share.outputs.len() * PANEL);
-            (own_c, c) = take(c, Axis(1), share.units.len() * PANEL);
-            let team = Some((Arc::clone(&team), member));
-            tasks.push(self.task(chunk, share, team, own_output, own_h, own_c));
-        }
-        Ok(tasks)
+/// Cuts the units of a task in parts, each with its own units of the arrays.
+fn parts<'a>(
+    task: &Task<'_>,
+    count: usize,
+    mut output: ArrayViewMut3<'a, f32>,
+    mut h: ArrayViewMut2<'a, f32>,
+    mut c: ArrayViewMut2<'a, f32>,
+) -> Result<Vec<Part<'a>>, Error> {
+    let mut parts = Vec::with_capacity(count);
+    for part in 0..count {
+        let share = Share::of(task.weights, part, count);
+        let (own_output, own_h, own_c);
+        (own_output, output) = take(output, Axis(2), share.outputs.len() * PANEL);
+        (own_h, h) = take(h, Axis(1), share.outputs.len() * PANEL);
+        (own_c, c) = take(c, Axis(1), share.units.len() * PANEL);
+        parts.push(Part::new(task, share, own_output, own_h, own_c)?);
     }
-
-    /// A task for all units.
-    fn only_task(
-        &self,
-        output: ArrayViewMut3<'a, f32>,
-        h: ArrayViewMut2<'a, f32>,
-        c: ArrayViewMut2<'a, f32>,
-    ) -> Task<'a> {
-        self.task(self.chunk(1), Share::of(self.weights, 0, 1), None, output, h, c)
-    }
-
-    fn task(
-        &self,
-        chunk: usize,
-        share: Share,
-        team: Option<(Arc<Team>, usize)>,
-        output: ArrayViewMut3<'a, f32>,
-        h: ArrayViewMut2<'a, f32>,
-        c: ArrayViewMut2<'a, f32>,
-    ) -> Task<'a> {
-        let Pass { config, set, workspaces, .. } = *self.pass;
-        Task {
-            cell: config.cell,
-            set,
-            weights: self.weights,
-            workspaces,
-            reverse: self.reverse,
-            input: self.input,
-            lengths: self.lengths,
-            chunk,
-            share,
-            team,
-            output,
-            h,
-            c,
-        }
-    }
-
-    /// Steps of a chunk where so many tasks share the units.
-    fn chunk(&self, members: usize) -> usize {
-        let longest = self.lengths.iter().copied().max().unwrap_or(0);
-        let step = step_bytes(self.weights, members).saturating_mul(self.lengths.len());
-        (self.budget / step.max(1)).clamp(1, longest.max(1))
-    }
+    Ok(parts)
 }
 
 /// The first `count` along an axis, or all where there are fewer, and the rest.

@@ -141,3 +141,29 @@ pub(super) fn tiles<S: Simd>(simd: S, height: usize, tiles: impl Tiles) {
         (_, _) => tiles.tile::<S, 1, 4, 1>(simd),
     }
 }
+
+/// Panels that a tile of rows takes at once, where there are `rows` rows.
+pub(super) fn tile_panels(set: Set, rows: usize) -> usize {
+    let mut panels = 1;
+    set.run(TilePanels { rows, panels: &mut panels });
+    panels
+}
+
+struct TilePanels<'a> {
+    rows: usize,
+    panels: &'a mut usize,
+}
+
+impl Kernel for TilePanels<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        tiles(simd, self.rows.min(tile_rows::<S>()), self);
+    }
+}
+
+impl Tiles for TilePanels<'_> {
+    #[inline(always)]
+    fn tile<S: Simd, const ROWS: usize, const PANELS: usize, const FEWER: usize>(self, _simd: S) {
+        *self.panels = PANELS;
+    }
+}

@@ -1,81 +1,163 @@
-//! Threads that share the units of one direction, and tell each other what every one of them needs: the hidden state after
-//! each step, and in between what a second product multiplies.
+//! How threads that compute one direction together divide its work and exchange the state.
+//!
+//! The work is a sequence of rounds, and each round has an item for each part of the units. A thread claims an item before it
+//! computes it. A round begins when all items of the round before are complete. So a thread that is slow, late or absent
+//! computes less, and the others do not wait for it.
 
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use super::simd::Block;
+use super::workspace::Units;
 use crate::Error;
 use crate::array::reserved;
 
-/// Looks at another member's progress before the thread offers its core to others: some tens of microseconds, longer than
-/// a step that is worth sharing.
+/// How often a thread looks at the others' progress before it offers its core to other programs: some tens of microseconds,
+/// longer than a round that is worth sharing.
 const SPINS: usize = 4000;
 
-/// What the members of a team have published.
-///
-/// Everyone publishes the same number of messages, each member its part. A member publishes its part of message `m + 1` only
-/// after it has read everyone's part of message `m`, so nobody is ever more than one message ahead, and two buffers a member
-/// are enough.
 #[derive(Debug)]
 pub(super) struct Team {
-    members: Vec<Published>,
+    parts: Vec<Progress>,
+    members: usize,
+    entered: AtomicUsize,
+    abandoned: AtomicBool,
+    /// The hidden state before steps with even and with odd numbers.
+    h: [Exchange; 2],
+    /// What the second product of a step multiplies.
+    inner: Exchange,
 }
 
-#[derive(Debug)]
-struct Published {
-    /// Messages that are out: message `m` is once this is larger than `m`.
-    messages: AtomicUsize,
-    /// The bits of the latest messages, message `m` in buffer `m % 2`.
-    parts: [Vec<AtomicU32>; 2],
+/// The progress of one part, in a cache line of its own.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Progress {
+    /// Rounds that a thread has begun.
+    claimed: AtomicUsize,
+    /// Rounds that are complete.
+    complete: AtomicUsize,
+}
+
+/// What a [`Team`] must have room for.
+pub(super) struct TeamSizes {
+    pub(super) parts: usize,
+    pub(super) members: usize,
+    pub(super) rows: usize,
+    /// Blocks of the hidden state.
+    pub(super) h: usize,
+    /// Blocks of what a second product multiplies, if there is one.
+    pub(super) inner: usize,
 }
 
 impl Team {
-    /// A team whose members' parts of messages with even and with odd numbers have so many elements.
-    pub(super) fn new(parts: impl Iterator<Item = [usize; 2]>) -> Result<Self, Error> {
-        let part = |len| -> Result<Vec<AtomicU32>, Error> {
-            let mut part = reserved("the state that threads exchange", len)?;
-            part.resize_with(len, AtomicU32::default);
-            Ok(part)
-        };
-        let member = |[even, odd]: [usize; 2]| {
-            Ok(Published { messages: AtomicUsize::new(0), parts: [part(even)?, part(odd)?] })
-        };
-        Ok(Team { members: parts.map(member).collect::<Result<_, _>>()? })
+    pub(super) fn new(sizes: &TeamSizes) -> Result<Self, Error> {
+        let mut parts = reserved("the progress of threads", sizes.parts)?;
+        parts.resize_with(sizes.parts, Progress::default);
+        Ok(Team {
+            parts,
+            members: sizes.members.max(1),
+            entered: AtomicUsize::new(0),
+            abandoned: AtomicBool::new(false),
+            h: [Exchange::new(sizes.rows, sizes.h)?, Exchange::new(sizes.rows, sizes.h)?],
+            inner: Exchange::new(sizes.rows, sizes.inner)?,
+        })
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.members.len()
+    /// Adds the calling thread, and returns its number.
+    pub(super) fn enter(&self) -> usize {
+        self.entered.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Shows the first rows of a member's part of a message; the others are as they were two messages before.
-    pub(super) fn publish<'a>(&self, member: usize, message: usize, rows: impl Iterator<Item = &'a [f32]>) {
-        let Published { messages, parts } = &self.members[member];
-        for (to, value) in parts[message % 2].iter().zip(rows.flatten()) {
-            to.store(value.to_bits(), Ordering::Relaxed);
-        }
-        messages.store(message + 1, Ordering::Release);
+    /// The parts in the order in which a member claims them: its own share, so that what it read in the last round is
+    /// still in its caches, then the others' from the last one down.
+    pub(super) fn order(&self, member: usize) -> impl Iterator<Item = usize> {
+        let (parts, member) = (self.parts.len(), member % self.members);
+        let own = parts * member / self.members..parts * (member + 1) / self.members;
+        let (before, after) = (0..own.start, own.end..parts);
+        own.chain(after.rev()).chain(before.rev())
     }
 
-    /// Waits for a member's part of a message, and copies its first rows.
-    pub(super) fn read<'a>(&self, member: usize, message: usize, rows: impl Iterator<Item = &'a mut [f32]>) {
-        let Published { messages, parts } = &self.members[member];
+    /// Waits until all rounds before `round` are complete, and returns how many are; `usize::MAX` if a thread has panicked.
+    pub(super) fn wait(&self, round: usize) -> usize {
         let mut looks = 0;
-        while messages.load(Ordering::Acquire) <= message {
-            looks += 1;
+        loop {
+            let complete = self.parts.iter().map(|part| part.complete.load(Ordering::Acquire)).min();
+            match complete {
+                Some(complete) if complete >= round => return complete,
+                _ if self.abandoned.load(Ordering::Relaxed) => return usize::MAX,
+                _ => looks += 1,
+            }
             if looks < SPINS { std::hint::spin_loop() } else { std::thread::yield_now() }
         }
-        let mut part = parts[message % 2].as_slice();
-        for row in rows {
-            let (values, rest) = part.split_at(row.len().min(part.len()));
-            for (to, value) in row.iter_mut().zip(values) {
-                *to = f32::from_bits(value.load(Ordering::Relaxed));
+    }
+
+    /// Whether the caller is to compute an item. All rounds before it must be complete.
+    pub(super) fn claim(&self, part: usize, round: usize) -> bool {
+        let claimed = &self.parts[part].claimed;
+        claimed.load(Ordering::Relaxed) == round
+            && claimed.compare_exchange(round, round + 1, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    /// Tells the others that an item is complete, and what was published before.
+    pub(super) fn complete(&self, part: usize, round: usize) {
+        self.parts[part].complete.store(round + 1, Ordering::Release);
+    }
+
+    /// Lets every member go: an item will not be completed.
+    pub(super) fn abandon(&self) {
+        self.abandoned.store(true, Ordering::Relaxed);
+    }
+
+    /// The hidden state before a step. Two steps need two arrays: while some parts of a step are computed from one, others
+    /// are already published in the other.
+    pub(super) fn h(&self, step: usize) -> &Exchange {
+        &self.h[step % 2]
+    }
+
+    /// What the second product of a step multiplies. One array is enough: it is written in one round, and read in the next.
+    pub(super) fn inner(&self) -> &Exchange {
+        &self.inner
+    }
+}
+
+/// A vector of units for each row, which each thread writes a part of and every thread reads.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    /// The bits, in the largest pieces that are atomic everywhere.
+    values: Vec<AtomicUsize>,
+    /// Words of a row.
+    width: usize,
+}
+
+/// Words of a block.
+const WORDS: usize = size_of::<Block>() / size_of::<usize>();
+
+impl Exchange {
+    fn new(rows: usize, blocks: usize) -> Result<Self, Error> {
+        let width = blocks * WORDS;
+        let mut values = reserved("the state that threads exchange", rows.saturating_mul(width))?;
+        values.resize_with(rows * width, AtomicUsize::default);
+        Ok(Exchange { values, width })
+    }
+
+    /// Publishes some blocks of the first rows.
+    pub(super) fn publish(&self, from: &Units, blocks: &Range<usize>, rows: usize) {
+        let columns = blocks.start * WORDS..blocks.end * WORDS;
+        let to = self.values.chunks_exact(self.width.max(1)).take(rows);
+        for (to, from) in to.zip(from.columns(blocks, rows)) {
+            let from: &[usize] = bytemuck::cast_slice(from);
+            for (to, &from) in to[columns.clone()].iter().zip(from) {
+                to.store(from, Ordering::Relaxed);
             }
-            part = rest;
         }
     }
 
-    /// Nobody waits for this member any more.
-    pub(super) fn leave(&self, member: usize) {
-        self.members[member].messages.store(usize::MAX, Ordering::Release);
+    /// Copies all blocks of the first rows.
+    pub(super) fn read(&self, to: &mut Units, rows: usize) {
+        let to: &mut [usize] = bytemuck::cast_slice_mut(to.first(rows));
+        for (to, from) in to.iter_mut().zip(&self.values) {
+            *to = from.load(Ordering::Relaxed);
+        }
     }
 }
 
@@ -83,31 +165,54 @@ impl Team {
 mod tests {
     use super::*;
 
-    fn read(team: &Team, member: usize, message: usize, len: usize) -> Vec<f32> {
-        let mut row = vec![0.0; len];
-        team.read(member, message, [&mut row[..]].into_iter());
-        row
+    fn team(parts: usize, members: usize) -> Team {
+        Team::new(&TeamSizes { parts, members, rows: 2, h: 3, inner: 0 }).unwrap()
     }
 
     #[test]
-    fn a_message_is_read_while_the_next_one_is_shown() {
-        let team = Team::new([[2, 3], [1, 1]].into_iter()).unwrap();
-        team.publish(0, 0, [&[1.0][..], &[2.0]].into_iter());
-        team.publish(0, 1, [&[3.0, 4.0, 5.0][..]].into_iter());
-        assert_eq!(read(&team, 0, 0, 2), [1.0, 2.0]);
-        assert_eq!(read(&team, 0, 1, 3), [3.0, 4.0, 5.0]);
-        assert_eq!(team.len(), 2);
+    fn every_member_tries_every_part_and_its_own_first() {
+        let order = |parts, members, member| team(parts, members).order(member).collect::<Vec<_>>();
+        assert_eq!(order(5, 2, 0), [0, 1, 4, 3, 2]);
+        assert_eq!(order(5, 2, 1), [2, 3, 4, 1, 0]);
+        assert_eq!(order(5, 2, 2), order(5, 2, 0));
+        assert_eq!(order(2, 3, 0), [1, 0]);
+    }
+
+    #[test]
+    fn an_item_is_claimed_once_and_a_round_waits_for_all_of_the_last() {
+        let team = team(2, 2);
+        assert!(team.claim(0, 0) && team.claim(1, 0));
+        assert!(!team.claim(0, 0));
+        team.complete(0, 0);
+        assert_eq!(team.wait(0), 0);
+        team.complete(1, 0);
+        // A thread that comes late goes on with the round that the others are in.
+        assert_eq!(team.wait(0), 1);
+        assert!(team.claim(0, 1));
+        assert!(!team.claim(0, 0) && !team.claim(1, 0));
     }
 
     #[test]
     fn who_waits_is_let_go() {
-        let team = Team::new([[1, 1], [1, 1]].into_iter()).unwrap();
+        let team = team(1, 2);
         std::thread::scope(|scope| {
-            let shown = scope.spawn(|| read(&team, 0, 0, 1));
-            let left = scope.spawn(|| read(&team, 1, 7, 1));
-            team.publish(0, 0, [&[4.0][..]].into_iter());
-            team.leave(1);
-            assert_eq!((shown.join().unwrap(), left.join().unwrap()), (vec![4.0], vec![0.0]));
+            let waits = scope.spawn(|| team.wait(1));
+            team.abandon();
+            assert_eq!(waits.join().unwrap(), usize::MAX);
         });
+    }
+
+    #[test]
+    fn parts_that_are_published_are_read_as_a_whole() {
+        let exchange = Exchange::new(2, 3).unwrap();
+        let mut from = Units { values: vec![Block::default(); 6], width: 3 };
+        let value = |index: usize| Block([index as f32 + 1.0; 16]);
+        from.values.iter_mut().enumerate().for_each(|(index, block)| *block = value(index));
+        exchange.publish(&from, &(0..1), 2);
+        exchange.publish(&from, &(1..3), 1);
+        let mut to = Units { values: vec![Block::default(); 6], width: 3 };
+        exchange.read(&mut to, 2);
+        assert_eq!(to.values[..4], [0, 1, 2, 3].map(value));
+        assert_eq!(to.values[4..], [Block::default(); 2]);
     }
 }

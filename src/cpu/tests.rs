@@ -255,6 +255,17 @@ fn bits_do_not_depend_on_the_cut() {
     }
 }
 
+/// Threads that share units though there are rows enough: the exchange costs little beside such a step.
+#[test]
+fn bits_do_not_depend_on_threads_where_many_rows_share_units() {
+    for config in [Config::lstm(6, 264), Config::gru(6, 350)] {
+        let case = Case::new(config, 9, 3).ragged();
+        let alone = case.run_cut(Cut { budget: usize::MAX, threads: 1, shared: 0 });
+        let found = case.run_cut(Cut { budget: usize::MAX, threads: 2, shared: 0 });
+        assert_eq!(bits(&found), bits(&alone), "{config}");
+    }
+}
+
 /// Threads that share units: fewer than, as many as and more than there are blocks, ragged rows, one and two directions.
 #[test]
 fn bits_do_not_depend_on_who_computes_which_units() {

@@ -1,4 +1,4 @@
-//! The arrays that a task works in, kept from call to call.
+//! The arrays that tasks are computed in, kept from call to call.
 
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
@@ -6,8 +6,8 @@ use std::sync::{Mutex, PoisonError};
 use ndarray::{ArrayView3, ArrayViewMut3};
 
 use super::product;
+use super::rows::Sorted;
 use super::simd::{Block, PANEL};
-use super::task::Sorted;
 use crate::Error;
 use crate::array::{Reused, resize};
 
@@ -52,71 +52,94 @@ impl Units {
     }
 }
 
-/// What a workspace must have room for, in blocks but for the input.
+/// The sizes of a [`Workspace`], in blocks unless it says otherwise.
 pub(super) struct Sizes {
     pub(super) chunk: usize,
     pub(super) rows: usize,
-    /// I, or the width of the layer below.
+    /// Elements: I, or the width of the layer below.
     pub(super) terms: usize,
-    /// Of the task's share of the gates.
-    pub(super) gates: usize,
-    /// Of the hidden state, all units.
+    /// All units of the hidden state.
     pub(super) h: usize,
-    /// Of the task's share of the cell state.
-    pub(super) c: usize,
-    /// Of what a second product multiplies, all units, if there is one.
+    /// All units of what a second product multiplies, if there is one.
     pub(super) inner: usize,
-    /// Of the task's share of a gate that the first product leaves for behind the second.
-    pub(super) z: usize,
 }
 
-/// Rows are in the order of the task. What the arrays hold before they are written has no meaning.
+/// A thread's arrays. Rows are in the order of [`Sorted`]. What the arrays hold before they are written has no meaning.
 #[derive(Debug, Default)]
 pub(super) struct Workspace {
     pub(super) rows: Sorted,
     /// `[chunk, rows, in]`.
     pub(super) x: Vec<f32>,
-    /// `[chunk, rows, gates]`: the input's share of the gates.
-    pub(super) of_input: Vec<Block>,
     /// The sums that the recurrent product leaves for the elementwise part.
     pub(super) sums: Vec<Block>,
     /// The hidden state after a step.
     pub(super) next: Units,
     pub(super) h: Units,
-    pub(super) c: Units,
     /// The state before a projection, or r h where a GRU resets before the product.
     pub(super) inner: Units,
-    /// That GRU's z.
-    pub(super) z: Units,
 }
 
 impl Workspace {
-    fn resize(&mut self, sizes: &Sizes) -> Result<(), Error> {
-        let &Sizes { chunk, rows, terms, gates, h, c, inner, z } = sizes;
+    pub(super) fn resize(&mut self, sizes: &Sizes) -> Result<(), Error> {
+        let &Sizes { chunk, rows, terms, h, inner } = sizes;
         resize("a chunk of the input", &mut self.x, [chunk, rows, terms])?;
-        resize("a chunk of the gates", &mut self.of_input, [chunk, rows, gates])?;
         resize("the sums of a group", &mut self.sums, [1, 1, super::cell::SUMS])?;
         self.next.resize("the next hidden state", rows, h)?;
         self.h.resize("the hidden state", rows, h)?;
+        self.inner.resize("what a second product multiplies", rows, inner)
+    }
+}
+
+/// The sizes of a [`PartSpace`], in blocks.
+pub(super) struct PartSizes {
+    pub(super) chunk: usize,
+    pub(super) rows: usize,
+    pub(super) gates: usize,
+    pub(super) c: usize,
+    /// Of a gate that the first product leaves for what follows the second.
+    pub(super) z: usize,
+}
+
+/// The arrays of a part of the units. Rows are in the order of [`Sorted`].
+#[derive(Debug, Default)]
+pub(super) struct PartSpace {
+    /// `[chunk, rows, gates]`: the input's share of the gates.
+    pub(super) of_input: Vec<Block>,
+    pub(super) c: Units,
+    /// z of a GRU that resets before the product.
+    pub(super) z: Units,
+}
+
+impl PartSpace {
+    pub(super) fn resize(&mut self, sizes: &PartSizes) -> Result<(), Error> {
+        let &PartSizes { chunk, rows, gates, c, z } = sizes;
+        resize("a chunk of the gates", &mut self.of_input, [chunk, rows, gates])?;
         self.c.resize("the cell state", rows, c)?;
-        self.inner.resize("what a second product multiplies", rows, inner)?;
         self.z.resize("the update gate", rows, z)
     }
 }
 
-/// Workspaces that no task uses: as many as there were tasks at once.
+/// Arrays that no task uses.
 #[derive(Debug, Default)]
-pub(super) struct Workspaces(Mutex<Vec<Workspace>>);
+pub(super) struct Workspaces {
+    pub(super) threads: Pool<Workspace>,
+    pub(super) parts: Pool<PartSpace>,
+}
 
-impl Workspaces {
-    pub(super) fn take(&self, sizes: &Sizes) -> Result<Workspace, Error> {
-        let mut workspace = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
-        workspace.resize(sizes)?;
-        Ok(workspace)
+/// Things that were used before and will be used again: as many as were used at once.
+#[derive(Debug, Default)]
+pub(super) struct Pool<T>(Mutex<Vec<T>>);
+
+impl<T: Default> Pool<T> {
+    /// Takes one, or makes one, and gives it its size.
+    pub(super) fn take(&self, resize: impl FnOnce(&mut T) -> Result<(), Error>) -> Result<T, Error> {
+        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+        resize(&mut taken)?;
+        Ok(taken)
     }
 
-    pub(super) fn give_back(&self, workspace: Workspace) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(workspace);
+    pub(super) fn give_back(&self, value: T) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(value);
     }
 }
 

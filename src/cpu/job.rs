@@ -1,0 +1,76 @@
+//! A task that several threads may compute together.
+
+use std::sync::{Mutex, PoisonError};
+
+use super::task::{Part, Task};
+use super::team::{Team, TeamSizes};
+use super::worker::Worker;
+use crate::Error;
+
+pub(super) struct Job<'a> {
+    task: Task<'a>,
+    /// A part is locked by the thread that has claimed it, so that nobody waits for a lock.
+    parts: Vec<Mutex<Part<'a>>>,
+    team: Team,
+    members: usize,
+}
+
+impl<'a> Job<'a> {
+    /// `members`: how many threads will join, at most.
+    pub(super) fn new(task: Task<'a>, parts: Vec<Part<'a>>, members: usize) -> Result<Self, Error> {
+        let (weights, members) = (task.weights, members.min(parts.len()));
+        let team = Team::new(&TeamSizes {
+            parts: parts.len(),
+            members,
+            rows: if parts.len() > 1 { task.lengths.len() } else { 0 },
+            h: weights.output_blocks(),
+            inner: if weights.products() == 2 { weights.blocks() } else { 0 },
+        })?;
+        Ok(Job { task, parts: parts.into_iter().map(Mutex::new).collect(), team, members })
+    }
+
+    /// How many threads may join.
+    pub(super) fn members(&self) -> usize {
+        self.members
+    }
+
+    /// Computes what no other thread has claimed, until nothing is left to claim.
+    pub(super) fn join(&self) -> Result<(), Error> {
+        let (rounds, member) = (self.task.rounds(), self.team.enter());
+        let mut worker = Worker::new(&self.task, (self.parts.len() > 1).then_some(&self.team))?;
+        let guard = Guard(&self.team);
+        let mut round = self.team.wait(0);
+        while round < rounds {
+            for part in self.team.order(member) {
+                if self.team.claim(part, round) {
+                    let mut claimed = self.parts[part].lock().unwrap_or_else(PoisonError::into_inner);
+                    worker.run(&mut claimed, round);
+                    self.team.complete(part, round);
+                }
+            }
+            round = self.team.wait(round + 1);
+        }
+        drop(guard);
+        worker.finish();
+        Ok(())
+    }
+
+    /// Keeps the parts' arrays for the next task.
+    pub(super) fn finish(self) {
+        for part in self.parts {
+            let part = part.into_inner().unwrap_or_else(PoisonError::into_inner);
+            self.task.workspaces.parts.give_back(part.space);
+        }
+    }
+}
+
+/// Lets the other threads go if this one panics in the middle of an item.
+struct Guard<'a>(&'a Team);
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.abandon();
+        }
+    }
+}

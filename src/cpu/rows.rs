@@ -1,0 +1,36 @@
+//! The rows of a batch in the order in which they end.
+
+use std::cmp::Reverse;
+
+/// Rows, longest first: those that still have steps left are always the first ones.
+#[derive(Debug, Default)]
+pub(super) struct Sorted {
+    /// The index of each row in the batch.
+    pub(super) order: Vec<usize>,
+    lengths: Vec<usize>,
+}
+
+impl Sorted {
+    pub(super) fn sort(&mut self, lengths: &[usize]) {
+        self.order.clear();
+        self.order.extend(0..lengths.len());
+        self.order.sort_unstable_by_key(|&row| (Reverse(lengths[row]), row));
+        self.lengths.clear();
+        self.lengths.extend(self.order.iter().map(|&row| lengths[row]));
+    }
+
+    /// How many rows there are.
+    pub(super) fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// How many rows have a step `step`.
+    pub(super) fn live(&self, step: usize) -> usize {
+        self.lengths.partition_point(|&length| length > step)
+    }
+
+    /// The position in time of step `step` of a row.
+    pub(super) fn time(&self, row: usize, step: usize, reverse: bool) -> usize {
+        if reverse { self.lengths[row] - 1 - step } else { step }
+    }
+}
