@@ -1,4 +1,4 @@
-//! The GPU backend: a plan, kernels and buffers, in the order that DESIGN's way of the data goes through them.
+//! The GPU backend: a plan, its kernels and its buffers.
 
 mod buffer;
 mod capabilities;

@@ -1,12 +1,47 @@
-//! Pages for users.
+//! Pages for users. Start with [Getting started](crate::guide::getting_started).
+
+#[doc = include_str!("../docs/getting-started.md")]
+///
+/// ## See
+///
+/// [`Weights`](crate::Weights), [`LoadOptions`](crate::LoadOptions), [`Layer`](crate::Layer),
+/// [`Output`](crate::Output).
+///
+/// Pages: [Choosing a backend](crate::guide::choosing_a_backend), [Streams](crate::guide::streams),
+/// [In your wgpu program](crate::guide::in_your_wgpu_program),
+/// [What is supported](crate::guide::what_is_supported).
+pub mod getting_started {}
 
 #[doc = include_str!("../docs/choosing-a-backend.md")]
 ///
 /// ## See
 ///
 /// [`Backend::auto`](crate::Backend::auto), [`auto`](mod@crate::auto), [`LayerOptions`](crate::LayerOptions),
-/// [`PlanReport`](crate::PlanReport).
+/// [`PlanReport`](crate::PlanReport), [`Session`](crate::Session),
+/// [`GpuLayer::encode`](crate::GpuLayer::encode).
+///
+/// Pages: [Streams](crate::guide::streams), [In your wgpu program](crate::guide::in_your_wgpu_program),
+/// [Performance](crate::guide::performance).
 pub mod choosing_a_backend {}
+
+#[doc = include_str!("../docs/streams.md")]
+///
+/// ## See
+///
+/// [`Layer::session`](crate::Layer::session), [`Session`](crate::Session), [`SavedState`](crate::SavedState).
+///
+/// Page: [When something goes wrong](crate::guide::when_something_goes_wrong).
+pub mod streams {}
+
+#[doc = include_str!("../docs/in-your-wgpu-program.md")]
+///
+/// ## See
+///
+/// [`Gpu::from_device`](crate::Gpu::from_device), [`GpuLayer::encode`](crate::GpuLayer::encode),
+/// [`GpuBuffers`](crate::GpuBuffers).
+///
+/// Page: [When something goes wrong](crate::guide::when_something_goes_wrong).
+pub mod in_your_wgpu_program {}
 
 #[doc = include_str!("../docs/in-the-browser.md")]
 ///
@@ -16,10 +51,53 @@ pub mod choosing_a_backend {}
 /// [`Gpu::request`](crate::Gpu::request).
 pub mod in_the_browser {}
 
+#[doc = include_str!("../docs/command-line.md")]
+///
+/// ## See
+///
+/// Pages: [Choosing a backend](crate::guide::choosing_a_backend), [Performance](crate::guide::performance).
+pub mod command_line {}
+
+#[doc = include_str!("../docs/what-is-supported.md")]
+///
+/// ## See
+///
+/// [`Config`](crate::Config), [`Activation`](crate::Activation), [`Precision`](crate::Precision),
+/// [`Strategy`](crate::Strategy), [`Tuning`](crate::Tuning).
+///
+/// Page: [In the browser](crate::guide::in_the_browser).
+pub mod what_is_supported {}
+
+#[doc = include_str!("../docs/adapters.md")]
+///
+/// ## See
+///
+/// [`Gpu::adapters`](crate::Gpu::adapters), [`auto::Machine`](crate::auto::Machine),
+/// [`Capabilities`](crate::Capabilities).
+pub mod adapters {}
+
+#[doc = include_str!("../docs/performance.md")]
+///
+/// ## See
+///
+/// [`Layer::forward_timed`](crate::Layer::forward_timed), [`Timings`](crate::Timings).
+///
+/// Pages: [Choosing a backend](crate::guide::choosing_a_backend), [Command line](crate::guide::command_line).
+pub mod performance {}
+
+#[doc = include_str!("../docs/exactness.md")]
+///
+/// ## See
+///
+/// [`tolerance`](mod@crate::tolerance), [`reference`](mod@crate::reference), [`Precision`](crate::Precision).
+///
+/// Page: [Command line](crate::guide::command_line).
+pub mod exactness {}
+
 #[doc = include_str!("../docs/when-something-goes-wrong.md")]
 ///
 /// ## See
 ///
-/// [`Error`](crate::Error), [`Layer::reload`](crate::Layer::reload), [`LayerOptions`](crate::LayerOptions),
-/// [`Layer::forward_async`](crate::Layer::forward_async).
+/// [`Error`](crate::Error), [`Output`](crate::Output), [`Layer::reload`](crate::Layer::reload),
+/// [`LayerOptions`](crate::LayerOptions), [`Layer::forward_async`](crate::Layer::forward_async).
 pub mod when_something_goes_wrong {}

@@ -40,9 +40,9 @@ fn slower(instructions: CpuInstructions) -> f64 {
         CpuInstructions::Avx512 => 0.75,
         // llvm-mca 19, likewise: two units of 128 bits on neoverse-n1, of which the tile keeps four fifths busy.
         CpuInstructions::Neon => 2.5,
-        // 3.6 to 5.1 were measured, with the loops before these, over six layers and batches (LSTM(80, 256), GRU(40, 64),
-        // LSTM(64, 512); N 1 to 16, T 50 and 100; Node 20 on Zen 3).
-        CpuInstructions::Simd128 => 4.0,
+        // Measured: 2.0 to 3.1 times the time with AVX2, for layers from RNN(64, 128) with N = 1 to LSTM(512, 512) with N = 32
+        // (Node 20 on Zen 3).
+        CpuInstructions::Simd128 => 3.0,
         // Assumed: a quarter of a vector's lanes, of which one instruction makes one.
         CpuInstructions::Scalar => 12.0,
     }

@@ -38,7 +38,7 @@ impl<'a> Job<'a> {
     pub(super) fn join(&self) -> Result<(), Error> {
         let (rounds, member) = (self.task.rounds(), self.team.enter());
         let mut worker = Worker::new(&self.task, (self.parts.len() > 1).then_some(&self.team))?;
-        let guard = Guard(&self.team);
+        let mut guard = Guard { team: &self.team, finished: false };
         let mut round = self.team.wait(0);
         while round < rounds {
             for part in self.team.order(member) {
@@ -50,7 +50,7 @@ impl<'a> Job<'a> {
             }
             round = self.team.wait(round + 1);
         }
-        drop(guard);
+        guard.finished = true;
         worker.finish();
         Ok(())
     }
@@ -65,12 +65,15 @@ impl<'a> Job<'a> {
 }
 
 /// Lets the other threads go if this one panics in the middle of an item.
-struct Guard<'a>(&'a Team);
+struct Guard<'a> {
+    team: &'a Team,
+    finished: bool,
+}
 
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.abandon();
+        if !self.finished {
+            self.team.abandon();
         }
     }
 }

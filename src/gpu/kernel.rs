@@ -60,6 +60,10 @@ pub(super) struct Exchange {
     pub(super) parity: u32,
 }
 
+// All three are bound in the same place.
+const _: () = assert!(size_of::<Exchange>() == size_of::<Moment>());
+const _: () = assert!(size_of::<Vectors>() == size_of::<Moment>());
+
 /// What is compiled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Kernel {

@@ -345,10 +345,10 @@ impl Resident {
 fn upload(gpu: &Gpu, weights: &Weights, precision: Precision, part: &Part) -> Result<Buffer, Error> {
     let config = weights.config();
     let all = weights.directions().iter().enumerate();
-    let packed: Vec<u8> = all
-        .filter(|(index, _)| part.indices.contains(index))
-        .flat_map(|(index, direction)| pack::pack(config, precision, index / config.directions(), direction))
-        .collect();
+    let mut packed = Vec::new();
+    for (index, direction) in all.filter(|(index, _)| part.indices.contains(index)) {
+        packed.extend_from_slice(&pack::pack(config, precision, index / config.directions(), direction));
+    }
     gpu.buffer_with("weights", &packed, BufferUsages::STORAGE)
 }
 

@@ -148,6 +148,30 @@ const MUTATIONS: &[Mutation] = &[
     ("return weights[weight_hh + at];", "return weights[at];"),
     ("return kept[at];", "return kept[at ^ 1u];"),
     ("weight_hr, size, spread", "0u, size, spread"),
+    // candidate.wgsl
+    ("return 3u * (index * shape.rows + row) * shape.hidden_quads;", "return 3u * row * shape.hidden_quads;"),
+    ("let z = input[left + shape.hidden_quads][unit % 4u];", "let z = input[left][unit % 4u];"),
+    ("of_input = input[left + 2u * shape.hidden_quads][unit % 4u];", "of_input = 0.0;"),
+    (
+        "of_input = gates[gates_of(index, row, step) + 2u * shape.hidden_size + unit];",
+        "of_input = gates[gates_of(index, row, step) + unit];",
+    ),
+    // step/reset.wgsl and step/reset_gates.wgsl
+    ("next_hidden[at + vector] = gates.c;", "next_hidden[at + vector] = gates.h;"),
+    ("next_hidden[at + 2u * vector] = total.w;", "next_hidden[at + 2u * vector] = total.z;"),
+    ("let is_update = column >= shape.hidden_size;", "let is_update = column > shape.hidden_size;"),
+    ("next_hidden[at] = gate * hidden[of_hidden / 4u][of_hidden % 4u];", "next_hidden[at] = gate;"),
+    // scan/reset.wgsl
+    ("wide[at] = gate * states[now + at];", "wide[at] = gate;"),
+    ("states[next + at] = gate;", "states[next + at] = 0.5;"),
+    ("let z = states[next + at];", "let z = states[now + at];"),
+    (
+        "let of_input = gates[gates_of(index, batch_row, step) + 2u * shape.hidden_size + unit];",
+        "let of_input = gates[gates_of(index, batch_row, step) + unit];",
+    ),
+    // cell/reset_gru.wgsl and cell/reset_gates.wgsl
+    ("act_f(index, sums.x) * previous.h", "act_f(index, sums.x)"),
+    ("return 2u * shape.hidden_size;", "return shape.hidden_size;"),
 ];
 
 /// The adapter that the environment asks for; none if it opts out.
@@ -246,7 +270,10 @@ pub(super) fn works() -> Vec<Work> {
         .flat_map(|config| [(config.num_layers(3), 3), (config.num_layers(2).bidirectional(true), 3)]);
     let projected = Config::lstm(7, 9).proj_size(5).num_layers(2);
     let wide = [(Config::rnn(261, 60), 9), (projected, 1), (projected.bidirectional(true), 3)];
-    let all = plain.chain(stacked).chain(wide).map(|(config, n)| (config, n, Precision::F32));
+    let resets = Config::gru(6, 10).reset_after(false);
+    let resets_before = [(resets, 1), (resets.num_layers(2).bidirectional(true), 3)];
+    let all =
+        plain.chain(stacked).chain(wide).chain(resets_before).map(|(config, n)| (config, n, Precision::F32));
     let functions = |f, g, h| Activations { f, g, h };
     let (hard, scaled) =
         (Activation::HardSigmoid { alpha: 0.4, beta: 0.5 }, Activation::ScaledTanh { alpha: 1.2, beta: 0.7 });
@@ -272,7 +299,7 @@ pub(super) fn works() -> Vec<Work> {
             .activations([functions(threshold, elu, elu), functions(Activation::Softsign, elu, elu)]),
     ];
     let any = any.map(|config| (config, 3, Precision::F32));
-    let halves = cells.into_iter().chain([projected]).map(|config| (config, 3, Precision::F16));
+    let halves = cells.into_iter().chain([projected, resets]).map(|config| (config, 3, Precision::F16));
     all.chain(any).chain(halves).collect()
 }
 

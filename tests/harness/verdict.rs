@@ -1,7 +1,8 @@
 //! What came of a test on an implementation, and the report of it.
 //!
 //! `WGPU_RNN_TEST_REPORT=FILE` has a line added to FILE for each test on each GPU: test, adapter, backend, CPU or GPU, driver,
-//! limits, strategy, outcome and milliseconds, with tabs between. `scripts/matrix` makes the README's table of it.
+//! limits, strategy, outcome and milliseconds, with tabs between. `scripts/matrix` makes
+//! the table of `docs/adapters.md` from it.
 
 use std::any::Any;
 use std::env;

@@ -31,7 +31,7 @@ impl Choice {
         let Ok(own) = Choice::new(request, strategy) else { return Vec::new() };
         let recurrent = match strategy {
             Strategy::Scan => tiling::scans(request),
-            Strategy::Auto | Strategy::Step | Strategy::ProjectStep => steps(request),
+            Strategy::Auto | Strategy::Step | Strategy::ProjectStep => steps(request, strategy),
         };
         let mut all = vec![own];
         for tiling in recurrent {
@@ -61,11 +61,11 @@ impl Choice {
 }
 
 /// Small workgroups spread a step over more cores, and so do single rows, where there are few of them.
-fn steps(request: &Request<'_>) -> Vec<Tiling> {
-    let own = tiling::step(request);
+fn steps(request: &Request<'_>, strategy: Strategy) -> Vec<Tiling> {
+    let own = tiling::step(request, strategy);
     let few_rows = request.rows <= MAX_ROWS as usize;
     let rows = [own.rows, if few_rows { 1 } else { own.rows }];
-    let units = [own.units, MIN_UNITS, tiling::whole(request).units];
+    let units = [own.units, MIN_UNITS, tiling::whole(request, strategy).units];
     rows.into_iter().flat_map(|rows| units.map(|units| Tiling { units, ..Tiling { rows, ..own } })).collect()
 }
 

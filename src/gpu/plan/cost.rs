@@ -7,7 +7,7 @@
 //! count where they are the limit: one row's rate is that of loading the weights.
 
 use super::tiling::Tiling;
-use super::{Bytes, Kind, Request, Second, Strategy};
+use super::{Bytes, First, Kind, Request, Second, Strategy};
 use crate::gpu::Capabilities;
 
 /// What a kind of adapter can do.
@@ -111,7 +111,10 @@ pub(super) fn expected_us(
         Strategy::Auto | Strategy::Step => {
             let Some(step) = tiling(Kind::Step) else { return f64::INFINITY };
             let one: f64 = layers
-                .map(|layer| one_step_us(&machine, request, step, inputs(request, layer)) - machine.launch_us)
+                .map(|layer| {
+                    one_step_us(&machine, request, Strategy::Step, step, inputs(request, layer))
+                        - machine.launch_us
+                })
                 .sum();
             // On a diagonal the layers share a launch.
             let launches = if request.config.bidirectional { request.config.num_layers as f64 } else { 1.0 };
@@ -119,7 +122,7 @@ pub(super) fn expected_us(
         }
         Strategy::ProjectStep => {
             let Some(step) = tiling(Kind::Step) else { return f64::INFINITY };
-            let one = one_step_us(&machine, request, step, 0.0);
+            let one = one_step_us(&machine, request, strategy, step, 0.0);
             layers.map(|layer| ahead_us(&machine, request, layer, bytes) + steps * one).sum::<f64>()
                 + second_us(&machine, request)
         }
@@ -134,21 +137,28 @@ pub(super) fn expected_us(
 }
 
 /// One step of a layer's directions in a dispatch, without the input's product.
-pub(super) fn step_us(request: &Request<'_>, tiling: Tiling) -> f64 {
-    one_step_us(&Machine::of(request.capabilities), request, tiling, 0.0)
+pub(super) fn step_us(request: &Request<'_>, strategy: Strategy, tiling: Tiling) -> f64 {
+    one_step_us(&Machine::of(request.capabilities), request, strategy, tiling, 0.0)
 }
 
 /// The same over `inputs` inputs beside the hidden state.
-fn one_step_us(machine: &Machine, request: &Request<'_>, tiling: Tiling, inputs: f64) -> f64 {
+fn one_step_us(
+    machine: &Machine,
+    request: &Request<'_>,
+    strategy: Strategy,
+    tiling: Tiling,
+    inputs: f64,
+) -> f64 {
     let config = request.config;
-    let each = if config.cell.gates() == 1 { 4.0 } else { 1.0 };
-    let units = f64::from(tiling.units) * each;
-    let tiles = (config.hidden_size as f64 / units).ceil()
+    let first = First::of(config, strategy);
+    let each = first.each as f64;
+    let columns = f64::from(tiling.units) * each;
+    let tiles = (first.columns as f64 / columns).ceil()
         * (request.rows as f64 / f64::from(tiling.rows)).ceil()
         * config.directions() as f64;
-    // Invocations without a unit take as long as the others.
-    let work = units.max(machine.wide * each)
-        * config.cell.gates() as f64
+    // Invocations without a column take as long as the others.
+    let work = columns.max(machine.wide * each)
+        * first.sums(config) as f64
         * f64::from(tiling.rows)
         * (inputs + config.hidden_output_size() as f64);
     machine.dispatch_us(tiles, work, machine.rate(tiling.rows))
@@ -171,12 +181,12 @@ pub(super) fn scan_step_us(request: &Request<'_>, tiling: Tiling) -> f64 {
     let config = request.config;
     let rows = f64::from(tiling.rows);
     let groups = (request.rows as f64 / rows).ceil() * config.directions() as f64;
-    let each = if config.cell.gates() == 1 { 4.0 } else { 1.0 };
+    let first = First::of(config, Strategy::Scan);
     let at_once = machine.wide.max(f64::from(tiling.units));
     let padded = |columns: usize, each: f64| {
         (columns as f64 / (each * f64::from(tiling.units))).ceil() * each * at_once
     };
-    let columns = config.cell.gates() as f64 * padded(config.hidden_size, each);
+    let columns = first.sums(config) as f64 * padded(first.columns, first.each as f64);
     let second =
         Second::of(config).map_or(0.0, |second| padded(second.columns, 4.0)) * config.hidden_size as f64;
     let work = rows * (columns * config.hidden_output_size() as f64 + second);
@@ -211,4 +221,25 @@ pub(super) fn patient_steps(request: &Request<'_>, strategy: Strategy, tilings: 
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped first")]
     let steps = (PATIENCE_US / longest.max(1e-3)).clamp(1.0, f64::from(u32::MAX)) as u32;
     steps
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Plan, parts};
+    use super::*;
+    use crate::{Capabilities, Config, Precision};
+
+    fn expected_us(config: &Config, strategy: Strategy) -> f64 {
+        let capabilities = &Capabilities::default();
+        let parts = &parts(config, Precision::F32, capabilities).unwrap()[..];
+        Plan::new(&Request::usual(config, parts, 8, 100, capabilities), strategy).unwrap().expected_us
+    }
+
+    /// A GRU that resets before the recurrent product multiplies as much as one that resets after it, in two products.
+    #[test]
+    fn both_grus_are_expected_to_multiply_as_much() {
+        let after = Config::gru(64, 256);
+        let scan = |config: &Config| expected_us(config, Strategy::Scan);
+        assert!((scan(&after.reset_after(false)) / scan(&after) - 1.0).abs() < 0.02);
+    }
 }

@@ -5,7 +5,7 @@
 //! of thousands of inputs. The counts here are bounds, as if no loop were unrolled, with the round that ends it counted.
 
 use super::tiling::Tiling;
-use super::{Kind, Request, Second, quads};
+use super::{First, Kind, Request, Second, Strategy, quads};
 use crate::Error;
 
 const MOST: u64 = 65_535;
@@ -57,13 +57,13 @@ fn rounds(request: &Request<'_>, kind: Kind, tiling: Tiling) -> u64 {
 fn scan_step(request: &Request<'_>, tiling: Tiling) -> u64 {
     let config = request.config;
     let (units, rows) = (tiling.units as usize, u64::from(tiling.rows));
-    let each = if config.cell.gates() == 1 { 4 } else { 1 };
+    let first = First::of(config, Strategy::Scan);
     let passes = |columns: usize, each: usize, terms: usize| {
         let pass = 2 + product(quads(terms), rows) + (rows + 1) * 8;
         columns.div_ceil(units * each) as u64 * pass
     };
     let second = Second::of(config).map_or(0, |second| passes(second.columns, 4, config.hidden_size));
-    passes(config.hidden_size, each, config.hidden_output_size()) + second + 4
+    passes(first.columns, first.each, config.hidden_output_size()) + second + 4
 }
 
 /// Rounds of a product over so many quads, of whichever way several rows share their vectors.
@@ -75,7 +75,7 @@ fn product(quads: usize, rows: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Plan, Strategy, parts};
+    use super::super::{Plan, parts};
     use super::*;
     use crate::{Capabilities, Config, Precision};
 

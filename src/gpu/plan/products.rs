@@ -25,6 +25,16 @@ impl First {
             First { columns: units, each: if gates == 1 { 4 } else { 1 }, gates }
         }
     }
+
+    /// Sums for each column: an invocation that has a whole unit computes all of its gates.
+    pub(in crate::gpu) fn sums(&self, config: &Config) -> usize {
+        self.gates * config.hidden_size / self.columns
+    }
+
+    /// Invocations for one row.
+    pub(in crate::gpu) fn invocations(&self) -> usize {
+        self.columns.div_ceil(self.each)
+    }
 }
 
 /// The second product.

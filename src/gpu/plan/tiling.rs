@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Kind, Request, Second, Strategy, cost, on_chip};
+use super::{First, Kind, Request, Second, Strategy, cost, on_chip};
 use crate::Error;
 
 /// Invocations of a workgroup at most.
@@ -60,8 +60,8 @@ pub(super) fn choose(request: &Request<'_>, strategy: Strategy) -> Result<Vec<(K
         Tiling::new(columns.div_ceil(4), request.rows.saturating_mul(request.steps))
     };
     let mut tilings = match strategy {
-        Strategy::Auto | Strategy::Step => vec![(Kind::Step, step(request))],
-        Strategy::ProjectStep => vec![(Kind::Project, project()), (Kind::Step, step(request))],
+        Strategy::Auto | Strategy::Step => vec![(Kind::Step, step(request, Strategy::Step))],
+        Strategy::ProjectStep => vec![(Kind::Project, project()), (Kind::Step, step(request, strategy))],
         Strategy::Scan => vec![(Kind::Project, project()), (Kind::Scan, scan(request)?)],
     };
     if let Some(second) = Second::of(config)
@@ -73,18 +73,16 @@ pub(super) fn choose(request: &Request<'_>, strategy: Strategy) -> Result<Vec<(K
 }
 
 /// The tiling of a step of the layer: small workgroups where they keep more cores busy.
-pub(super) fn step(request: &Request<'_>) -> Tiling {
-    let large = whole(request);
+pub(super) fn step(request: &Request<'_>, strategy: Strategy) -> Tiling {
+    let large = whole(request, strategy);
     let small = Tiling { units: MIN_UNITS, ..large };
-    let expected_us = |tiling| cost::step_us(request, tiling);
+    let expected_us = |tiling| cost::step_us(request, strategy, tiling);
     if expected_us(small) < WORTHWHILE * expected_us(large) { small } else { large }
 }
 
-/// The tiling of all columns of the layer's units.
-pub(super) fn whole(request: &Request<'_>) -> Tiling {
-    // An invocation has all gates of one unit, or four columns where there is one gate.
-    let each = if request.config.cell.gates() == 1 { 4 } else { 1 };
-    Tiling::new(request.config.hidden_size.div_ceil(each), request.rows)
+/// The tiling with an invocation for all columns of the first product.
+pub(super) fn whole(request: &Request<'_>, strategy: Strategy) -> Tiling {
+    Tiling::new(First::of(request.config, strategy).invocations(), request.rows)
 }
 
 /// As many rows as fit into workgroup memory and keep the cores busy, the weights beside them if that is faster.
@@ -93,14 +91,14 @@ fn scan(request: &Request<'_>) -> Result<Tiling, Error> {
     let best = scans(request).into_iter().min_by(|a, b| expected_us(a).total_cmp(&expected_us(b)));
     best.ok_or_else(|| Error::TooLarge {
         what: "bytes of hidden state in workgroup memory (strategy scan)".into(),
-        needed: scan_bytes(request, Tiling { rows: 1, ..whole(request) }),
+        needed: scan_bytes(request, Tiling { rows: 1, ..whole(request, Strategy::Scan) }),
         limit: scan_limit(request),
     })
 }
 
 /// The tilings of `scan` that fit into workgroup memory.
 pub(super) fn scans(request: &Request<'_>) -> Vec<Tiling> {
-    let step = whole(request);
+    let step = whole(request, Strategy::Scan);
     let units = if step.units > MIN_UNITS { &[MAX_UNITS, MIN_UNITS][..] } else { &[MIN_UNITS] };
     // To a driver on the CPU all memory is the same.
     let places = if request.capabilities.software { &[false][..] } else { &[false, true] };
