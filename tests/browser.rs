@@ -23,7 +23,7 @@ const OTHER_TWIN: &[(&str, Option<&str>)] = &[
 /// What must not be called in a browser, and the files that wasm leaves out or where it does no harm.
 const ELSEWHERE: &[(&str, &[&str])] = &[
     ("std::time::Instant", &["gpu.rs"]),
-    ("Instant}", &["cpu/pass/threads.rs", "gpu/poll.rs", "gpu/timer.rs"]),
+    ("Instant}", &["gpu/poll.rs", "gpu/timer.rs"]),
     ("SystemTime", &[]),
     ("Condvar", &["gpu/timer.rs"]),
     ("mpsc", &["gpu/poll.rs", "gpu/worker.rs"]),

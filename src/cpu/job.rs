@@ -55,6 +55,20 @@ impl<'a> Job<'a> {
         Ok(())
     }
 
+    /// As [`Job::join`] by several threads, of which each computes whatever part comes to it in turn: the same whenever it runs.
+    #[cfg(test)]
+    pub(super) fn take_turns(&self, threads: usize) -> Result<(), Error> {
+        let worker = |_| Worker::new(&self.task, (self.parts.len() > 1).then_some(&self.team));
+        let mut workers = (0..threads).map(worker).collect::<Result<Vec<_>, _>>()?;
+        for round in 0..self.task.rounds() {
+            for (index, part) in self.parts.iter().enumerate() {
+                let mut part = part.lock().unwrap_or_else(PoisonError::into_inner);
+                workers[(round + index) % threads].run(&mut part, round);
+            }
+        }
+        Ok(())
+    }
+
     /// Keeps the parts' arrays for the next task.
     pub(super) fn finish(self) {
         for part in self.parts {

@@ -3,7 +3,9 @@
 #[cfg_attr(target_arch = "wasm32", path = "pass/one_thread.rs")]
 mod threads;
 
-use ndarray::{ArrayView3, ArrayViewMut, ArrayViewMut2, ArrayViewMut3, Axis, Dimension};
+use std::ops::Range;
+
+use ndarray::{ArrayView3, ArrayViewMut, ArrayViewMut2, ArrayViewMut3, Axis, Dimension, Slice};
 
 use super::job::Job;
 use super::pack::Direction;
@@ -56,50 +58,69 @@ impl Pass<'_> {
     /// `output [N, T, D*H_out]` is zero; `h [D, N, H_out]` and `c [D, N, H]` are the state before and after.
     pub(super) fn run(
         &self,
-        mut output: ArrayViewMut3<'_, f32>,
+        output: ArrayViewMut3<'_, f32>,
         mut h: ArrayViewMut3<'_, f32>,
         mut c: ArrayViewMut3<'_, f32>,
         cut: Cut,
     ) -> Result<(), Error> {
-        let members = self.members(cut);
-        let rows = self.rows_of_a_task(cut, members);
-        // Views whose lifetimes are this function's: a view's lifetime does not shrink by itself.
-        let (input, mut output) = (self.input.view(), output.view_mut());
-        let task = |weights, reverse, input, lengths| Task {
-            cell: self.config.cell,
-            set: self.set,
-            weights,
-            workspaces: self.workspaces,
-            reverse,
-            input,
-            lengths,
-            chunk: Self::chunk(weights, lengths, cut, members),
-        };
-        if let ([weights], true) = (self.weights, members == 1 && rows >= self.lengths.len()) {
+        let rows = self.lengths.len();
+        if let ([weights], 1, true) = (self.weights, self.members(cut), self.rows_of_a_task(cut) >= rows) {
+            let task = self.task(0, weights, 0..rows, cut);
             let (h, c) = (h.index_axis_mut(Axis(0), 0), c.index_axis_mut(Axis(0), 0));
-            let task = task(weights, self.config.is_reverse(0), input, self.lengths);
             let part = Part::new(&task, Share::of(weights, 0, 1), output, h, c)?;
             return run_alone(&task, part);
         }
+        let jobs = self.jobs(output, &mut h, &mut c, cut)?;
+        let result = run_jobs(&jobs, cut.threads);
+        jobs.into_iter().for_each(Job::finish);
+        result
+    }
+
+    /// A job for each direction and block of rows.
+    pub(super) fn jobs<'a>(
+        &'a self,
+        mut output: ArrayViewMut3<'a, f32>,
+        h: &'a mut ArrayViewMut3<'_, f32>,
+        c: &'a mut ArrayViewMut3<'_, f32>,
+        cut: Cut,
+    ) -> Result<Vec<Job<'a>>, Error> {
+        let (members, rows) = (self.members(cut), self.rows_of_a_task(cut));
         let mut jobs = Vec::new();
         let states = h.outer_iter_mut().zip(c.outer_iter_mut());
         for (direction, (weights, (mut h, mut c))) in self.weights.iter().zip(states).enumerate() {
             let mut own_output;
             (own_output, output) = take(output, Axis(2), self.config.hidden_output_size());
-            let inputs = input.axis_chunks_iter(Axis(0), rows).zip(self.lengths.chunks(rows));
-            for (input, lengths) in inputs {
+            for start in (0..self.lengths.len()).step_by(rows) {
                 let (part_output, part_h, part_c);
                 (part_output, own_output) = take(own_output, Axis(0), rows);
                 (part_h, h) = take(h, Axis(0), rows);
                 (part_c, c) = take(c, Axis(0), rows);
-                let task = task(weights, self.config.is_reverse(direction), input, lengths);
+                let task = self.task(direction, weights, start..self.lengths.len().min(start + rows), cut);
                 let parts = parts(&task, self.parts(cut, members), part_output, part_h, part_c)?;
                 jobs.push(Job::new(task, parts, members)?);
             }
         }
-        let result = run_jobs(&jobs, cut.threads);
-        jobs.into_iter().for_each(Job::finish);
-        result
+        Ok(jobs)
+    }
+
+    fn task<'a>(
+        &'a self,
+        direction: usize,
+        weights: &'a Direction,
+        rows: Range<usize>,
+        cut: Cut,
+    ) -> Task<'a> {
+        let lengths = &self.lengths[rows.clone()];
+        Task {
+            cell: self.config.cell,
+            set: self.set,
+            weights,
+            workspaces: self.workspaces,
+            reverse: self.config.is_reverse(direction),
+            input: self.input.slice_axis(Axis(0), Slice::from(rows)),
+            lengths,
+            chunk: self.chunk(weights, lengths, cut),
+        }
     }
 
     /// Threads that share the units of each direction: one, where sharing the rows costs less.
@@ -134,17 +155,18 @@ impl Pass<'_> {
     }
 
     /// As many rows as keep every thread busy, and no more than one step of fits into the budget.
-    fn rows_of_a_task(&self, cut: Cut, members: usize) -> usize {
+    fn rows_of_a_task(&self, cut: Cut) -> usize {
+        let members = self.members(cut);
         let rows = self.lengths.len().max(1);
         let Some(weights) = self.weights.first() else { return rows };
         let blocks = if members > 1 { 1 } else { cut.threads.div_ceil(self.weights.len()) };
         rows.div_ceil(blocks.max(1)).min(cut.budget / step_bytes(weights, members).max(1)).max(1)
     }
 
-    /// Steps of a chunk of some rows whose units `members` threads share.
-    fn chunk(weights: &Direction, lengths: &[usize], cut: Cut, members: usize) -> usize {
+    /// Steps of a chunk of some rows.
+    fn chunk(&self, weights: &Direction, lengths: &[usize], cut: Cut) -> usize {
         let longest = lengths.iter().copied().max().unwrap_or(0);
-        let step = step_bytes(weights, members).saturating_mul(lengths.len());
+        let step = step_bytes(weights, self.members(cut)).saturating_mul(lengths.len());
         (cut.budget / step.max(1)).clamp(1, longest.max(1))
     }
 }

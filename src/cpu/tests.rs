@@ -282,6 +282,45 @@ fn bits_do_not_depend_on_who_computes_which_units() {
     }
 }
 
+/// Every thread misses some rounds, and has parts that another one had in the round before.
+#[test]
+fn a_thread_may_go_on_with_any_part_in_any_round() {
+    for config in configs(6, 40) {
+        for threads in [2, 3, 5] {
+            let case = Case::new(config, 3, 7).ragged();
+            let layer = case.layer();
+            let expected = layer_output(&case, |work| layer.run_work(work, &mut Between::default(), true));
+            let found = layer_output(&case, |Work { input, lengths, output, mut h, mut c }| {
+                let (workspaces, weights) = (&layer.workspaces, &layer.directions);
+                let pass = Pass { config, set: layer.set, workspaces, weights, input, lengths };
+                let cut = Cut { budget: 4000, threads: 3, shared: 0 };
+                let jobs = pass.jobs(output, &mut h, &mut c, cut)?;
+                jobs.iter().try_for_each(|job| job.take_turns(threads))
+            });
+            assert_eq!(bits(&found), bits(&expected), "{config}: {threads} threads");
+        }
+    }
+}
+
+/// What `run` makes of a case's input and states.
+fn layer_output(case: &Case, run: impl FnOnce(Work<'_>) -> Result<(), Error>) -> Output {
+    let (n, t, _) = case.input.dim();
+    let config = case.weights.config();
+    let mut output = Array3::zeros((n, t, config.directions() * config.hidden_output_size()));
+    let mut h = case.h_0.clone().unwrap();
+    let mut c = case.c_0.clone().unwrap_or_else(|| Array3::zeros((h.dim().0, n, 0)));
+    let lengths = case.lengths.as_deref().unwrap();
+    let work = Work {
+        input: case.input.view(),
+        lengths,
+        output: output.view_mut(),
+        h: h.view_mut(),
+        c: c.view_mut(),
+    };
+    run(work).unwrap();
+    Output::new(output, h, config.cell.has_cell_state().then_some(c))
+}
+
 #[test]
 fn a_thread_that_does_not_come_is_done_without() {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();

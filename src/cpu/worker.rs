@@ -18,6 +18,8 @@ pub(super) struct Worker<'t, 'a> {
     workspace: Workspace,
     /// The last round for which the arrays were filled.
     ready: Option<usize>,
+    /// The step for which the hidden state was last read from the team.
+    state: Option<usize>,
 }
 
 /// Computes a task on the calling thread, without an allocation where its workspaces were as large before.
@@ -44,7 +46,7 @@ impl<'t, 'a> Worker<'t, 'a> {
             })
         })?;
         workspace.rows.sort(task.lengths);
-        Ok(Worker { task, team, workspace, ready: None })
+        Ok(Worker { task, team, workspace, ready: None, state: None })
     }
 
     /// Keeps the arrays for the next task.
@@ -72,12 +74,26 @@ impl<'t, 'a> Worker<'t, 'a> {
 
     /// Fills the arrays that a round reads and that are the same for all parts.
     fn fill(&mut self, round: &Round) {
-        let Workspace { rows, h, inner, .. } = &mut self.workspace;
         match (round, self.team) {
             (Round::Input(steps), _) => self.copy_input(steps.start, steps.len()),
-            (Round::First { step, .. }, Some(team)) => team.h(*step).read(h, rows.live(*step)),
-            (Round::Second { step, .. }, Some(team)) => team.inner().read(inner, rows.live(*step)),
+            (Round::First { step, .. }, Some(team)) => self.read_state(team, *step),
+            (Round::Second { step, .. }, Some(team)) => {
+                // A thread that had no part in the first round of the step has not read the state yet.
+                if self.task.weights.candidate.is_some() {
+                    self.read_state(team, *step);
+                }
+                let Workspace { rows, inner, .. } = &mut self.workspace;
+                team.inner().read(inner, rows.live(*step));
+            }
             (_, None) => {}
+        }
+    }
+
+    /// Reads the hidden state before a step, unless it was read before.
+    fn read_state(&mut self, team: &Team, step: usize) {
+        if self.state.replace(step) != Some(step) {
+            let Workspace { rows, h, .. } = &mut self.workspace;
+            team.h(step).read(h, rows.live(step));
         }
     }
 
