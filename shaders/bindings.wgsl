@@ -1,9 +1,9 @@
-// What every kernel sees: the sizes, the moment and the buffers. Arrays are row-major. Vectors that kernels read are
+// What every kernel sees: the dimensions of the layer, the parameters of the dispatch and the buffers. Arrays are row-major. Vectors that kernels read are
 // padded with zeros to whole vec4s ("quads"). An `index` is that of one direction of one layer, layer * D + direction, as
 // along the first axis of h_n.
 
 // The same for all dispatches of a call.
-struct Shape {
+struct LayerDims {
     // N, T, H, H_out, D and L.
     rows: u32,
     steps: u32,
@@ -25,7 +25,7 @@ struct Shape {
 
 // What one dispatch does: the indices from `first` on, in grid z; the first of them its steps from `step` on, `count` of
 // them where the kernel does more than one. On a diagonal a layer is one step behind the layer below it.
-struct Moment {
+struct DispatchParams {
     first: u32,
     step: u32,
     count: u32,
@@ -45,8 +45,8 @@ struct Place {
     time: u32,
 }
 
-@group(0) @binding(0) var<uniform> shape: Shape;
-@group(0) @binding(1) var<uniform> moment: Moment;
+@group(0) @binding(0) var<uniform> dims: LayerDims;
+@group(0) @binding(1) var<uniform> params: DispatchParams;
 // Binding 2, the weights, is in weights/.
 // [N, T, D, quads]: the layer's input sequence. For the second product of a step: what
 // the first one left.
@@ -87,59 +87,59 @@ fn tile_of(group: vec3<u32>, groups: vec3<u32>, columns: u32, width: u32, rows: 
 }
 
 fn layer_of(index: u32) -> u32 {
-    return index / shape.directions;
+    return index / dims.directions;
 }
 
 fn direction_of(index: u32) -> u32 {
-    return index % shape.directions;
+    return index % dims.directions;
 }
 
 fn step_of(index: u32) -> u32 {
-    return moment.step + layer_of(moment.first) - layer_of(index);
+    return params.step + layer_of(params.first) - layer_of(index);
 }
 
 fn place_of(index: u32, row: u32, step: u32) -> Place {
-    if row >= shape.rows {
+    if row >= dims.rows {
         return Place(false, 0u);
     }
     let length = lengths[row];
-    let reverse = direction_of(index) >= shape.first_reverse;
+    let reverse = direction_of(index) >= dims.first_reverse;
     return Place(step < length, select(step, length - 1u - step, reverse && step < length));
 }
 
 // Quads of a layer's input vectors.
 fn input_quads(index: u32) -> u32 {
-    return select(shape.input_quads, shape.directions * shape.hidden_quads, index >= shape.directions);
+    return select(dims.input_quads, dims.directions * dims.hidden_quads, index >= dims.directions);
 }
 
 // Where the weights of a direction of a layer start.
 fn weights_of(index: u32) -> u32 {
-    let first = shape.first_in_weights;
-    let lower = min(index, shape.directions) - min(first, shape.directions);
-    let upper = max(index, shape.directions) - max(first, shape.directions);
-    return lower * shape.first_layer_weights + upper * shape.upper_layer_weights;
+    let first = dims.first_in_weights;
+    let lower = min(index, dims.directions) - min(first, dims.directions);
+    let upper = max(index, dims.directions) - max(first, dims.directions);
+    return lower * dims.first_layer_weights + upper * dims.upper_layer_weights;
 }
 
 // Elements of the weights of a direction of a layer.
 fn weights_in(index: u32) -> u32 {
-    return select(shape.first_layer_weights, shape.upper_layer_weights, index >= shape.directions);
+    return select(dims.first_layer_weights, dims.upper_layer_weights, index >= dims.directions);
 }
 
 // Where a row's hidden state starts, in quads.
 fn hidden_of(index: u32, row: u32) -> u32 {
-    return (index * shape.rows + row) * shape.hidden_quads;
+    return (index * dims.rows + row) * dims.hidden_quads;
 }
 
 // Where a row's gates of a step start.
 fn gates_of(index: u32, row: u32, step: u32) -> u32 {
-    let at = ((step - moment.chunk) * shape.directions + direction_of(index)) * shape.rows + row;
-    return at * GATES * shape.hidden_size;
+    let at = ((step - params.chunk) * dims.directions + direction_of(index)) * dims.rows + row;
+    return at * GATES * dims.hidden_size;
 }
 
 fn write_output(index: u32, row: u32, unit: u32, time: u32, value: f32) {
     // On a diagonal only the last layer's hidden state goes into a sequence.
-    if moment.diagonal == 0u || layer_of(index) == shape.layers - 1u {
-        let vector = (row * shape.steps + time) * shape.directions + direction_of(index);
-        output[vector * moment.output_stride + unit] = value;
+    if params.diagonal == 0u || layer_of(index) == dims.layers - 1u {
+        let vector = (row * dims.steps + time) * dims.directions + direction_of(index);
+        output[vector * params.output_stride + unit] = value;
     }
 }

@@ -12,14 +12,14 @@ fn candidate(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let units = shape.hidden_size;
-    let tile = tile_of(group, groups, units, 4u * UNITS, shape.rows);
+    let units = dims.hidden_size;
+    let tile = tile_of(group, groups, units, 4u * UNITS, dims.rows);
     if !tile.inside {
         return;
     }
-    let index = moment.first + group.z;
+    let index = params.first + group.z;
     let unit = tile.column + local;
-    let quads = shape.hidden_quads;
+    let quads = dims.hidden_quads;
     let columns = GATES * units;
     let weight_hh = weights_of(index) + columns * input_quads(index);
 
@@ -39,7 +39,7 @@ fn candidate(
         add_product(&sums, FROM_INPUT, start, quads, weight_hh, columns, offsets, busy, local);
     }
     if busy {
-        let rows = min(ROWS, shape.rows - tile.row);
+        let rows = min(ROWS, dims.rows - tile.row);
         for (var row = 0u; row < rows; row++) {
             let own = row_of(&sums, row);
             for (var each = 0u; unit + each * UNITS < units && each < 4u; each++) {
@@ -54,7 +54,7 @@ fn left_start(index: u32, row: u32) -> u32 {
     if !place_of(index, row, step_of(index)).valid {
         return NOWHERE;
     }
-    return 3u * (index * shape.rows + row) * shape.hidden_quads;
+    return 3u * (index * dims.rows + row) * dims.hidden_quads;
 }
 
 fn finish(index: u32, row: u32, unit: u32, of_hidden: f32) {
@@ -64,12 +64,12 @@ fn finish(index: u32, row: u32, unit: u32, of_hidden: f32) {
     let h = hidden[at / 4u][at % 4u];
     if place.valid {
         let left = left_start(index, row) + unit / 4u;
-        let z = input[left + shape.hidden_quads][unit % 4u];
+        let z = input[left + dims.hidden_quads][unit % 4u];
         var of_input = 0.0;
         if HOISTED {
-            of_input = gates[gates_of(index, row, step) + 2u * shape.hidden_size + unit];
+            of_input = gates[gates_of(index, row, step) + 2u * dims.hidden_size + unit];
         } else {
-            of_input = input[left + 2u * shape.hidden_quads][unit % 4u];
+            of_input = input[left + 2u * dims.hidden_quads][unit % 4u];
         }
         let n = act_g(index, of_hidden + of_input);
         let value = fma(z, h, (1.0 - z) * n);

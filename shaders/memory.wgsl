@@ -1,4 +1,4 @@
-// What the products of `step`, `project` and `projection` read, from the buffers.
+// What the products of `step`, `input_product` and `projection` read, from the buffers.
 
 const FROM_INPUT = 0u;
 const FROM_HIDDEN = 1u;

@@ -9,14 +9,14 @@ fn projection(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let columns = shape.hidden_output_size;
-    let tile = tile_of(group, groups, columns, 4u * UNITS, shape.rows);
+    let columns = dims.hidden_output_size;
+    let tile = tile_of(group, groups, columns, 4u * UNITS, dims.rows);
     if !tile.inside {
         return;
     }
-    let index = moment.first + group.z;
+    let index = params.first + group.z;
     let column = tile.column + local;
-    let quads = (shape.hidden_size + 3u) / 4u;
+    let quads = (dims.hidden_size + 3u) / 4u;
     // W_hr ends the weights of its direction.
     let weight_hr = weights_of(index) + weights_in(index) - columns * quads;
 
@@ -36,7 +36,7 @@ fn projection(
         add_product(&sums, FROM_INPUT, start, quads, weight_hr, columns, offsets, busy, local);
     }
     if busy {
-        let rows = min(ROWS, shape.rows - tile.row);
+        let rows = min(ROWS, dims.rows - tile.row);
         for (var row = 0u; row < rows; row++) {
             let own = row_of(&sums, row);
             for (var each = 0u; column + each * UNITS < columns && each < 4u; each++) {
@@ -50,7 +50,7 @@ fn left_start(index: u32, row: u32, quads: u32) -> u32 {
     if !place_of(index, row, step_of(index)).valid {
         return NOWHERE;
     }
-    return (index * shape.rows + row) * quads;
+    return (index * dims.rows + row) * quads;
 }
 
 fn finish(index: u32, row: u32, unit: u32, value: f32) {

@@ -20,10 +20,10 @@ const FROM_WIDE = 1u;
 
 @compute @workgroup_size(UNITS)
 fn scan(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let index = moment.first + group.z;
+    let index = params.first + group.z;
     let first_row = group.x * ROWS;
-    let size = shape.hidden_output_size;
-    let stride = 4u * shape.hidden_quads;
+    let size = dims.hidden_output_size;
+    let stride = 4u * dims.hidden_quads;
     // The padding of both states is zero and stays so.
     for (var i = local; i < 2u * STATE; i += UNITS) {
         states[i] = 0.0;
@@ -31,7 +31,7 @@ fn scan(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var i = local; i < WIDE_STATE; i += UNITS) {
         wide[i] = 0.0;
     }
-    weight_hh = weights_of(index) + GATES * shape.hidden_size * input_quads(index);
+    weight_hh = weights_of(index) + GATES * dims.hidden_size * input_quads(index);
     if KEPT > 1u {
         let end = weights_of(index) + weights_in(index);
         for (var i = local; i < end - weight_hh; i += UNITS) {
@@ -41,7 +41,7 @@ fn scan(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     workgroupBarrier();
     for (var i = local; i < ROWS * size; i += UNITS) {
         let row = first_row + i / size;
-        if row < shape.rows {
+        if row < dims.rows {
             let at = 4u * hidden_of(index, row) + i % size;
             states[(i / size) * stride + i % size] = hidden[at / 4u][at % 4u];
         }
@@ -49,8 +49,8 @@ fn scan(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     workgroupBarrier();
 
     var now = 0u;
-    for (var count = 0u; count < moment.count; count++) {
-        let step = moment.step + count;
+    for (var count = 0u; count < params.count; count++) {
+        let step = params.step + count;
         let next = STATE - now;
         walk(index, first_row, step, now, next, local);
         workgroupBarrier();
@@ -62,7 +62,7 @@ fn scan(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     for (var i = local; i < ROWS * size; i += UNITS) {
         let row = first_row + i / size;
-        if row < shape.rows {
+        if row < dims.rows {
             next_hidden[4u * hidden_of(index, row) + i % size] = states[now + (i / size) * stride + i % size];
         }
     }
@@ -71,9 +71,9 @@ fn scan(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 // One step of every unit.
 fn walk(index: u32, first_row: u32, step: u32, now: u32, next: u32, local: u32) {
     let all = outputs();
-    let columns = GATES * shape.hidden_size;
-    let bias = weight_hh + columns * shape.hidden_quads;
-    let rows = min(ROWS, shape.rows - first_row);
+    let columns = GATES * dims.hidden_size;
+    let bias = weight_hh + columns * dims.hidden_quads;
+    let rows = min(ROWS, dims.rows - first_row);
     for (var first = 0u; first < all; first += UNITS * UNITS_EACH) {
         let unit = first + local;
         // Invocations without a unit may compute along.
@@ -84,7 +84,7 @@ fn walk(index: u32, first_row: u32, step: u32, now: u32, next: u32, local: u32) 
             sums[row] = start;
         }
         let busy = unit < all;
-        add_states(&sums, FROM_STATE, now / 4u, shape.hidden_quads, 0u, columns, columns_of(near), busy);
+        add_states(&sums, FROM_STATE, now / 4u, dims.hidden_quads, 0u, columns, columns_of(near), busy);
         for (var row = 0u; row < rows; row++) {
             let own = row_of(&sums, row);
             for (var each = 0u; unit + each * UNITS < all && each < UNITS_EACH; each++) {
@@ -148,7 +148,7 @@ fn finish(
         }
         return;
     }
-    let at = row * 4u * shape.hidden_quads + unit;
+    let at = row * 4u * dims.hidden_quads + unit;
     let h = states[now + at];
     if place.valid {
         let value = next_of(index, batch_row, unit, step, sums, h);

@@ -8,19 +8,19 @@ fn step(
     @builtin(local_invocation_index) local: u32,
 ) {
     let all = outputs();
-    let tile = tile_of(group, groups, all, UNITS * UNITS_EACH, shape.rows);
+    let tile = tile_of(group, groups, all, UNITS * UNITS_EACH, dims.rows);
     if !tile.inside {
         return;
     }
-    let index = moment.first + group.z;
+    let index = params.first + group.z;
     let unit = tile.column + local;
     let busy = unit < all;
     // Invocations without a unit may compute along, too.
     let offsets = columns_of(min(unit, all - 1u));
-    let columns = GATES * shape.hidden_size;
+    let columns = GATES * dims.hidden_size;
     let weight_ih = weights_of(index);
     let weight_hh = weight_ih + columns * input_quads(index);
-    let bias = weight_hh + columns * shape.hidden_quads;
+    let bias = weight_hh + columns * dims.hidden_quads;
 
     var sums = Sums();
     if busy {
@@ -30,11 +30,11 @@ fn step(
         }
     }
     // On a diagonal the hidden state of the layer below is the input.
-    let below = moment.diagonal == 1u && layer_of(index) > 0u;
+    let below = params.diagonal == 1u && layer_of(index) > 0u;
     // The input's product, unless it was computed before, and the hidden state's.
     for (var of_hidden = select(0u, 1u, HOISTED); of_hidden < 2u; of_hidden++) {
         let is_hidden = of_hidden == 1u;
-        let quads = select(input_quads(index), shape.hidden_quads, is_hidden);
+        let quads = select(input_quads(index), dims.hidden_quads, is_hidden);
         let at = select(weight_ih, weight_hh, is_hidden);
         if ROWS == 1u {
             let start = start_of(index, tile.row, is_hidden, below);
@@ -61,7 +61,7 @@ fn step(
         }
     }
     if busy {
-        let rows = min(ROWS, shape.rows - tile.row);
+        let rows = min(ROWS, dims.rows - tile.row);
         for (var row = 0u; row < rows; row++) {
             let own = row_of(&sums, row);
             if UNITS_EACH == 1u {
@@ -87,7 +87,7 @@ fn start_of(index: u32, row: u32, is_hidden: bool, below: bool) -> u32 {
     if below {
         return hidden_of(index - 1u, row);
     }
-    return (row * shape.steps + place.time) * input_quads(index);
+    return (row * dims.steps + place.time) * input_quads(index);
 }
 
 fn finish(index: u32, row: u32, unit: u32, sums: vec4<f32>) {

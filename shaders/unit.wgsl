@@ -40,7 +40,7 @@ fn columns_of(unit: u32) -> vec4<u32> {
     if UNITS_EACH > 1u {
         return spread(unit, outputs());
     }
-    let units = shape.hidden_size;
+    let units = dims.hidden_size;
     return vec4<u32>(unit) + units * vec4<u32>(0u, 1u, 2u, select(0u, 3u, GATES == 4u));
 }
 
@@ -49,7 +49,7 @@ fn total_of(index: u32, row: u32, unit: u32, step: u32, sums: vec4<f32>) -> vec4
     var total = sums;
     if HOISTED {
         let at = gates_of(index, row, step) + unit;
-        let units = shape.hidden_size;
+        let units = dims.hidden_size;
         total.x += gates[at];
         if UNITS_EACH == 1u {
             total.y += gates[at + units];
@@ -69,7 +69,7 @@ fn total_of(index: u32, row: u32, unit: u32, step: u32, sums: vec4<f32>) -> vec4
 fn next_of(index: u32, row: u32, unit: u32, step: u32, sums: vec4<f32>, h: f32) -> f32 {
     let total = total_of(index, row, unit, step, sums);
     var previous = Unit(h, 0.0);
-    let at = (index * shape.rows + row) * shape.hidden_size + unit;
+    let at = (index * dims.rows + row) * dims.hidden_size + unit;
     if HAS_CELL_STATE {
         previous.c = cell_state[at];
     }

@@ -8,7 +8,6 @@
 
 mod activation;
 mod cell;
-mod functions;
 mod job;
 mod pack;
 mod pass;
@@ -20,6 +19,7 @@ mod task;
 mod team;
 #[cfg(test)]
 mod tests;
+mod variant;
 mod worker;
 mod workspace;
 

@@ -1,6 +1,8 @@
 //! The GPU backend: a plan, its kernels and its buffers.
 
 mod buffer;
+#[cfg_attr(target_arch = "wasm32", path = "gpu/browser.rs")]
+mod call_mode;
 mod capabilities;
 #[cfg(test)]
 mod counts;
@@ -9,6 +11,7 @@ mod encode;
 mod faults;
 mod kernel;
 mod layer;
+mod log_once;
 mod pack;
 mod plan;
 #[cfg(not(target_arch = "wasm32"))]
@@ -18,11 +21,8 @@ mod timed;
 #[cfg(not(target_arch = "wasm32"))]
 mod timer;
 mod timestamps;
-mod told;
 mod transfer;
 mod tune;
-#[cfg_attr(target_arch = "wasm32", path = "gpu/browser.rs")]
-mod waiting;
 #[cfg(not(target_arch = "wasm32"))]
 mod worker;
 mod workspace;

@@ -8,10 +8,10 @@ use ndarray::{Dimension, Ix3};
 
 use crate::auto::{self, Choice};
 use crate::batch::Batch;
-#[cfg(not(target_arch = "wasm32"))]
-use crate::beside;
 use crate::cpu::CpuLayer;
 use crate::gpu::{Gpu, GpuLayer, PlanReport, Timings};
+#[cfg(not(target_arch = "wasm32"))]
+use crate::offload;
 use crate::{Config, Error, Input, LayerOptions, Output, State, Weights, reference};
 
 /// What a layer runs on.
@@ -324,7 +324,7 @@ impl Layer {
     async fn run_elsewhere(&self, batch: &Batch<'_>) -> Result<Output, Error> {
         let (config, implementation) = (self.config, Arc::clone(&self.implementation));
         let owned = batch.to_owned()?;
-        beside::on_pool(move |alone| match alone {
+        offload::on_pool(move |alone| match alone {
             true => implementation.run_alone(&config, &owned.batch()),
             false => implementation.run(&config, &owned.batch()),
         })

@@ -81,7 +81,6 @@ mod activation;
 mod array;
 pub mod auto;
 mod batch;
-mod beside;
 mod config;
 mod cpu;
 mod error;
@@ -91,6 +90,7 @@ mod instructions;
 #[cfg(any(feature = "safetensors", feature = "npz", feature = "onnx"))]
 pub mod io;
 mod layer;
+mod offload;
 mod options;
 pub mod reference;
 mod session;
@@ -110,5 +110,5 @@ pub use layer::{Backend, Layer};
 pub use options::LayerOptions;
 pub use session::{SavedState, Session};
 pub use weights::{
-    DirectionWeights, Generator, LoadOptions, Parameter, ParameterKind, Precision, Weights, infer,
+    DirectionWeights, Generator, LoadOptions, Parameter, ParameterKind, Precision, Weights, infer_config,
 };

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use ndarray::{Array, Array1, Array2, ArrayD, ArrayViewD, Dimension};
 
-pub use infer::{LoadOptions, infer};
+pub use infer::{LoadOptions, infer_config};
 pub use name::{Parameter, ParameterKind};
 pub use precision::Precision;
 pub use seed::Generator;
@@ -126,7 +126,7 @@ impl Weights {
         let mut tensors: BTreeMap<String, ArrayD<f32>> =
             tensors.into_iter().map(|(name, tensor)| (name.into(), tensor)).collect();
         let shapes = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor.shape()));
-        let (prefix, config) = infer(shapes, options)?;
+        let (prefix, config) = infer_config(shapes, options)?;
         Weights::from_named(config, &prefix, |parameter, name| {
             tensors.remove(name).ok_or_else(|| Error::MissingParameter {
                 name: name.to_owned(),

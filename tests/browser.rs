@@ -31,7 +31,7 @@ const ELSEWHERE: &[(&str, &[&str])] = &[
     // To ask how many cores there are is no harm; nor is it to yield, which nothing comes to with one thread.
     (
         "thread::",
-        &["beside.rs", "cpu/team.rs", "gpu/capabilities.rs", "gpu/poll.rs", "gpu/timer.rs", "gpu/worker.rs"],
+        &["offload.rs", "cpu/team.rs", "gpu/capabilities.rs", "gpu/poll.rs", "gpu/timer.rs", "gpu/worker.rs"],
     ),
     ("PollType::Wait", &["gpu/poll.rs"]),
 ];

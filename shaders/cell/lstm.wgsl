@@ -7,7 +7,7 @@ const HAS_CELL_STATE = true;
 const NEEDS_HIDDEN_STATE = false;
 
 fn outputs() -> u32 {
-    return shape.hidden_size;
+    return dims.hidden_size;
 }
 
 fn cell(sums: vec4<f32>, previous: Unit, index: u32, unit: u32) -> Unit {

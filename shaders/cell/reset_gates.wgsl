@@ -8,7 +8,7 @@ const HAS_CELL_STATE = false;
 const NEEDS_HIDDEN_STATE = true;
 
 fn outputs() -> u32 {
-    return 2u * shape.hidden_size;
+    return 2u * dims.hidden_size;
 }
 
 fn cell(sums: vec4<f32>, previous: Unit, index: u32, unit: u32) -> Unit {

@@ -11,9 +11,9 @@ fn leave(
     now: u32,
     next: u32,
 ) {
-    let at = row * 4u * shape.hidden_quads + column % shape.hidden_size;
+    let at = row * 4u * dims.hidden_quads + column % dims.hidden_size;
     let gate = next_of(index, batch_row, column, step, sums, 0.0);
-    if column < shape.hidden_size {
+    if column < dims.hidden_size {
         wide[at] = gate * states[now + at];
     } else {
         states[next + at] = gate;
@@ -21,13 +21,13 @@ fn leave(
 }
 
 fn second_product(index: u32, first_row: u32, step: u32, now: u32, next: u32, local: u32) {
-    let units = shape.hidden_size;
-    let rows = min(ROWS, shape.rows - first_row);
+    let units = dims.hidden_size;
+    let rows = min(ROWS, dims.rows - first_row);
     for (var first = 0u; first < units; first += COLUMNS * UNITS) {
         let unit = first + local;
         let offsets = spread(unit, units) + 2u * units;
         var sums = Sums();
-        add_states(&sums, FROM_WIDE, 0u, shape.hidden_quads, 0u, GATES * units, offsets, unit < units);
+        add_states(&sums, FROM_WIDE, 0u, dims.hidden_quads, 0u, GATES * units, offsets, unit < units);
         for (var row = 0u; row < rows; row++) {
             let own = row_of(&sums, row);
             for (var each = 0u; unit + each * UNITS < units && each < COLUMNS; each++) {
@@ -47,11 +47,11 @@ fn finish_unit(
     now: u32,
     next: u32,
 ) {
-    let at = row * 4u * shape.hidden_quads + unit;
+    let at = row * 4u * dims.hidden_quads + unit;
     let h = states[now + at];
     let place = place_of(index, batch_row, step);
     if place.valid {
-        let of_input = gates[gates_of(index, batch_row, step) + 2u * shape.hidden_size + unit];
+        let of_input = gates[gates_of(index, batch_row, step) + 2u * dims.hidden_size + unit];
         let n = act_g(index, of_hidden + of_input);
         let z = states[next + at];
         let value = fma(z, h, (1.0 - z) * n);

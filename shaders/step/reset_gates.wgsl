@@ -2,12 +2,12 @@
 // r of a unit, or z.
 
 fn leave(index: u32, row: u32, column: u32, step: u32, sums: vec4<f32>) {
-    let unit = column % shape.hidden_size;
-    let is_update = column >= shape.hidden_size;
+    let unit = column % dims.hidden_size;
+    let is_update = column >= dims.hidden_size;
     let gate = next_of(index, row, column, step, sums, 0.0);
     let of_hidden = 4u * hidden_of(index, row) + unit;
-    let vector = 4u * shape.hidden_quads;
-    let at = 3u * (index * shape.rows + row) * vector + unit;
+    let vector = 4u * dims.hidden_quads;
+    let at = 3u * (index * dims.rows + row) * vector + unit;
     if is_update {
         next_hidden[at + vector] = gate;
     } else {

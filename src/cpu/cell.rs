@@ -5,10 +5,10 @@ use std::ops::Range;
 use fearless_simd::prelude::*;
 
 use super::activation::{relu, sigmoid, tanh};
-use super::functions::Functions;
 use super::pack::Matrix;
 use super::product::{Product, Rows};
 use super::simd::{Block, Kernel, Set, Vector};
+use super::variant::VariantFunctions;
 use crate::{Cell, Nonlinearity};
 
 /// Rows whose sums are made before the elementwise part takes them.
@@ -47,7 +47,7 @@ pub(super) struct Step<'a> {
 
 impl Step<'_> {
     /// A cell whose step has one product.
-    pub(super) fn run(self, cell: Cell, functions: Option<&Functions>) {
+    pub(super) fn run(self, cell: Cell, functions: Option<&VariantFunctions>) {
         match (cell, functions) {
             (Cell::Rnn(Nonlinearity::Tanh), None) => self.walk(&Tanh),
             (Cell::Rnn(Nonlinearity::Relu), None) => self.walk(&Relu),
@@ -211,9 +211,9 @@ pub(super) fn mix<S: Simd>(z: Vector<S>, h: Vector<S>, n: Vector<S>) -> Vector<S
 }
 
 /// The cells with any functions.
-struct AnyRnn<'a>(&'a Functions);
-struct AnyLstm<'a>(&'a Functions);
-struct AnyGru<'a>(&'a Functions);
+struct AnyRnn<'a>(&'a VariantFunctions);
+struct AnyLstm<'a>(&'a VariantFunctions);
+struct AnyGru<'a>(&'a VariantFunctions);
 
 impl Advance<1> for AnyRnn<'_> {
     #[inline(always)]

@@ -2,8 +2,8 @@
 
 use ndarray::{Array1, ArrayView2, Axis};
 
-use super::functions::Functions;
 use super::simd::{Block, PANEL};
+use super::variant::VariantFunctions;
 use crate::{Cell, Config, DirectionWeights};
 
 /// A weight matrix `[gates*units, terms]` and its bias, transposed and cut in panels of columns.
@@ -69,7 +69,7 @@ pub(super) struct Direction {
     /// What multiplies r h where a GRU resets before the product; `hidden` then has the gates r and z only.
     pub(super) candidate: Option<Matrix>,
     /// What is not PyTorch's, if anything.
-    pub(super) functions: Option<Functions>,
+    pub(super) functions: Option<VariantFunctions>,
 }
 
 impl Direction {
@@ -121,7 +121,7 @@ impl Direction {
             hidden,
             projection: weights.weight_hr.as_ref().map(|weight| without_bias(&weight.view())),
             candidate,
-            functions: Functions::new(config, direction, weights),
+            functions: VariantFunctions::new(config, direction, weights),
         }
     }
 }

@@ -3,21 +3,21 @@
 use fearless_simd::Simd;
 
 use super::cell::{Advance, At, Step, mix};
-use super::functions::Functions;
 use super::simd::Vector;
+use super::variant::VariantFunctions;
 
 /// The first product: r h as [`Step::next`], and z as [`Step::c`].
-pub(super) fn gates(step: Step<'_>, functions: &Functions) {
+pub(super) fn gates(step: Step<'_>, functions: &VariantFunctions) {
     step.walk(&Gates(functions));
 }
 
 /// The second product: the new state, of z as [`Step::c`].
-pub(super) fn candidate(step: Step<'_>, functions: &Functions) {
+pub(super) fn candidate(step: Step<'_>, functions: &VariantFunctions) {
     step.walk(&Candidate(functions));
 }
 
-struct Gates<'a>(&'a Functions);
-struct Candidate<'a>(&'a Functions);
+struct Gates<'a>(&'a VariantFunctions);
+struct Candidate<'a>(&'a VariantFunctions);
 
 impl Advance<2, 3> for Gates<'_> {
     const TAKES_STATE: bool = true;

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use super::Gpu;
 use super::layer::Resident;
-use super::plan::Size;
+use super::plan::CallShape;
 use super::transfer::Submitted;
 use super::workspace::Workspace;
 use crate::Error;
 
 /// What a future does while it cannot go on.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Waiting {
+pub(super) enum CallMode {
     /// It returns, and is woken by the page's loop.
     Beside,
 }
@@ -39,7 +39,7 @@ impl Running {
     }
 }
 
-impl Waiting {
+impl CallMode {
     /// Submits.
     pub(super) fn submit(
         self,
@@ -53,7 +53,7 @@ impl Waiting {
     pub(super) async fn workspace(
         self,
         resident: &Arc<Resident>,
-        size: Size,
+        size: CallShape,
     ) -> Result<Arc<Workspace>, Error> {
         match resident.unused_workspace(size) {
             Some(workspace) => Ok(workspace),

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use wgpu::{BufferBinding, CommandEncoder};
 
 use super::layer::{GpuLayer, Resident};
-use super::plan::{Ends, Size};
+use super::plan::{CallShape, Endpoints};
 use crate::Error;
 use scratch::Scratch;
 
@@ -205,11 +205,11 @@ impl GpuLayer {
         if let Some(found) = resident.gpu.lost() {
             return Err(Error::DeviceLost { found });
         }
-        let size = Size {
+        let size = CallShape {
             rows: buffers.batch,
             steps: buffers.steps,
             budget: resident.options.budget,
-            ends: Ends::Buffers,
+            endpoints: Endpoints::Buffers,
         };
         let scratch = resident.scratch(size).await?;
         let bindings = scratch.bindings(resident, &given).await?;
@@ -221,7 +221,7 @@ impl GpuLayer {
 impl Resident {
     /// The scratch buffers of a shape. One set serves all recordings: work on one queue runs in the order of its submission,
     /// and each pass first writes what it reads.
-    async fn scratch(&self, size: Size) -> Result<Arc<Scratch>, Error> {
+    async fn scratch(&self, size: CallShape) -> Result<Arc<Scratch>, Error> {
         let kept = || self.encodings.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(scratch) = kept().iter().find(|scratch| scratch.size() == size) {
             return Ok(Arc::clone(scratch));

@@ -1,9 +1,9 @@
 //! The table of kernels: source, overrides, bindings; pipelines made once and kept.
 
-mod any;
 mod copy;
 mod inspect;
 mod pipelines;
+mod variant;
 
 use bytemuck::{Pod, Zeroable};
 
@@ -13,15 +13,15 @@ pub(super) use pipelines::Kernels;
 
 use super::plan::{Kind, Request, ScanMemory, Second, Strategy, Tiling, scan_memory};
 use crate::{Cell, Nonlinearity, Precision};
-use any::Any;
+use variant::VariantSpec;
 
 /// Storage buffers that a kernel sees.
 pub(super) const STORAGE_BUFFERS: u32 = 8;
 
-/// `Shape` of `bindings.wgsl`, where the fields are described.
+/// `LayerDims` of `bindings.wgsl`, where the fields are described.
 #[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
 #[repr(C)]
-pub(super) struct Shape {
+pub(super) struct LayerDims {
     pub(super) rows: u32,
     pub(super) steps: u32,
     pub(super) hidden_size: u32,
@@ -36,10 +36,10 @@ pub(super) struct Shape {
     pub(super) first_reverse: u32,
 }
 
-/// `Moment` of `bindings.wgsl`, where the fields are described.
+/// `DispatchParams` of `bindings.wgsl`, where the fields are described.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
-pub(super) struct Moment {
+pub(super) struct DispatchParams {
     pub(super) first: u32,
     pub(super) step: u32,
     pub(super) count: u32,
@@ -48,7 +48,7 @@ pub(super) struct Moment {
     pub(super) diagonal: u32,
 }
 
-/// `Exchange` of `exchange.wgsl`, where the fields are described: what `gather` and `scatter` have in place of a `Moment`.
+/// `Exchange` of `exchange.wgsl`, where the fields are described: what `gather` and `scatter` have in place of a `DispatchParams`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub(super) struct Exchange {
@@ -61,14 +61,14 @@ pub(super) struct Exchange {
 }
 
 // All three are bound in the same place.
-const _: () = assert!(size_of::<Exchange>() == size_of::<Moment>());
-const _: () = assert!(size_of::<Vectors>() == size_of::<Moment>());
+const _: () = assert!(size_of::<Exchange>() == size_of::<DispatchParams>());
+const _: () = assert!(size_of::<Vectors>() == size_of::<DispatchParams>());
 
 /// What is compiled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Kernel {
     /// What a plan dispatches.
-    Planned(Variant),
+    Planned(KernelSpec),
     /// Copies vectors between the caller's buffers and the layer's own.
     Copy {
         /// Whether wgpu puts bounds checks into it.
@@ -78,7 +78,7 @@ pub(super) enum Kernel {
 
 /// A kernel of a plan with its overrides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Variant {
+pub(super) struct KernelSpec {
     kind: Kind,
     cell: Cell,
     hoisted: bool,
@@ -93,7 +93,7 @@ pub(super) struct Variant {
     /// Whether wgpu puts bounds checks into the kernel.
     checked: bool,
     /// What is not PyTorch's, if anything.
-    any: Option<Any>,
+    any: Option<VariantSpec>,
 }
 
 /// Concatenates shader files.
@@ -121,24 +121,24 @@ macro_rules! kernel {
 /// One step, and many, of a cell that goes through a projection at most.
 macro_rules! step {
     ($variant:expr, $($cell:literal),+) => {
-        kernel!($variant, "product/workgroup", $($cell),+, "unit", "step", "step/project", "memory")
+        kernel!($variant, "product/workgroup", $($cell),+, "unit", "step", "step/projection", "memory")
     };
 }
 
 macro_rules! scan {
     ($variant:expr, $($cell:literal),+) => {
-        kernel!($variant, "product/direct", $($cell),+, "unit", "scan", "scan/project")
+        kernel!($variant, "product/direct", $($cell),+, "unit", "scan", "scan/projection")
     };
 }
 
-impl Variant {
+impl KernelSpec {
     /// The kernel of that kind for a configuration. What does not change the kernel is left out of it, so that layers
     /// share pipelines.
     pub(super) fn new(kind: Kind, request: &Request<'_>, strategy: Strategy, tiling: Tiling) -> Self {
         let config = request.config;
         let recurrent = matches!(kind, Kind::Step | Kind::Scan);
         let memory = if kind == Kind::Scan { scan_memory(request, tiling) } else { ScanMemory::default() };
-        Variant {
+        KernelSpec {
             kind,
             cell: if kind == Kind::Projection { Cell::Lstm } else { config.cell },
             hoisted: (recurrent || kind == Kind::Candidate) && strategy.is_hoisted(),
@@ -148,13 +148,13 @@ impl Variant {
             memory,
             subgroups: tiling.rows > 1 && request.capabilities.shares_in_subgroups(),
             checked: request.bounds_checks,
-            any: if recurrent || kind == Kind::Candidate { Any::new(config) } else { None },
+            any: if recurrent || kind == Kind::Candidate { VariantSpec::new(config) } else { None },
         }
     }
 
     /// The kernel of a session's exchange of states, the same for every layer.
     pub(super) fn exchange(kind: Kind, checked: bool) -> Self {
-        Variant {
+        KernelSpec {
             kind,
             cell: Cell::Lstm,
             hoisted: false,
@@ -177,17 +177,17 @@ impl Variant {
     /// on one: the files with such arrays, `scan.wgsl` and `product/workgroup.wgsl`, come last.
     pub(super) fn source(&self) -> &'static str {
         match (self.kind, self.cell, self.any) {
-            (Kind::Project, ..) => kernel!(self, "product/workgroup", "project", "memory"),
+            (Kind::InputProduct, ..) => kernel!(self, "product/workgroup", "input_product", "memory"),
             (Kind::Projection, ..) => kernel!(self, "product/workgroup", "projection", "memory"),
             (Kind::Gather | Kind::Scatter, ..) => shader!("exchange"),
             (Kind::Candidate, ..) => {
-                kernel!(self, "product/workgroup", "activation", "activation/any", "candidate", "memory")
+                kernel!(self, "product/workgroup", "activation", "activation/variant", "candidate", "memory")
             }
             (Kind::Step, Cell::Gru, Some(any)) if any.resets_before && self.hoisted => kernel!(
                 self,
                 "product/workgroup",
                 "activation",
-                "activation/any",
+                "activation/variant",
                 "cell/reset_gates",
                 "unit",
                 "step",
@@ -198,7 +198,7 @@ impl Variant {
                 self,
                 "product/workgroup",
                 "activation",
-                "activation/any",
+                "activation/variant",
                 "cell/reset_gru",
                 "unit",
                 "step",
@@ -209,7 +209,7 @@ impl Variant {
                 self,
                 "product/direct",
                 "activation",
-                "activation/any",
+                "activation/variant",
                 "cell/reset_gates",
                 "unit",
                 "scan",
@@ -219,24 +219,32 @@ impl Variant {
             (Kind::Step, Cell::Lstm, None) => step!(self, "activation", "cell/lstm"),
             (Kind::Step, Cell::Gru, None) => step!(self, "activation", "cell/gru"),
             (Kind::Step, Cell::Rnn(_), Some(_)) => {
-                step!(self, "activation", "activation/any", "cell/any_rnn")
+                step!(self, "activation", "activation/variant", "cell/variant_rnn")
             }
-            (Kind::Step, Cell::Lstm, Some(_)) => step!(self, "activation", "activation/any", "cell/any_lstm"),
-            (Kind::Step, Cell::Gru, Some(_)) => step!(self, "activation", "activation/any", "cell/any_gru"),
+            (Kind::Step, Cell::Lstm, Some(_)) => {
+                step!(self, "activation", "activation/variant", "cell/variant_lstm")
+            }
+            (Kind::Step, Cell::Gru, Some(_)) => {
+                step!(self, "activation", "activation/variant", "cell/variant_gru")
+            }
             (Kind::Scan, Cell::Rnn(_), None) => scan!(self, "activation", "cell/rnn"),
             (Kind::Scan, Cell::Lstm, None) => scan!(self, "activation", "cell/lstm"),
             (Kind::Scan, Cell::Gru, None) => scan!(self, "activation", "cell/gru"),
             (Kind::Scan, Cell::Rnn(_), Some(_)) => {
-                scan!(self, "activation", "activation/any", "cell/any_rnn")
+                scan!(self, "activation", "activation/variant", "cell/variant_rnn")
             }
-            (Kind::Scan, Cell::Lstm, Some(_)) => scan!(self, "activation", "activation/any", "cell/any_lstm"),
-            (Kind::Scan, Cell::Gru, Some(_)) => scan!(self, "activation", "activation/any", "cell/any_gru"),
+            (Kind::Scan, Cell::Lstm, Some(_)) => {
+                scan!(self, "activation", "activation/variant", "cell/variant_lstm")
+            }
+            (Kind::Scan, Cell::Gru, Some(_)) => {
+                scan!(self, "activation", "activation/variant", "cell/variant_gru")
+            }
         }
     }
 
     pub(super) fn entry_point(&self) -> &'static str {
         match self.kind {
-            Kind::Project => "project",
+            Kind::InputProduct => "input_product",
             Kind::Step => "step",
             Kind::Projection => "projection",
             Kind::Candidate => "candidate",
@@ -268,7 +276,7 @@ impl Variant {
         }
         let mut overrides =
             vec![("UNITS", f64::from(self.tiling.units)), ("ROWS", f64::from(self.tiling.rows))];
-        if self.kind == Kind::Project {
+        if self.kind == Kind::InputProduct {
             #[allow(clippy::cast_precision_loss, reason = "one to four")]
             overrides.push(("CELL_GATES", self.cell.gates() as f64));
         }
@@ -289,7 +297,7 @@ impl Variant {
         if self.kind == Kind::Candidate {
             overrides.push(("HOISTED", flag(self.hoisted)));
         }
-        overrides.extend(self.any.iter().flat_map(Any::overrides));
+        overrides.extend(self.any.iter().flat_map(VariantSpec::overrides));
         if self.kind == Kind::Scan {
             overrides.push(("STATE", f64::from(self.memory.state)));
             overrides.push(("WIDE_STATE", f64::from(self.memory.wide_state)));

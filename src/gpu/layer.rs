@@ -8,14 +8,14 @@ use bytemuck::Zeroable;
 use wgpu::{Buffer, BufferUsages};
 
 use super::Gpu;
+use super::call_mode::CallMode;
 use super::encode::Encodings;
-use super::kernel::{Kernel, Shape};
+use super::kernel::{Kernel, LayerDims};
+use super::log_once::LogOnce;
 use super::pack;
-use super::plan::{self, Ends, Part, Pieces, Plan, PlanReport, Request, Size, Strategy};
-use super::told::Told;
+use super::plan::{self, CallShape, Endpoints, Part, Pieces, Plan, PlanReport, Request, Strategy};
 use super::transfer::{Given, Pending};
 use super::tune::{Tuner, Tuning};
-use super::waiting::Waiting;
 use super::workspace::{Saved, Workspace};
 use crate::batch::Batch;
 use crate::{Config, Error, LayerOptions, Output, Precision, Weights};
@@ -39,7 +39,7 @@ pub(super) struct Resident {
     /// One buffer for each part.
     pub(super) weights: Vec<Buffer>,
     /// For each part what does not depend on the batch.
-    pub(super) shapes: Vec<Shape>,
+    pub(super) dims: Vec<LayerDims>,
     unused: Mutex<Vec<Arc<Workspace>>>,
     /// Workspaces that lie unused at most: as many calls of known shapes allocate nothing, from as many threads.
     kept: usize,
@@ -47,7 +47,7 @@ pub(super) struct Resident {
     pub(super) saved: Option<Saved>,
     pub(super) encodings: Encodings,
     pub(super) tuner: Tuner,
-    told: Told,
+    told: LogOnce,
 }
 
 impl GpuLayer {
@@ -78,20 +78,20 @@ impl GpuLayer {
         if let Some(found) = gpu.lost() {
             return Err(Error::DeviceLost { found });
         }
-        let shapes = parts.iter().map(|part| shape(&config, precision, part)).collect();
+        let dims = parts.iter().map(|part| dims(&config, precision, part)).collect();
         Ok(GpuLayer(Arc::new(Resident {
             gpu: gpu.clone(),
             config,
             options: options.clone(),
             parts,
             weights: buffers,
-            shapes,
+            dims,
             unused: Mutex::default(),
             kept: KEPT_WORKSPACES,
             saved: None,
             encodings: Encodings::default(),
             tuner: Tuner::new(gpu, &config, options),
-            told: Told::default(),
+            told: LogOnce::default(),
         })))
     }
 
@@ -120,18 +120,18 @@ impl GpuLayer {
     /// Runs a batch and waits for it. Batches that do not fit the device's limits at once go in pieces of rows.
     #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn run(&self, batch: &Batch<'_>) -> Result<Output, Error> {
-        pollster::block_on(self.run_with(batch, Waiting::Blocking))
+        pollster::block_on(self.run_with(batch, CallMode::Blocking))
     }
 
     /// As [`GpuLayer::run`], without blocking.
     pub(crate) async fn run_async(&self, batch: &Batch<'_>) -> Result<Output, Error> {
-        self.run_with(batch, Waiting::Beside).await
+        self.run_with(batch, CallMode::Async).await
     }
 
-    pub(super) async fn run_with(&self, batch: &Batch<'_>, waiting: Waiting) -> Result<Output, Error> {
-        let pieces = self.pieces(batch.rows(), batch.steps(), Ends::Host)?;
-        self.tune(batch, &pieces, waiting).await?;
-        self.run_pieces(batch, &pieces, waiting).await
+    pub(super) async fn run_with(&self, batch: &Batch<'_>, mode: CallMode) -> Result<Output, Error> {
+        let pieces = self.pieces(batch.rows(), batch.steps(), Endpoints::Host)?;
+        self.tune(batch, &pieces, mode).await?;
+        self.run_pieces(batch, &pieces, mode).await
     }
 
     /// Runs a batch that fits at once.
@@ -139,9 +139,9 @@ impl GpuLayer {
         &self,
         batch: &Batch<'_>,
         budget: u64,
-        waiting: Waiting,
+        mode: CallMode,
     ) -> Result<Output, Error> {
-        self.submit(batch, budget, waiting).await?.result().await
+        self.submit(batch, budget, mode).await?.result().await
     }
 
     /// Submits each piece before the one before is waited for, if two may be in flight.
@@ -149,15 +149,15 @@ impl GpuLayer {
         &self,
         batch: &Batch<'_>,
         &Pieces { rows, in_flight, budget }: &Pieces,
-        waiting: Waiting,
+        mode: CallMode,
     ) -> Result<Output, Error> {
         if rows == batch.rows() {
-            return self.run_whole(batch, budget, waiting).await;
+            return self.run_whole(batch, budget, mode).await;
         }
         let mut whole = Output::zeros(&self.0.config, batch)?;
         let mut flying = VecDeque::new();
         for (first, piece) in batch.pieces(rows) {
-            flying.push_back((first, self.submit(&piece, budget, waiting).await?));
+            flying.push_back((first, self.submit(&piece, budget, mode).await?));
             if flying.len() == in_flight
                 && let Some((first, pending)) = flying.pop_front()
             {
@@ -170,8 +170,8 @@ impl GpuLayer {
         Ok(whole)
     }
 
-    pub(super) fn pieces(&self, rows: usize, steps: usize, ends: Ends) -> Result<Pieces, Error> {
-        let whole = Size { rows, steps, budget: self.0.options.budget, ends };
+    pub(super) fn pieces(&self, rows: usize, steps: usize, endpoints: Endpoints) -> Result<Pieces, Error> {
+        let whole = CallShape { rows, steps, budget: self.0.options.budget, endpoints };
         // A shape that was planned before fits.
         if self.0.knows(whole) {
             return Ok(Pieces { rows, in_flight: 1, budget: whole.budget });
@@ -188,25 +188,25 @@ impl GpuLayer {
         if steps == 0 {
             return Err(Error::NoSteps);
         }
-        let Pieces { rows, in_flight, budget } = self.pieces(rows.max(1), steps, Ends::Host)?;
-        let size = Size { rows, steps, budget, ends: Ends::Host };
+        let Pieces { rows, in_flight, budget } = self.pieces(rows.max(1), steps, Endpoints::Host)?;
+        let size = CallShape { rows, steps, budget, endpoints: Endpoints::Host };
         Ok(PlanReport::of(&self.0.plan(size)?, &self.0.request(size), in_flight))
     }
 
     /// Uploads a batch and starts its forward pass, with so many bytes of workspace.
-    async fn submit(&self, batch: &Batch<'_>, budget: u64, waiting: Waiting) -> Result<Pending, Error> {
-        let size = Size { rows: batch.rows(), steps: batch.steps(), budget, ends: Ends::Host };
-        self.submit_given(size, Given::all(batch), waiting).await
+    async fn submit(&self, batch: &Batch<'_>, budget: u64, mode: CallMode) -> Result<Pending, Error> {
+        let size = CallShape { rows: batch.rows(), steps: batch.steps(), budget, endpoints: Endpoints::Host };
+        self.submit_given(size, Given::all(batch), mode).await
     }
 
     /// Uploads what is given and starts a pass of that size.
     pub(super) async fn submit_given(
         &self,
-        size: Size,
+        size: CallShape,
         given: Given<'_, '_>,
-        waiting: Waiting,
+        mode: CallMode,
     ) -> Result<Pending, Error> {
-        Pending::start(Arc::clone(&self.0), waiting.workspace(&self.0, size).await?, given, waiting)
+        Pending::start(Arc::clone(&self.0), mode.workspace(&self.0, size).await?, given, mode)
     }
 }
 
@@ -225,17 +225,17 @@ impl Resident {
             options: LayerOptions { tuning: Tuning::Model, ..self.options.clone() },
             parts: self.parts.clone(),
             weights: self.weights.clone(),
-            shapes: self.shapes.clone(),
+            dims: self.dims.clone(),
             unused: Mutex::default(),
             kept: self.kept,
             saved: self.saved.clone(),
             encodings: Encodings::default(),
             tuner,
-            told: Told::default(),
+            told: LogOnce::default(),
         }
     }
 
-    pub(super) fn request(&self, Size { rows, steps, budget, ends }: Size) -> Request<'_> {
+    pub(super) fn request(&self, CallShape { rows, steps, budget, endpoints }: CallShape) -> Request<'_> {
         Request {
             config: &self.config,
             precision: self.options.precision,
@@ -245,15 +245,15 @@ impl Resident {
             capabilities: self.gpu.capabilities(),
             budget,
             bounds_checks: self.options.bounds_checks,
-            ends,
+            endpoints,
         }
     }
 
     /// The plan for a shape: what was measured, or what the cost model says. Only passes from the host and back are
     /// measured.
-    pub(super) fn plan(&self, size: Size) -> Result<Plan, Error> {
+    pub(super) fn plan(&self, size: CallShape) -> Result<Plan, Error> {
         let request = self.request(size);
-        match self.tuner.choice(Size { ends: Ends::Host, ..size }) {
+        match self.tuner.choice(CallShape { endpoints: Endpoints::Host, ..size }) {
             Some(choice) => Plan::of(&request, &choice),
             None => Plan::new(&request, self.options.strategy),
         }
@@ -263,22 +263,22 @@ impl Resident {
         self.unused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn knows(&self, size: Size) -> bool {
+    pub(super) fn knows(&self, size: CallShape) -> bool {
         self.unused().iter().any(|workspace| workspace.plan.size() == size)
     }
 
     /// Takes a workspace of that size that lies unused.
-    pub(super) fn unused_workspace(&self, size: Size) -> Option<Arc<Workspace>> {
+    pub(super) fn unused_workspace(&self, size: CallShape) -> Option<Arc<Workspace>> {
         let mut unused = self.unused();
         let place = unused.iter().position(|workspace| workspace.plan.size() == size)?;
         Some(unused.remove(place))
     }
 
     /// Makes a workspace of that size, and compiles the kernels that were never used before.
-    pub(super) async fn new_workspace(&self, size: Size) -> Result<Arc<Workspace>, Error> {
+    pub(super) async fn new_workspace(&self, size: CallShape) -> Result<Arc<Workspace>, Error> {
         let plan = self.plan(size)?;
         let saved = self.saved.clone();
-        let make = |plan| Workspace::new(&self.gpu, &self.config, &self.weights, &self.shapes, plan, saved);
+        let make = |plan| Workspace::new(&self.gpu, &self.config, &self.weights, &self.dims, plan, saved);
         self.make(plan, &[], make).await.map(Arc::new)
     }
 
@@ -309,8 +309,8 @@ impl Resident {
         made
     }
 
-    fn tell_pieces(&self, whole: Size, pieces: &Pieces) {
-        let Size { rows, steps, budget, .. } = whole;
+    fn tell_pieces(&self, whole: CallShape, pieces: &Pieces) {
+        let CallShape { rows, steps, budget, .. } = whole;
         let in_flight = match pieces.in_flight {
             1 => "one by one, since half of the budget holds no row",
             _ => "two at a time",
@@ -325,7 +325,7 @@ impl Resident {
     }
 
     /// Takes over what lies unused with another, in place of all that is there for the same shape.
-    pub(super) fn adopt(&self, other: &Resident, size: Size) {
+    pub(super) fn adopt(&self, other: &Resident, size: CallShape) {
         self.unused().retain(|workspace| workspace.plan.size() != size);
         let adopted: Vec<Arc<Workspace>> = other.unused().drain(..).collect();
         adopted.into_iter().for_each(|workspace| self.put_back(workspace));
@@ -352,11 +352,11 @@ fn upload(gpu: &Gpu, weights: &Weights, precision: Precision, part: &Part) -> Re
     gpu.buffer_with("weights", &packed, BufferUsages::STORAGE)
 }
 
-/// The kernels' sizes, but for the batch's.
-fn shape(config: &Config, precision: Precision, part: &Part) -> Shape {
+/// The dimensions of the layer, as the kernels see them; those of the batch are zero.
+fn dims(config: &Config, precision: Precision, part: &Part) -> LayerDims {
     // Sizes are below 2^32: a matrix of them fits a buffer.
     let small = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
-    Shape {
+    LayerDims {
         hidden_size: small(config.hidden_size),
         hidden_output_size: small(config.hidden_output_size()),
         directions: small(config.directions()),
@@ -370,6 +370,6 @@ fn shape(config: &Config, precision: Precision, part: &Part) -> Shape {
             _ => small(pack::elements(config, precision, 1)),
         },
         first_reverse: u32::from(!config.is_reverse(0)),
-        ..Shape::zeroed()
+        ..LayerDims::zeroed()
     }
 }

@@ -1,12 +1,12 @@
 //! How a forward pass becomes dispatches and buffers: a pure function of the configuration, the batch and the device.
 
 mod bindings;
-mod bytes;
 mod candidates;
 mod cost;
 mod dispatch;
-mod ends;
+mod endpoints;
 mod loops;
+mod memory;
 mod on_chip;
 mod parts;
 mod pieces;
@@ -17,10 +17,10 @@ mod strategy;
 mod tiling;
 
 pub(super) use bindings::Bound;
-pub(super) use bytes::{Bytes, quads};
 pub(super) use candidates::Choice;
 pub(super) use dispatch::{Dispatch, Kind, Sequence};
-pub(super) use ends::Ends;
+pub(super) use endpoints::Endpoints;
+pub(super) use memory::{PassMemory, quads};
 pub(super) use on_chip::{ScanMemory, scan_memory};
 pub(super) use parts::{Part, parts};
 pub(super) use pieces::Pieces;
@@ -35,7 +35,7 @@ pub(super) use tiling::{MAX_UNITS, MIN_WORKGROUP_BYTES, Tiling};
 use std::fmt;
 
 use super::Capabilities;
-use super::kernel::Variant;
+use super::kernel::KernelSpec;
 use crate::{Config, Error, Precision};
 
 /// Bytes of workspace beyond weights, input, output and state, unless the caller says otherwise.
@@ -44,11 +44,11 @@ pub(crate) const BUDGET: u64 = 64 << 20;
 /// What is kept for the calls that need just this: N, as many rows as go at once; T; bytes of workspace; and where the
 /// pass begins and ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Size {
+pub(super) struct CallShape {
     pub(super) rows: usize,
     pub(super) steps: usize,
     pub(super) budget: u64,
-    pub(super) ends: Ends,
+    pub(super) endpoints: Endpoints,
 }
 
 /// A forward pass over N rows and T steps.
@@ -61,14 +61,14 @@ pub(super) struct Plan {
     pub(super) steps: u32,
     /// Bytes of workspace that it was to fit.
     pub(super) budget: u64,
-    pub(super) ends: Ends,
-    pub(super) bytes: Bytes,
+    pub(super) endpoints: Endpoints,
+    pub(super) bytes: PassMemory,
     /// In order; each needs what the ones before it wrote.
     pub(super) dispatches: Vec<Dispatch>,
     /// The submissions, in order.
     pub(super) segments: Vec<Segment>,
     /// The variant of each kind of kernel that the dispatches use.
-    pub(super) variants: Vec<(Kind, Variant)>,
+    pub(super) variants: Vec<(Kind, KernelSpec)>,
     /// For each layer which of the two hidden buffers holds its final state.
     pub(super) final_parity: Vec<usize>,
     /// What the cost model expects, in microseconds.
@@ -88,7 +88,7 @@ pub(super) struct Request<'a> {
     pub(super) budget: u64,
     /// Whether wgpu puts bounds checks into the kernels.
     pub(super) bounds_checks: bool,
-    pub(super) ends: Ends,
+    pub(super) endpoints: Endpoints,
 }
 
 #[cfg(test)]
@@ -101,8 +101,8 @@ impl<'a> Request<'a> {
         steps: usize,
         capabilities: &'a Capabilities,
     ) -> Self {
-        let (precision, budget, bounds_checks, ends) = (Precision::F32, BUDGET, false, Ends::Host);
-        Request { config, precision, parts, rows, steps, capabilities, budget, bounds_checks, ends }
+        let (precision, budget, bounds_checks, endpoints) = (Precision::F32, BUDGET, false, Endpoints::Host);
+        Request { config, precision, parts, rows, steps, capabilities, budget, bounds_checks, endpoints }
     }
 }
 
@@ -139,18 +139,18 @@ impl Plan {
     /// As [`Plan::new`].
     pub(super) fn of(request: &Request<'_>, choice: &Choice) -> Result<Self, Error> {
         let Choice { strategy, ref tilings } = *choice;
-        let bytes = Bytes::fitting(request, strategy, tilings)?;
+        let bytes = PassMemory::fitting(request, strategy, tilings)?;
         let expected_us = cost::expected_us(request, strategy, tilings, &bytes);
         let of_cell =
-            |&(kind, tiling): &(Kind, Tiling)| (kind, Variant::new(kind, request, strategy, tiling));
-        let of_ends = |&kind: &Kind| (kind, Variant::exchange(kind, request.bounds_checks));
-        let variants = tilings.iter().map(of_cell).chain(request.ends.kernels().iter().map(of_ends));
+            |&(kind, tiling): &(Kind, Tiling)| (kind, KernelSpec::new(kind, request, strategy, tiling));
+        let exchanges = |&kind: &Kind| (kind, KernelSpec::exchange(kind, request.bounds_checks));
+        let variants = tilings.iter().map(of_cell).chain(request.endpoints.kernels().iter().map(exchanges));
         let mut plan = Plan {
             strategy,
             rows: small(request.rows),
             steps: small(request.steps),
             budget: request.budget,
-            ends: request.ends,
+            endpoints: request.endpoints,
             bytes,
             dispatches: Vec::new(),
             segments: Vec::new(),
@@ -159,7 +159,7 @@ impl Plan {
             expected_us,
         };
         dispatch::list(&mut plan, request, tilings)?;
-        ends::add(&mut plan, request);
+        endpoints::add(&mut plan, request);
         plan.segments = segments::cut(&plan, request);
         Ok(plan)
     }
@@ -186,7 +186,7 @@ impl Plan {
     fn fits(request: &Request<'_>, strategy: Strategy) -> Result<(), Error> {
         let one = |strategy| {
             let tilings = tiling::choose(request, strategy)?;
-            Bytes::fitting(request, strategy, &tilings).map(|_| ())
+            PassMemory::fitting(request, strategy, &tilings).map(|_| ())
         };
         match strategy {
             // The simplest strategy needs least.
@@ -197,8 +197,13 @@ impl Plan {
         }
     }
 
-    pub(super) fn size(&self) -> Size {
-        Size { rows: self.rows as usize, steps: self.steps as usize, budget: self.budget, ends: self.ends }
+    pub(super) fn size(&self) -> CallShape {
+        CallShape {
+            rows: self.rows as usize,
+            steps: self.steps as usize,
+            budget: self.budget,
+            endpoints: self.endpoints,
+        }
     }
 
     /// Each kernel's entry point and tiling.
@@ -207,12 +212,12 @@ impl Plan {
     }
 
     /// The variant of a kind of kernel.
-    pub(super) fn variant(&self, kind: Kind) -> Option<Variant> {
+    pub(super) fn variant(&self, kind: Kind) -> Option<KernelSpec> {
         self.variants.iter().find(|(of, _)| *of == kind).map(|(_, variant)| *variant)
     }
 }
 
-/// `scan (project 64x8, scan 64x4)`.
+/// `scan (input_product 64x8, scan 64x4)`.
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kernels = self.kernels().map(|(kernel, tiling)| format!("{kernel} {tiling}"));
@@ -220,7 +225,7 @@ impl fmt::Display for Plan {
     }
 }
 
-/// A size that was checked before: [`Bytes::fitting`] counts every index in 32 bits.
+/// A size that was checked before: [`PassMemory::fitting`] counts every index in 32 bits.
 pub(super) fn small(value: usize) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
 }

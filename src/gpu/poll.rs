@@ -10,7 +10,7 @@ use futures_intrusive::channel::shared::{OneshotReceiver, OneshotSender, oneshot
 use wgpu::{Device, PollError, PollStatus, PollType, SubmissionIndex};
 
 use super::timer::Timer;
-use crate::{Error, beside};
+use crate::{Error, offload};
 
 /// Where the end of a submission is told, or that it took too long: whichever comes first.
 pub(super) type Answer = OneshotSender<Result<(), Error>>;
@@ -72,7 +72,7 @@ impl Poller {
             self.timer.end(answer, timeout)?;
         }
         let gone = || Error::DeviceLost { found: "the thread that waited for the device is gone".into() };
-        beside::received(result).await.unwrap_or_else(|| Err(gone()))
+        offload::received(result).await.unwrap_or_else(|| Err(gone()))
     }
 
     /// Hands a request to the thread, which is started if there is none.

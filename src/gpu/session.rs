@@ -12,10 +12,10 @@ use ndarray::{Array3, Axis, Slice};
 use wgpu::{Buffer, BufferUsages, MapMode};
 
 use super::Gpu;
+use super::call_mode::CallMode;
 use super::layer::{GpuLayer, Resident};
-use super::plan::{Ends, Pieces, Plan, Size, Strategy, quads};
+use super::plan::{CallShape, Endpoints, Pieces, Plan, Strategy, quads};
 use super::transfer::{self, Given, Pending, Submitted, copy, is_mapped, map, padded};
-use super::waiting::Waiting;
 use super::workspace::{Saved, Turn};
 use crate::array::zeros;
 use crate::batch::Batch;
@@ -29,7 +29,7 @@ pub(super) const NOBODY: u32 = u32::MAX;
 
 pub(crate) struct GpuSession {
     layer: GpuLayer,
-    ends: Ends,
+    endpoints: Endpoints,
     saved: Saved,
     /// Which of the two states counts.
     current: usize,
@@ -50,8 +50,9 @@ impl GpuSession {
             needed: rows as u64,
             limit: u64::from(FRESH - 1),
         })?;
-        let ends = Ends::Session { rows: count };
-        let one_step = layer.0.request(Size { rows: rows.max(1), steps: 1, budget: options.budget, ends });
+        let endpoints = Endpoints::Session { rows: count };
+        let one_step =
+            layer.0.request(CallShape { rows: rows.max(1), steps: 1, budget: options.budget, endpoints });
         let rows_at_once = Plan::rows_at_once(&one_step, options.strategy)?;
         let plan = Plan::new(&super::plan::Request { rows: rows_at_once, ..one_step }, options.strategy)?;
         let [hidden, cell] = sizes(config, rows);
@@ -73,7 +74,7 @@ impl GpuSession {
         log::debug!("session of {rows} rows of {config} on {gpu}: {}", plan.strategy);
         Ok(GpuSession {
             layer: layer.of_session(plan.strategy, kept(rows), saved.clone()),
-            ends,
+            endpoints,
             saved,
             current: 0,
             fresh: vec![true; rows],
@@ -88,7 +89,7 @@ impl GpuSession {
 
     #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn push(&mut self, batch: &Batch<'_>, active: Active<'_>) -> Result<Array3<f32>, Error> {
-        pollster::block_on(self.push_with(batch, active, Waiting::Blocking))
+        pollster::block_on(self.push_with(batch, active, CallMode::Blocking))
     }
 
     pub(crate) async fn push_async(
@@ -96,7 +97,7 @@ impl GpuSession {
         batch: &Batch<'_>,
         active: Active<'_>,
     ) -> Result<Array3<f32>, Error> {
-        self.push_with(batch, active, Waiting::Beside).await
+        self.push_with(batch, active, CallMode::Async).await
     }
 
     /// Nothing that the session remembers changes before the output is there.
@@ -104,7 +105,7 @@ impl GpuSession {
         &mut self,
         batch: &Batch<'_>,
         active: Active<'_>,
-        waiting: Waiting,
+        mode: CallMode,
     ) -> Result<Array3<f32>, Error> {
         if batch.rows() == 0 {
             return batch.output(&self.layer.0.config);
@@ -113,7 +114,7 @@ impl GpuSession {
             self.renew().await?;
         }
         self.name_slots(active);
-        let output = self.run(batch, waiting).await?;
+        let output = self.run(batch, mode).await?;
         self.unfinished = false;
         self.current = 1 - self.current;
         active.iter().for_each(|row| self.fresh[row] = false);
@@ -139,11 +140,11 @@ impl GpuSession {
     }
 
     /// In pieces if it does not fit at once, of which two may be in flight.
-    async fn run(&self, batch: &Batch<'_>, waiting: Waiting) -> Result<Array3<f32>, Error> {
+    async fn run(&self, batch: &Batch<'_>, mode: CallMode) -> Result<Array3<f32>, Error> {
         let slots = batch.rows().next_power_of_two().min(self.fresh.len());
-        let pieces = self.layer.pieces(slots, batch.steps(), self.ends)?;
+        let pieces = self.layer.pieces(slots, batch.steps(), self.endpoints)?;
         if pieces.rows >= batch.rows() {
-            let pending = self.submit(batch, 0..batch.rows(), &pieces, waiting).await?;
+            let pending = self.submit(batch, 0..batch.rows(), &pieces, mode).await?;
             return Ok(pending.result().await?.output);
         }
         let mut whole = batch.output(&self.layer.0.config)?;
@@ -154,7 +155,7 @@ impl GpuSession {
         let mut flying = VecDeque::new();
         for (first, piece) in batch.pieces(pieces.rows) {
             let slots = first..first + piece.rows();
-            flying.push_back((first, self.submit(&piece, slots, &pieces, waiting).await?));
+            flying.push_back((first, self.submit(&piece, slots, &pieces, mode).await?));
             if flying.len() == pieces.in_flight
                 && let Some((first, pending)) = flying.pop_front()
             {
@@ -173,14 +174,19 @@ impl GpuSession {
         piece: &Batch<'_>,
         slots: Range<usize>,
         pieces: &Pieces,
-        waiting: Waiting,
+        mode: CallMode,
     ) -> Result<Pending, Error> {
-        let size = Size { rows: pieces.rows, steps: piece.steps(), budget: pieces.budget, ends: self.ends };
+        let size = CallShape {
+            rows: pieces.rows,
+            steps: piece.steps(),
+            budget: pieces.budget,
+            endpoints: self.endpoints,
+        };
         // Where every row is written there is nothing to carry over.
         let carries = slots.start == 0 && self.slots.len() < self.fresh.len();
         let turn = Turn { from: self.current, carries };
         let given = Given { batch: piece, rows: &self.slots[slots], turn };
-        self.layer.submit_given(size, given, waiting).await
+        self.layer.submit_given(size, given, mode).await
     }
 
     pub(crate) fn reset(&mut self, active: Active<'_>) {
@@ -226,14 +232,14 @@ impl GpuSession {
 
     #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn state(&self) -> Result<SavedState, Error> {
-        pollster::block_on(self.read(Waiting::Blocking))
+        pollster::block_on(self.read(CallMode::Blocking))
     }
 
     pub(crate) async fn state_async(&self) -> Result<SavedState, Error> {
-        self.read(Waiting::Beside).await
+        self.read(CallMode::Async).await
     }
 
-    async fn read(&self, waiting: Waiting) -> Result<SavedState, Error> {
+    async fn read(&self, mode: CallMode) -> Result<SavedState, Error> {
         let Resident { gpu, config, .. } = &*self.layer.0;
         let (rows, layers) = (self.fresh.len(), config.num_layers);
         let mut h_n = zeros("h_n", [layers, rows, config.hidden_output_size()])?;
@@ -241,7 +247,7 @@ impl GpuSession {
         let mut c_n = zeros("c_n", [layers, rows, config.cell_state_size()])?;
         let [hidden, cell] = sizes(config, rows);
         if hidden > 0 {
-            let download = self.download([hidden, cell], waiting).await?;
+            let download = self.download([hidden, cell], mode).await?;
             let view = download.get_mapped_range(..).map_err(|reason| gpu.unmapped(reason))?;
             let (of_hidden, of_cell) = view.split_at(transfer::size(hidden));
             copy(of_hidden, h_n.view_mut(), padded(config.hidden_output_size()));
@@ -255,14 +261,14 @@ impl GpuSession {
     }
 
     /// The state that counts, mapped for the host: hidden, then cell.
-    async fn download(&self, [hidden, cell]: [u64; 2], waiting: Waiting) -> Result<Buffer, Error> {
+    async fn download(&self, [hidden, cell]: [u64; 2], mode: CallMode) -> Result<Buffer, Error> {
         let Resident { gpu, options, .. } = &*self.layer.0;
         let usage = BufferUsages::MAP_READ | BufferUsages::COPY_DST;
         let make = || Ok(gpu.buffer("a session's state", hidden + cell, usage, false));
         let download = gpu.caught(make).await?;
         let from = [&self.saved.hidden, &self.saved.cell].map(|buffers| buffers[self.current].clone());
         let (shared, to) = (gpu.clone(), download.clone());
-        let submission = waiting.submit(gpu, move || {
+        let submission = mode.submit(gpu, move || {
             let ((_index, download), caught) = shared.catching(|| {
                 let mut encoder = shared.device().create_command_encoder(&Default::default());
                 encoder.copy_buffer_to_buffer(&from[0], 0, &to, 0, hidden);

@@ -14,7 +14,7 @@ use std::env;
 
 use ndarray::{Array3, Ix3};
 
-use super::plan::{BUDGET, Ends, Request, Size};
+use super::plan::{BUDGET, CallShape, Endpoints, Request};
 use super::{AdapterChoice, Gpu, GpuLayer, Strategy};
 use crate::batch::Batch;
 use crate::tolerance::{self, Comparison};
@@ -55,7 +55,7 @@ const MUTATIONS: &[Mutation] = &[
     ("total.w += gates[at + 3u * units];", "total.w += gates[at + 2u * units];"),
     ("cell_state[at] = next.c;", ""),
     ("previous.c = cell_state[at];", ""),
-    // activation/any.wgsl
+    // activation/variant.wgsl
     ("act(F1, F1_ALPHA, F1_BETA, clipped(x))", "act(F0, F0_ALPHA, F0_BETA, clipped(x))"),
     ("act(G1, G1_ALPHA, G1_BETA, clipped(x))", "act(G0, G0_ALPHA, G0_BETA, clipped(x))"),
     ("act(H1, H1_ALPHA, H1_BETA, x)", "act(H0, H0_ALPHA, H0_BETA, x)"),
@@ -70,33 +70,33 @@ const MUTATIONS: &[Mutation] = &[
     ("return x / (1.0 + abs(x));", "return x / (1.0 + x);"),
     ("return max(x, 0.0) + 2.0 * fma(p * z, s, s);", "return max(x, 0.0) + fma(p * z, s, s);"),
     ("p = fma(p, z, 1.0 / 3.0);", "p = fma(p, z, 1.0 / 3.01);"),
-    // cell/any_*.wgsl
+    // cell/variant_*.wgsl
     ("return Unit(act_f(index, sums.x), 0.0);", "return Unit(act_f(index, sums.y), 0.0);"),
     ("let z = act_f(index, sums.y);", "let z = act_f(index, sums.x);"),
     ("act_g(index, fma(r, sums.z, sums.w))", "act_g(index, fma(r, sums.w, sums.z))"),
     ("if PEEPHOLES {", "if !PEEPHOLES {"),
-    ("shape.hidden_size + unit);\n        seen", "shape.hidden_size);\n        seen"),
+    ("dims.hidden_size + unit);\n        seen", "dims.hidden_size);\n        seen"),
     ("weight_co = peephole.z;", ""),
     ("if !INPUT_FORGET {", "{"),
     ("fma(weight_co, c, sums.w)", "fma(weight_co, previous.c, sums.w)"),
     ("return Unit(o * act_h(index, c), c);", "return Unit(o * act_g(index, c), c);"),
     // bindings.wgsl
-    ("direction_of(index) >= shape.first_reverse", "direction_of(index) == 1u"),
+    ("direction_of(index) >= dims.first_reverse", "direction_of(index) == 1u"),
     ("(place / across) * ROWS", "place / across"),
-    ("+ layer_of(moment.first) - layer_of(index)", ""),
-    ("length - 1u - step", "shape.steps - 1u - step"),
+    ("+ layer_of(params.first) - layer_of(index)", ""),
+    ("length - 1u - step", "dims.steps - 1u - step"),
     ("reverse && step < length", "false"),
     ("Place(step < length,", "Place(true,"),
-    ("upper * shape.upper_layer_weights", "upper * shape.first_layer_weights"),
-    ("if moment.diagonal == 0u || ", "if moment.diagonal == 0u && "),
+    ("upper * dims.upper_layer_weights", "upper * dims.first_layer_weights"),
+    ("if params.diagonal == 0u || ", "if params.diagonal == 0u && "),
     (
-        "((step - moment.chunk) * shape.directions + direction_of(index))",
-        "((step - moment.chunk) * shape.directions)",
+        "((step - params.chunk) * dims.directions + direction_of(index))",
+        "((step - params.chunk) * dims.directions)",
     ),
-    ("* shape.directions + direction_of(index);\n        output", "* shape.directions;\n        output"),
+    ("* dims.directions + direction_of(index);\n        output", "* dims.directions;\n        output"),
     (
-        "shape.directions * shape.hidden_quads, index >= shape.directions",
-        "shape.hidden_quads, index >= shape.directions",
+        "dims.directions * dims.hidden_quads, index >= dims.directions",
+        "dims.hidden_quads, index >= dims.directions",
     ),
     // product.wgsl, product/workgroup.wgsl and memory.wgsl
     ("value = quad_of(source, start + first + quad);", "value = quad_of(source, start + quad);"),
@@ -120,7 +120,7 @@ const MUTATIONS: &[Mutation] = &[
         "sums[row] = vec4<f32>(sums[row].xy, sums[row].z, b_hn);",
     ),
     ("return hidden_of(index - 1u, row);", "return hidden_of(index, row);"),
-    ("(row * shape.steps + place.time) * input_quads(index)", "row * shape.steps * input_quads(index)"),
+    ("(row * dims.steps + place.time) * input_quads(index)", "row * dims.steps * input_quads(index)"),
     (
         "weight_ih + columns * input_quads(index);\n    let bias = weight_hh",
         "weight_ih;\n    let bias = weight_hh",
@@ -130,14 +130,14 @@ const MUTATIONS: &[Mutation] = &[
         "weights_of(index) + weights_in(index) - columns * quads",
         "weights_of(index) + weights_in(index) - columns * (quads - 1u)",
     ),
-    // project.wgsl
+    // input_product.wgsl
     ("bias_of(bias, offsets.y)", "bias_of(bias, offsets.x)"),
-    ("moment.chunk + row / shape.rows", "row / shape.rows"),
-    ("(row / shape.rows) * shape.directions + direction_of(index)", "(row / shape.rows) * shape.directions"),
+    ("params.chunk + row / dims.rows", "row / dims.rows"),
+    ("(row / dims.rows) * dims.directions + direction_of(index)", "(row / dims.rows) * dims.directions"),
     // scan.wgsl
     ("states[(i / size) * stride + i % size] = hidden", "states[i] = hidden"),
     ("let next = STATE - now;", "let next = now;"),
-    ("let step = moment.step + count;", "let step = count;"),
+    ("let step = params.step + count;", "let step = count;"),
     ("states[next + at] = h;", "states[next + at] = 0.0;"),
     (
         "states[next + at] = value;\n        write_output(index, batch_row, unit, place.time, value);\n    } else {\n        states[next + at] = states",
@@ -149,29 +149,29 @@ const MUTATIONS: &[Mutation] = &[
     ("return kept[at];", "return kept[at ^ 1u];"),
     ("weight_hr, size, spread", "0u, size, spread"),
     // candidate.wgsl
-    ("return 3u * (index * shape.rows + row) * shape.hidden_quads;", "return 3u * row * shape.hidden_quads;"),
-    ("let z = input[left + shape.hidden_quads][unit % 4u];", "let z = input[left][unit % 4u];"),
-    ("of_input = input[left + 2u * shape.hidden_quads][unit % 4u];", "of_input = 0.0;"),
+    ("return 3u * (index * dims.rows + row) * dims.hidden_quads;", "return 3u * row * dims.hidden_quads;"),
+    ("let z = input[left + dims.hidden_quads][unit % 4u];", "let z = input[left][unit % 4u];"),
+    ("of_input = input[left + 2u * dims.hidden_quads][unit % 4u];", "of_input = 0.0;"),
     (
-        "of_input = gates[gates_of(index, row, step) + 2u * shape.hidden_size + unit];",
+        "of_input = gates[gates_of(index, row, step) + 2u * dims.hidden_size + unit];",
         "of_input = gates[gates_of(index, row, step) + unit];",
     ),
     // step/reset.wgsl and step/reset_gates.wgsl
     ("next_hidden[at + vector] = gates.c;", "next_hidden[at + vector] = gates.h;"),
     ("next_hidden[at + 2u * vector] = total.w;", "next_hidden[at + 2u * vector] = total.z;"),
-    ("let is_update = column >= shape.hidden_size;", "let is_update = column > shape.hidden_size;"),
+    ("let is_update = column >= dims.hidden_size;", "let is_update = column > dims.hidden_size;"),
     ("next_hidden[at] = gate * hidden[of_hidden / 4u][of_hidden % 4u];", "next_hidden[at] = gate;"),
     // scan/reset.wgsl
     ("wide[at] = gate * states[now + at];", "wide[at] = gate;"),
     ("states[next + at] = gate;", "states[next + at] = 0.5;"),
     ("let z = states[next + at];", "let z = states[now + at];"),
     (
-        "let of_input = gates[gates_of(index, batch_row, step) + 2u * shape.hidden_size + unit];",
+        "let of_input = gates[gates_of(index, batch_row, step) + 2u * dims.hidden_size + unit];",
         "let of_input = gates[gates_of(index, batch_row, step) + unit];",
     ),
     // cell/reset_gru.wgsl and cell/reset_gates.wgsl
     ("act_f(index, sums.x) * previous.h", "act_f(index, sums.x)"),
-    ("return 2u * shape.hidden_size;", "return shape.hidden_size;"),
+    ("return 2u * dims.hidden_size;", "return dims.hidden_size;"),
 ];
 
 /// The adapter that the environment asks for; none if it opts out.
@@ -254,8 +254,8 @@ fn borrowed<'a>(
 }
 
 /// N and T with the usual budget.
-pub(super) fn size(rows: usize, steps: usize) -> Size {
-    Size { rows, steps, budget: BUDGET, ends: Ends::Host }
+pub(super) fn size(rows: usize, steps: usize) -> CallShape {
+    CallShape { rows, steps, budget: BUDGET, endpoints: Endpoints::Host }
 }
 
 /// A configuration, N and a precision.

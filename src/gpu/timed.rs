@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Instant;
+use super::call_mode::CallMode;
 use super::layer::GpuLayer;
-use super::plan::{Ends, Pieces, Size};
+use super::plan::{CallShape, Endpoints, Pieces};
 use super::timestamps::{Spent, Timestamps};
 use super::transfer::{self, Given, Submitted};
-use super::waiting::Waiting;
 use super::workspace::Turn;
 use crate::batch::Batch;
 use crate::{Error, Output};
@@ -92,7 +92,7 @@ impl GpuLayer {
     /// As [`GpuLayer::run`], one submission after the other, each of them timed; none where there is nothing to time by.
     #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn run_timed(&self, batch: &Batch<'_>) -> Result<(Output, Option<Timings>), Error> {
-        pollster::block_on(self.run_timed_with(batch, Waiting::Blocking))
+        pollster::block_on(self.run_timed_with(batch, CallMode::Blocking))
     }
 
     /// As [`GpuLayer::run_timed`], without blocking.
@@ -100,22 +100,22 @@ impl GpuLayer {
         &self,
         batch: &Batch<'_>,
     ) -> Result<(Output, Option<Timings>), Error> {
-        self.run_timed_with(batch, Waiting::Beside).await
+        self.run_timed_with(batch, CallMode::Async).await
     }
 
     async fn run_timed_with(
         &self,
         batch: &Batch<'_>,
-        waiting: Waiting,
+        mode: CallMode,
     ) -> Result<(Output, Option<Timings>), Error> {
         let gpu = &self.0.gpu;
         if !gpu.has_timestamps() {
-            return Ok((self.run_with(batch, waiting).await?, None));
+            return Ok((self.run_with(batch, mode).await?, None));
         }
-        let pieces = self.pieces(batch.rows(), batch.steps(), Ends::Host)?;
-        self.tune(batch, &pieces, waiting).await?;
+        let pieces = self.pieces(batch.rows(), batch.steps(), Endpoints::Host)?;
+        self.tune(batch, &pieces, mode).await?;
         let mut stopwatch = Stopwatch::start(gpu.caught(|| Ok(Timestamps::new(gpu))).await?);
-        let output = self.run_pieces_timed(batch, &pieces, waiting, &mut stopwatch).await?;
+        let output = self.run_pieces_timed(batch, &pieces, mode, &mut stopwatch).await?;
         Ok((output, stopwatch.stop()))
     }
 
@@ -123,15 +123,15 @@ impl GpuLayer {
         &self,
         batch: &Batch<'_>,
         &Pieces { rows, budget, .. }: &Pieces,
-        waiting: Waiting,
+        mode: CallMode,
         stopwatch: &mut Stopwatch,
     ) -> Result<Output, Error> {
         if rows == batch.rows() {
-            return self.run_whole_timed(batch, budget, waiting, stopwatch).await;
+            return self.run_whole_timed(batch, budget, mode, stopwatch).await;
         }
         let mut whole = Output::zeros(&self.0.config, batch)?;
         for (first, piece) in batch.pieces(rows) {
-            let output = self.run_whole_timed(&piece, budget, waiting, stopwatch).await?;
+            let output = self.run_whole_timed(&piece, budget, mode, stopwatch).await?;
             stopwatch.readback(|| whole.assign_rows(first, &output));
         }
         Ok(whole)
@@ -142,13 +142,13 @@ impl GpuLayer {
         &self,
         batch: &Batch<'_>,
         budget: u64,
-        waiting: Waiting,
+        mode: CallMode,
         stopwatch: &mut Stopwatch,
     ) -> Result<Output, Error> {
         let resident = &self.0;
         let gpu = &resident.gpu;
-        let size = Size { rows: batch.rows(), steps: batch.steps(), budget, ends: Ends::Host };
-        let workspace = waiting.workspace(resident, size).await?;
+        let size = CallShape { rows: batch.rows(), steps: batch.steps(), budget, endpoints: Endpoints::Host };
+        let workspace = mode.workspace(resident, size).await?;
         let mut output = Output::zeros(&resident.config, batch)?;
         for place in 0..workspace.plan.segments.len() {
             let give = || transfer::give(resident, &workspace, place, Given::all(batch));
@@ -157,7 +157,7 @@ impl GpuLayer {
             let timestamps = Arc::clone(&stopwatch.timestamps);
             let submit =
                 move || transfer::submit(&shared, &buffers, place, Turn::default(), Some(&timestamps));
-            let (submitted, running) = waiting.submit(gpu, submit)?.submitted().await?;
+            let (submitted, running) = mode.submit(gpu, submit)?.submitted().await?;
             let Submitted { upload, download, marks, caught, .. } = submitted;
             caught.await?;
             running.done(gpu, resident.options.timeout).await?;

@@ -10,15 +10,15 @@ use ndarray::{ArrayView2, ArrayView3, ArrayViewMut3, s};
 use wgpu::SubmissionIndex;
 use wgpu::{Buffer, BufferAsyncError, MapMode, MapRangeError, WriteOnly};
 
+use super::call_mode::{CallMode, Submission};
 use super::faults::Caught;
 use super::layer::Resident;
-use super::plan::{Ends, Plan, Segment, quads};
+use super::plan::{Endpoints, Plan, Segment, quads};
 use super::session::NOBODY;
 use super::timestamps::Timestamps;
-use super::waiting::{Submission, Waiting};
 use super::workspace::{Turn, Workspace};
 use crate::batch::Batch;
-use crate::{Config, Error, Output, beside};
+use crate::{Config, Error, Output, offload};
 
 pub(super) type Mapped = OneshotReceiver<Result<(), BufferAsyncError>>;
 
@@ -73,7 +73,7 @@ impl Pending {
         resident: Arc<Resident>,
         workspace: Arc<Workspace>,
         given: Given<'_, '_>,
-        waiting: Waiting,
+        mode: CallMode,
     ) -> Result<Self, Error> {
         let turn = given.turn;
         let started = |place| {
@@ -81,13 +81,15 @@ impl Pending {
             given?;
             let (shared, workspace) = (Arc::clone(&resident), Arc::clone(&workspace));
             let submission =
-                waiting.submit(&resident.gpu, move || submit(&shared, &workspace, place, turn, None))?;
+                mode.submit(&resident.gpu, move || submit(&shared, &workspace, place, turn, None))?;
             Ok(Started { caught, submission })
         };
         let segments = (0..workspace.plan.segments.len()).map(started).collect::<Result<_, Error>>()?;
-        let output = match workspace.plan.ends {
-            Ends::Host => Output::zeros(&resident.config, given.batch)?,
-            Ends::Session { .. } | Ends::Buffers => Output::without_state(&resident.config, given.batch)?,
+        let output = match workspace.plan.endpoints {
+            Endpoints::Host => Output::zeros(&resident.config, given.batch)?,
+            Endpoints::Session { .. } | Endpoints::Buffers => {
+                Output::without_state(&resident.config, given.batch)?
+            }
         };
         Ok(Pending { resident, workspace, segments, output })
     }
@@ -116,7 +118,7 @@ impl Pending {
 }
 
 pub(super) async fn is_mapped(resident: &Resident, mapped: Mapped) -> Result<(), Error> {
-    match beside::received(mapped).await {
+    match offload::received(mapped).await {
         Some(Ok(())) => Ok(()),
         Some(Err(error)) => Err(resident.gpu.unmapped(error)),
         None => Err(resident.gpu.unmapped("a buffer's callback was dropped")),
@@ -213,7 +215,7 @@ fn fill(
     // T fits, and no length is above it. Slots beyond the batch have no steps.
     let of_batch = batch.lengths().map(|length| u32::try_from(length).unwrap_or(u32::MAX));
     write_u32(lengths, of_batch.chain(std::iter::repeat(0)).take(slots));
-    if let Ends::Session { .. } = plan.ends {
+    if let Endpoints::Session { .. } = plan.endpoints {
         write_u32(start, rows.iter().copied().chain(std::iter::repeat(NOBODY)).take(slots));
         return Ok(());
     }

@@ -10,9 +10,9 @@ use std::str::FromStr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Instant;
+use super::call_mode::CallMode;
 use super::layer::{GpuLayer, Resident};
-use super::plan::{Choice, Ends, Pieces, Plan, Size};
-use super::waiting::Waiting;
+use super::plan::{CallShape, Choice, Endpoints, Pieces, Plan};
 use crate::batch::Batch;
 use crate::{Error, LayerOptions};
 
@@ -66,7 +66,7 @@ impl FromStr for Tuning {
 /// What a layer remembers of its measurements.
 #[derive(Debug, Default)]
 pub(super) struct Tuner {
-    choices: Mutex<HashMap<Size, Choice>>,
+    choices: Mutex<HashMap<CallShape, Choice>>,
     #[cfg(all(feature = "tuning-file", not(target_arch = "wasm32")))]
     file: Option<TuningFile>,
     #[cfg(test)]
@@ -88,23 +88,23 @@ impl Tuner {
     }
 
     /// One choice is known.
-    fn with(size: Size, choice: Choice) -> Self {
+    fn with(size: CallShape, choice: Choice) -> Self {
         let tuner = Tuner::default();
         tuner.remember(size, choice);
         tuner
     }
 
     /// What is to be run for a shape, if that is known.
-    pub(super) fn choice(&self, size: Size) -> Option<Choice> {
+    pub(super) fn choice(&self, size: CallShape) -> Option<Choice> {
         self.choices().get(&size).cloned()
     }
 
-    fn knows(&self, size: Size) -> bool {
+    fn knows(&self, size: CallShape) -> bool {
         self.choices().contains_key(&size)
     }
 
     /// Keeps a choice, unless there is one. Whether it was kept.
-    fn remember(&self, size: Size, choice: Choice) -> bool {
+    fn remember(&self, size: CallShape, choice: Choice) -> bool {
         let mut choices = self.choices();
         let new = !choices.contains_key(&size);
         if new {
@@ -125,7 +125,7 @@ impl Tuner {
     }
 
     /// What is kept is valid at any time, also after a panic elsewhere.
-    fn choices(&self) -> MutexGuard<'_, HashMap<Size, Choice>> {
+    fn choices(&self) -> MutexGuard<'_, HashMap<CallShape, Choice>> {
         self.choices.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -149,7 +149,7 @@ impl GpuLayer {
         &self,
         batch: &Batch<'_>,
         &Pieces { rows, budget, .. }: &Pieces,
-        waiting: Waiting,
+        mode: CallMode,
     ) -> Result<(), Error> {
         if !self.measures() {
             return Ok(());
@@ -158,7 +158,7 @@ impl GpuLayer {
             let Some(mut race) = self.race(&piece, budget) else { continue };
             while let Some(trial) = race.next() {
                 let start = Instant::now();
-                let done = trial.layer.run_whole(&piece, budget, waiting).await;
+                let done = trial.layer.run_whole(&piece, budget, mode).await;
                 if let Err(lost @ Error::DeviceLost { .. }) = done {
                     return Err(lost);
                 }
@@ -179,7 +179,7 @@ impl GpuLayer {
     /// The candidates for a batch; none if it is known what to run.
     fn race(&self, batch: &Batch<'_>, budget: u64) -> Option<Race<Trial>> {
         let resident = &self.0;
-        let size = Size { rows: batch.rows(), steps: batch.steps(), budget, ends: Ends::Host };
+        let size = CallShape { rows: batch.rows(), steps: batch.steps(), budget, endpoints: Endpoints::Host };
         if resident.tuner.knows(size) {
             return None;
         }

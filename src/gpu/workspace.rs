@@ -10,8 +10,8 @@ use wgpu::{
 };
 
 use super::Gpu;
-use super::kernel::{Kernel, Moment, Shape};
-use super::plan::{Bound, Ends, Kind, Plan, Second, Segment, Sequence};
+use super::kernel::{DispatchParams, Kernel, LayerDims};
+use super::plan::{Bound, Endpoints, Kind, Plan, Second, Segment, Sequence};
 use super::timestamps::Timestamps;
 use crate::{Config, Error};
 
@@ -31,7 +31,7 @@ pub(super) struct Workspace {
     /// Of each kind of kernel: recording compiles nothing.
     pipelines: HashMap<Kind, Arc<ComputePipeline>>,
     two_products: bool,
-    /// Bytes from one dispatch's `Moment` to the next one's.
+    /// Bytes from one dispatch's `DispatchParams` to the next one's.
     moment_stride: u32,
 }
 
@@ -51,9 +51,9 @@ struct Buffers {
     halfway: Buffer,
     lengths: Buffer,
     rows: Option<Buffer>,
-    moments: Buffer,
+    params: Buffer,
     /// One for each part of the weights.
-    shapes: Vec<Buffer>,
+    dims: Vec<Buffer>,
 }
 
 /// A session's states: a pass reads the one and writes the other.
@@ -80,12 +80,12 @@ impl Workspace {
         gpu: &Gpu,
         config: &Config,
         weights: &[Buffer],
-        shapes: &[Shape],
+        dims: &[LayerDims],
         plan: Plan,
         saved: Option<Saved>,
     ) -> Result<Self, Error> {
         let moment_stride = gpu.capabilities().min_uniform_buffer_offset_alignment;
-        let buffers = Buffers::new(gpu, &plan, shapes, moment_stride)?;
+        let buffers = Buffers::new(gpu, &plan, dims, moment_stride)?;
         let two_products = Second::of(config).is_some();
         let staging = plan.segments.iter().map(|segment| Staging::new(gpu, &plan, segment)).collect();
         let pipeline = |variant| gpu.kernels().pipeline(gpu.device(), Kernel::Planned(variant));
@@ -93,7 +93,7 @@ impl Workspace {
         let groups = Groups::new();
         let mut made =
             Workspace { plan, staging, buffers, groups, saved, pipelines, two_products, moment_stride };
-        if made.plan.ends != Ends::Buffers {
+        if made.plan.endpoints != Endpoints::Buffers {
             made.groups = made.bind(gpu, weights, |_| None);
         }
         Ok(made)
@@ -199,7 +199,7 @@ impl Workspace {
         from: usize,
     ) {
         let mut current = None;
-        // The plan holds the moments' bytes to 32 bits.
+        // The plan holds the bytes of the parameters to 32 bits.
         let mut offset = u32::try_from(dispatches.start).unwrap_or(u32::MAX) * self.moment_stride;
         for dispatch in &self.plan.dispatches[dispatches] {
             if current != Some(dispatch.kind)
@@ -257,7 +257,7 @@ impl Staging {
 }
 
 impl Buffers {
-    fn new(gpu: &Gpu, plan: &Plan, shapes: &[Shape], moment_stride: u32) -> Result<Self, Error> {
+    fn new(gpu: &Gpu, plan: &Plan, dims: &[LayerDims], moment_stride: u32) -> Result<Self, Error> {
         let bytes = &plan.bytes;
         // A binding holds at least one element.
         let storage =
@@ -275,12 +275,12 @@ impl Buffers {
             halfway: storage("halfway through a step", bytes.halfway, none),
             lengths: storage("lengths", bytes.lengths, to),
             rows: (bytes.rows > 0).then(|| storage("rows", bytes.rows, to)),
-            moments: uniform("dispatches' parameters", &moments(plan, moment_stride))?,
-            shapes: shapes
+            params: uniform("dispatches' parameters", &params(plan, moment_stride))?,
+            dims: dims
                 .iter()
                 .map(|&shape| {
-                    let shape = Shape { rows: plan.rows, steps: plan.steps, ..shape };
-                    uniform("sizes", bytemuck::bytes_of(&shape))
+                    let shape = LayerDims { rows: plan.rows, steps: plan.steps, ..shape };
+                    uniform("dimensions", bytemuck::bytes_of(&shape))
                 })
                 .collect::<Result<_, _>>()?,
         })
@@ -301,10 +301,10 @@ impl Buffers {
         saved: Option<&'a Saved>,
     ) -> BindingResource<'a> {
         let buffer = match bound {
-            Bound::Sizes(part) => &self.shapes[part],
+            Bound::Dims(part) => &self.dims[part],
             Bound::Parameters => {
-                let size = std::num::NonZeroU64::new(size_of::<Moment>() as u64);
-                return BindingResource::Buffer(BufferBinding { buffer: &self.moments, offset: 0, size });
+                let size = std::num::NonZeroU64::new(size_of::<DispatchParams>() as u64);
+                return BindingResource::Buffer(BufferBinding { buffer: &self.params, offset: 0, size });
             }
             Bound::Weights(part) => &weights[part],
             Bound::Sequence(sequence) => self.sequence(sequence),
@@ -333,11 +333,11 @@ pub(super) fn bind_group(gpu: &Gpu, resources: [BindingResource<'_>; 10]) -> Bin
     })
 }
 
-/// Each dispatch's `Moment`, `stride` bytes from one to the next.
-fn moments(plan: &Plan, stride: u32) -> Vec<u8> {
-    let mut bytes = vec![0; usize::try_from(plan.bytes.moments).unwrap_or(usize::MAX)];
+/// Each dispatch's `DispatchParams`, `stride` bytes from one to the next.
+fn params(plan: &Plan, stride: u32) -> Vec<u8> {
+    let mut bytes = vec![0; usize::try_from(plan.bytes.params).unwrap_or(usize::MAX)];
     for (dispatch, place) in plan.dispatches.iter().zip(bytes.chunks_exact_mut(stride as usize)) {
-        place[..size_of::<Moment>()].copy_from_slice(bytemuck::bytes_of(&dispatch.moment));
+        place[..size_of::<DispatchParams>()].copy_from_slice(bytemuck::bytes_of(&dispatch.params));
     }
     bytes
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Tensors, format_error};
-use crate::{Cell, Config, Error, LoadOptions, Nonlinearity, Variant, Weights, infer};
+use crate::{Cell, Config, Error, LoadOptions, Nonlinearity, Variant, Weights, infer_config};
 
 impl Weights {
     /// Infers the configuration from the tensors' names and shapes and takes the parameters; other tensors are not
@@ -18,7 +18,7 @@ impl Weights {
     /// As [`infer`] and [`Weights::from_fn`]; [`Error::Dtype`] if a parameter is not of floating point,
     /// [`Error::Format`] if the metadata contradicts the shapes.
     pub fn from_tensors(tensors: &Tensors<'_>, options: &LoadOptions) -> Result<Self, Error> {
-        let (prefix, mut config) = infer(tensors.shapes(), options)?;
+        let (prefix, mut config) = infer_config(tensors.shapes(), options)?;
         check_metadata(tensors.metadata(), &config)?;
         if let (Cell::Rnn(_), None) = (config.cell, options.nonlinearity)
             && let Some(name) = tensors.metadata().get("nonlinearity")

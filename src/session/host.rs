@@ -8,10 +8,10 @@ use ndarray::{Array3, ArrayView3, ArrayViewMut3, s};
 use super::{Active, SavedState};
 use crate::array::{Reused, zeros};
 use crate::batch::Batch;
-#[cfg(not(target_arch = "wasm32"))]
-use crate::beside;
 use crate::cpu::{Between, Work};
 use crate::layer::Implementation;
+#[cfg(not(target_arch = "wasm32"))]
+use crate::offload;
 use crate::{Config, Error, State};
 
 /// The state of all rows. A push works on a copy of those that it names, so that one that fails changes nothing.
@@ -73,7 +73,7 @@ impl HostState {
             pass.run(&implementation, &config, &owned.batch(), output.view_mut(), alone)?;
             Ok((pass, output))
         };
-        let (pass, output) = beside::on_pool(run).await?;
+        let (pass, output) = offload::on_pool(run).await?;
         self.pass = pass;
         self.scatter(active)?;
         Ok(output)

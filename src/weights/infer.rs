@@ -41,7 +41,7 @@ type Shapes<'a> = BTreeMap<Parameter, &'a [usize]>;
 /// [`Error::Prefix`] if there is no recurrent layer, or several and no prefix is given;
 /// [`Error::MissingParameter`], [`Error::UnexpectedParameter`], [`Error::UnknownShape`] and [`Error::Shape`] name the
 /// tensor; [`Error::Config`] if a nonlinearity is given for a cell that has none.
-pub fn infer<'a>(
+pub fn infer_config<'a>(
     tensors: impl IntoIterator<Item = (&'a str, &'a [usize])>,
     options: &LoadOptions,
 ) -> Result<(String, Config), Error> {

@@ -1,7 +1,7 @@
 //! State dicts that are no layer: each mistake gives its one message, which names the tensor.
 
 use wgpu_rnn::ndarray::{ArrayD, IxDyn};
-use wgpu_rnn::{Config, Error, LoadOptions, Nonlinearity, Weights, infer};
+use wgpu_rnn::{Config, Error, LoadOptions, Nonlinearity, Weights, infer_config};
 
 use super::{Row, row};
 
@@ -155,7 +155,7 @@ pub fn rows() -> Vec<Row> {
     for &(tensors, message) in TABLE {
         let options = LoadOptions::default();
         rows.push(row("Weights::from_state_dict", load(tensors, &options), message));
-        rows.push(row("infer::infer", infer(tensors.iter().copied(), &options), message));
+        rows.push(row("infer::infer_config", infer_config(tensors.iter().copied(), &options), message));
     }
     rows
 }

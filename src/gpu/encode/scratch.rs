@@ -14,7 +14,7 @@ use super::{Slot, keep};
 use crate::Error;
 use crate::gpu::kernel::{Kernel, Vectors};
 use crate::gpu::layer::Resident;
-use crate::gpu::plan::{Bound, Plan, Sequence, Size};
+use crate::gpu::plan::{Bound, CallShape, Plan, Sequence};
 use crate::gpu::workspace::{Groups, Workspace, bind_group};
 
 /// Sets of the caller's buffers that are remembered for a shape: enough for a program that alternates between a few.
@@ -45,14 +45,14 @@ pub(super) struct Bindings {
 
 impl Scratch {
     pub(super) async fn new(resident: &Resident, plan: Plan) -> Result<Self, Error> {
-        let Resident { gpu, config, weights, shapes, options, .. } = resident;
+        let Resident { gpu, config, weights, dims, options, .. } = resident;
         let copies = copies::list(config, &plan);
         let copy = Kernel::Copy { checked: options.bounds_checks };
         let stride = gpu.capabilities().min_uniform_buffer_offset_alignment;
         let vectors = parameters(&copies, stride as usize);
         let make = |plan| {
             Ok(Scratch {
-                workspace: Workspace::new(gpu, config, weights, shapes, plan, None)?,
+                workspace: Workspace::new(gpu, config, weights, dims, plan, None)?,
                 copies,
                 pipeline: gpu.kernels().pipeline(gpu.device(), copy),
                 parameters: gpu.buffer_with("copies' parameters", &vectors, BufferUsages::UNIFORM)?,
@@ -64,7 +64,7 @@ impl Scratch {
         resident.make(plan, &[copy], make).await
     }
 
-    pub(super) fn size(&self) -> Size {
+    pub(super) fn size(&self) -> CallShape {
         self.workspace.plan.size()
     }
 
@@ -116,7 +116,7 @@ impl Scratch {
             if copy.slot.is_written() { (caller, of_the_layer) } else { (of_the_layer, caller) };
         let size = NonZeroU64::new(size_of::<Vectors>() as u64);
         [
-            own(Bound::Sizes(0)),
+            own(Bound::Dims(0)),
             BindingResource::Buffer(BufferBinding { buffer: &self.parameters, offset: 0, size }),
             unread(),
             unread(),

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::{COPY_UNITS, Kernel, Variant};
+use super::{COPY_UNITS, Kernel, KernelSpec};
 use crate::gpu::Capabilities;
-use crate::gpu::plan::{BUDGET, Ends, Kind, Plan, Request, Strategy, parts};
+use crate::gpu::plan::{BUDGET, Endpoints, Kind, Plan, Request, Strategy, parts};
 use crate::{Activation, Activations, Cell, Config, Nonlinearity, Precision};
 
 /// A kernel as it is handed to the GPU's compiler, see [`kernels`].
@@ -44,7 +44,7 @@ pub struct KernelSource {
 /// }
 /// ```
 pub fn kernels() -> Vec<KernelSource> {
-    let mut largest: HashMap<String, Variant> = HashMap::new();
+    let mut largest: HashMap<String, KernelSpec> = HashMap::new();
     for variant in planned() {
         let kept = largest.entry(name(&variant)).or_insert(variant);
         if (kept.memory.state, kept.memory.wide_state) < (variant.memory.state, variant.memory.wide_state) {
@@ -100,7 +100,7 @@ const EVERY_FUNCTION: [Activation; 11] = [
 ];
 
 /// The variants of plans over sizes around every edge, on hardware and on drivers on the CPU.
-pub(super) fn planned() -> Vec<Variant> {
+pub(super) fn planned() -> Vec<KernelSpec> {
     let mut variants = Vec::new();
     for size in [1, 17, 65, 255, 300, 1000] {
         let cells = [Config::rnn, Config::rnn_relu, Config::lstm, Config::gru].map(|cell| cell(3, size));
@@ -139,22 +139,22 @@ fn beyond_pytorch(size: usize) -> Vec<Config> {
 }
 
 /// The variants of a layer's plans, over a few steps of any number of rows.
-fn of_layer(config: &Config, precision: Precision, capabilities: &Capabilities) -> Vec<Variant> {
+fn of_layer(config: &Config, precision: Precision, capabilities: &Capabilities) -> Vec<KernelSpec> {
     // A size that the limits do not allow has no kernels.
     let Ok(parts) = parts(config, precision, capabilities) else { return Vec::new() };
     let parts = &parts[..];
     // `scan` takes several rows to a workgroup only where there are enough for every core.
     let plans = [1, 3, 9, 30, 100, 5000].into_iter().flat_map(|rows| {
         let (steps, budget, bounds_checks) = (1, BUDGET, false);
-        let ends = Ends::Session { rows: u32::try_from(rows).unwrap_or(u32::MAX) };
+        let endpoints = Endpoints::Session { rows: u32::try_from(rows).unwrap_or(u32::MAX) };
         let request =
-            Request { config, precision, parts, rows, steps, capabilities, budget, bounds_checks, ends };
+            Request { config, precision, parts, rows, steps, capabilities, budget, bounds_checks, endpoints };
         Strategy::ALL.iter().filter_map(move |strategy| Plan::candidates(&request, *strategy).ok()).flatten()
     });
     plans.flat_map(|plan| plan.variants.into_iter().map(|(_, variant)| variant)).collect()
 }
 
-fn name(variant: &Variant) -> String {
+fn name(variant: &KernelSpec) -> String {
     let mut words = vec![variant.entry_point().to_owned()];
     match (variant.kind, variant.cell) {
         (Kind::Projection | Kind::Candidate | Kind::Gather | Kind::Scatter, _) => {}

@@ -10,7 +10,7 @@ use wgpu::{
     ShaderStages,
 };
 
-use super::{Kernel, Moment, Shape};
+use super::{DispatchParams, Kernel, LayerDims};
 
 /// The pipelines of a device.
 #[derive(Debug, Default)]
@@ -84,8 +84,8 @@ fn bind_group_layout(device: &Device) -> BindGroupLayout {
     };
     let (read, write) = (storage(true), storage(false));
     let types = [
-        uniform(size_of::<Shape>(), false),
-        uniform(size_of::<Moment>(), true),
+        uniform(size_of::<LayerDims>(), false),
+        uniform(size_of::<DispatchParams>(), true),
         read,
         read,
         read,
@@ -145,7 +145,7 @@ fn compile(device: &Device, layout: &BindGroupLayout, kernel: Kernel, text: Cow<
 ///   (`spread`), and invocations without a unit read nothing;
 /// - `input`, `hidden`, `gates`, `lengths` and what is written: rows are below `shape.rows` (`place_of`, the bounds of the
 ///   loops over rows), times below `shape.steps` (a length is at most T), units below H or H_out, steps inside the chunk; the
-///   buffers are of just these sizes ([`crate::gpu::plan::Bytes`]);
+///   buffers are of just these sizes ([`crate::gpu::plan::PassMemory`]);
 /// - workgroup memory: rows below `ROWS`, quads below `TILE`; in `scan` units below H, for which the plan
 ///   sets `STATE`, and weights of one direction, for which it sets `KEPT`;
 /// - `exchange.wgsl`: slots below N, and rows below R, since a session names no others;

@@ -70,7 +70,7 @@ fn specialise(kernel: Kernel) -> (Module, ModuleInfo) {
 
 #[test]
 fn every_kernel_and_tiling_is_among_the_variants() {
-    for entry_point in ["project", "step", "projection", "candidate", "scan"] {
+    for entry_point in ["input_product", "step", "projection", "candidate", "scan"] {
         for rows in [1, 8] {
             for units in [16, 64] {
                 let found = EVERY_KERNEL.iter().any(|kernel| {
@@ -106,7 +106,7 @@ macro_rules! offsets {
 #[test]
 fn parameters_have_the_shaders_offsets() {
     let (module, _) = parse(of_kind(Kind::Step));
-    let shape = offsets!(Shape {
+    let dims = offsets!(LayerDims {
         rows,
         steps,
         hidden_size,
@@ -120,10 +120,10 @@ fn parameters_have_the_shaders_offsets() {
         upper_layer_weights,
         first_reverse,
     });
-    assert_eq!(members(&module, "Shape"), shape);
+    assert_eq!(members(&module, "LayerDims"), dims);
     assert_eq!(
-        members(&module, "Moment"),
-        offsets!(Moment { first, step, count, chunk, output_stride, diagonal })
+        members(&module, "DispatchParams"),
+        offsets!(DispatchParams { first, step, count, chunk, output_stride, diagonal })
     );
     let (module, _) = parse(of_kind(Kind::Gather));
     assert_eq!(

@@ -5,9 +5,9 @@ use super::dispatch::{Dispatch, Kind, Sequence};
 /// A buffer that a kernel sees. Of two that alternate the number tells which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(in crate::gpu) enum Bound {
-    /// `Shape`, of a part of the weights.
-    Sizes(usize),
-    /// `Moment`.
+    /// `LayerDims`, of a part of the weights.
+    Dims(usize),
+    /// `DispatchParams`.
     Parameters,
     /// A part of the weights.
     Weights(usize),
@@ -29,7 +29,7 @@ impl Bound {
     /// As the plan's list of buffers names it.
     pub(super) fn name(self) -> &'static str {
         match self {
-            Bound::Sizes(_) => "sizes",
+            Bound::Dims(_) => "dimensions",
             Bound::Parameters => "dispatches' parameters",
             Bound::Weights(_) => "weights",
             Bound::Sequence(Sequence::Input) => "input",
@@ -52,20 +52,20 @@ impl Dispatch {
     /// `from` is which of a session's states is read.
     pub(in crate::gpu) fn bindings(&self, two_products: bool, from: usize) -> [Bound; 10] {
         let input = Bound::Sequence(self.input);
-        let (sizes, weights) = (Bound::Sizes(self.part), Bound::Weights(self.part));
+        let (dims, weights) = (Bound::Dims(self.part), Bound::Weights(self.part));
         let [first, second] = [0, 1].map(Bound::Hidden);
         match self.kind {
             Kind::Gather => {
                 let [hidden, cell] = [Bound::SavedHidden(from), Bound::SavedCell(from)];
                 let (parameters, rows) = (Bound::Parameters, Bound::Rows);
-                [sizes, parameters, weights, input, hidden, first, Bound::Cell, second, rows, cell]
+                [dims, parameters, weights, input, hidden, first, Bound::Cell, second, rows, cell]
             }
             Kind::Scatter => {
                 let [hidden, cell] = [Bound::SavedHidden(1 - from), Bound::SavedCell(1 - from)];
                 let (parameters, rows) = (Bound::Parameters, Bound::Rows);
-                [sizes, parameters, weights, input, first, hidden, Bound::Cell, cell, rows, second]
+                [dims, parameters, weights, input, first, hidden, Bound::Cell, cell, rows, second]
             }
-            Kind::Project | Kind::Step | Kind::Projection | Kind::Candidate | Kind::Scan => {
+            Kind::InputProduct | Kind::Step | Kind::Projection | Kind::Candidate | Kind::Scan => {
                 self.of_cell(two_products)
             }
         }
@@ -77,14 +77,14 @@ impl Dispatch {
             _ => Bound::Sequence(self.input),
         };
         let next_hidden = match self.kind {
-            Kind::Project => Bound::Gates,
+            Kind::InputProduct => Bound::Gates,
             Kind::Step if two_products => Bound::Halfway,
             _ => Bound::Hidden(1 - self.parity),
         };
         // The product that makes the gates cannot read them.
-        let gates = if self.kind == Kind::Project { Bound::Lengths } else { Bound::Gates };
+        let gates = if self.kind == Kind::InputProduct { Bound::Lengths } else { Bound::Gates };
         [
-            Bound::Sizes(self.part),
+            Bound::Dims(self.part),
             Bound::Parameters,
             Bound::Weights(self.part),
             input,

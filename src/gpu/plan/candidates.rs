@@ -3,7 +3,7 @@
 use std::slice;
 
 use super::tiling::{self, MAX_ROWS, MIN_UNITS, Tiling};
-use super::{Bytes, Kind, Plan, Request, Strategy, cost};
+use super::{Kind, PassMemory, Plan, Request, Strategy, cost};
 use crate::Error;
 
 /// Candidates at most: each of them has its kernels compiled.
@@ -46,7 +46,7 @@ impl Choice {
     /// The same with another tiling of what runs step by step.
     fn with_recurrent(&self, tiling: Tiling) -> Self {
         let tilings = self.tilings.iter().map(|&(kind, own)| match kind {
-            Kind::Project => (kind, own),
+            Kind::InputProduct => (kind, own),
             Kind::Step | Kind::Scan => (kind, tiling),
             Kind::Projection | Kind::Candidate => (kind, Tiling { rows: tiling.rows, ..own }),
             Kind::Gather | Kind::Scatter => (kind, tiling),
@@ -55,7 +55,7 @@ impl Choice {
     }
 
     fn expected_us(&self, request: &Request<'_>) -> Result<f64, Error> {
-        let bytes = Bytes::fitting(request, self.strategy, &self.tilings)?;
+        let bytes = PassMemory::fitting(request, self.strategy, &self.tilings)?;
         Ok(cost::expected_us(request, self.strategy, &self.tilings, &bytes))
     }
 }

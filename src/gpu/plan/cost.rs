@@ -7,7 +7,7 @@
 //! count where they are the limit: one row's rate is that of loading the weights.
 
 use super::tiling::Tiling;
-use super::{Bytes, First, Kind, Request, Second, Strategy};
+use super::{First, Kind, PassMemory, Request, Second, Strategy};
 use crate::gpu::Capabilities;
 
 /// What a kind of adapter can do.
@@ -101,7 +101,7 @@ pub(super) fn expected_us(
     request: &Request<'_>,
     strategy: Strategy,
     tilings: &[(Kind, Tiling)],
-    bytes: &Bytes,
+    bytes: &PassMemory,
 ) -> f64 {
     let machine = Machine::of(request.capabilities);
     let tiling = |kind| tilings.iter().find(|(of, _)| *of == kind).map(|(_, tiling)| *tiling);
@@ -165,7 +165,7 @@ fn one_step_us(
 }
 
 /// The input products of a layer.
-fn ahead_us(machine: &Machine, request: &Request<'_>, layer: usize, bytes: &Bytes) -> f64 {
+fn ahead_us(machine: &Machine, request: &Request<'_>, layer: usize, bytes: &PassMemory) -> f64 {
     let config = request.config;
     let columns = (config.cell.gates() * config.hidden_size * config.directions()) as f64;
     let rows = request.rows as f64 * request.steps as f64;

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::tiling::Tiling;
 use super::{First, Plan, Request, Second, Strategy, small};
-use crate::gpu::kernel::Moment;
+use crate::gpu::kernel::DispatchParams;
 use crate::{Config, Error};
 
 /// One dispatch.
@@ -13,7 +13,7 @@ pub(in crate::gpu) struct Dispatch {
     pub(in crate::gpu) kind: Kind,
     /// Which buffer of weights it reads.
     pub(in crate::gpu) part: usize,
-    pub(in crate::gpu) moment: Moment,
+    pub(in crate::gpu) params: DispatchParams,
     /// The sequence that is read and the one that is written.
     pub(in crate::gpu) input: Sequence,
     pub(in crate::gpu) output: Sequence,
@@ -26,7 +26,7 @@ pub(in crate::gpu) struct Dispatch {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(in crate::gpu) enum Kind {
     /// The input products of a chunk of steps.
-    Project,
+    InputProduct,
     /// One step.
     Step,
     /// The projection of one step's hidden state.
@@ -88,7 +88,7 @@ impl List<'_> {
         let mut chunks = 0;
         for start in (0..steps).step_by(chunk) {
             let count = chunk.min(steps - start);
-            let moment = |first| Moment {
+            let params = |first| DispatchParams {
                 first,
                 step: small(start),
                 count: small(count),
@@ -99,9 +99,9 @@ impl List<'_> {
             let columns = self.request.config.cell.gates() * self.request.config.hidden_size;
             let whole =
                 Whole { layers: layer..layer + 1, parity: chunks % 2, sequences: self.sequences(layer) };
-            self.push(plan, Kind::Project, &whole, columns, count.saturating_mul(rows), &moment)?;
+            self.push(plan, Kind::InputProduct, &whole, columns, count.saturating_mul(rows), &params)?;
             if plan.strategy == Strategy::Scan {
-                self.push(plan, Kind::Scan, &whole, 1, rows, &moment)?;
+                self.push(plan, Kind::Scan, &whole, 1, rows, &params)?;
             } else {
                 for step in start..start + count {
                     self.step(plan, layer..layer + 1, step, start, false)?;
@@ -129,11 +129,11 @@ impl List<'_> {
             if on_diagonal { (Sequence::Input, Sequence::Output) } else { self.sequences(first_layer) };
         // Neighbouring layers on a diagonal differ by one in both layer and step, so all of them read the same buffer.
         let whole = Whole { parity: (first_layer + step) % 2, sequences, layers };
-        let moment = |first: u32| {
+        let params = |first: u32| {
             let layer = first as usize / d;
             // On a diagonal only the last layer's hidden state goes into a sequence.
             let stride = if on_diagonal { self.stride(last) } else { self.stride(first_layer) };
-            Moment {
+            DispatchParams {
                 first,
                 step: small(first_layer + step - layer),
                 count: 1,
@@ -143,9 +143,9 @@ impl List<'_> {
             }
         };
         let columns = First::of(config, plan.strategy).columns;
-        self.push(plan, Kind::Step, &whole, columns, self.request.rows, &moment)?;
+        self.push(plan, Kind::Step, &whole, columns, self.request.rows, &params)?;
         if let Some(second) = Second::of(config) {
-            self.push(plan, second.kind, &whole, second.columns, self.request.rows, &moment)?;
+            self.push(plan, second.kind, &whole, second.columns, self.request.rows, &params)?;
         }
         Ok(())
     }
@@ -158,7 +158,7 @@ impl List<'_> {
         whole: &Whole,
         columns: usize,
         rows: usize,
-        moment: &impl Fn(u32) -> Moment,
+        params: &impl Fn(u32) -> DispatchParams,
     ) -> Result<(), Error> {
         let d = self.request.config.directions();
         let wanted = whole.layers.start * d..whole.layers.end * d;
@@ -172,7 +172,7 @@ impl List<'_> {
             plan.dispatches.push(Dispatch {
                 kind,
                 part,
-                moment: moment(small(first)),
+                params: params(small(first)),
                 input,
                 output,
                 parity: whole.parity,
@@ -208,7 +208,7 @@ impl List<'_> {
         let tiling = self.tilings.iter().find(|(of, _)| *of == kind).map(|(_, tiling)| *tiling);
         let (units, tile_rows) = tiling.map_or((1, 1), |tiling| (tiling.units, tiling.rows));
         let each = match kind {
-            Kind::Project | Kind::Projection | Kind::Candidate => 4,
+            Kind::InputProduct | Kind::Projection | Kind::Candidate => 4,
             Kind::Step => First::of(self.request.config, strategy).each,
             Kind::Scan | Kind::Gather | Kind::Scatter => 1,
         };

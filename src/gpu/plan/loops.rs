@@ -46,7 +46,7 @@ fn rounds(request: &Request<'_>, kind: Kind, tiling: Tiling) -> u64 {
     let of_input = product(quads(widest) + 1, rows);
     let finish = (rows + 1) * 6;
     match kind {
-        Kind::Project => of_input + finish,
+        Kind::InputProduct => of_input + finish,
         Kind::Step => of_input + product(quads(config.hidden_output_size()), rows) + finish + 3 * rows,
         Kind::Projection | Kind::Candidate => product(quads(config.hidden_size), rows) + finish,
         Kind::Scan => scan_step(request, tiling) + AROUND,

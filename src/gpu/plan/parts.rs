@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::bytes::quads;
+use super::memory::quads;
 use crate::gpu::{Capabilities, pack};
 use crate::{Config, Error, Precision};
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Dispatch, Ends, First, Kind, Pieces, Plan, Request, Second, Strategy, parts};
+use super::{Dispatch, Endpoints, First, Kind, Pieces, Plan, Request, Second, Strategy, parts};
 use crate::gpu::{Capabilities, pack};
 use crate::{Config, Error, LayerOptions};
 
@@ -108,7 +108,7 @@ impl PlanReport {
             capabilities,
             budget: options.budget,
             bounds_checks: options.bounds_checks,
-            ends: Ends::Host,
+            endpoints: Endpoints::Host,
         };
         let pieces = Pieces::of(&request, options.strategy)?;
         (request.rows, request.budget) = (pieces.rows, pieces.budget);
@@ -164,7 +164,8 @@ fn buffers(plan: &Plan, request: &Request<'_>, in_flight: usize) -> Vec<(&'stati
 fn dispatches(plan: &Plan, request: &Request<'_>) -> Vec<DispatchReport> {
     let mut reports: Vec<DispatchReport> = Vec::new();
     // A second product stands between two steps: what repeats is the kernel before last, too.
-    for dispatch in plan.dispatches.iter().filter(|dispatch| !request.ends.kernels().contains(&dispatch.kind))
+    for dispatch in
+        plan.dispatches.iter().filter(|dispatch| !request.endpoints.kernels().contains(&dispatch.kind))
     {
         let report = report(plan, request, dispatch);
         let back = if Second::of(request.config).is_some() { 2 } else { 1 };
@@ -190,9 +191,9 @@ impl DispatchReport {
 fn report(plan: &Plan, request: &Request<'_>, dispatch: &Dispatch) -> DispatchReport {
     let config = request.config;
     let (d, second) = (config.directions(), Second::of(config));
-    let (first, directions) = (dispatch.moment.first as usize, dispatch.grid[2] as usize);
+    let (first, directions) = (dispatch.params.first as usize, dispatch.grid[2] as usize);
     let variant = plan.variant(dispatch.kind);
-    let (rows, steps) = (request.rows as u64, u64::from(dispatch.moment.count));
+    let (rows, steps) = (request.rows as u64, u64::from(dispatch.params.count));
     let (h, h_out) = (config.hidden_size as u64, config.hidden_output_size() as u64);
     let gates = config.cell.gates() as u64 * h;
     let hoisted = plan.strategy.is_hoisted();
@@ -207,7 +208,7 @@ fn report(plan: &Plan, request: &Request<'_>, dispatch: &Dispatch) -> DispatchRe
         let inputs = 16 * quads;
         let of_input = quad_bytes * gates * quads;
         let (weights, read, written) = match dispatch.kind {
-            Kind::Project => (of_input, steps * inputs, steps * 4 * gates),
+            Kind::InputProduct => (of_input, steps * inputs, steps * 4 * gates),
             Kind::Step if hoisted => (of_hidden, 4 * (gates + state), 4 * (state + h_out)),
             Kind::Step => (of_input + of_hidden, inputs + 4 * state, 4 * (state + h_out)),
             Kind::Projection => (of_second, 4 * h, 8 * h_out),
@@ -227,8 +228,8 @@ fn report(plan: &Plan, request: &Request<'_>, dispatch: &Dispatch) -> DispatchRe
         times: 1,
         layer: first / d,
         directions,
-        step: dispatch.moment.step as usize,
-        steps: dispatch.moment.count as usize,
+        step: dispatch.params.step as usize,
+        steps: dispatch.params.count as usize,
         grid: dispatch.grid,
         invocations: variant.map_or(0, |variant| variant.tiling().units),
         rows: variant.map_or(0, |variant| variant.tiling().rows),

@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use super::{Bytes, Ends, Kind, Plan, Request, small};
+use super::{Endpoints, Kind, PassMemory, Plan, Request, small};
 
 /// Input and output that the host has to move in the meantime, so that a submission of its own is worth its cost, and so
 /// that a copy of one row's steps is: a submission takes some 100 µs on lavapipe, a copy 1.3 µs (recorded and done), in
@@ -47,7 +47,7 @@ pub(super) fn cut(plan: &Plan, request: &Request<'_>) -> Vec<Segment> {
     let runs = runs(request, &plan.bytes, chunks);
     // With one direction each chunk of each layer starts with one input product.
     let starts: Vec<usize> =
-        (0..dispatches).filter(|&index| plan.dispatches[index].kind == Kind::Project).collect();
+        (0..dispatches).filter(|&index| plan.dispatches[index].kind == Kind::InputProduct).collect();
     if runs < 2 || starts.len() != layers * chunks {
         return vec![whole(dispatches, steps)];
     }
@@ -83,8 +83,8 @@ fn whole(dispatches: usize, steps: u32) -> Segment {
 }
 
 /// As many runs of chunks as are worth it.
-fn runs(request: &Request<'_>, bytes: &Bytes, chunks: usize) -> usize {
-    if request.config.bidirectional || request.config.reverse || request.ends == Ends::Buffers {
+fn runs(request: &Request<'_>, bytes: &PassMemory, chunks: usize) -> usize {
+    if request.config.bidirectional || request.config.reverse || request.endpoints == Endpoints::Buffers {
         return 1;
     }
     // A stack's input and output go with different submissions.
@@ -98,7 +98,7 @@ fn runs(request: &Request<'_>, bytes: &Bytes, chunks: usize) -> usize {
 impl Plan {
     /// Bytes that a segment uploads: its steps of the input; lengths and where the pass starts behind them.
     pub(in crate::gpu) fn upload_bytes(&self, segment: &Segment) -> u64 {
-        if self.ends == Ends::Buffers {
+        if self.endpoints == Endpoints::Buffers {
             return 0;
         }
         let bytes = &self.bytes;
@@ -108,7 +108,7 @@ impl Plan {
 
     /// Bytes that a segment reads back: its steps of the output; where the pass ends behind them.
     pub(in crate::gpu) fn download_bytes(&self, segment: &Segment) -> u64 {
-        if self.ends == Ends::Buffers {
+        if self.endpoints == Endpoints::Buffers {
             return 0;
         }
         let bytes = &self.bytes;
@@ -185,10 +185,10 @@ mod tests {
             }
             let mut written = 0;
             for dispatch in &plan.dispatches[segment.dispatches.clone()] {
-                let moment = dispatch.moment;
-                let end = moment.step + moment.count;
-                assert!(moment.first > 0 || end <= input, "a step without its input: {what}");
-                if moment.first == last && dispatch.kind != Kind::Project {
+                let params = dispatch.params;
+                let end = params.step + params.count;
+                assert!(params.first > 0 || end <= input, "a step without its input: {what}");
+                if params.first == last && dispatch.kind != Kind::InputProduct {
                     written = end;
                 }
             }

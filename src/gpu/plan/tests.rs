@@ -84,8 +84,8 @@ fn time_is_cut_where_the_gates_are_over_the_budget() {
     for strategy in [Strategy::ProjectStep, Strategy::Scan] {
         let plan = with(&capabilities, &config, 32, 25, strategy).unwrap();
         assert_eq!((plan.bytes.chunk, plan.bytes.gates), (10, 10 * one_step));
-        let projects: Vec<_> = plan.dispatches.iter().filter(|d| d.kind == Kind::Project).collect();
-        let cut: Vec<_> = projects.iter().map(|d| (d.moment.chunk, d.moment.count)).collect();
+        let projects: Vec<_> = plan.dispatches.iter().filter(|d| d.kind == Kind::InputProduct).collect();
+        let cut: Vec<_> = projects.iter().map(|d| (d.params.chunk, d.params.count)).collect();
         assert_eq!(cut, [(0, 10), (10, 10), (20, 5)]);
         assert!(plan.bytes.workspace() <= BUDGET);
     }
@@ -131,7 +131,7 @@ fn a_layer_of_one_or_two_directions_takes_a_dispatch_a_step() {
 fn stacked_layers_share_dispatches_on_the_diagonal() {
     let plan = plan(Config::rnn(8, 16).num_layers(3), 1, 5);
     // Lowest layer, its step, and how many layers take part.
-    let seen: Vec<_> = plan.dispatches.iter().map(|d| (d.moment.first, d.moment.step, d.grid[2])).collect();
+    let seen: Vec<_> = plan.dispatches.iter().map(|d| (d.params.first, d.params.step, d.grid[2])).collect();
     assert_eq!(seen, [(0, 0, 1), (0, 1, 2), (0, 2, 3), (0, 3, 3), (0, 4, 3), (1, 4, 2), (2, 4, 1)]);
     // A layer reads what the layer below wrote one dispatch before: the buffers alternate.
     assert!(plan.dispatches.windows(2).all(|pair| pair[0].parity != pair[1].parity));
@@ -150,9 +150,9 @@ fn every_layer_direction_and_step_is_done_once_and_in_order() {
                 let of_kernel = plan.dispatches.iter().filter(|dispatch| dispatch.kind == kernel);
                 let mut next = vec![0; 3 * d as usize];
                 for dispatch in of_kernel {
-                    let first = dispatch.moment.first;
+                    let first = dispatch.params.first;
                     for index in first..first + dispatch.grid[2] {
-                        let step = dispatch.moment.step - (index / d - first / d);
+                        let step = dispatch.params.step - (index / d - first / d);
                         assert_eq!(step, next[index as usize], "{config}, index {index}");
                         assert_eq!(small(dispatch.parity), (index / d + step) % 2);
                         next[index as usize] += 1;
@@ -187,7 +187,7 @@ fn weights_over_the_limit_are_cut_by_layer_and_direction() {
     assert_eq!(indices, [0..2, 2..4]);
     let plan = with(&capabilities, &config, 1, 10, Strategy::Step).unwrap();
     // The diagonal of four layers needs both parts.
-    let at_once = plan.dispatches.iter().filter(|dispatch| dispatch.moment.step == 5).count();
+    let at_once = plan.dispatches.iter().filter(|dispatch| dispatch.params.step == 5).count();
     assert!(at_once >= 2, "{at_once}");
 
     let error = parts(&config, Precision::F32, &with_binding(one - 1)).unwrap_err().to_string();

@@ -55,14 +55,16 @@ impl fmt::Display for Tiling {
 /// [`Error::TooLarge`] if the hidden state does not fit a workgroup's memory, which only `scan` needs.
 pub(super) fn choose(request: &Request<'_>, strategy: Strategy) -> Result<Vec<(Kind, Tiling)>, Error> {
     let config = request.config;
-    let project = || {
+    let input_product = || {
         let columns = config.cell.gates() * config.hidden_size;
         Tiling::new(columns.div_ceil(4), request.rows.saturating_mul(request.steps))
     };
     let mut tilings = match strategy {
         Strategy::Auto | Strategy::Step => vec![(Kind::Step, step(request, Strategy::Step))],
-        Strategy::ProjectStep => vec![(Kind::Project, project()), (Kind::Step, step(request, strategy))],
-        Strategy::Scan => vec![(Kind::Project, project()), (Kind::Scan, scan(request)?)],
+        Strategy::ProjectStep => {
+            vec![(Kind::InputProduct, input_product()), (Kind::Step, step(request, strategy))]
+        }
+        Strategy::Scan => vec![(Kind::InputProduct, input_product()), (Kind::Scan, scan(request)?)],
     };
     if let Some(second) = Second::of(config)
         && strategy != Strategy::Scan

@@ -8,7 +8,7 @@ use wgpu::{Buffer, BufferBinding, BufferUsages, CommandEncoder, MapMode, PollTyp
 
 use super::super::counts::Counted;
 use super::super::kernel::Kernel;
-use super::super::plan::{Ends, Size};
+use super::super::plan::{CallShape, Endpoints};
 use super::super::{Gpu, GpuBuffers, GpuLayer, PlanReport, Strategy};
 use super::memory::{counters, objects, planned};
 use super::{Mutation, gpu, random};
@@ -103,7 +103,7 @@ fn buffers_are_the_plans_and_nothing_is_made_again_or_submitted() {
             gpu.counts().take();
             let layer = GpuLayer::new(&gpu, &weights, &options).unwrap();
             layer.encode(&mut encoder(&gpu), &programs[0].buffers()).unwrap();
-            let size = Size { rows, steps, budget: options.budget, ends: Ends::Buffers };
+            let size = CallShape { rows, steps, budget: options.budget, endpoints: Endpoints::Buffers };
             let plan = layer.0.plan(size).unwrap();
             let report = PlanReport::of(&plan, &layer.0.request(size), 1);
             assert_eq!(report.submissions, 1);
@@ -138,7 +138,10 @@ fn a_recording_compiles_nothing() {
     let layer = GpuLayer::new(&gpu, &Weights::seeded(config, 0).unwrap(), &options).unwrap();
     let program = Program::new(&gpu, config, 2, 3);
     layer.encode(&mut encoder(&gpu), &program.buffers()).unwrap();
-    let plan = layer.0.plan(Size { rows: 2, steps: 3, budget: options.budget, ends: Ends::Buffers }).unwrap();
+    let plan = layer
+        .0
+        .plan(CallShape { rows: 2, steps: 3, budget: options.budget, endpoints: Endpoints::Buffers })
+        .unwrap();
     let planned = plan.variants.iter().map(|(_, variant)| Kernel::Planned(*variant));
     for kernel in planned.chain([Kernel::Copy { checked: false }]) {
         gpu.kernels().forget(kernel);

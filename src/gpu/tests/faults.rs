@@ -7,7 +7,7 @@ use std::thread::{self, Thread};
 
 use super::super::{Gpu, PlanReport, Strategy, Tuning};
 use super::{gpu, random};
-use crate::{Backend, Config, Generator, Input, Layer, LayerOptions, Output, State, Weights, beside};
+use crate::{Backend, Config, Generator, Input, Layer, LayerOptions, Output, State, Weights, offload};
 
 /// Every way for a call of nine rows and five steps to go: forced strategies, at once, measured and in pieces.
 fn options(gpu: &Gpu, config: &Config) -> Vec<LayerOptions> {
@@ -75,7 +75,7 @@ fn dropped_everywhere(layer: impl Fn() -> Layer, input: &Input<'_>, expected: &O
     let state = State::zero();
     for polls in 1.. {
         let layer = layer();
-        let result = beside::giving_way(|| polled(layer.forward_async(input, &state), polls));
+        let result = offload::giving_way(|| polled(layer.forward_async(input, &state), polls));
         assert_eq!(layer.forward(input, &state).unwrap(), *expected, "after {polls} polls");
         let waited = pollster::block_on(layer.forward_async(input, &state)).unwrap();
         assert_eq!(waited, *expected, "after {polls} polls");

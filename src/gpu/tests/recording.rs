@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::super::plan::{Ends, Size};
+use super::super::plan::{CallShape, Endpoints};
 use super::super::workspace::Turn;
 use super::super::{GpuLayer, Strategy};
 use super::encode::{Program, encoder};
@@ -28,7 +28,7 @@ fn recording_takes_less_than_two_microseconds_a_dispatch() {
     ] {
         let options = LayerOptions::default().strategy(strategy);
         let layer = GpuLayer::new(&gpu, &Weights::seeded(config, 0).unwrap(), &options).unwrap();
-        let size = Size { rows: 1, steps, budget: options.budget, ends: Ends::Host };
+        let size = CallShape { rows: 1, steps, budget: options.budget, endpoints: Endpoints::Host };
         let workspace = pollster::block_on(layer.0.new_workspace(size)).unwrap();
         let mut times: Vec<f64> = (0..TIMES)
             .map(|_| {
@@ -73,7 +73,7 @@ fn encoding_takes_less_than_two_microseconds_a_dispatch() {
         let [first, other] = programs.each_ref().map(&encode);
         let mut times: Vec<[f64; 2]> = (0..TIMES).map(|_| encode(&programs[0])).collect();
         times.sort_by(|a, b| a[1].total_cmp(&b[1]));
-        let size = Size { rows: 1, steps, budget: options.budget, ends: Ends::Buffers };
+        let size = CallShape { rows: 1, steps, budget: options.budget, endpoints: Endpoints::Buffers };
         let dispatches = layer.0.plan(size).unwrap().dispatches.len();
         let [encoded, finished] = times[TIMES / 2];
         println!(

@@ -7,7 +7,7 @@ use super::faults::polled;
 use super::{Mutation, gpu, random};
 use crate::batch::Batch;
 use crate::session::{Active, SavedState};
-use crate::{Config, Error, Generator, Input, LayerOptions, State, Weights, beside};
+use crate::{Config, Error, Generator, Input, LayerOptions, State, Weights, offload};
 
 /// Of `exchange.wgsl`.
 const MUTATIONS: &[Mutation] = &[
@@ -86,7 +86,7 @@ fn a_push_may_be_dropped_wherever_it_waits() {
     let new = || pollster::block_on(GpuSession::new(&layer, 3)).unwrap();
     for polls in 1.. {
         let (mut session, mut twin) = (new(), new());
-        let done = beside::giving_way(|| polled(session.push_async(&batch, Active::All(3)), polls));
+        let done = offload::giving_way(|| polled(session.push_async(&batch, Active::All(3)), polls));
         if let Some(output) = &done {
             assert_eq!(output.as_ref().unwrap(), twin.push(&batch, Active::All(3)).unwrap());
         }

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Tuning;
 use crate::gpu::Gpu;
-use crate::gpu::plan::{Ends, Plan, Size};
-use crate::{Config, LayerOptions, beside};
+use crate::gpu::plan::{CallShape, Endpoints, Plan};
+use crate::{Config, LayerOptions, offload};
 
 /// The kernels' version: what was measured with others says nothing about them.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -49,8 +49,8 @@ struct Entry {
 }
 
 impl Entry {
-    fn size(&self) -> Size {
-        Size { rows: self.batch, steps: self.steps, budget: self.budget, ends: Ends::Host }
+    fn size(&self) -> CallShape {
+        CallShape { rows: self.batch, steps: self.steps, budget: self.budget, endpoints: Endpoints::Host }
     }
 }
 
@@ -103,7 +103,7 @@ impl TuningFile {
 
     /// The one of a shape's candidates that the file names.
     pub(super) fn choose<'a>(&self, candidates: &'a [Plan]) -> Option<&'a Plan> {
-        let size @ Size { rows: batch, steps, .. } = candidates.first()?.size();
+        let size @ CallShape { rows: batch, steps, .. } = candidates.first()?.size();
         let entry = self.0.entries.iter().find(|entry| entry.size() == size)?;
         let found = candidates.iter().find(|plan| Named::of(plan) == entry.choice);
         if found.is_none() {
@@ -116,7 +116,7 @@ impl TuningFile {
     /// Adds a measurement to what is in the file by now.
     pub(super) fn record(&self, winner: &Plan) {
         let Opened { path, layer, .. } = &*self.0;
-        let Size { rows: batch, steps, budget, .. } = winner.size();
+        let CallShape { rows: batch, steps, budget, .. } = winner.size();
         let entry = Entry { layer: layer.clone(), batch, steps, budget, choice: Named::of(winner) };
         if let Err(reason) = add(path, entry) {
             log::warn!("{}: {reason}; the measurement is not written to the tuning file", path.display());
@@ -130,7 +130,7 @@ impl TuningFile {
             file.record(&winner);
             Ok(())
         };
-        if let Err(reason) = beside::run("wgpu-rnn tuning", run).await {
+        if let Err(reason) = offload::run("wgpu-rnn tuning", run).await {
             log::warn!("{}: not written: {reason}", self.0.path.display());
         }
     }

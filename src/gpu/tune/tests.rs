@@ -191,8 +191,8 @@ fn a_pass_in_the_callers_submission_takes_the_plan_that_was_measured() {
     let request = layer.0.request(size(3, 7));
     for plan in Plan::candidates(&request, Strategy::Auto).unwrap() {
         let trial = GpuLayer::trial(&layer.0, Tuner::with(size(3, 7), plan.choice()));
-        let encoded = trial.0.plan(Size { ends: Ends::Buffers, ..size(3, 7) }).unwrap();
-        assert_eq!((encoded.choice(), encoded.ends), (plan.choice(), Ends::Buffers));
+        let encoded = trial.0.plan(CallShape { endpoints: Endpoints::Buffers, ..size(3, 7) }).unwrap();
+        assert_eq!((encoded.choice(), encoded.endpoints), (plan.choice(), Endpoints::Buffers));
     }
 }
 
@@ -202,7 +202,7 @@ fn candidates_that_fail_are_passed_over() {
     let given = Given::new(Config::lstm(6, 20), 3, 7);
     let options = LayerOptions::default().strategy(Strategy::Step);
     let expected = given.run(&given.layer(&gpu, &options));
-    // No kernel of `scan` and `project` compiles.
+    // No kernel of `scan` and `input_product` compiles.
     let broken = gpu.with_mutation(("const FROM_STATE = 0u;", "const FROM_STATE ="));
     let broken = given.layer(&broken, &measure().strategy(Strategy::Scan));
     let error = given.try_run(&broken).unwrap_err().to_string();

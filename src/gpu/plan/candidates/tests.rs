@@ -56,7 +56,7 @@ fn each_strategy_that_may_win_is_tried() {
     }
     // A launch a step is far too much for eight units.
     let found = candidates(software, Config::lstm(5, 8), 1, Strategy::Auto);
-    assert_eq!(names(&found), ["scan (project 16x8, scan 16x1)"]);
+    assert_eq!(names(&found), ["scan (input_product 16x8, scan 16x1)"]);
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn small_tiles_are_tried_where_they_spread_the_work() {
     assert_eq!(found, ["step (step 64x8)", "step (step 16x8)"]);
     // Sixteen units fit one small workgroup.
     let found = names(&candidates(&hardware, Config::gru(8, 16), 1, Strategy::ProjectStep));
-    assert_eq!(found, ["project-step (project 16x8, step 16x1)"]);
+    assert_eq!(found, ["project-step (input_product 16x8, step 16x1)"]);
     // A projection has the rows of its step.
     let found = candidates(&hardware, Config::lstm(8, 300).proj_size(70), 3, Strategy::Step);
     let single = found.iter().find(|plan| plan.to_string().contains("step 16x1")).unwrap();

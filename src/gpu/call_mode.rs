@@ -8,31 +8,31 @@ use wgpu::SubmissionIndex;
 
 use super::Gpu;
 use super::layer::Resident;
-use super::plan::Size;
+use super::plan::CallShape;
 use super::poll::Watched;
 use super::transfer::Submitted;
 use super::workspace::Workspace;
-use crate::{Error, beside};
+use crate::{Error, offload};
 
 /// What a future does while it cannot go on.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Waiting {
+pub(super) enum CallMode {
     /// It blocks the thread that polls it, and is ready at the first poll.
     Blocking,
     /// It returns, and is woken by another thread.
-    Beside,
+    Async,
 }
 
 /// What came or will come of submitting.
 pub(super) enum Submission {
-    Here(Submitted),
-    Beside(OneshotReceiver<(Submitted, Result<Watched, Error>)>),
+    Blocking(Submitted),
+    Async(OneshotReceiver<(Submitted, Result<Watched, Error>)>),
 }
 
 /// A submission that is to be waited for.
 pub(super) enum Running {
-    Here(SubmissionIndex),
-    Beside(Watched),
+    Blocking(SubmissionIndex),
+    Async(Watched),
 }
 
 impl Submission {
@@ -40,13 +40,13 @@ impl Submission {
     pub(super) async fn submitted(self) -> Result<(Submitted, Running), Error> {
         let gone = || Error::DeviceLost { found: "the thread that submitted is gone".into() };
         match self {
-            Submission::Here(submitted) => {
-                let running = Running::Here(submitted.index.clone());
+            Submission::Blocking(submitted) => {
+                let running = Running::Blocking(submitted.index.clone());
                 Ok((submitted, running))
             }
-            Submission::Beside(receiver) => {
-                let (submitted, watched) = beside::received(receiver).await.ok_or_else(gone)?;
-                Ok((submitted, Running::Beside(watched?)))
+            Submission::Async(receiver) => {
+                let (submitted, watched) = offload::received(receiver).await.ok_or_else(gone)?;
+                Ok((submitted, Running::Async(watched?)))
             }
         }
     }
@@ -56,14 +56,14 @@ impl Running {
     /// Until it is done and its buffers are mapped.
     pub(super) async fn done(self, gpu: &Gpu, timeout: Duration) -> Result<(), Error> {
         let waited = match self {
-            Running::Here(submission) => gpu.poller().wait(&submission, timeout),
-            Running::Beside(watched) => gpu.poller().watched(watched, timeout).await,
+            Running::Blocking(submission) => gpu.poller().wait(&submission, timeout),
+            Running::Async(watched) => gpu.poller().watched(watched, timeout).await,
         };
         waited.map_err(|error| gpu.explained(error))
     }
 }
 
-impl Waiting {
+impl CallMode {
     /// Submits, in the order of the calls.
     pub(super) fn submit(
         self,
@@ -71,15 +71,15 @@ impl Waiting {
         submit: impl FnOnce() -> Submitted + Send + 'static,
     ) -> Result<Submission, Error> {
         match self {
-            Waiting::Blocking => Ok(Submission::Here(submit())),
-            Waiting::Beside => {
+            CallMode::Blocking => Ok(Submission::Blocking(submit())),
+            CallMode::Async => {
                 let shared = gpu.clone();
                 let submit = move || {
                     let submitted = submit();
                     let watched = shared.poller().watch(submitted.index.clone());
                     (submitted, watched)
                 };
-                gpu.submitter().run(submit).map(Submission::Beside)
+                gpu.submitter().run(submit).map(Submission::Async)
             }
         }
     }
@@ -88,17 +88,17 @@ impl Waiting {
     pub(super) async fn workspace(
         self,
         resident: &Arc<Resident>,
-        size: Size,
+        size: CallShape,
     ) -> Result<Arc<Workspace>, Error> {
         match (self, resident.unused_workspace(size)) {
             (_, Some(workspace)) => Ok(workspace),
-            (Waiting::Blocking, None) => resident.new_workspace(size).await,
-            (Waiting::Beside, None) => {
+            (CallMode::Blocking, None) => resident.new_workspace(size).await,
+            (CallMode::Async, None) => {
                 let shared = Arc::clone(resident);
                 let made =
                     resident.gpu.maker().run(move || pollster::block_on(shared.new_workspace(size)))?;
                 let gone = || Error::DeviceLost { found: "the thread that compiles is gone".into() };
-                beside::received(made).await.unwrap_or_else(|| Err(gone()))
+                offload::received(made).await.unwrap_or_else(|| Err(gone()))
             }
         }
     }

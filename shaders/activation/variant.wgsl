@@ -47,7 +47,7 @@ fn act_h(index: u32, x: f32) -> f32 {
     return act(H1, H1_ALPHA, H1_BETA, x);
 }
 
-// `function` is a number of kernel/any.rs.
+// `function` is a number of kernel/variant.rs.
 fn act(function: u32, alpha: f32, beta: f32, x: f32) -> f32 {
     switch function {
         case 0u: {

@@ -1,9 +1,9 @@
 //! The size of each buffer, and the chunk of time steps that is computed at once.
 
 use super::tiling::Tiling;
-use super::{Ends, Kind, Request, Second, Strategy, cost, loops, small};
+use super::{Endpoints, Kind, Request, Second, Strategy, cost, loops, small};
 use crate::Error;
-use crate::gpu::kernel::Shape;
+use crate::gpu::kernel::LayerDims;
 
 /// vec4s that hold so many floats.
 pub(in crate::gpu) fn quads(floats: usize) -> usize {
@@ -12,7 +12,7 @@ pub(in crate::gpu) fn quads(floats: usize) -> usize {
 
 /// The size of each buffer in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::gpu) struct Bytes {
+pub(in crate::gpu) struct PassMemory {
     /// `[N, T, quads of I]`.
     pub(in crate::gpu) input: u64,
     /// `[N, T, D*H_out]`, of the last layer.
@@ -32,13 +32,13 @@ pub(in crate::gpu) struct Bytes {
     pub(in crate::gpu) halfway: u64,
     /// `[N]`.
     pub(in crate::gpu) lengths: u64,
-    /// One `Moment` for each dispatch, at multiples of the alignment.
-    pub(in crate::gpu) moments: u64,
+    /// One `DispatchParams` for each dispatch, at multiples of the alignment.
+    pub(in crate::gpu) params: u64,
     /// `[N]`, of a session: which row of it each is.
     pub(in crate::gpu) rows: u64,
     /// What says where a pass starts: h_0 and c_0, or a session's rows.
     pub(in crate::gpu) start: u64,
-    /// What is brought back of where it ends: h_n and c_n, unless a session keeps them.
+    /// What is brought back of where it endpoints: h_n and c_n, unless a session keeps them.
     pub(in crate::gpu) end: u64,
     /// From the host: input, lengths, start; and to it: output, end. 0 between the caller's buffers.
     pub(in crate::gpu) upload: u64,
@@ -47,7 +47,7 @@ pub(in crate::gpu) struct Bytes {
     pub(in crate::gpu) chunk: u32,
 }
 
-impl Bytes {
+impl PassMemory {
     /// The sizes for a request, if the limits allow them.
     pub(super) fn fitting(
         request: &Request<'_>,
@@ -55,18 +55,18 @@ impl Bytes {
         tilings: &[(Kind, Tiling)],
     ) -> Result<Self, Error> {
         loops::check(request, tilings)?;
-        let mut bytes = Bytes::without_chunk(request, strategy);
+        let mut bytes = PassMemory::without_chunk(request, strategy);
         bytes.chunk = small(request.steps);
-        bytes.moments = moments(request, strategy, bytes.chunk);
+        bytes.params = params(request, strategy, bytes.chunk);
         if strategy.is_hoisted() {
             bytes.chunk = bytes.chunk_steps(request, strategy, tilings)?;
             // Smaller chunks are more dispatches, whose parameters need room, too.
             loop {
-                let needed = moments(request, strategy, bytes.chunk);
-                if needed <= bytes.moments {
+                let needed = params(request, strategy, bytes.chunk);
+                if needed <= bytes.params {
                     break;
                 }
-                bytes.moments = needed;
+                bytes.params = needed;
                 // If there is not room for both, the check of the workspace says it.
                 let Ok(chunk) = bytes.chunk_steps(request, strategy, tilings) else { break };
                 bytes.chunk = chunk;
@@ -80,7 +80,7 @@ impl Bytes {
     /// What the budget counts: all that is neither weights, input, output nor state.
     pub(in crate::gpu) fn workspace(&self) -> u64 {
         let [first, second] = self.between;
-        [first, second, self.gates, self.halfway, self.moments].into_iter().fold(0, u64::saturating_add)
+        [first, second, self.gates, self.halfway, self.params].into_iter().fold(0, u64::saturating_add)
     }
 
     /// Label and size of each buffer, as [`Workspace`](crate::gpu::workspace) makes them: one of 16 bytes stands in for
@@ -98,8 +98,8 @@ impl Bytes {
             ("halfway through a step", made(self.halfway)),
             ("lengths", made(self.lengths)),
             ("rows", self.rows),
-            ("dispatches' parameters", self.moments),
-            ("sizes", (size_of::<Shape>() * parts) as u64),
+            ("dispatches' parameters", self.params),
+            ("dimensions", (size_of::<LayerDims>() * parts) as u64),
             ("upload", self.upload),
             ("download", self.download),
         ]
@@ -131,18 +131,18 @@ impl Bytes {
         let sum = |sizes: [u64; 3]| sizes.into_iter().fold(0, u64::saturating_add);
         let state = sum([hidden, cell, 0]);
         let whole_quads = config.input_size.is_multiple_of(4);
-        let (session_rows, start, end) = match request.ends {
-            Ends::Host => (0, state, state),
-            Ends::Session { .. } => (lengths, lengths, 0),
-            Ends::Buffers => (0, 0, 0),
+        let (session_rows, start, end) = match request.endpoints {
+            Endpoints::Host => (0, state, state),
+            Endpoints::Session { .. } => (lengths, lengths, 0),
+            Endpoints::Buffers => (0, 0, 0),
         };
-        let (own_input, own_output, upload, download) = match request.ends {
-            Ends::Host | Ends::Session { .. } => {
+        let (own_input, own_output, upload, download) = match request.endpoints {
+            Endpoints::Host | Endpoints::Session { .. } => {
                 (input, output, sum([input, lengths, start]), sum([output, end, 0]))
             }
-            Ends::Buffers => (if whole_quads { 0 } else { input }, 0, 0, 0),
+            Endpoints::Buffers => (if whole_quads { 0 } else { input }, 0, 0, 0),
         };
-        Bytes {
+        PassMemory {
             input,
             output,
             own_input,
@@ -157,7 +157,7 @@ impl Bytes {
             end,
             upload,
             download,
-            ..Bytes::default()
+            ..PassMemory::default()
         }
     }
 
@@ -200,7 +200,7 @@ impl Bytes {
             ("bytes of cell state", self.cell.max(self.halfway), binding),
             ("bytes of the sequence between two layers", self.between[0], binding),
             ("bytes of lengths", self.lengths, binding),
-            ("bytes of dispatches' parameters", self.moments, buffer.min(index)),
+            ("bytes of dispatches' parameters", self.params, buffer.min(index)),
             ("bytes of input and state to upload", self.upload, buffer),
             ("bytes of output and state to read back", self.download, buffer),
             ("bytes of workspace", self.workspace(), request.budget),
@@ -220,7 +220,7 @@ fn gates_of_a_step(request: &Request<'_>) -> u64 {
 }
 
 /// Bytes of the dispatches' parameters.
-fn moments(request: &Request<'_>, strategy: Strategy, chunk: u32) -> u64 {
+fn params(request: &Request<'_>, strategy: Strategy, chunk: u32) -> u64 {
     dispatches_at_most(request, strategy, chunk)
         .saturating_mul(u64::from(request.capabilities.min_uniform_buffer_offset_alignment))
 }
@@ -237,6 +237,6 @@ fn dispatches_at_most(request: &Request<'_>, strategy: Strategy, chunk: u32) -> 
         Strategy::Auto | Strategy::Step if config.bidirectional => steps.saturating_mul(layers * kernels),
         Strategy::Auto | Strategy::Step => steps.saturating_add(layers - 1).saturating_mul(kernels),
     };
-    let ends = request.ends.kernels().len() as u64;
-    dispatches.saturating_mul(request.parts.len() as u64).saturating_add(ends)
+    let endpoints = request.endpoints.kernels().len() as u64;
+    dispatches.saturating_mul(request.parts.len() as u64).saturating_add(endpoints)
 }

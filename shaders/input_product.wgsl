@@ -7,24 +7,24 @@ const COLUMNS = 4u;
 override CELL_GATES: u32 = 1u;
 
 @compute @workgroup_size(UNITS)
-fn project(
+fn input_product(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let columns = CELL_GATES * shape.hidden_size;
-    let rows = moment.count * shape.rows;
+    let columns = CELL_GATES * dims.hidden_size;
+    let rows = params.count * dims.rows;
     let tile = tile_of(group, groups, columns, 4u * UNITS, rows);
     if !tile.inside {
         return;
     }
-    let index = moment.first + group.z;
+    let index = params.first + group.z;
     let column = tile.column + local;
     let busy = column < columns;
     let offsets = spread(column, columns);
     let quads = input_quads(index);
     let weight_ih = weights_of(index);
-    let bias = weight_ih + columns * (quads + shape.hidden_quads);
+    let bias = weight_ih + columns * (quads + dims.hidden_quads);
 
     var sums = Sums();
     if busy {
@@ -65,19 +65,19 @@ fn project(
 
 // A column's bias: component `gate` of its unit's.
 fn bias_of(bias: u32, column: u32) -> f32 {
-    return start_of_sums(bias, column % shape.hidden_size)[column / shape.hidden_size];
+    return start_of_sums(bias, column % dims.hidden_size)[column / dims.hidden_size];
 }
 
 fn row_start(index: u32, row: u32, rows: u32, quads: u32) -> u32 {
-    let batch_row = row % shape.rows;
-    let place = place_of(index, batch_row, moment.chunk + row / shape.rows);
+    let batch_row = row % dims.rows;
+    let place = place_of(index, batch_row, params.chunk + row / dims.rows);
     if row >= rows || !place.valid {
         return NOWHERE;
     }
-    return (batch_row * shape.steps + place.time) * quads;
+    return (batch_row * dims.steps + place.time) * quads;
 }
 
 // Which of the gates' vectors is a row's.
 fn gates_start(index: u32, row: u32) -> u32 {
-    return ((row / shape.rows) * shape.directions + direction_of(index)) * shape.rows + row % shape.rows;
+    return ((row / dims.rows) * dims.directions + direction_of(index)) * dims.rows + row % dims.rows;
 }

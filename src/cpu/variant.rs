@@ -8,7 +8,7 @@ use crate::{Activation, Activations, Config, DirectionWeights, Variant};
 
 /// What tells a direction of a layer from PyTorch's.
 #[derive(Debug)]
-pub(super) struct Functions {
+pub(super) struct VariantFunctions {
     activations: Activations,
     clip: f32,
     pub(super) input_forget: bool,
@@ -16,7 +16,7 @@ pub(super) struct Functions {
     peepholes: Vec<[Block; 3]>,
 }
 
-impl Functions {
+impl VariantFunctions {
     /// None where it is PyTorch's.
     pub(super) fn new(config: &Config, direction: usize, weights: &DirectionWeights) -> Option<Self> {
         if !config.variant.is_any() {
@@ -32,7 +32,7 @@ impl Functions {
             }
         }
         let activations = config.activations_of(direction);
-        Some(Functions { activations, clip: clip.unwrap_or(f32::INFINITY), input_forget, peepholes })
+        Some(VariantFunctions { activations, clip: clip.unwrap_or(f32::INFINITY), input_forget, peepholes })
     }
 
     /// A gate's sums (i, f, o: 0, 1, 2) and what it sees of the cell state of a block.

@@ -1,10 +1,10 @@
-//! Cells that are not PyTorch's: what chooses among the functions of `activation/any.wgsl`.
+//! Cells that are not PyTorch's: what chooses among the functions of `activation/variant.wgsl`.
 
 use crate::{Activation, Activations, Config, Variant};
 
-/// What the overrides of `activation/any.wgsl`, `cell/any_lstm.wgsl` and `cell/reset_gru.wgsl` say.
+/// What the overrides of `activation/variant.wgsl`, `cell/variant_lstm.wgsl` and `cell/reset_gru.wgsl` say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Any {
+pub(super) struct VariantSpec {
     /// f, g and h of both directions.
     functions: [[Function; 3]; 2],
     clip: u32,
@@ -21,7 +21,7 @@ struct Function {
     beta: u32,
 }
 
-impl Any {
+impl VariantSpec {
     /// None where the configuration is PyTorch's.
     pub(super) fn new(config: &Config) -> Option<Self> {
         let Variant { clip, input_forget, peepholes, .. } = config.variant;
@@ -29,7 +29,7 @@ impl Any {
             let Activations { f, g, h } = config.activations_of(direction);
             [f, g, h].map(Function::new)
         };
-        config.variant.is_any().then(|| Any {
+        config.variant.is_any().then(|| VariantSpec {
             functions: [of(0), of(1)],
             clip: clip.unwrap_or(f32::MAX).to_bits(),
             input_forget,

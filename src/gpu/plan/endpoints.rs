@@ -6,7 +6,7 @@ use crate::gpu::kernel::Exchange;
 
 /// Where a pass gets its input and initial state from, and where it leaves its result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(in crate::gpu) enum Ends {
+pub(in crate::gpu) enum Endpoints {
     /// The host's arrays, by way of staging buffers.
     #[default]
     Host,
@@ -19,19 +19,19 @@ pub(in crate::gpu) enum Ends {
     Buffers,
 }
 
-impl Ends {
+impl Endpoints {
     /// The kernels that a plan needs for it.
     pub(super) fn kernels(self) -> &'static [Kind] {
         match self {
-            Ends::Host | Ends::Buffers => &[],
-            Ends::Session { .. } => &[Kind::Gather, Kind::Scatter],
+            Endpoints::Host | Endpoints::Buffers => &[],
+            Endpoints::Session { .. } => &[Kind::Gather, Kind::Scatter],
         }
     }
 }
 
 /// Puts a session's exchange of states around the dispatches of a plan.
 pub(super) fn add(plan: &mut Plan, request: &Request<'_>) {
-    let Ends::Session { rows } = request.ends else { return };
+    let Endpoints::Session { rows } = request.endpoints else { return };
     let config = request.config;
     let alternates = plan.final_parity.windows(2).any(|pair| pair[0] != pair[1]);
     let exchange = Exchange {
@@ -49,7 +49,7 @@ pub(super) fn add(plan: &mut Plan, request: &Request<'_>) {
     let dispatch = |kind| Dispatch {
         kind,
         part: 0,
-        moment: bytemuck::cast(exchange),
+        params: bytemuck::cast(exchange),
         input: Sequence::Input,
         output: Sequence::Output,
         parity: 0,
@@ -71,13 +71,14 @@ mod tests {
         // Wide enough for several segments from the host.
         for (config, own_input) in [(Config::gru(8000, 64), 0), (Config::gru(7999, 64), 4 * 300 * 8000)] {
             let parts = &parts(&config, Precision::F32, capabilities).unwrap()[..];
-            let plan = |ends, budget| {
+            let plan = |endpoints, budget| {
                 let request =
-                    Request { budget, ends, ..Request::usual(&config, parts, 1, 300, capabilities) };
+                    Request { budget, endpoints, ..Request::usual(&config, parts, 1, 300, capabilities) };
                 Plan::new(&request, Strategy::Scan).unwrap()
             };
-            let half = plan(Ends::Host, BUDGET).bytes.workspace() * 2 / 3;
-            let [host, buffers] = [Ends::Host, Ends::Buffers].map(|ends| plan(ends, half));
+            let half = plan(Endpoints::Host, BUDGET).bytes.workspace() * 2 / 3;
+            let [host, buffers] =
+                [Endpoints::Host, Endpoints::Buffers].map(|endpoints| plan(endpoints, half));
             assert!(host.segments.len() > 1 && host.bytes.upload > 0 && host.bytes.download > 0);
             let [segment] = &buffers.segments[..] else { panic!("{:?}", buffers.segments) };
             assert_eq!(segment.dispatches, 0..buffers.dispatches.len());

@@ -10,16 +10,16 @@ override INPUT_FORGET: bool = false;
 override PEEPHOLES: bool = false;
 
 fn outputs() -> u32 {
-    return shape.hidden_size;
+    return dims.hidden_size;
 }
 
 fn cell(sums: vec4<f32>, previous: Unit, index: u32, unit: u32) -> Unit {
     var seen = sums;
     var weight_co = 0.0;
     if PEEPHOLES {
-        let bias = weights_of(index) + GATES * shape.hidden_size * (input_quads(index) + shape.hidden_quads);
+        let bias = weights_of(index) + GATES * dims.hidden_size * (input_quads(index) + dims.hidden_quads);
         // Behind the biases of all units: i f o.
-        let peephole = start_of_sums(bias, shape.hidden_size + unit);
+        let peephole = start_of_sums(bias, dims.hidden_size + unit);
         seen.x = fma(peephole.x, previous.c, sums.x);
         seen.y = fma(peephole.y, previous.c, sums.y);
         weight_co = peephole.z;

@@ -10,17 +10,17 @@ fn leave(
     now: u32,
     next: u32,
 ) {
-    let stride = 4u * ((shape.hidden_size + 3u) / 4u);
+    let stride = 4u * ((dims.hidden_size + 3u) / 4u);
     wide[row * stride + unit] = next_of(index, batch_row, unit, step, sums, 0.0);
 }
 
 // The projected hidden state of every row.
 fn second_product(index: u32, first_row: u32, step: u32, now: u32, next: u32, local: u32) {
-    let size = shape.hidden_output_size;
-    let quads = (shape.hidden_size + 3u) / 4u;
+    let size = dims.hidden_output_size;
+    let quads = (dims.hidden_size + 3u) / 4u;
     // W_hr ends the weights of its direction.
     let weight_hr = weights_of(index) + weights_in(index) - size * quads - weight_hh;
-    let rows = min(ROWS, shape.rows - first_row);
+    let rows = min(ROWS, dims.rows - first_row);
     for (var first = 0u; first < size; first += 4u * UNITS) {
         let column = first + local;
         var sums = Sums();
@@ -45,7 +45,7 @@ fn finish_projection(
     now: u32,
     next: u32,
 ) {
-    let at = row * 4u * shape.hidden_quads + unit;
+    let at = row * 4u * dims.hidden_quads + unit;
     let place = place_of(index, batch_row, step);
     if place.valid {
         states[next + at] = value;
