@@ -1,9 +1,10 @@
-// The library's own activations. WGSL's tanh may be anything for large arguments
-// (https://www.w3.org/TR/WGSL/#tanh-builtin), and some drivers return NaN there; these saturate instead.
+// The library's own activation functions. WGSL's tanh may return any value for large arguments
+// (https://www.w3.org/TR/WGSL/#tanh-builtin), and some drivers return NaN there. These functions saturate
+// instead.
 
-// Below 0.625 the odd polynomial of Cephes' tanhf (S. Moshier, https://www.netlib.org/cephes/), which keeps the relative
-// accuracy of small arguments; above it 1 - 2 / (exp(2x) + 1). From 9.02 on the result rounds to 1 in f32, so the
-// argument is cut at 10, long before exp overflows.
+// Below 0.625, tanh is the odd polynomial of Cephes' tanhf (S. Moshier, https://www.netlib.org/cephes/),
+// which keeps the relative accuracy of small arguments. Above, it is 1 - 2 / (exp(2x) + 1). From 9.02 on,
+// the result rounds to 1 in f32, so the argument is cut at 10, long before exp overflows.
 fn act_tanh(x: f32) -> f32 {
     let z = x * x;
     var p = fma(-5.70498872745e-3, z, 2.06390887954e-2);
@@ -16,7 +17,7 @@ fn act_tanh(x: f32) -> f32 {
     return select(select(large, -large, x < 0.0), small, magnitude < 0.625);
 }
 
-// 1 / (1 + exp(-x)). The argument is cut where exp would overflow; the result there is below 2^-126.
+// 1 / (1 + exp(-x)). The argument is clamped where exp would overflow; the result there is below 2^-126.
 fn act_sigmoid(x: f32) -> f32 {
     return 1.0 / (1.0 + exp(-clamp(x, -88.0, 88.0)));
 }

@@ -1,8 +1,9 @@
-// What every kernel sees: the dimensions of the layer, the parameters of the dispatch and the buffers. Arrays are row-major. Vectors that kernels read are
-// padded with zeros to whole vec4s ("quads"). An `index` is that of one direction of one layer, layer * D + direction, as
-// along the first axis of h_n.
+// The declarations that all kernels share: the dimensions of the layer, the parameters of the dispatch and
+// the buffers. Arrays are row-major. Vectors that kernels read are padded with zeros to whole vec4s
+// ("quads"). An `index` names one direction of one layer, layer * D + direction, as on the first axis of
+// h_n.
 
-// The same for all dispatches of a call.
+// The dimensions are the same for all dispatches of a call.
 struct LayerDims {
     // N, T, H, H_out, D and L.
     rows: u32,
@@ -11,68 +12,70 @@ struct LayerDims {
     hidden_output_size: u32,
     directions: u32,
     layers: u32,
-    // Quads of the first layer's input vectors, and of H_out.
+    // Quads of the first layer's input vector, and of a vector of H_out elements.
     input_quads: u32,
     hidden_quads: u32,
-    // The index that the weights buffer starts with.
+    // The first index in the weights buffer.
     first_in_weights: u32,
-    // Elements of the weights of one direction of layer 0, and of a layer above it.
+    // Number of weight elements of one direction: of layer 0, and of each layer above it.
     first_layer_weights: u32,
     upper_layer_weights: u32,
-    // The first direction that walks rows from their end: 1, or 0 where the only direction does.
+    // The first direction that processes rows from their end: 1, or 0 if the only direction does so.
     first_reverse: u32,
 }
 
-// What one dispatch does: the indices from `first` on, in grid z; the first of them its steps from `step` on, `count` of
-// them where the kernel does more than one. On a diagonal a layer is one step behind the layer below it.
+// The parameters of one dispatch. It computes the indices from `first` on, along grid z. The index `first`
+// starts at `step`; kernels that compute several steps compute `count` of them. On a diagonal, each layer is
+// one step behind the layer below it.
 struct DispatchParams {
     first: u32,
     step: u32,
     count: u32,
-    // The step that the gates buffer starts with.
+    // The first step in the gates buffer.
     chunk: u32,
-    // Floats of one direction's vector in `output`.
+    // Number of floats of one direction's vector in `output`.
     output_stride: u32,
-    // 1 if layers above the first read the hidden state of the layer below, which was at their step one dispatch ago.
+    // 1 if layers above the first read the hidden state of the layer below. The previous dispatch computed
+    // that state for the same step.
     diagonal: u32,
 }
 
-// A row's place in a direction's sequence at a step.
+// The position of a row in a direction's sequence at a step.
 struct Place {
-    // The row is in the batch and the step within its length.
+    // Whether the row is in the batch and the step is within its length.
     valid: bool,
-    // Where in the row's sequence: the step itself, or counted from the row's own end in the reverse direction.
+    // The position: the step itself, or in the reverse direction the step counted from the row's own end.
     time: u32,
 }
 
 @group(0) @binding(0) var<uniform> dims: LayerDims;
 @group(0) @binding(1) var<uniform> params: DispatchParams;
 // Binding 2, the weights, is in weights/.
-// [N, T, D, quads]: the layer's input sequence. For the second product of a step: what
-// the first one left.
+// [N, T, D, quads]: the layer's input sequence. For a step's second product: the first one's result.
 @group(0) @binding(3) var<storage, read> input: array<vec4<f32>>;
 // [L*D, N, quads of H_out]: the hidden state before the step.
 @group(0) @binding(4) var<storage, read> hidden: array<vec4<f32>>;
-// The same after it, as floats. Where the step has a second product: [L*D, N, vectors, quads of H], what is left for
-// it. For the input product: the gates, [chunk's steps, D, N, G*H].
+// The hidden state after the step, in the same layout, as floats. If the step has a second product:
+// [L*D, N, vectors, quads of H], the result of the first product. For the input product: the gates,
+// [chunk's steps, D, N, G*H].
 @group(0) @binding(5) var<storage, read_write> next_hidden: array<f32>;
-// [L*D, N, H]: the cell state; each invocation reads and writes its own.
+// [L*D, N, H]: the cell state. Each invocation reads and writes only its own elements.
 @group(0) @binding(6) var<storage, read_write> cell_state: array<f32>;
 // [N, T, D, output_stride].
 @group(0) @binding(7) var<storage, read_write> output: array<f32>;
 // [N]: each row's number of steps.
 @group(0) @binding(8) var<storage, read> lengths: array<u32>;
-// [chunk's steps, D, N, G*H]: the input products with their biases, where they were computed before.
+// [chunk's steps, D, N, G*H]: the input products with their biases, if they were computed ahead.
 @group(0) @binding(9) var<storage, read> gates: array<f32>;
 
-// Invocations of a workgroup.
+// Number of invocations in a workgroup.
 override UNITS: u32 = 64u;
-// Rows that each invocation computes, 1 to MAX_ROWS.
+// Number of rows that each invocation computes, 1 to MAX_ROWS.
 override ROWS: u32 = 8u;
 const MAX_ROWS = 8u;
 
-// Where a workgroup works: its first column and row. Grid x and y hold all tiles, folded, since one side of a grid ends
-// at 65535.
+// The tile of a workgroup: its first column and row. The tiles are folded over grid x and y, because one
+// side of a grid is limited to 65535.
 struct Tile {
     inside: bool,
     column: u32,
@@ -107,12 +110,12 @@ fn place_of(index: u32, row: u32, step: u32) -> Place {
     return Place(step < length, select(step, length - 1u - step, reverse && step < length));
 }
 
-// Quads of a layer's input vectors.
+// Number of quads of a layer's input vector.
 fn input_quads(index: u32) -> u32 {
     return select(dims.input_quads, dims.directions * dims.hidden_quads, index >= dims.directions);
 }
 
-// Where the weights of a direction of a layer start.
+// The start of the weights of an index.
 fn weights_of(index: u32) -> u32 {
     let first = dims.first_in_weights;
     let lower = min(index, dims.directions) - min(first, dims.directions);
@@ -120,24 +123,24 @@ fn weights_of(index: u32) -> u32 {
     return lower * dims.first_layer_weights + upper * dims.upper_layer_weights;
 }
 
-// Elements of the weights of a direction of a layer.
+// Number of weight elements of an index.
 fn weights_in(index: u32) -> u32 {
     return select(dims.first_layer_weights, dims.upper_layer_weights, index >= dims.directions);
 }
 
-// Where a row's hidden state starts, in quads.
+// The start of a row's hidden state, in quads.
 fn hidden_of(index: u32, row: u32) -> u32 {
     return (index * dims.rows + row) * dims.hidden_quads;
 }
 
-// Where a row's gates of a step start.
+// The start of a row's gates of a step.
 fn gates_of(index: u32, row: u32, step: u32) -> u32 {
     let at = ((step - params.chunk) * dims.directions + direction_of(index)) * dims.rows + row;
     return at * GATES * dims.hidden_size;
 }
 
 fn write_output(index: u32, row: u32, unit: u32, time: u32, value: f32) {
-    // On a diagonal only the last layer's hidden state goes into a sequence.
+    // On a diagonal, only the last layer writes its hidden state to a sequence.
     if params.diagonal == 0u || layer_of(index) == dims.layers - 1u {
         let vector = (row * dims.steps + time) * dims.directions + direction_of(index);
         output[vector * params.output_stride + unit] = value;

@@ -1,9 +1,9 @@
-// The gate n, and with it the hidden state, of a GRU that resets before the recurrent product, at one time step: W_hn times
-// r h, which the step kernel left.
+// The second product of one time step of a GRU that resets before the recurrent product: W_hn times r h,
+// which the step kernel stored. It gives the gate n and with it the new hidden state.
 
 const GATES = 3u;
 const COLUMNS = 4u;
-// The input products were computed before.
+// Whether the input products were computed ahead.
 override HOISTED: bool = false;
 
 @compute @workgroup_size(UNITS)
@@ -49,7 +49,8 @@ fn candidate(
     }
 }
 
-// Where what is left of a row starts: vectors of r h, of z, and of the input's share of n unless that is among the gates.
+// The start of the vectors that the step kernel stored for a row: r h, z, and the input's share of n unless
+// `gates` has it.
 fn left_start(index: u32, row: u32) -> u32 {
     if !place_of(index, row, step_of(index)).valid {
         return NOWHERE;

@@ -1,16 +1,16 @@
-// Vectors on their way between the caller's buffers and the layer's own, padded to another size or without their padding.
-// They are copied as words, so that every bit arrives.
+// Copies vectors between the caller's buffers and the layer's own, and adds or removes their padding. The
+// kernel copies words, so that every bit is kept.
 
 struct Vectors {
-    // The first vector, the same in both buffers, and how many.
+    // The first vector, the same in both buffers, and the number of vectors.
     first: u32,
     count: u32,
-    // Words of a vector where it comes from, 0 if nothing is read, and where it goes.
+    // Number of words of a vector in the source (0 if nothing is read) and in the destination.
     from_size: u32,
     to_size: u32,
-    // What a word that is read may be at most.
+    // The maximum of a word that is read; larger words are replaced by it.
     most: u32,
-    // What stands in a vector behind the words that are read.
+    // The value of a vector's words after those that are read.
     padding: u32,
 }
 
@@ -18,7 +18,7 @@ struct Vectors {
 @group(0) @binding(7) var<storage, read_write> copied: array<u32>;
 @group(0) @binding(9) var<storage, read> original: array<u32>;
 
-// Invocations of a workgroup.
+// Number of invocations in a workgroup.
 override UNITS: u32 = 64u;
 
 @compute @workgroup_size(UNITS)
@@ -28,7 +28,7 @@ fn copy(
     @builtin(local_invocation_index) local: u32,
 ) {
     let words = vectors.count * vectors.to_size;
-    // Rounded up without a sum that could be too large.
+    // Rounds up without a sum that could overflow.
     let tiles = words / UNITS + select(0u, 1u, words % UNITS > 0u);
     for (var tile = group.x + group.y * groups.x; tile < tiles; tile += groups.x * groups.y) {
         let word = tile * UNITS + local;

@@ -1,36 +1,38 @@
-// Between the state of a session, [L, capacity, …], and that of a pass, [L, N, …], which has the rows only that have input
-// now, in slots: `gather` before the pass, `scatter` behind it. Both put a hidden state in two buffers, in turn by step.
+// Copies states between a session, [L, capacity, …], and a pass, [L, N, …]: `gather` before the pass,
+// `scatter` after it. A pass has slots only for the rows that have input now. It has two buffers for the
+// hidden state, which alternate by step.
 
 struct Exchange {
     // N, R and L.
     slots: u32,
     capacity: u32,
     layers: u32,
-    // Quads of H_out; H, or 0 where the cell has no cell state.
+    // Quads of H_out; and H, or 0 if the cell has no cell state.
     hidden_quads: u32,
     cell_size: u32,
-    // Which of the two buffers has the final state of layer 0 (bit 0), and whether the next layer's is in the other (bit 1).
+    // Bit 0: which of the two hidden buffers has the final state of layer 0. Bit 1: whether the buffers
+    // alternate by layer.
     parity: u32,
 }
 
 @group(0) @binding(1) var<uniform> exchange: Exchange;
-// gather: the session's hidden state; scatter: the pass', the first of the two. Quads.
+// gather: the session's hidden state; scatter: the pass's first hidden buffer. In quads.
 @group(0) @binding(4) var<storage, read> from_first: array<vec4<f32>>;
-// gather: the pass' hidden state, the first of the two; scatter: the session's.
+// gather: the pass's first hidden buffer; scatter: the session's hidden state.
 @group(0) @binding(5) var<storage, read_write> to_first: array<f32>;
-// The pass' cell state.
+// The pass's cell state.
 @group(0) @binding(6) var<storage, read_write> cell_state: array<f32>;
-// gather: the second of the two; scatter: the session's cell state.
+// gather: the pass's second hidden buffer; scatter: the session's cell state.
 @group(0) @binding(7) var<storage, read_write> to_second: array<f32>;
-// For each slot its row, with FRESH if that starts from zero; NOBODY where there is none.
+// The row of each slot, with the bit FRESH if the row starts from zero; NOBODY if the slot has no row.
 @group(0) @binding(8) var<storage, read> rows: array<u32>;
-// gather: the session's cell state; scatter: the second of the two.
+// gather: the session's cell state; scatter: the pass's second hidden buffer.
 @group(0) @binding(9) var<storage, read> from_second: array<f32>;
 
 const FRESH = 0x80000000u;
 const NOBODY = 0xffffffffu;
 
-// Where an element of a pass' state is in the session's; `at` counts [L, N, size].
+// The position in the session's state of element `at` of a pass's state, [L, N, size].
 fn place_of(at: u32, size: u32) -> u32 {
     let row = rows[at / size % exchange.slots] & ~FRESH;
     return (at / size / exchange.slots * exchange.capacity + row) * size + at % size;

@@ -1,9 +1,9 @@
-// The input products of a chunk of time steps at once, X·W_ihᵀ + b for both directions (grid z) of a layer. A row is one
-// step of one batch row, and goes where the recurrent kernels look for its gates.
+// The input products of a chunk of time steps, X·W_ihᵀ + b, for both directions (grid z) of a layer. A row
+// is one step of one batch row. The result is stored as the gates that the recurrent kernels read.
 
 const GATES = 1u;
 const COLUMNS = 4u;
-// G of the layer's cell.
+// G, the number of gates of the layer's cell.
 override CELL_GATES: u32 = 1u;
 
 @compute @workgroup_size(UNITS)
@@ -63,7 +63,7 @@ fn input_product(
     }
 }
 
-// A column's bias: component `gate` of its unit's.
+// A column's bias: the component of its gate in its unit's biases.
 fn bias_of(bias: u32, column: u32) -> f32 {
     return start_of_sums(bias, column % dims.hidden_size)[column / dims.hidden_size];
 }
@@ -77,7 +77,7 @@ fn row_start(index: u32, row: u32, rows: u32, quads: u32) -> u32 {
     return (batch_row * dims.steps + place.time) * quads;
 }
 
-// Which of the gates' vectors is a row's.
+// The position of a row's vector in the gates.
 fn gates_start(index: u32, row: u32) -> u32 {
     return ((row / dims.rows) * dims.directions + direction_of(index)) * dims.rows + row % dims.rows;
 }

@@ -1,4 +1,5 @@
-// What the products of `step`, `input_product` and `projection` read, from the buffers.
+// The products of `step`, `input_product`, `projection` and `candidate` read vectors and weights from the
+// buffers.
 
 const FROM_INPUT = 0u;
 const FROM_HIDDEN = 1u;

@@ -1,14 +1,14 @@
-// The matrix product of every kernel: rows of vectors times packed weights, [quad][column]. An invocation has four columns,
-// or the three gates of one unit, for each of ROWS rows. The kernel says where vectors and weights are read: `quad_of` and
-// `packed_at`. A single row is read where it is; several rows share the weights, and each file of product/ is a way to
-// bring their vectors to all invocations.
+// The matrix product of all kernels: rows of vectors times packed weights, [quad][column]. An invocation
+// computes four columns, or the three gates of one unit, for each of ROWS rows. The kernel defines `quad_of`
+// and `packed_at`, which read vectors and weights. A single row is read in place. Several rows share the
+// weights; each file in product/ is one way to bring their vectors to all invocations.
 //
-// The summation order is the same in either case: ascending, in blocks of BLOCK quads that are summed apart, which keeps
-// the rounding error of long sums small.
+// The summation order is the same in all cases: ascending, in blocks of BLOCK quads. Each block has its own
+// sum, which keeps the rounding error of long sums small.
 
-// Quads in a block.
+// Number of quads in a block.
 const BLOCK = 4u;
-// No vector: the row counts as zeros.
+// The start of a row without a vector; it counts as zeros.
 const NOWHERE = 0xffffffffu;
 
 alias Sums = array<vec4<f32>, MAX_ROWS>;
@@ -29,7 +29,7 @@ fn dots(w: mat4x4<f32>, x: vec4<f32>, sums: vec4<f32>) -> vec4<f32> {
     return next;
 }
 
-// One quad of the weights of the invocation's columns.
+// One quad of weights for each of the invocation's columns.
 fn weights_at(at: u32, offsets: vec4<u32>) -> mat4x4<f32> {
     var last = vec4<f32>();
     if COLUMNS > 3u {
@@ -43,14 +43,14 @@ fn weights_at(at: u32, offsets: vec4<u32>) -> mat4x4<f32> {
     );
 }
 
-// Where the invocation's columns are in a row of `columns` weights: four that lie UNITS apart, the last column standing
-// in for those beyond it.
+// The invocation's four columns in a row of `columns` weights. They lie UNITS apart; the last column
+// replaces those beyond it.
 fn spread(column: u32, columns: u32) -> vec4<u32> {
     return min(vec4<u32>(column) + UNITS * vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(columns - 1u));
 }
 
-// Adds to the only row's sums the products of its vector of `quads` quads, from `start` on, with the weights from `at` on.
-// `source` is a constant where it is called.
+// Multiplies the only row's vector, `quads` quads from `start` on, by the weights from `at` on, and adds the
+// products to the row's sums. Every caller passes a constant `source`.
 fn add_single(
     sums: ptr<function, Sums>,
     source: u32,
@@ -75,7 +75,7 @@ fn add_single(
     }
 }
 
-// One row's sums, without an array that is indexed at run time.
+// The sums of one row, without indexing an array at run time.
 fn row_of(sums: ptr<function, Sums>, row: u32) -> vec4<f32> {
     var own = (*sums)[0];
     if ROWS > 1u {
@@ -94,7 +94,7 @@ fn row_of(sums: ptr<function, Sums>, row: u32) -> vec4<f32> {
     return own;
 }
 
-// One of four sums, likewise.
+// One of four sums, without indexing at run time.
 fn column_of(sums: vec4<f32>, each: u32) -> f32 {
     let low = select(sums.x, sums.y, each == 1u);
     return select(low, select(sums.z, sums.w, each == 3u), each > 1u);

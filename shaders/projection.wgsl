@@ -1,4 +1,5 @@
-// The hidden state of a projected LSTM at one time step: W_hr times what the step kernel left.
+// The projection of an LSTM at one time step: W_hr times the vectors that the step kernel stored. The result
+// is the new hidden state.
 
 const GATES = 1u;
 const COLUMNS = 4u;
@@ -17,7 +18,7 @@ fn projection(
     let index = params.first + group.z;
     let column = tile.column + local;
     let quads = (dims.hidden_size + 3u) / 4u;
-    // W_hr ends the weights of its direction.
+    // W_hr is the last of its direction's weights.
     let weight_hr = weights_of(index) + weights_in(index) - columns * quads;
 
     var sums = Sums();

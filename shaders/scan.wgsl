@@ -1,18 +1,20 @@
-// Many time steps of a layer's directions (grid z) in one dispatch: a workgroup owns ROWS rows of the batch and all their
-// units, keeps the hidden state in workgroup memory and walks time. The input products were computed before.
+// Many time steps of a layer's directions (grid z) in one dispatch. A workgroup owns ROWS rows of the batch
+// and all their units, keeps the hidden state in workgroup memory and loops over time. The input products
+// were computed ahead.
 
-// Floats of one hidden state, ROWS rows of whole quads; and of what the second product of a step multiplies, 1 if
-// there is none.
+// Number of floats of one hidden state, ROWS rows of whole quads; and of the vectors that the second product
+// of a step multiplies, 1 if there is none.
 override STATE: u32 = 8u;
 override WIDE_STATE: u32 = 1u;
-// Elements of the weights, from W_hh on, that the workgroup keeps for itself; 1 where it reads them from memory.
+// Number of weight elements, from W_hh on, that the workgroup copies to workgroup memory; 1 if it reads the
+// weights from the buffer.
 override KEPT: u32 = 1u;
 
-// The hidden state before a step and after it, in turn.
+// The hidden states before and after a step; the two halves alternate.
 var<workgroup> states: array<f32, 2u * STATE>;
 var<workgroup> wide: array<f32, WIDE_STATE>;
 var<workgroup> kept: array<Packed, KEPT>;
-// Where W_hh starts in the weights.
+// The start of W_hh in the weights.
 var<private> weight_hh: u32;
 
 const FROM_STATE = 0u;
@@ -24,7 +26,7 @@ fn scan(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let first_row = group.x * ROWS;
     let size = dims.hidden_output_size;
     let stride = 4u * dims.hidden_quads;
-    // The padding of both states is zero and stays so.
+    // Sets the padding of both states to zero; it never changes.
     for (var i = local; i < 2u * STATE; i += UNITS) {
         states[i] = 0.0;
     }
@@ -68,7 +70,7 @@ fn scan(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
 }
 
-// One step of every unit.
+// Computes one step of every unit.
 fn walk(index: u32, first_row: u32, step: u32, now: u32, next: u32, local: u32) {
     let all = outputs();
     let columns = GATES * dims.hidden_size;
@@ -76,7 +78,7 @@ fn walk(index: u32, first_row: u32, step: u32, now: u32, next: u32, local: u32) 
     let rows = min(ROWS, dims.rows - first_row);
     for (var first = 0u; first < all; first += UNITS * UNITS_EACH) {
         let unit = first + local;
-        // Invocations without a unit may compute along.
+        // Invocations without a unit may compute, too.
         let near = min(unit, all - 1u);
         var sums = Sums();
         let start = first_sums(bias, near);
@@ -112,7 +114,8 @@ fn packed_at(at: u32) -> Packed {
     return weights[weight_hh + at];
 }
 
-// Adds to each row's sums the products of its state with the recurrent weights from `at` on.
+// Multiplies each row's state by the recurrent weights from `at` on, and adds the products to the row's
+// sums.
 fn add_states(
     sums: ptr<function, Sums>,
     source: u32,

@@ -1,5 +1,5 @@
-// One time step of the directions of one or more layers (grid z): both matrix products, the biases and the activation; or
-// only the product with the hidden state, if the input's was computed before.
+// One time step of the directions of one or more layers (grid z): both matrix products, the biases and the
+// activation. If the input products were computed ahead, only the product with the hidden state.
 
 @compute @workgroup_size(UNITS)
 fn step(
@@ -15,7 +15,7 @@ fn step(
     let index = params.first + group.z;
     let unit = tile.column + local;
     let busy = unit < all;
-    // Invocations without a unit may compute along, too.
+    // Invocations without a unit may compute, too.
     let offsets = columns_of(min(unit, all - 1u));
     let columns = GATES * dims.hidden_size;
     let weight_ih = weights_of(index);
@@ -29,9 +29,9 @@ fn step(
             sums[row] = start;
         }
     }
-    // On a diagonal the hidden state of the layer below is the input.
+    // On a diagonal, the hidden state of the layer below is the input.
     let below = params.diagonal == 1u && layer_of(index) > 0u;
-    // The input's product, unless it was computed before, and the hidden state's.
+    // The product of the input, unless it was computed ahead, and then that of the hidden state.
     for (var of_hidden = select(0u, 1u, HOISTED); of_hidden < 2u; of_hidden++) {
         let is_hidden = of_hidden == 1u;
         let quads = select(input_quads(index), dims.hidden_quads, is_hidden);
@@ -53,7 +53,7 @@ fn step(
             add_product(&sums, source, start, quads, at, columns, offsets, busy, local);
         }
         if GATES == 3u && UNITS_EACH == 1u && busy && !is_hidden {
-            // What the input gives to n stays apart, in the sum that the GRU does not need.
+            // The input's share of n gets a sum of its own: the fourth, which has no column in a GRU.
             let b_hn = start_of_sums(bias, unit).w;
             for (var row = 0u; row < ROWS; row++) {
                 sums[row] = vec4<f32>(sums[row].xy, b_hn, sums[row].z);
@@ -75,7 +75,7 @@ fn step(
     }
 }
 
-// Where a row's input or hidden state starts; nowhere past its end.
+// The start of a row's input or hidden state; NOWHERE after the row's end.
 fn start_of(index: u32, row: u32, is_hidden: bool, below: bool) -> u32 {
     let place = place_of(index, row, step_of(index));
     if !place.valid {
@@ -109,7 +109,7 @@ fn finish(index: u32, row: u32, unit: u32, sums: vec4<f32>) {
         next_hidden[at] = next;
         write_output(index, row, unit, place.time, next);
     } else {
-        // The row has ended: its state stays, and the sequence behind its length is zero.
+        // The row has ended: its state does not change, and the sequence after its length is zero.
         next_hidden[at] = h;
         write_output(index, row, unit, step, 0.0);
     }

@@ -1,17 +1,18 @@
-// What the recurrent kernels share: where a unit's sums start and how they become its state.
+// The code that the recurrent kernels share: the initial values of a unit's sums and the unit's new state.
 
-// The input products were computed before: the sums are those of the hidden state alone.
+// Whether the input products were computed ahead; the sums are then those of the hidden state alone.
 override HOISTED: bool = false;
-// The step has a second product, for which this one leaves what it makes; the hidden state is not done before.
+// Whether the step has two products. The first stores its result for the second, which computes the hidden
+// state.
 override TWO_PRODUCTS: bool = false;
 
-// A unit's part of the state.
+// The state of one unit.
 struct Unit {
     h: f32,
     c: f32,
 }
 
-// Where the sums of an invocation's units start. `bias` is where the folded biases are.
+// The initial values of the sums of an invocation's units. `bias` is the start of the folded biases.
 fn first_sums(bias: u32, unit: u32) -> vec4<f32> {
     if UNITS_EACH > 1u {
         if HOISTED {
@@ -35,7 +36,7 @@ fn first_sums(bias: u32, unit: u32) -> vec4<f32> {
     return vec4<f32>();
 }
 
-// Columns of a unit's gates, or of four outputs, in a matrix of G*H columns.
+// The columns of a unit's gates, or of four outputs, in a matrix of G*H columns.
 fn columns_of(unit: u32) -> vec4<u32> {
     if UNITS_EACH > 1u {
         return spread(unit, outputs());
@@ -44,7 +45,7 @@ fn columns_of(unit: u32) -> vec4<u32> {
     return vec4<u32>(unit) + units * vec4<u32>(0u, 1u, 2u, select(0u, 3u, GATES == 4u));
 }
 
-// A unit's sums with what was computed before.
+// A unit's sums plus its input products if they were computed ahead.
 fn total_of(index: u32, row: u32, unit: u32, step: u32, sums: vec4<f32>) -> vec4<f32> {
     var total = sums;
     if HOISTED {
@@ -65,7 +66,7 @@ fn total_of(index: u32, row: u32, unit: u32, step: u32, sums: vec4<f32>) -> vec4
     return total;
 }
 
-// The new state of one unit of one row.
+// Computes the new state of one unit of one row: stores the cell state and returns h.
 fn next_of(index: u32, row: u32, unit: u32, step: u32, sums: vec4<f32>, h: f32) -> f32 {
     let total = total_of(index, row, unit, step, sums);
     var previous = Unit(h, 0.0);

@@ -1,12 +1,13 @@
-//! The activation functions that ONNX's recurrent operators may have in place of tanh, sigmoid and ReLU.
+//! The activation functions that ONNX's recurrent operators allow in place of tanh, sigmoid and ReLU.
 
 use std::fmt;
 
 use crate::{Cell, Nonlinearity};
 
 /// An activation function: one of the eleven that ONNX's
-/// [RNN](https://onnx.ai/onnx/operators/onnx__RNN.html), [LSTM](https://onnx.ai/onnx/operators/onnx__LSTM.html) and
-/// [GRU](https://onnx.ai/onnx/operators/onnx__GRU.html) know, with its alpha and beta.
+/// [RNN](https://onnx.ai/onnx/operators/onnx__RNN.html),
+/// [LSTM](https://onnx.ai/onnx/operators/onnx__LSTM.html) and
+/// [GRU](https://onnx.ai/onnx/operators/onnx__GRU.html) define, with its alpha and beta.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Activation {
@@ -20,16 +21,16 @@ pub enum Activation {
     Affine {
         /// The factor.
         alpha: f32,
-        /// What is added.
+        /// The constant term.
         beta: f32,
     },
-    /// `x` where it is not negative, else `alpha x`.
+    /// `x` if it is not negative, else `alpha x`.
     LeakyRelu {
         /// The slope below zero.
         alpha: f32,
     },
-    /// `x` where it is larger than `alpha`, else 0. (ONNX's reference lets `x = alpha` through; in f32 it is a matter of
-    /// rounding.)
+    /// `x` if it is larger than `alpha`, else 0. (ONNX's reference returns `x` for `x = alpha`; in f32 the
+    /// difference is a matter of rounding.)
     ThresholdedRelu {
         /// The threshold.
         alpha: f32,
@@ -48,9 +49,9 @@ pub enum Activation {
         /// The value at 0.
         beta: f32,
     },
-    /// `x` where it is not negative, else `alpha (exp(x) - 1)`.
+    /// `x` if it is not negative, else `alpha (exp(x) - 1)`.
     Elu {
-        /// What it tends to, negated.
+        /// The negated limit for `x → -∞`.
         alpha: f32,
     },
     /// `x / (1 + |x|)`.
@@ -64,20 +65,20 @@ pub enum Activation {
 /// | cell | f | g | h |
 /// |---|---|---|---|
 /// | RNN | the hidden state | – | – |
-/// | LSTM | the gates i, f and o | the gate g | the cell state, on its way to the hidden state |
+/// | LSTM | the gates i, f and o | the gate g | the new cell state, for the hidden state |
 /// | GRU | the gates r and z | the gate n | – |
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Activations {
-    /// See the table.
+    /// The function f of the table.
     pub f: Activation,
-    /// See the table; not looked at where there is none.
+    /// The function g of the table; ignored if the cell has none.
     pub g: Activation,
-    /// See the table; not looked at where there is none.
+    /// The function h of the table; ignored if the cell has none.
     pub h: Activation,
 }
 
 impl Activations {
-    /// What PyTorch's module has.
+    /// Returns the functions of PyTorch's module.
     pub fn of(cell: Cell) -> Self {
         let (f, g, h) = match cell {
             Cell::Rnn(Nonlinearity::Tanh) => (Activation::Tanh, Activation::Tanh, Activation::Tanh),
@@ -87,7 +88,7 @@ impl Activations {
         Activations { f, g, h }
     }
 
-    /// As many as the cell has: f, g, h.
+    /// Returns the functions that the cell has, in the order f, g, h.
     pub fn used(&self, cell: Cell) -> impl Iterator<Item = Activation> + use<> {
         let count = match cell {
             Cell::Rnn(_) => 1,
@@ -99,7 +100,7 @@ impl Activations {
 }
 
 impl Activation {
-    /// ONNX's name: `HardSigmoid`.
+    /// Returns ONNX's name, such as `HardSigmoid`.
     pub fn name(self) -> &'static str {
         match self {
             Activation::Relu => "Relu",
@@ -116,9 +117,10 @@ impl Activation {
         }
     }
 
-    /// The function of that name, whatever the case, with alpha and beta where it takes them: ONNX's defaults are those of
-    /// its operators of the same name ([ThresholdedRelu](https://onnx.ai/onnx/operators/onnx__ThresholdedRelu.html)'s alpha
-    /// is 1, and so on), and 1 and 0 for Affine, 1 and 1 for ScaledTanh, which have no operator.
+    /// Returns the function of that name in any letter case, with alpha and beta if it takes them. The
+    /// defaults are those of ONNX's operators of the same name (the alpha of
+    /// [ThresholdedRelu](https://onnx.ai/onnx/operators/onnx__ThresholdedRelu.html) is 1, and so on). Affine
+    /// and ScaledTanh have no such operator; their defaults are 1 and 0, and 1 and 1.
     pub fn named(name: &str, alpha: Option<f32>, beta: Option<f32>) -> Option<Self> {
         let alpha_or = |default: f32| alpha.unwrap_or(default);
         let beta_or = |default: f32| beta.unwrap_or(default);
@@ -138,10 +140,12 @@ impl Activation {
         })
     }
 
-    /// The function that Keras 3 has under that name, with its parameters there: `linear`, `relu`, `tanh`, `sigmoid`,
-    /// `hard_sigmoid` (x / 6 + 1 / 2), `elu`, `leaky_relu` (0.2 x below zero), `softsign`, `softplus`. None for others.
+    /// Returns the function of that name in Keras 3, with Keras' parameters: `linear`, `relu`, `tanh`,
+    /// `sigmoid`, `hard_sigmoid` (x / 6 + 1 / 2), `elu`, `leaky_relu` (0.2 x below zero), `softsign`,
+    /// `softplus`. Returns `None` for other names.
     ///
-    /// Keras 2's `hard_sigmoid` is another one, 0.2 x + 0.5: it is here `hard_sigmoid_v2`, a name that Keras does not have.
+    /// Keras 2's `hard_sigmoid` is a different function, 0.2 x + 0.5. Its name here is `hard_sigmoid_v2`,
+    /// which Keras does not use.
     pub fn keras(name: &str) -> Option<Self> {
         Some(match name {
             "linear" => Activation::Affine { alpha: 1.0, beta: 0.0 },
@@ -158,7 +162,7 @@ impl Activation {
         })
     }
 
-    /// Whether it takes an alpha.
+    /// Returns whether it takes an alpha.
     #[cfg(feature = "onnx")]
     pub(crate) fn has_alpha(self) -> bool {
         self.has_beta()
@@ -168,7 +172,7 @@ impl Activation {
             )
     }
 
-    /// Whether it takes a beta.
+    /// Returns whether it takes a beta.
     #[cfg(feature = "onnx")]
     pub(crate) fn has_beta(self) -> bool {
         matches!(
@@ -177,7 +181,7 @@ impl Activation {
         )
     }
 
-    /// Alpha and beta, 0 where the function has none.
+    /// Returns alpha and beta; a parameter that the function lacks is 0.
     pub(crate) fn parameters(self) -> [f32; 2] {
         match self {
             Activation::Affine { alpha, beta }
@@ -195,7 +199,7 @@ impl Activation {
     }
 }
 
-/// `Tanh`, `HardSigmoid(0.2, 0.5)`.
+/// Formats the function as in `Tanh` or `HardSigmoid(0.2, 0.5)`.
 impl fmt::Display for Activation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())?;

@@ -1,10 +1,10 @@
-//! The host's arrays, where memory for them may not be had.
+//! The host's arrays, with errors instead of aborts if memory runs out.
 
 use ndarray::{Array, Array3, ArrayView3, ArrayViewMut3, Dimension, Ix3, ShapeError};
 
 use crate::Error;
 
-/// The elements of a shape.
+/// Returns the number of elements of a shape.
 fn count(what: &str, shape: [usize; 3]) -> Result<usize, Error> {
     let count = shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size));
     count.ok_or_else(|| out_of_memory(what, shape))
@@ -14,8 +14,8 @@ fn out_of_memory(what: &str, shape: [usize; 3]) -> Error {
     Error::OutOfMemory { found: format!("{what} of shape {shape:?}") }
 }
 
-/// Gives a vector the length of a shape: its first elements are kept, new ones are the default. Nothing is allocated where
-/// it was as long before.
+/// Resizes a vector to the number of elements of a shape. Its first elements are kept, and new ones have the
+/// default value. It does not allocate if the vector had that length before.
 pub(crate) fn resize<A: Clone + Default>(
     what: &str,
     values: &mut Vec<A>,
@@ -28,21 +28,21 @@ pub(crate) fn resize<A: Clone + Default>(
     Ok(())
 }
 
-/// Zeros.
+/// Returns an array of zeros.
 pub(crate) fn zeros<A: Clone + Default>(what: &str, shape: [usize; 3]) -> Result<Array3<A>, Error> {
     let mut values = Vec::new();
     resize(what, &mut values, shape)?;
     shaped(Ix3(shape[0], shape[1], shape[2]), values)
 }
 
-/// Room for so many elements.
+/// Returns an empty vector with room for `len` elements.
 pub(crate) fn reserved<A>(what: &str, len: usize) -> Result<Vec<A>, Error> {
     let mut values = Vec::new();
     values.try_reserve_exact(len).map_err(|_| out_of_memory(what, [1, 1, len]))?;
     Ok(values)
 }
 
-/// An array of so many elements as the shape has.
+/// Collects elements into an array; their number must match the shape.
 pub(crate) fn collected<A, D: Dimension>(
     what: &str,
     shape: D,
@@ -53,12 +53,12 @@ pub(crate) fn collected<A, D: Dimension>(
     shaped(shape, collected)
 }
 
-/// Values, which are as many as the shape has, as an array.
+/// Converts values to an array; their number must match the shape.
 pub(crate) fn shaped<A, D: Dimension>(shape: D, values: Vec<A>) -> Result<Array<A, D>, Error> {
     Array::from_shape_vec(shape, values).map_err(unfit)
 }
 
-/// Never: values are as many as their shape has.
+/// Returns the error for values that do not match the shape, which does not occur.
 #[allow(clippy::needless_pass_by_value, reason = "as map_err gives it")]
 fn unfit(error: ShapeError) -> Error {
     Error::OutOfMemory { found: error.to_string() }
@@ -72,7 +72,7 @@ pub(crate) struct Reused {
 }
 
 impl Reused {
-    /// Gives it a shape; what it holds then has no meaning.
+    /// Sets the shape. The contents are unspecified afterwards.
     pub(crate) fn reshape(&mut self, what: &str, shape: [usize; 3]) -> Result<(), Error> {
         resize(what, &mut self.values, shape)?;
         self.shape = shape;

@@ -1,27 +1,30 @@
-//! Which backend a forward pass should run on: the rule behind [`Backend::auto`].
+//! The choice of a backend for a forward pass: the rule behind [`Backend::auto`].
 //!
-//! 1. Where the CPU backend is expected to take less than twice of what a GPU needs for any answer at all, it is the CPU.
-//!    Adapters are not looked at then, and no driver is loaded.
-//! 2. Of the hardware adapters the one that is expected to be the fastest counts. Software adapters, which run on the CPU,
-//!    never do: the CPU backend is faster.
-//! 3. It is the GPU if that is expected to be at least twice as fast as the CPU backend, and else the CPU. The estimates
-//!    are no better than that; and the CPU compiles nothing, uploads nothing and treats NaN as PyTorch does.
+//! 1. If the CPU backend is expected to take less than twice the time of one submission to a GPU and its
+//!    answer, the rule chooses the CPU. It then does not look for adapters and loads no driver.
+//! 2. Otherwise the candidate is the hardware adapter that is expected to be the fastest. Software adapters,
+//!    which run on the CPU, are never candidates: the CPU backend is faster.
+//! 3. The rule chooses this GPU if it is expected to be at least twice as fast as the CPU backend, and
+//!    otherwise the CPU. The factor 2 has two reasons: the estimates are no more accurate than that, and the
+//!    CPU compiles nothing, uploads nothing and treats NaN as PyTorch does.
 //!
-//! What is expected is one forward pass from the host's input to the host's output, of a layer that is called again and
-//! again: opening the device, compiling kernels and uploading weights, which may take seconds, do not count.
+//! The estimates are for one forward pass from the host's input to the host's output, of a layer that is
+//! called many times. They exclude opening the device, compiling kernels and uploading weights, which may
+//! take seconds.
 //!
-//! | expected | of | from |
+//! | estimate | depends on | source |
 //! |---|---|---|
-//! | one thread of the CPU | multiply-adds, gates, rows' steps, and weights that no cache holds | measured on an AMD EPYC (Zen 3) with AVX2 |
-//! | another instruction set | so many times of that | measured: SSE2 (Zen 3), WebAssembly (Node 20, Zen 3); from LLVM's models of the processors: AVX-512, NEON; assumed: scalar code |
-//! | more threads | as many as there are rows and directions at most, each a little less than the one before | two measured, more assumed |
-//! | the GPU's arithmetic | what the planner expects ([`PlanReport::expected_us`]): a middling GPU, and half of one unless it is a discrete GPU | estimated: **no hardware GPU was measured** |
-//! | recording | the plan's dispatches | measured |
-//! | a submission; bytes on their way | one; input, output and states, over PCIe or within shared memory | assumed |
+//! | one thread of the CPU | multiply-adds, gates, steps of rows, and weights that exceed the caches | measured on an AMD EPYC (Zen 3) with AVX2 |
+//! | another instruction set | a factor on that time | measured: SSE2 (Zen 3), WebAssembly (Node 20, Zen 3); from LLVM's models of the processors: AVX-512, NEON; assumed: scalar code |
+//! | more threads | the number of threads, up to the number of tasks (in each direction the rows or, if there are more, the shares of the units); each adds a little less than the one before | measured for two threads, assumed for more |
+//! | the GPU's arithmetic | the planner's estimate ([`PlanReport::expected_us`]), which is for a mid-range GPU; twice that unless it is a discrete GPU | estimated: **no hardware GPU was measured** |
+//! | recording | the number of dispatches of the plan | measured |
+//! | a submission; transfers | one submission; the bytes of input, output and states, over PCIe or within shared memory | assumed |
 //!
-//! The numbers stand in `src/auto/cost.rs`, each with its source and with how to measure again. So the rule is right by a wide
-//! margin, or a guess. [Choosing a backend](crate::guide::choosing_a_backend) says how to find out on the machine at
-//! hand, and how to decide for oneself.
+//! The numbers are in `src/auto/cost.rs`, each with its source and with the way to measure it again. The
+//! rule is therefore reliable only where one backend wins by a wide margin; elsewhere it is a guess.
+//! [Choosing a backend](crate::guide::choosing_a_backend) describes how to measure on your machine and how
+//! to choose a backend yourself.
 //!
 //! ```
 //! use wgpu_rnn::auto::{Adapter, Machine, Reason};
@@ -53,13 +56,13 @@ use cost::{MARGIN, SUBMISSION_US, Work};
 use reason::duration;
 pub use reason::{Expected, Reason};
 
-/// What [`Backend::auto`] took, and why.
+/// The backend that [`Backend::auto`] chose, and the reason.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Choice {
-    /// The CPU or a GPU that is open.
+    /// The CPU, or a GPU that is open.
     pub backend: Backend,
-    /// Why.
+    /// The reason for the choice.
     pub reason: Reason,
 }
 
@@ -70,13 +73,13 @@ impl fmt::Display for Choice {
     }
 }
 
-/// What the rule takes on a machine, and why.
+/// The rule's choice on a machine, and the reason.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Verdict {
-    /// The place of a GPU among the machine's adapters, or none for the CPU backend.
+    /// The index of the GPU among the machine's adapters, or `None` for the CPU backend.
     pub adapter: Option<usize>,
-    /// Why.
+    /// The reason for the choice.
     pub reason: Reason,
 }
 
@@ -86,20 +89,20 @@ impl Verdict {
     }
 }
 
-/// What the rule knows of an adapter, which is not open.
+/// The rule's description of an adapter. The adapter need not be open.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Adapter {
     /// Name and backend, for messages.
     pub name: String,
-    /// Whether it is hardware, and of what kind.
+    /// The kind of device, which also says whether it is hardware.
     pub device_type: DeviceType,
-    /// What its device would have.
+    /// The capabilities that its device would have.
     pub capabilities: Capabilities,
 }
 
 impl Adapter {
-    /// An adapter, described.
+    /// Creates the description of an adapter.
     pub fn new(name: impl Into<String>, device_type: DeviceType, capabilities: Capabilities) -> Self {
         Adapter { name: name.into(), device_type, capabilities }
     }
@@ -109,12 +112,12 @@ impl Adapter {
         Adapter::new(gpu::named(&info), info.device_type, Capabilities::of_adapter(adapter))
     }
 
-    /// Whether it is a driver on the CPU, which is never taken.
+    /// Returns whether it is a driver that runs on the CPU. The rule never chooses one.
     pub fn is_software(&self) -> bool {
         self.device_type == DeviceType::Cpu
     }
 
-    /// Whether the kernels can run on it.
+    /// Checks that the kernels can run on it.
     ///
     /// # Errors
     ///
@@ -124,32 +127,32 @@ impl Adapter {
     }
 }
 
-/// A device that is open, such as one that the program has anyway.
+/// Describes a device that is already open.
 impl From<&Gpu> for Adapter {
     fn from(gpu: &Gpu) -> Self {
         Adapter::new(gpu::named(gpu.info()), gpu.info().device_type, *gpu.capabilities())
     }
 }
 
-/// What the rule knows of a machine.
+/// The rule's description of a machine.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Machine {
-    /// In the order of [`Gpu::adapters`].
+    /// The adapters, in the order of [`Gpu::adapters`].
     pub adapters: Vec<Adapter>,
-    /// Threads of the CPU backend.
+    /// The number of threads of the CPU backend.
     pub threads: usize,
-    /// Instruction set of the CPU backend.
+    /// The instruction set of the CPU backend.
     pub instructions: CpuInstructions,
 }
 
 impl Machine {
-    /// This machine. Loads the drivers of its adapters and opens none.
+    /// Describes this machine. It loads the drivers of the adapters and opens no device.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn this() -> Self {
         pollster::block_on(Machine::this_async())
     }
 
-    /// As [`Machine::this`], without blocking.
+    /// Like [`Machine::this`], without blocking.
     pub async fn this_async() -> Self {
         Machine::with(&gpu::available().await)
     }
@@ -162,7 +165,7 @@ impl Machine {
         }
     }
 
-    /// What the rule takes for `batch` rows (N) of `steps` steps (T). Nothing is opened.
+    /// Returns the rule's choice for `batch` rows (N) and `steps` steps (T). It opens no device.
     pub fn decide(&self, config: &Config, batch: usize, steps: usize, options: &LayerOptions) -> Verdict {
         let work = Work { config, batch, steps, options };
         let cpu_us = cost::cpu_us(&work, self.threads, self.instructions);
@@ -175,7 +178,8 @@ impl Machine {
         }
     }
 
-    /// The hardware adapter that is expected to be the fastest, and what it is expected to take; or why none can do it.
+    /// Returns the hardware adapter that is expected to be the fastest and its expected time, or the reason
+    /// why no adapter can run the layer.
     fn fastest(&self, work: &Work<'_>) -> Result<(usize, f64), Reason> {
         let mut best: Option<(usize, f64)> = None;
         let mut refusals = Vec::new();
@@ -210,18 +214,20 @@ impl Machine {
     }
 }
 
-/// What a layer on the CPU takes. Where it would be refused the estimate does not matter.
+/// Returns the instruction set of a layer on the CPU. If the environment names an unusable set, creating the
+/// layer fails and the estimate does not matter.
 fn instructions() -> CpuInstructions {
     CpuInstructions::best().unwrap_or_else(|_| CpuInstructions::widest())
 }
 
-/// Whether no GPU can pay, whichever there are.
+/// Returns a reason if the work is so small that no GPU can pay.
 fn too_small(cpu_us: f64) -> Option<Reason> {
     let (cpu, submission) = (duration(cpu_us), duration(SUBMISSION_US));
     (cpu_us < MARGIN * SUBMISSION_US).then_some(Reason::TooSmall { cpu, submission })
 }
 
-/// The rule's choice on this machine, opened. Drivers are not even loaded where no GPU can pay.
+/// Returns the rule's choice on this machine, with its GPU open. If no GPU can pay, it does not load any
+/// driver.
 pub(crate) async fn choose(config: &Config, batch: usize, steps: usize, options: &LayerOptions) -> Choice {
     let work = Work { config, batch, steps, options };
     if let Some(reason) = too_small(cost::cpu_us(&work, cpu::threads(), instructions())) {
@@ -231,7 +237,7 @@ pub(crate) async fn choose(config: &Config, batch: usize, steps: usize, options:
     open(&adapters, Machine::with(&adapters).decide(config, batch, steps, options)).await
 }
 
-/// Opens what was taken of those adapters; the CPU backend, if that fails.
+/// Opens the chosen adapter; returns the CPU backend if that fails.
 async fn open(adapters: &[wgpu::Adapter], verdict: Verdict) -> Choice {
     let Some(adapter) = verdict.adapter.and_then(|place| adapters.get(place)) else {
         return Choice { backend: Backend::Cpu, reason: verdict.reason };

@@ -1,4 +1,4 @@
-//! Input, state and output on the host: the one place where their shapes are checked.
+//! Input, state and output on the host. All checks of their shapes are here.
 
 mod check;
 mod layout;
@@ -16,10 +16,10 @@ use crate::{Config, Error};
 
 /// The input of a forward pass: `[N, T, I]`, or `[T, I]` without a batch, and the rows' lengths.
 ///
-/// The number of dimensions may be part of the type (`Ix3`, `Ix2`) or not (`IxDyn`); the state and the output then
-/// have the same type. Any strides will do. Values may be NaN or infinite: the CPU backends propagate them as PyTorch does, while on the
-/// GPU the result is not specified (WGSL lets an implementation assume that they do not occur);
-/// [`Input::check_finite`] refuses them.
+/// The number of dimensions may be part of the type (`Ix3`, `Ix2`) or dynamic (`IxDyn`); the state and the
+/// output have the same dimension type. Any strides are allowed. Values may be NaN or infinite. The CPU
+/// backends propagate them as PyTorch does. On the GPU the result is unspecified, because WGSL lets an
+/// implementation assume that they do not occur. [`Input::check_finite`] rejects them.
 #[derive(Clone, Debug)]
 pub struct Input<'a, D: Dimension = Ix3> {
     values: ArrayView<'a, f32, D>,
@@ -27,32 +27,32 @@ pub struct Input<'a, D: Dimension = Ix3> {
 }
 
 impl<'a, D: Dimension> Input<'a, D> {
-    /// Every row has as many steps as the array.
+    /// Creates an input in which every row has all T steps of the array.
     pub fn new(values: ArrayView<'a, f32, D>) -> Self {
         Input { values, lengths: None }
     }
 
-    /// Gives each row its own number of steps, 0 to T, in any order: PyTorch's packed sequence.
+    /// Sets each row's number of steps, 0 to T, in any order. This is PyTorch's packed sequence.
     ///
-    /// Past a row's length the output is zero; its final state is the one at its length, and the reverse direction
-    /// starts at its last valid step. A row of length 0 keeps its initial state.
+    /// The output past a row's length is zero. The row's final state is the state after its last valid step,
+    /// and the reverse direction starts at that step. A row of length 0 keeps its initial state.
     pub fn lengths(mut self, lengths: &'a [usize]) -> Self {
         self.lengths = Some(lengths);
         self
     }
 
-    /// Whether the input and a state fit each other and a layer, as [`Layer::forward`](crate::Layer::forward) checks
-    /// it, before there is a layer.
+    /// Checks that the input and a state fit each other and a configuration, as
+    /// [`Layer::forward`](crate::Layer::forward) does. It needs no layer.
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] for a bad configuration, and the errors of a wrong shape that are listed there.
+    /// [`Error::Config`] for a bad configuration, and the errors that `forward` returns for a wrong shape.
     pub fn check_fits(&self, config: &Config, state: &State<'_, D>) -> Result<(), Error> {
         config.validate()?;
         Batch::new(config, self, state).map(|_| ())
     }
 
-    /// Refuses NaN and infinity.
+    /// Checks that no element is NaN or infinite.
     ///
     /// # Errors
     ///
@@ -68,8 +68,8 @@ impl<'a, D: Dimension> From<ArrayView<'a, f32, D>> for Input<'a, D> {
     }
 }
 
-/// The state that a forward pass starts from: `h_0 [L*D, N, H_out]` and, for an LSTM, `c_0 [L*D, N, H]`; without N for
-/// an unbatched input. What is not given is zero. Any strides will do.
+/// The state that a forward pass starts from: `h_0 [L*D, N, H_out]` and, for an LSTM, `c_0 [L*D, N, H]`;
+/// without N for an unbatched input. A part that is `None` is zero. Any strides are allowed.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct State<'a, D: Dimension = Ix3> {
@@ -80,22 +80,23 @@ pub struct State<'a, D: Dimension = Ix3> {
 }
 
 impl<'a, D: Dimension> State<'a, D> {
-    /// All zeros.
+    /// Creates a state of zeros.
     pub fn zero() -> Self {
         State { h_0: None, c_0: None }
     }
 
-    /// A hidden state; the cell state, if there is one, is zero.
+    /// Creates a state from a hidden state. The cell state of an LSTM is zero.
     pub fn hidden(h_0: ArrayView<'a, f32, D>) -> Self {
         State { h_0: Some(h_0), c_0: None }
     }
 
-    /// An LSTM's hidden and cell state.
+    /// Creates a state from an LSTM's hidden state and cell state.
     pub fn hidden_and_cell(h_0: ArrayView<'a, f32, D>, c_0: ArrayView<'a, f32, D>) -> Self {
         State { h_0: Some(h_0), c_0: Some(c_0) }
     }
 
-    /// Hidden and cell state with a batch axis, for so many rows of an input of that rank.
+    /// Checks the state for an input of rank `rank` with `n` rows, and returns the hidden and the cell state
+    /// with a batch axis.
     fn checked<'s>(
         &'s self,
         config: &Config,
@@ -116,7 +117,7 @@ impl<'a, D: Dimension> State<'a, D> {
         Ok([h_0?, c_0?])
     }
 
-    /// Refuses NaN and infinity.
+    /// Checks that no element is NaN or infinite.
     ///
     /// # Errors
     ///
@@ -132,7 +133,7 @@ impl<'a, D: Dimension> State<'a, D> {
 }
 
 impl State<'_> {
-    /// Whether it is a state of so many rows of a layer.
+    /// Checks that it is a state of `rows` rows for a layer.
     pub(crate) fn check(&self, config: &Config, rows: usize) -> Result<(), Error> {
         self.checked(config, rows, 3).map(|_| ())
     }
@@ -144,7 +145,8 @@ impl<D: Dimension> Default for State<'_, D> {
     }
 }
 
-/// The result of a forward pass. `A` is `f64` from [`reference::forward`](crate::reference::forward), else `f32`.
+/// The result of a forward pass. `A` is `f64` from [`reference::forward`](crate::reference::forward), else
+/// `f32`.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Output<D: Dimension = Ix3, A = f32> {
@@ -157,21 +159,21 @@ pub struct Output<D: Dimension = Ix3, A = f32> {
 }
 
 impl<D: Dimension, A> Output<D, A> {
-    /// A result from elsewhere, to be compared with one from here.
+    /// Creates a result from arrays, such as another library's result to compare with.
     pub fn new(output: Array<A, D>, h_n: Array<A, D>, c_n: Option<Array<A, D>>) -> Self {
         Output { output, h_n, c_n }
     }
 }
 
 impl<D: Dimension> Output<D> {
-    /// The final state as the initial state of the next call.
+    /// Returns the final state as the initial state of the next call.
     pub fn state(&self) -> State<'_, D> {
         State { h_0: Some(self.h_n.view()), c_0: self.c_n.as_ref().map(|c_n| c_n.view()) }
     }
 }
 
 impl Output {
-    /// The output of a batch whose rows are still to be computed.
+    /// Returns a result of zeros for a batch, to be filled.
     pub(crate) fn zeros(config: &Config, batch: &Batch<'_>) -> Result<Self, Error> {
         let (n, states) = (batch.rows(), config.num_layers * config.directions());
         let c_n = config.cell.has_cell_state().then(|| zeros("c_n", [states, n, config.hidden_size]));
@@ -182,12 +184,12 @@ impl Output {
         })
     }
 
-    /// The same without final states, for those that stay elsewhere.
+    /// Like [`Output::zeros`], but with empty final states, for states that stay on the GPU.
     pub(crate) fn without_state(config: &Config, batch: &Batch<'_>) -> Result<Self, Error> {
         Ok(Output { output: batch.output(config)?, h_n: zeros("h_n", [0; 3])?, c_n: None })
     }
 
-    /// Puts the result of some rows in its place.
+    /// Copies the result of some rows to the rows from `first` on.
     pub(crate) fn assign_rows(&mut self, first: usize, rows: &Output) {
         let range = Slice::from(first..first + rows.output.len_of(Axis(0)));
         self.output.slice_axis_mut(Axis(0), range).assign(&rows.output);
@@ -208,7 +210,7 @@ impl<A> Output<Ix3, A> {
     }
 }
 
-/// An input and a state that fit each other and a configuration, with a batch axis in any case.
+/// An input and a state that fit each other and a configuration, always with a batch axis.
 #[derive(Clone, Debug)]
 pub(crate) struct Batch<'a> {
     /// `[N, T, I]`.
@@ -247,7 +249,7 @@ impl<'a> Batch<'a> {
         Ok(Batch { input: values, lengths: input.lengths, h_0, c_0, unbatched })
     }
 
-    /// The same input with another state, `[L*D, N, H_out]` and `[L*D, N, H]`.
+    /// Returns the same input with another state, `[L*D, N, H_out]` and `[L*D, N, H]`.
     pub(crate) fn with_state<'b>(
         &'b self,
         h_0: &'b ArrayView3<'_, f32>,
@@ -262,27 +264,27 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// N.
+    /// Returns N.
     pub(crate) fn rows(&self) -> usize {
         self.input.dim().0
     }
 
-    /// T.
+    /// Returns T.
     pub(crate) fn steps(&self) -> usize {
         self.input.dim().1
     }
 
-    /// The number of valid steps of a row.
+    /// Returns the number of valid steps of a row.
     pub(crate) fn length(&self, row: usize) -> usize {
         self.lengths.and_then(|lengths| lengths.get(row)).copied().unwrap_or(self.steps())
     }
 
-    /// The number of valid steps of each row.
+    /// Returns the number of valid steps of each row.
     pub(crate) fn lengths(&self) -> impl Iterator<Item = usize> + '_ {
         (0..self.rows()).map(|row| self.length(row))
     }
 
-    /// The batch in pieces of at most `rows` rows, each with the number of its first row.
+    /// Splits the batch into pieces of at most `rows` rows, each with the index of its first row.
     pub(crate) fn pieces(&self, rows: usize) -> impl Iterator<Item = (usize, Batch<'_>)> {
         (0..self.rows()).step_by(rows.max(1)).map(move |first| {
             let range = first..self.rows().min(first + rows);
@@ -300,7 +302,7 @@ impl<'a> Batch<'a> {
         })
     }
 
-    /// A copy that another thread may keep. It has a batch axis in any case.
+    /// Returns a copy that another thread may keep. It always has a batch axis.
     #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn to_owned(&self) -> Result<OwnedBatch, Error> {
         let copy = |what, values: &ArrayView3<'_, f32>| {
@@ -316,7 +318,7 @@ impl<'a> Batch<'a> {
         })
     }
 
-    /// Gives a result the rank that the input had.
+    /// Gives a result the rank of the input.
     pub(crate) fn restore<A: Clone, D: Dimension>(
         &self,
         output: Output<Ix3, A>,
@@ -328,7 +330,7 @@ impl<'a> Batch<'a> {
         })
     }
 
-    /// Gives an array the rank that the input had; `axis` is the one of the batch.
+    /// Gives an array the rank of the input; `axis` is the batch axis.
     pub(crate) fn restore_rank<A: Clone, D: Dimension>(
         &self,
         array: Array3<A>,
@@ -344,12 +346,12 @@ impl<'a> Batch<'a> {
         })
     }
 
-    /// Zeros for the output: `[N, T, D*H_out]`.
+    /// Returns zeros for the output, `[N, T, D*H_out]`.
     pub(crate) fn output(&self, config: &Config) -> Result<Array3<f32>, Error> {
         zeros("output", [self.rows(), self.steps(), config.output_size()])
     }
 
-    /// A caller's array for the output, if it has the shape.
+    /// Checks the shape of a caller's array for the output, and returns it with a batch axis.
     #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn checked_output<'b, D: Dimension>(
         &self,

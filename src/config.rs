@@ -1,4 +1,4 @@
-//! What a layer is: its cell, its sizes and its options, with PyTorch's names.
+//! The configuration of a layer: its cell, its sizes and its options, with PyTorch's names.
 
 mod variant;
 
@@ -21,9 +21,9 @@ pub enum Cell {
     /// LSTM, gates in the order i f g o:
     /// `c' = σ(f) c + σ(i) tanh(g)`, `h' = σ(o) tanh(c')`, projected by `W_hr` if the layer has a projection.
     Lstm,
-    /// GRU, gates in the order r z n:
-    /// `n = tanh(W_in x + b_in + r (W_hn h + b_hn))`, `h' = (1 - z) n + z h`. With the reset gate before the product
-    /// ([`Variant::reset_after`] false) `n = tanh(W_in x + b_in + W_hn (r h) + b_hn)`.
+    /// GRU, gates in the order r z n: `n = tanh(W_in x + b_in + r (W_hn h + b_hn))`, `h' = (1 - z) n + z h`.
+    /// If the reset gate comes before the product ([`Variant::reset_after`] is false),
+    /// `n = tanh(W_in x + b_in + W_hn (r h) + b_hn)`.
     Gru,
 }
 
@@ -38,7 +38,7 @@ pub enum Nonlinearity {
 }
 
 impl Cell {
-    /// G, the number of gates: 1 for the RNN, 4 for the LSTM (i f g o), 3 for the GRU (r z n).
+    /// Returns G, the number of gates: 1 for the RNN, 4 for the LSTM (i f g o), 3 for the GRU (r z n).
     pub fn gates(self) -> usize {
         match self {
             Cell::Rnn(_) => 1,
@@ -47,12 +47,12 @@ impl Cell {
         }
     }
 
-    /// Whether the cell keeps a cell state `c` beside the hidden state.
+    /// Returns whether the cell has a cell state `c` in addition to the hidden state.
     pub fn has_cell_state(self) -> bool {
         matches!(self, Cell::Lstm)
     }
 
-    /// `rnn`, `lstm` or `gru`: the name on the command line and in files.
+    /// Returns `rnn`, `lstm` or `gru`: the name on the command line and in files.
     pub fn name(self) -> &'static str {
         match self {
             Cell::Rnn(_) => "rnn",
@@ -62,7 +62,7 @@ impl Cell {
     }
 }
 
-/// PyTorch's class name: `RNN`, `LSTM` or `GRU`.
+/// Formats PyTorch's class name: `RNN`, `LSTM` or `GRU`.
 impl fmt::Display for Cell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -98,7 +98,7 @@ impl FromStr for Nonlinearity {
     }
 }
 
-/// What a recurrent layer is.
+/// The configuration of a recurrent layer.
 ///
 /// ```
 /// use wgpu_rnn::Config;
@@ -121,14 +121,15 @@ pub struct Config {
     pub num_layers: usize,
     /// Whether the layer has `bias_ih` and `bias_hh`; true by default.
     pub bias: bool,
-    /// Whether a reverse direction runs beside the forward one; false by default.
+    /// Whether the layer has a reverse direction in addition to the forward one; false by default.
     pub bidirectional: bool,
     /// P: size of an LSTM's projected hidden state; 0, the default, for none.
     pub proj_size: usize,
-    /// Whether the only direction walks each row from its last valid step to its first; false by default. ONNX's
-    /// `direction = "reverse"`, Keras' `go_backwards` (which also turns the output round).
+    /// Whether the only direction processes each row from its last valid step to its first; false by
+    /// default. This is ONNX's `direction = "reverse"` and Keras' `go_backwards` (which also reverses the
+    /// output).
     pub reverse: bool,
-    /// What else ONNX's operators can be and PyTorch's modules cannot; nothing by default.
+    /// The features of ONNX's operators that PyTorch's modules lack; none by default.
     pub variant: Variant,
 }
 
@@ -147,22 +148,23 @@ impl Config {
         }
     }
 
-    /// One Elman RNN layer with tanh, one direction, with biases: `torch.nn.RNN(input_size, hidden_size)`.
+    /// Creates one Elman RNN layer with tanh, one direction and biases:
+    /// `torch.nn.RNN(input_size, hidden_size)`.
     pub fn rnn(input_size: usize, hidden_size: usize) -> Self {
         Config::new(Cell::Rnn(Nonlinearity::Tanh), input_size, hidden_size)
     }
 
-    /// One Elman RNN layer with ReLU: `torch.nn.RNN(input_size, hidden_size, nonlinearity='relu')`.
+    /// Creates one Elman RNN layer with ReLU: `torch.nn.RNN(input_size, hidden_size, nonlinearity='relu')`.
     pub fn rnn_relu(input_size: usize, hidden_size: usize) -> Self {
         Config::new(Cell::Rnn(Nonlinearity::Relu), input_size, hidden_size)
     }
 
-    /// One LSTM layer, one direction, with biases: `torch.nn.LSTM(input_size, hidden_size)`.
+    /// Creates one LSTM layer with one direction and biases: `torch.nn.LSTM(input_size, hidden_size)`.
     pub fn lstm(input_size: usize, hidden_size: usize) -> Self {
         Config::new(Cell::Lstm, input_size, hidden_size)
     }
 
-    /// One GRU layer, one direction, with biases: `torch.nn.GRU(input_size, hidden_size)`.
+    /// Creates one GRU layer with one direction and biases: `torch.nn.GRU(input_size, hidden_size)`.
     pub fn gru(input_size: usize, hidden_size: usize) -> Self {
         Config::new(Cell::Gru, input_size, hidden_size)
     }
@@ -179,7 +181,7 @@ impl Config {
         self
     }
 
-    /// Sets whether a reverse direction runs beside the forward one.
+    /// Sets whether the layer has a reverse direction in addition to the forward one.
     pub fn bidirectional(mut self, bidirectional: bool) -> Self {
         self.bidirectional = bidirectional;
         self
@@ -191,28 +193,29 @@ impl Config {
         self
     }
 
-    /// Elements of one direction's cell state: H, or 0 where the cell has none.
+    /// Returns the number of elements of one direction's cell state: H, or 0 if the cell has none.
     pub(crate) fn cell_state_size(&self) -> usize {
         if self.cell.has_cell_state() { self.hidden_size } else { 0 }
     }
 
-    /// D: 2 if bidirectional, else 1.
+    /// Returns D: 2 if bidirectional, else 1.
     pub fn directions(&self) -> usize {
         if self.bidirectional { 2 } else { 1 }
     }
 
-    /// H_out: the size of one direction's hidden state, P if there is a projection, else H.
+    /// Returns H_out, the size of one direction's hidden state: P if there is a projection, else H.
     pub fn hidden_output_size(&self) -> usize {
         if self.proj_size > 0 { self.proj_size } else { self.hidden_size }
     }
 
-    /// D*H_out: features of one output vector; the largest `usize` if that is too small for it, which
-    /// [`Config::validate`] refuses.
+    /// Returns D*H_out, the features of one output vector. If that overflows, it returns `usize::MAX`, and
+    /// [`Config::validate`] rejects the configuration.
     pub fn output_size(&self) -> usize {
         self.directions().saturating_mul(self.hidden_output_size())
     }
 
-    /// Features of one input vector of layer `layer`: I for the first, D*H_out above it.
+    /// Returns the features of one input vector of layer `layer`: I for the first layer, D*H_out for the
+    /// others.
     pub fn layer_input_size(&self, layer: usize) -> usize {
         if layer == 0 { self.input_size } else { self.output_size() }
     }
@@ -249,7 +252,7 @@ impl Config {
         self.check_counts()
     }
 
-    /// Refuses sizes whose parameters could not be counted in a `usize` of bytes.
+    /// Rejects sizes whose parameters take more bytes than a `usize` can hold.
     fn check_counts(&self) -> Result<(), Error> {
         let widest = self.input_size.max(self.hidden_size);
         let bytes = widest
@@ -272,7 +275,8 @@ impl Config {
     }
 }
 
-/// PyTorch's way to write the layer, with the options that differ from its defaults; what PyTorch has not, likewise.
+/// Formats the layer as PyTorch does, with the options that differ from the defaults. Options that PyTorch
+/// lacks appear in the same way.
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}({}, {}", self.cell, self.input_size, self.hidden_size)?;

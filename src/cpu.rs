@@ -1,10 +1,10 @@
-//! The CPU backend: f32, packed weights, the machine's cores.
+//! The CPU backend: f32 arithmetic, packed weights, several threads.
 //!
-//! A layer is cut in tasks, one for each direction and block of rows; a task computes the input's share of the gates
-//! for a chunk of time steps as one product, then walks the steps. Every sum has an order that follows from the
-//! sizes I and H alone, so that a row's bits depend neither on its neighbours in the batch, nor on the chunks, nor on
-//! the number of threads. They do depend on the instructions of the machine: where it has a fused multiply-add, products
-//! are not rounded.
+//! A layer is split into tasks, one for each direction and block of rows. A task computes the input product
+//! of a chunk of time steps at once, then computes the steps one by one. The order of every sum depends only
+//! on the sizes I and H, so that a row's bits do not depend on the other rows of the batch, the chunks or
+//! the number of threads. They do depend on the instruction set: with a fused multiply-add, products are not
+//! rounded.
 
 mod activation;
 mod cell;
@@ -34,28 +34,29 @@ use simd::Set;
 pub(crate) use workspace::Between;
 use workspace::Workspaces;
 
-/// Bytes that a task may take for a chunk of the input and of the gates.
+/// The bytes that a task may use for a chunk of the input and of the gates.
 const BUDGET: usize = 1 << 20;
 
-/// Multiply-adds below which another thread costs more than it brings: some ten microseconds of work.
+/// The multiply-adds below which another thread costs more than it gains: about ten microseconds of work.
 pub(crate) const INLINE: usize = 200_000;
 
-/// Multiply-adds of a step for which a thread is worth having where threads share units: some hundred nanoseconds.
+/// The multiply-adds of a step from which another thread pays if threads share units: some hundred
+/// nanoseconds of work.
 pub(crate) const SHARED: usize = 8_192;
 
-/// Threads that a call may have at most, the calling one among them.
+/// Returns the largest number of threads of a call, including the calling thread.
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) fn threads() -> usize {
     rayon::current_num_threads()
 }
 
-/// A browser has one.
+/// Returns 1, since a browser has one thread.
 #[cfg(target_arch = "wasm32")]
 pub(crate) fn threads() -> usize {
     1
 }
 
-/// Whether this machine has an instruction set, and the loops were compiled for it.
+/// Returns whether this machine has an instruction set and the loops were compiled for it.
 pub(crate) fn has(instructions: CpuInstructions) -> bool {
     Set::of(instructions).is_some()
 }
@@ -64,18 +65,20 @@ pub(crate) fn has(instructions: CpuInstructions) -> bool {
 #[derive(Debug)]
 pub(crate) struct CpuLayer {
     config: Config,
-    /// One for each layer and direction, at `layer * D + direction`.
+    /// The weights of each layer and direction, at `layer * D + direction`.
     directions: Vec<Direction>,
     set: Set,
     workspaces: Workspaces,
-    /// As many as rayon's pool has where this is 0.
+    /// The number of threads; 0 means that of rayon's pool.
     threads: usize,
 }
 
 impl CpuLayer {
+    /// Packs the weights of a layer.
+    ///
     /// # Errors
     ///
-    /// [`Error::Instructions`] if the machine lacks the instructions that were asked for.
+    /// [`Error::Instructions`] if the machine lacks the requested instruction set.
     pub(crate) fn new(weights: &Weights, options: &LayerOptions) -> Result<Self, Error> {
         let instructions = options.instructions.map_or_else(CpuInstructions::best, Ok)?;
         let config = *weights.config();
@@ -94,21 +97,20 @@ impl CpuLayer {
         self.run_cut(batch, self.cut(batch.rows(), batch.steps()))
     }
 
-    /// As [`CpuLayer::run`], on the caller's arrays.
-    /// `alone`: without the help of the thread pool.
+    /// Like [`CpuLayer::run`], on the caller's arrays. `alone` means without the help of the thread pool.
     pub(crate) fn run_work(&self, work: Work<'_>, between: &mut Between, alone: bool) -> Result<(), Error> {
         let (rows, steps, _) = work.input.dim();
         let cut = self.cut(rows, steps);
         self.walk(work, between, if alone { Cut { threads: 1, ..cut } } else { cut })
     }
 
-    /// As [`CpuLayer::run`], on the calling thread alone.
+    /// Like [`CpuLayer::run`], on the calling thread only.
     #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn run_alone(&self, batch: &Batch<'_>) -> Result<Output, Error> {
         self.run_cut(batch, Cut { threads: 1, ..self.cut(batch.rows(), batch.steps()) })
     }
 
-    /// How a batch of that size is cut.
+    /// Returns how to split a batch of that size.
     fn cut(&self, rows: usize, steps: usize) -> Cut {
         let threads = match self.threads {
             _ if cfg!(target_arch = "wasm32") || self.work(rows, steps) < INLINE => 1,
@@ -118,7 +120,7 @@ impl CpuLayer {
         Cut { budget: BUDGET, threads, shared: SHARED }
     }
 
-    /// Multiply-adds of one layer of a batch, about.
+    /// Returns the approximate number of multiply-adds of one layer for a batch.
     fn work(&self, rows: usize, steps: usize) -> usize {
         let weights = |weights: &Direction| {
             (weights.input.terms() + weights.hidden.terms()).saturating_mul(weights.input.columns())
@@ -146,7 +148,7 @@ impl CpuLayer {
         Ok(output)
     }
 
-    /// Runs layer after layer.
+    /// Runs the layers one after the other.
     fn walk(&self, work: Work<'_>, between: &mut Between, cut: Cut) -> Result<(), Error> {
         let Work { input, lengths, mut output, mut h, mut c } = work;
         let d = self.config.directions();
@@ -172,16 +174,16 @@ impl CpuLayer {
     }
 }
 
-/// What a call of a layer reads and writes.
+/// The arrays that a call of a layer reads and writes.
 pub(crate) struct Work<'a> {
     /// `[N, T, I]`.
     pub(crate) input: ArrayView3<'a, f32>,
-    /// Valid steps of each row.
+    /// The number of valid steps of each row.
     pub(crate) lengths: &'a [usize],
-    /// `[N, T, D*H_out]`, zero.
+    /// `[N, T, D*H_out]`; zero before the call.
     pub(crate) output: ArrayViewMut3<'a, f32>,
-    /// `[L*D, N, H_out]`: the state before and after.
+    /// `[L*D, N, H_out]`: the state before the call and after it.
     pub(crate) h: ArrayViewMut3<'a, f32>,
-    /// `[L*D, N, H]`, or `[L*D, N, 0]` where the cell has no cell state.
+    /// `[L*D, N, H]`, or `[L*D, N, 0]` if the cell has no cell state.
     pub(crate) c: ArrayViewMut3<'a, f32>,
 }

@@ -1,16 +1,17 @@
-//! The one error of the library.
+//! The error type of the library.
 
 use std::fmt::{self, Write};
 
 use crate::{Cell, Config};
 
-/// What went wrong: what was looked at, what was expected and what was found.
+/// The error of every function of this crate. It says what was checked, what was expected and what was
+/// found.
 ///
-/// Where PyTorch has a message for the same mistake, the wording follows it. A call that returns an error has
-/// changed nothing: the layer can be used again.
+/// The wording follows PyTorch where PyTorch has a message for the same mistake. A call that returns an error
+/// has changed nothing: the layer can be used again.
 ///
-/// What comes from a file, such as a tensor's name, stands in the fields as it is and in the text with control characters
-/// escaped, so that the text is one line and safe on a terminal.
+/// Text from a file, such as a tensor's name, is unchanged in the fields. The message escapes its control
+/// characters, so that the message is one line and safe on a terminal.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -23,16 +24,16 @@ pub enum Error {
         found: String,
     },
 
-    /// A parameter that the configuration has is not among the tensors.
+    /// The tensors lack a parameter of the configuration.
     #[error("{}: missing; expected a tensor of shape {expected}", Line(.name))]
     MissingParameter {
         /// The parameter's full name, with its prefix.
         name: String,
-        /// Its shape, in numbers or, where the other tensors do not tell them, in letters.
+        /// Its shape, in numbers, or in letters where the other tensors do not determine the numbers.
         expected: String,
     },
 
-    /// A tensor is named like a recurrent parameter, and the configuration has no such parameter.
+    /// A tensor has the name of a recurrent parameter that the configuration does not have.
     #[error("{}: unexpected parameter; {reason}", Line(.name))]
     UnexpectedParameter {
         /// The tensor's full name, with its prefix.
@@ -41,14 +42,14 @@ pub enum Error {
         reason: String,
     },
 
-    /// An array has another shape than the configuration gives it.
+    /// The shape of an array differs from the one that the configuration requires.
     #[error("{}: expected shape {expected:?}, found {found:?}", Line(.name))]
     Shape {
         /// The parameter or array.
         name: String,
-        /// The shape that the configuration gives it.
+        /// The shape that the configuration requires.
         expected: Vec<usize>,
-        /// The shape that it has.
+        /// The array's shape.
         found: Vec<usize>,
     },
 
@@ -57,51 +58,51 @@ pub enum Error {
     UnknownShape {
         /// The parameter's full name, with its prefix.
         name: String,
-        /// The shapes that would do.
+        /// The shapes that would fit.
         expected: String,
-        /// The shape that it has.
+        /// The parameter's shape.
         found: Vec<usize>,
     },
 
-    /// The prefix of the layer's parameters is not there, or not the only one.
+    /// No parameters have the given prefix, or parameters with several prefixes exist and none was chosen.
     #[error("{found}; expected {expected}")]
     Prefix {
-        /// What would settle it.
+        /// The names or options that would resolve it.
         expected: String,
         /// The prefixes found.
         found: String,
     },
 
-    /// A value is NaN or infinite where only finite ones are accepted.
+    /// A value is NaN or infinite where only finite values are accepted.
     #[error("{}{index:?}: expected a finite value, found {found}", Line(.name))]
     NonFinite {
         /// The parameter or array.
         name: String,
-        /// Where in it.
+        /// The index of the value.
         index: Vec<usize>,
         /// The value.
         found: f64,
     },
 
-    /// A weight is too large for the precision that it is to be stored with.
+    /// A weight is too large for the precision in which it would be stored.
     #[error("{name}{index:?}: expected a weight that f16 can hold (at most 65504), found {found}")]
     Precision {
         /// The parameter.
         name: String,
-        /// Where in it.
+        /// The index of the weight.
         index: Vec<usize>,
         /// The weight.
         found: f32,
     },
 
-    /// The elements of a tensor have a type that cannot be used for it.
+    /// The element type of a tensor is not accepted.
     #[error("{}: expected dtype {expected}, found {}", Line(.name), Line(.found))]
     Dtype {
         /// The tensor or array.
         name: String,
-        /// The types that would do.
+        /// The accepted types.
         expected: &'static str,
-        /// The type that it has.
+        /// The tensor's type.
         found: String,
     },
 
@@ -110,16 +111,16 @@ pub enum Error {
     InputRank {
         /// The layer's cell.
         cell: Cell,
-        /// Dimensions of the input.
+        /// The number of dimensions of the input.
         found: usize,
     },
 
-    /// The input vectors have another size than the layer's.
+    /// The size of the input vectors differs from the layer's `input_size`.
     #[error("input.size(-1) must be equal to input_size. Expected {expected}, got {found}")]
     InputSize {
         /// The layer's `input_size`.
         expected: usize,
-        /// Size of the input's last dimension.
+        /// The size of the input's last dimension.
         found: usize,
     },
 
@@ -127,16 +128,16 @@ pub enum Error {
     #[error("input: Expected sequence length to be larger than 0 in RNN, found 0")]
     NoSteps,
 
-    /// The state has another number of dimensions than the input.
+    /// The state and the input have different numbers of dimensions.
     #[error(
         "{name}: For {input_rank}-D input, {name} should also be {input_rank}-D but got {found}-D tensor"
     )]
     StateRank {
         /// `h_0` or `c_0`.
         name: &'static str,
-        /// Dimensions of the input.
+        /// The number of dimensions of the input.
         input_rank: usize,
-        /// Dimensions of the state.
+        /// The number of dimensions of the state.
         found: usize,
     },
 
@@ -156,90 +157,92 @@ pub enum Error {
     UnexpectedCellState {
         /// The layer's cell.
         cell: Cell,
-        /// Shape of the `c_0` that was given.
+        /// The shape of the given `c_0`.
         found: Vec<usize>,
     },
 
-    /// There is not one length for each row of the batch.
+    /// The number of lengths differs from the number of rows of the batch.
     #[error("lengths: Expected `len(lengths)` to be equal to batch_size {expected}, but got {found}")]
     LengthsCount {
         /// N.
         expected: usize,
-        /// Number of lengths given.
+        /// The number of given lengths.
         found: usize,
     },
 
-    /// A row's length is not within 0 and T.
+    /// A row's length is not between 0 and T.
     #[error("lengths[{row}]: expected 0 to {steps} (the input's steps), found {found}")]
     Length {
         /// The row.
         row: usize,
         /// T.
         steps: usize,
-        /// The length given.
+        /// The given length.
         found: i64,
     },
 
-    /// A session of a layer with a reverse direction, which would have to begin at the end of a stream.
+    /// The layer has a reverse direction, so it cannot have a session: that direction begins at the end of a
+    /// stream.
     #[error("session: expected a layer with a forward direction only, found {found}")]
     ReverseDirection {
-        /// The layer.
+        /// The layer's configuration.
         found: Box<Config>,
     },
 
-    /// A session has no such row.
-    #[error("rows: expected numbers of rows below {rows} (the session's rows), found {found}")]
+    /// A call lists a row that the session does not have.
+    #[error("rows: row {found} is out of range; the session has {}", RowRange(.rows))]
     Row {
-        /// R.
+        /// The number of rows of the session, R. Valid rows are 0 to R-1.
         rows: usize,
-        /// The number given.
+        /// The row that was listed.
         found: usize,
     },
 
-    /// A call names a session's row twice.
+    /// A call lists a row of a session twice.
     #[error("rows: expected each row once, found {row} twice")]
     RowTwice {
         /// The row.
         row: usize,
     },
 
-    /// The input has not one row for each row of a session that the call is about.
-    #[error("input: expected {expected} rows (as many as the call is about), found {found}")]
+    /// The input does not have one row for each row that the call lists. A call without a list is for all
+    /// rows of the session.
+    #[error("input: expected {expected} rows, one for each listed row of the session, found {found}")]
     RowsCount {
-        /// Rows that the call is about.
+        /// The number of listed rows.
         expected: usize,
-        /// N of the input.
+        /// The number of rows of the input, N.
         found: usize,
     },
 
-    /// A file's contents are not what its format says.
+    /// The contents of a file violate its format.
     #[error("{}: expected {expected}, found {}", Line(.what), Line(.found))]
     Format {
         /// What was read.
         what: String,
-        /// What the format asks for.
+        /// What the format requires.
         expected: String,
-        /// What is there.
+        /// What the file contains.
         found: String,
     },
 
-    /// A buffer on the GPU cannot serve as what it was given for.
+    /// A GPU buffer of the caller is unsuitable for its purpose.
     #[error("{name}: expected {expected}, found {found}")]
     Buffer {
-        /// What it was given for.
+        /// The buffer's purpose, such as `input`.
         name: &'static str,
-        /// The buffer that would do.
+        /// The requirement that the buffer does not meet.
         expected: String,
-        /// The buffer that was given.
+        /// The property of the given buffer.
         found: String,
     },
 
-    /// No adapter can be had, or none of that name or index.
+    /// No adapter is available, or none has the requested name or index.
     #[error("no GPU adapter: expected {wanted}, found {found}")]
     NoAdapter {
-        /// What was asked for.
+        /// The requested adapter.
         wanted: String,
-        /// The adapters that are there.
+        /// The available adapters.
         found: String,
     },
 
@@ -254,12 +257,12 @@ pub enum Error {
         found: u64,
     },
 
-    /// There is no CPU instruction set of that name, or this machine does not have it.
+    /// No CPU instruction set has that name, or this machine does not support it.
     #[error("CPU instructions: expected one of {available}, found {}", Line(.found))]
     Instructions {
-        /// What this machine has.
+        /// The sets that this machine supports.
         available: String,
-        /// What was asked for.
+        /// The requested name.
         found: String,
     },
 
@@ -268,9 +271,9 @@ pub enum Error {
     TooLarge {
         /// The buffer or dimension.
         what: String,
-        /// What this call needs.
+        /// The size that this call needs.
         needed: u64,
-        /// What there is.
+        /// The largest size that is allowed.
         limit: u64,
     },
 
@@ -283,49 +286,63 @@ pub enum Error {
         found: String,
     },
 
-    /// The device was lost or destroyed. [`Layer::reload`](crate::Layer::reload) puts a layer on another one.
+    /// The device was lost or destroyed. [`Layer::reload`](crate::Layer::reload) moves a layer to another
+    /// device.
     #[error("device lost: {found}")]
     DeviceLost {
         /// The driver's reason.
         found: String,
     },
 
-    /// The device or the host has no memory for what the call needs.
+    /// The device or the host lacks the memory (or the thread) that the call needs.
     #[error("out of memory: {found}")]
     OutOfMemory {
-        /// What could not be had.
+        /// What could not be allocated.
         found: String,
     },
 
     /// The device did not finish within [`LayerOptions::timeout`](crate::LayerOptions::timeout).
     #[error("the device did not finish: expected an answer within {expected:?}")]
     Timeout {
-        /// How long was waited.
+        /// The time-out.
         expected: std::time::Duration,
     },
 
-    /// The layer was to be reloaded and does not keep its weights.
+    /// The layer cannot be reloaded without weights, since it does not keep its own.
     #[error(
         "weights: expected them to be kept (LayerOptions::keep_weights) or given again \
          (Layer::reload_with), found neither"
     )]
     WeightsNotKept,
 
-    /// A layer was to be reloaded with the weights of another one.
+    /// The weights for a reload belong to a layer with another configuration.
     #[error("weights: expected those of {expected}, found those of {found}")]
     OtherConfig {
-        /// What the layer is.
+        /// The layer's configuration.
         expected: Box<Config>,
-        /// What the weights belong to.
+        /// The configuration of the weights.
         found: Box<Config>,
     },
 
-    /// wgpu refused a call: a defect of this crate or of the driver.
+    /// wgpu refused a call. This is a defect of this crate or of the driver.
     #[error("wgpu refused a call (a defect of wgpu-rnn or of the driver): {found}")]
     Gpu {
         /// wgpu's reason.
         found: String,
     },
+}
+
+/// The rows of a session, as a count and a range.
+struct RowRange<'a>(&'a usize);
+
+impl fmt::Display for RowRange<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self.0 {
+            0 => f.write_str("no rows"),
+            1 => f.write_str("1 row (0)"),
+            rows => write!(f, "{rows} rows (0 to {})", rows - 1),
+        }
+    }
 }
 
 /// Text from a file, with its control characters escaped.

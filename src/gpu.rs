@@ -29,7 +29,7 @@ mod workspace;
 
 #[cfg(not(target_arch = "wasm32"))]
 use std::time::Instant;
-/// std's panics in a browser.
+/// `std::time::Instant` panics in a browser.
 #[cfg(target_arch = "wasm32")]
 use web_time::Instant;
 

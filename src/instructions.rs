@@ -1,4 +1,4 @@
-//! The instruction sets of CPUs, by name.
+//! The instruction sets of CPUs and their names.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,9 +7,9 @@ use crate::{Error, cpu};
 
 /// An instruction set that the CPU backend has loops for.
 ///
-/// A layer takes the widest that the machine has ([`CpuInstructions::best`]), unless
-/// [`LayerOptions::instructions`](crate::LayerOptions::instructions) says otherwise. Results differ in their last bits from
-/// set to set, since SSE2, WebAssembly and scalar code have no fused multiply-add.
+/// A layer uses the widest set of the machine ([`CpuInstructions::best`]), unless
+/// [`LayerOptions::instructions`](crate::LayerOptions::instructions) names another. Results differ in their
+/// last bits between sets, since SSE2, WebAssembly and scalar code have no fused multiply-add.
 ///
 /// ```
 /// use wgpu_rnn::{Backend, Config, CpuInstructions, Layer, LayerOptions, Weights};
@@ -25,22 +25,23 @@ use crate::{Error, cpu};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CpuInstructions {
-    /// No vectors: processors that no other set is for.
+    /// Scalar code without vectors, for processors that no other set supports.
     Scalar,
     /// WebAssembly's vectors of 128 bits.
     Simd128,
-    /// What every x86-64 processor has: vectors of 128 bits.
+    /// SSE2, which every x86-64 processor has: vectors of 128 bits.
     Sse2,
     /// AVX2 and FMA, which is x86-64-v3: vectors of 256 bits. Intel's Haswell (2013), AMD's Zen and newer.
     Avx2,
-    /// AVX-512 as Intel's Ice Lake (2019) and AMD's Zen 4 (2022) have it, and newer: vectors of 512 bits. The Xeons before,
-    /// from Skylake on, take [`CpuInstructions::Avx2`]: they lower their clock where they compute with such vectors.
+    /// AVX-512 as in Intel's Ice Lake (2019), AMD's Zen 4 (2022) and newer: vectors of 512 bits. Older
+    /// Xeons, from Skylake on, use [`CpuInstructions::Avx2`], because they lower their clock when they
+    /// compute with such vectors.
     Avx512,
     /// NEON, which every 64-bit Arm processor has: vectors of 128 bits.
     Neon,
 }
 
-/// Narrower ones first.
+/// All sets with their names, the narrowest first.
 const ALL: [(CpuInstructions, &str); 6] = [
     (CpuInstructions::Scalar, "scalar"),
     (CpuInstructions::Simd128, "simd128"),
@@ -50,21 +51,22 @@ const ALL: [(CpuInstructions, &str); 6] = [
     (CpuInstructions::Neon, "neon"),
 ];
 
-/// Holds all layers of a process down to an instruction set.
+/// The environment variable that sets the instruction set of all layers of a process.
 const VARIABLE: &str = "WGPU_RNN_CPU";
 
 impl CpuInstructions {
-    /// All that this machine has, the narrowest first.
+    /// Returns the sets that this machine has, the narrowest first.
     pub fn available() -> impl DoubleEndedIterator<Item = Self> {
         ALL.into_iter().map(|(instructions, _)| instructions).filter(|&one| cpu::has(one))
     }
 
-    /// What a layer takes unless its options say otherwise: what the environment variable `WGPU_RNN_CPU` names, such as
-    /// `avx2`, for comparisons; else the widest that this machine has.
+    /// Returns the set that a layer uses by default. It is the one that the environment variable
+    /// `WGPU_RNN_CPU` names, such as `avx2` (for comparisons), or else the widest set of this machine.
     ///
     /// # Errors
     ///
-    /// [`Error::Instructions`] if the variable names no instruction set, or one that this machine does not have.
+    /// [`Error::Instructions`] if the variable names no instruction set, or one that this machine does not
+    /// have.
     pub fn best() -> Result<Self, Error> {
         match std::env::var_os(VARIABLE) {
             Some(name) if !name.is_empty() => named(&name.to_string_lossy()),
@@ -72,12 +74,12 @@ impl CpuInstructions {
         }
     }
 
-    /// The widest that this machine has.
+    /// Returns the widest set of this machine.
     pub(crate) fn widest() -> Self {
         Self::available().next_back().unwrap_or(CpuInstructions::Scalar)
     }
 
-    /// What is said where this machine does not have it.
+    /// Returns the error for a set that this machine lacks.
     pub(crate) fn missing(self) -> Error {
         unsupported(self.name())
     }
@@ -87,7 +89,7 @@ impl CpuInstructions {
     }
 }
 
-/// What the environment variable names.
+/// Returns the set that the environment variable names.
 fn named(name: &str) -> Result<CpuInstructions, Error> {
     let known = name.parse().ok().filter(|&instructions| cpu::has(instructions));
     known.ok_or_else(|| unsupported(&format!("{VARIABLE}={name}")))
@@ -98,7 +100,7 @@ fn unsupported(found: &str) -> Error {
     Error::Instructions { available: available.join(", "), found: found.into() }
 }
 
-/// The name that [`FromStr`] reads.
+/// Formats the name that [`FromStr`] parses.
 impl fmt::Display for CpuInstructions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())

@@ -1,8 +1,9 @@
-//! Files: tensors from safetensors, npy and npz, and back, layers from ONNX models, and those of Keras.
+//! File formats: reads and writes tensors as safetensors, npy and npz, and reads layers from ONNX models and
+//! from Keras.
 //!
-//! [`Tensors`] reads the first three through one door: names and shapes first, values when they are asked for. The
-//! bytes are the whole file; no header is believed before it has been compared with them, so that a broken file is an
-//! [`Error`], never a panic or a large allocation.
+//! [`Tensors`] reads safetensors, npy and npz with one interface. It reads names and shapes first, and
+//! values on request. Its input is the bytes of the whole file. Headers are checked against the bytes before
+//! they are used, so that a broken file gives an [`Error`], never a panic or a large allocation.
 //!
 //! ```
 //! use wgpu_rnn::{Config, LoadOptions, Weights};
@@ -47,7 +48,7 @@ pub use safetensors::to_safetensors;
 use crate::Error;
 use element::Element;
 
-/// The named tensors of a file's bytes.
+/// The named tensors in the bytes of a file.
 #[derive(Debug)]
 pub struct Tensors<'a> {
     bytes: &'a [u8],
@@ -57,29 +58,29 @@ pub struct Tensors<'a> {
     archive: Option<npz::Archive<'a>>,
 }
 
-/// What a header says of one tensor; the values are known to be as long as the shape asks for.
+/// The header of one tensor. The length of the values is already known to match the shape.
 #[derive(Debug)]
 struct Entry {
     shape: Vec<usize>,
-    /// The name of the element type; as the file has it where it is none that can be read.
+    /// The name of the element type; the file's own name for a type that cannot be read.
     dtype: String,
     element: Option<Element>,
     big_endian: bool,
-    /// Whether the first index moves fastest.
+    /// Whether the order is Fortran's: the first index varies fastest.
     fortran: bool,
     data: Data,
 }
 
-/// Where a tensor's values are.
+/// The location of a tensor's values.
 #[derive(Debug)]
 #[cfg_attr(
     not(any(feature = "safetensors", feature = "npz")),
     allow(dead_code, reason = "no other format is one of named tensors")
 )]
 enum Data {
-    /// In the file's bytes.
+    /// A range of the file's bytes.
     Bytes(Range<usize>),
-    /// In that file of the archive.
+    /// A file of the archive.
     #[cfg(feature = "npz")]
     Member(String),
 }
@@ -99,51 +100,51 @@ impl<'a> Tensors<'a> {
         }
     }
 
-    /// The names of the tensors, sorted.
+    /// Returns the names of the tensors, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.entries.keys().map(String::as_str)
     }
 
-    /// The names and shapes of the tensors, sorted by name.
+    /// Returns the names and shapes of the tensors, sorted by name.
     pub fn shapes(&self) -> impl Iterator<Item = (&str, &[usize])> {
         self.entries.iter().map(|(name, entry)| (name.as_str(), &entry.shape[..]))
     }
 
-    /// The element type of a tensor: `f16`, `bf16`, `f32`, `f64`, `i8` to `i64`, `u8` to `u64`, or the file's own name
-    /// for a type that cannot be read.
+    /// Returns the element type of a tensor: `f16`, `bf16`, `f32`, `f64`, `i8` to `i64`, `u8` to `u64`, or
+    /// the file's own name for a type that cannot be read.
     pub fn dtype(&self, name: &str) -> Option<&str> {
         Some(&self.entries.get(name)?.dtype)
     }
 
-    /// The strings that a safetensors file carries beside its tensors; npy and npz have none.
+    /// Returns the metadata strings of a safetensors file; npy and npz files have none.
     pub fn metadata(&self) -> &BTreeMap<String, String> {
         &self.metadata
     }
 
-    /// A tensor of f16, bf16, f32 or f64 as f32. Values of f64 beyond f32's range become infinite.
+    /// Returns a tensor of f16, bf16, f32 or f64 as f32. Values of f64 beyond f32's range become infinite.
     ///
     /// # Errors
     ///
-    /// [`Error::Dtype`] for another element type, [`Error::Format`] if there is no tensor of that name or an archive
-    /// cannot be unpacked.
+    /// [`Error::Dtype`] for another element type, [`Error::Format`] if there is no tensor of that name or an
+    /// archive cannot be unpacked.
     pub fn f32(&self, name: &str) -> Result<ArrayD<f32>, Error> {
         self.array(name, "f16, bf16, f32 or f64", Element::to_f32)
     }
 
-    /// A tensor of f16, bf16, f32 or f64 as f64.
+    /// Returns a tensor of f16, bf16, f32 or f64 as f64.
     ///
     /// # Errors
     ///
-    /// As [`Tensors::f32`].
+    /// The same as [`Tensors::f32`].
     pub fn f64(&self, name: &str) -> Result<ArrayD<f64>, Error> {
         self.array(name, "f16, bf16, f32 or f64", Element::to_f64)
     }
 
-    /// A tensor of integers as i64. Values of u64 beyond i64's range become its largest.
+    /// Returns a tensor of integers as i64. Values of u64 beyond i64's range become `i64::MAX`.
     ///
     /// # Errors
     ///
-    /// As [`Tensors::f32`].
+    /// The same as [`Tensors::f32`].
     pub fn i64(&self, name: &str) -> Result<ArrayD<i64>, Error> {
         self.array(name, "an integer type", Element::to_i64)
     }
@@ -156,7 +157,7 @@ impl<'a> Tensors<'a> {
     ) -> Result<ArrayD<T>, Error> {
         let entry = self.entries.get(name).ok_or_else(|| self.missing(name))?;
         let wrong_type = || Error::Dtype { name: name.to_owned(), expected, found: entry.dtype.clone() };
-        // The type is tried on nothing before an archive is unpacked for it.
+        // Converting an empty slice checks the type before the archive is unpacked.
         let element = entry.element.filter(|&e| convert(e, &[], false).is_some()).ok_or_else(wrong_type)?;
         let bytes = self.values(name, entry)?;
         let values = convert(element, &bytes, entry.big_endian).ok_or_else(wrong_type)?;
@@ -193,7 +194,7 @@ fn format_error(what: &str, expected: impl Display, found: impl Display) -> Erro
     Error::Format { what: what.to_owned(), expected: expected.to_string(), found: found.to_string() }
 }
 
-/// Two tensors of one file have this name.
+/// Returns the error for two tensors of the same name in one file.
 fn twice(name: &str) -> Error {
     format_error(name, "one tensor of that name", "two")
 }

@@ -1,4 +1,4 @@
-//! The front door: one layer, one `forward`, several backends.
+//! The main entry point: a layer with one `forward` and several backends.
 
 mod reload;
 
@@ -14,11 +14,11 @@ use crate::gpu::{Gpu, GpuLayer, PlanReport, Timings};
 use crate::offload;
 use crate::{Config, Error, Input, LayerOptions, Output, State, Weights, reference};
 
-/// What a layer runs on.
+/// The backend that a layer runs on.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Backend {
-    /// Plain f64 loops, rounded to f32: the definition. Slow.
+    /// Plain loops over f64 with the result rounded to f32. This backend defines the layer; it is slow.
     Reference,
     /// f32 on the CPU's cores.
     Cpu,
@@ -27,11 +27,11 @@ pub enum Backend {
 }
 
 impl Backend {
-    /// The GPU where it is expected to be at least twice as fast as the CPU for a layer and batches of `batch` rows (N) and
-    /// `steps` steps (T), and else the CPU; never a software adapter. [`auto`](crate::auto) has the rule, what it
-    /// is made from and how far it can be trusted.
+    /// Chooses the GPU if it is expected to be at least twice as fast as the CPU for this layer and batches
+    /// of `batch` rows (N) and `steps` steps (T), and otherwise the CPU. It never chooses a software
+    /// adapter. [`auto`](crate::auto) describes the rule, its sources and how far it can be trusted.
     ///
-    /// What was taken and why is in the answer, and is logged at level `info`.
+    /// The returned value has the backend and the reason; both are logged at level `info`.
     ///
     /// ```
     /// use wgpu_rnn::{Backend, Config, Layer, Weights};
@@ -47,14 +47,14 @@ impl Backend {
         Backend::auto_with_options(config, batch, steps, &LayerOptions::default())
     }
 
-    /// As [`Backend::auto`], for a layer with those options: a GPU is expected to run with their strategy, precision and
-    /// budget.
+    /// Like [`Backend::auto`], for a layer with `options`. The estimate for a GPU uses their strategy,
+    /// precision and budget.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn auto_with_options(config: &Config, batch: usize, steps: usize, options: &LayerOptions) -> Choice {
         pollster::block_on(Backend::auto_async(config, batch, steps, options))
     }
 
-    /// As [`Backend::auto_with_options`], without blocking. In a page without WebGPU it is the CPU.
+    /// Like [`Backend::auto_with_options`], without blocking. In a page without WebGPU it chooses the CPU.
     pub async fn auto_async(config: &Config, batch: usize, steps: usize, options: &LayerOptions) -> Choice {
         let choice = auto::choose(config, batch, steps, options).await;
         log::info!("backend: {choice}");
@@ -73,7 +73,7 @@ impl std::fmt::Display for Backend {
     }
 }
 
-/// A recurrent layer, ready to run: weights packed for its backend once.
+/// A recurrent layer that is ready to run. Its weights are packed once for its backend.
 ///
 /// ```
 /// use wgpu_rnn::{Backend, Config, Input, Layer, State, Weights, ndarray::Array3};
@@ -92,13 +92,13 @@ impl std::fmt::Display for Backend {
 pub struct Layer {
     config: Config,
     options: LayerOptions,
-    /// As they were given, if they are kept.
+    /// The weights as the caller gave them, if the layer keeps them.
     weights: Option<Weights>,
     backend: Backend,
     implementation: Arc<Implementation>,
 }
 
-/// What it is and what it runs on, without its weights.
+/// Shows the configuration and the backend, without the weights.
 impl std::fmt::Debug for Layer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Layer")
@@ -125,30 +125,31 @@ impl Layer {
         Layer::with_options(weights, backend, &LayerOptions::default())
     }
 
-    /// As [`Layer::new`], without waiting for the device. What a poll does itself is packing the weights.
+    /// Like [`Layer::new`], without waiting for the device. A poll only packs the weights.
     ///
     /// # Errors
     ///
-    /// As [`Layer::new`].
+    /// The same as [`Layer::new`].
     pub async fn new_async(weights: &Weights, backend: Backend) -> Result<Self, Error> {
         Layer::with_options_async(weights, backend, &LayerOptions::default()).await
     }
 
-    /// As [`Layer::new`], with options.
+    /// Like [`Layer::new`], with options.
     ///
     /// # Errors
     ///
-    /// As [`Layer::new`]; [`Error::Precision`] if a weight is too large for a half that is to hold it.
+    /// The same as [`Layer::new`]; [`Error::Precision`] if a weight is too large for f16 and the options
+    /// store it as f16.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn with_options(weights: &Weights, backend: Backend, options: &LayerOptions) -> Result<Self, Error> {
         pollster::block_on(Layer::with_options_async(weights, backend, options))
     }
 
-    /// As [`Layer::with_options`], without waiting, as [`Layer::new_async`].
+    /// Like [`Layer::with_options`], without waiting for the device, as in [`Layer::new_async`].
     ///
     /// # Errors
     ///
-    /// As [`Layer::with_options`].
+    /// The same as [`Layer::with_options`].
     pub async fn with_options_async(
         weights: &Weights,
         backend: Backend,
@@ -170,12 +171,12 @@ impl Layer {
         })
     }
 
-    /// What the layer is.
+    /// Returns the layer's configuration.
     pub fn config(&self) -> &Config {
         &self.config
     }
 
-    /// What the layer runs on.
+    /// Returns the backend that the layer runs on.
     pub fn backend(&self) -> &Backend {
         &self.backend
     }
@@ -189,7 +190,8 @@ impl Layer {
         &self.implementation
     }
 
-    /// The layer on the GPU, to go into a submission of the caller's; none if the layer is not on one.
+    /// Returns the layer on the GPU, which the caller can encode into its own submission, or `None` if the
+    /// layer is not on a GPU.
     pub fn gpu_layer(&self) -> Option<&GpuLayer> {
         match &*self.implementation {
             Implementation::Gpu(layer) => Some(layer),
@@ -197,8 +199,8 @@ impl Layer {
         }
     }
 
-    /// How a GPU runs a batch of N rows and T steps, if the layer is on one: what was measured for that shape, or else the
-    /// cost model's choice.
+    /// Returns the plan for a batch of N rows and T steps, or `None` if the layer is not on a GPU. The plan
+    /// is the measured one for that shape if there is one, and otherwise the cost model's choice.
     ///
     /// # Errors
     ///
@@ -212,15 +214,15 @@ impl Layer {
 
     /// Runs the layer over a batch and waits for the result.
     ///
-    /// Shapes: input `[N, T, I]` or `[T, I]`; the state and the output as [`State`] and [`Output`] say. N may be 0, T
-    /// may not.
+    /// Shapes: the input is `[N, T, I]` or `[T, I]`; [`State`] and [`Output`] list the shapes of the state
+    /// and the output. N may be 0; T must be at least 1.
     ///
     /// # Errors
     ///
-    /// Those of PyTorch for a wrong shape: [`Error::InputRank`], [`Error::InputSize`], [`Error::NoSteps`],
-    /// [`Error::StateRank`], [`Error::StateShape`], [`Error::UnexpectedCellState`], [`Error::LengthsCount`],
-    /// [`Error::Length`]. From the machine: [`Error::OutOfMemory`], and on a GPU [`Error::TooLarge`],
-    /// [`Error::DeviceLost`], [`Error::Timeout`], [`Error::Gpu`].
+    /// For a wrong shape, where PyTorch raises an error too: [`Error::InputRank`], [`Error::InputSize`],
+    /// [`Error::NoSteps`], [`Error::StateRank`], [`Error::StateShape`], [`Error::UnexpectedCellState`],
+    /// [`Error::LengthsCount`], [`Error::Length`]. From the machine: [`Error::OutOfMemory`], and on a GPU
+    /// [`Error::TooLarge`], [`Error::DeviceLost`], [`Error::Timeout`], [`Error::Gpu`].
     #[cfg(not(target_arch = "wasm32"))]
     pub fn forward<D: Dimension>(
         &self,
@@ -235,14 +237,15 @@ impl Layer {
         batch.restore(output)
     }
 
-    /// As [`Layer::forward`], without blocking the thread that polls: kernels are compiled, the GPU is waited for, or the
-    /// CPU computes, on threads of their own. What a poll does itself is planning and copying the batch and the result. No
-    /// runtime is needed. The future may be dropped at any time: what it has begun ends by itself, and the layer can be
-    /// used as before. A browser has no threads for us: there the CPU computes in the poll.
+    /// Like [`Layer::forward`], without blocking the thread that polls. Other threads compile kernels, wait
+    /// for the GPU or compute on the CPU. A poll only plans, and copies the batch and the result. No runtime
+    /// is needed. The future may be dropped at any time: work that it has started completes by itself, and
+    /// the layer can be used as before. In a browser the crate has no threads, so the CPU backend computes
+    /// in the poll.
     ///
     /// # Errors
     ///
-    /// As [`Layer::forward`].
+    /// The same as [`Layer::forward`].
     pub async fn forward_async<D: Dimension>(
         &self,
         input: &Input<'_, D>,
@@ -256,15 +259,15 @@ impl Layer {
         batch.restore(output)
     }
 
-    /// As [`Layer::forward`], and says where the time went, if that can be told: on a GPU that
-    /// [has timestamps](Gpu::has_timestamps) whose clock ran, and not for N = 0.
+    /// Like [`Layer::forward`], and also returns where the time went. The timings are `None` for N = 0 and
+    /// unless the layer is on a GPU that [has timestamps](Gpu::has_timestamps) and whose clock ran.
     ///
-    /// What `forward` overlaps goes one after the other here, so that the parts can be told apart: a batch in pieces or a
-    /// pass in several submissions takes longer. The result has the same bits.
+    /// The parts that `forward` overlaps run one after the other here, so that each can be timed. A batch in
+    /// pieces or a pass in several submissions therefore takes longer. The result has the same bits.
     ///
     /// # Errors
     ///
-    /// As [`Layer::forward`].
+    /// The same as [`Layer::forward`].
     ///
     /// ```no_run
     /// # use wgpu_rnn::{AdapterChoice, Backend, Config, Gpu, Input, Layer, State, Weights, ndarray::Array3};
@@ -290,11 +293,11 @@ impl Layer {
         Ok((batch.restore(output)?, timings))
     }
 
-    /// As [`Layer::forward_timed`], without blocking, as [`Layer::forward_async`].
+    /// Like [`Layer::forward_timed`], without blocking, as in [`Layer::forward_async`].
     ///
     /// # Errors
     ///
-    /// As [`Layer::forward`].
+    /// The same as [`Layer::forward`].
     pub async fn forward_timed_async<D: Dimension>(
         &self,
         input: &Input<'_, D>,
@@ -308,7 +311,7 @@ impl Layer {
         Ok((batch.restore(output)?, timings))
     }
 
-    /// What a call is given, checked.
+    /// Checks the arguments of a call.
     fn checked<'a, D: Dimension>(
         &self,
         input: &'a Input<'_, D>,
@@ -319,7 +322,7 @@ impl Layer {
         Ok(batch)
     }
 
-    /// Runs a copy of the batch on the thread pool, not on a GPU.
+    /// Runs a copy of the batch on the thread pool. The layer is not on a GPU.
     #[cfg(not(target_arch = "wasm32"))]
     async fn run_elsewhere(&self, batch: &Batch<'_>) -> Result<Output, Error> {
         let (config, implementation) = (self.config, Arc::clone(&self.implementation));
@@ -331,7 +334,7 @@ impl Layer {
         .await
     }
 
-    /// Runs the batch, not on a GPU: here, since there is no other thread.
+    /// Runs the batch on this thread, since there is no other one. The layer is not on a GPU.
     #[cfg(target_arch = "wasm32")]
     async fn run_elsewhere(&self, batch: &Batch<'_>) -> Result<Output, Error> {
         self.implementation.run(&self.config, batch)
@@ -339,7 +342,7 @@ impl Layer {
 }
 
 impl Implementation {
-    /// Runs a batch on the CPU; on a GPU only one of no rows, which is empty.
+    /// Runs a batch on the CPU. For a layer on a GPU the batch must have no rows; the result is empty.
     pub(crate) fn run(&self, config: &Config, batch: &Batch<'_>) -> Result<Output, Error> {
         match self {
             Implementation::Reference(weights) if batch.rows() > 0 => round(&reference::run(weights, batch)?),
@@ -348,7 +351,7 @@ impl Implementation {
         }
     }
 
-    /// As [`Implementation::run`], without the help of the thread pool.
+    /// Like [`Implementation::run`], without the help of the thread pool.
     #[cfg(not(target_arch = "wasm32"))]
     fn run_alone(&self, config: &Config, batch: &Batch<'_>) -> Result<Output, Error> {
         match self {
@@ -358,7 +361,7 @@ impl Implementation {
     }
 }
 
-/// The reference's result in the type of the other backends.
+/// Rounds the reference's result to f32, the type of the other backends.
 fn round(output: &Output<Ix3, f64>) -> Result<Output, Error> {
     #[allow(clippy::cast_possible_truncation, reason = "rounding to f32 is the point")]
     Ok(output.map(|&value| value as f32))

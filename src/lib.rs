@@ -1,5 +1,5 @@
-//! Recurrent layers (Elman RNN, LSTM, GRU) for inference, with PyTorch's semantics, on any GPU that [wgpu] reaches and on
-//! the CPU.
+//! Recurrent layers (Elman RNN, LSTM, GRU) for inference with PyTorch's semantics. They run on the CPU and
+//! on any GPU that [wgpu] supports.
 //!
 //! ```
 //! use wgpu_rnn::{Backend, Config, Input, Layer, State, Weights, ndarray::Array3};
@@ -21,7 +21,7 @@
 //!
 //! # Words
 //!
-//! One name for each thing, PyTorch's where it has one:
+//! The crate uses one name for each concept, and PyTorch's name if PyTorch has one:
 //!
 //! | letter | name | meaning |
 //! |---|---|---|
@@ -34,45 +34,48 @@
 //! | D | [`directions`](Config::directions) | 2 if bidirectional, else 1 |
 //! | G | [`gates`](Cell::gates) | 1 RNN, 3 GRU (r z n), 4 LSTM (i f g o), in PyTorch's order |
 //!
-//! Input and output are batch-first, `[N, T, I]` and `[N, T, D*H_out]`; states are `[L*D, N, H_out]` and `[L*D, N, H]` and
-//! never batch-first. Without a batch the N axis is left out of all of them.
+//! Input and output are batch-first: `[N, T, I]` and `[N, T, D*H_out]`. States are `[L*D, N, H_out]` and
+//! `[L*D, N, H]`; they are never batch-first. Unbatched arrays have no N axis.
 //!
 //! # Numbers
 //!
-//! The GPU and the CPU compute in f32, and their error against [`mod@reference`], the same layer in f64, is of the size of
-//! PyTorch's own. [`tolerance`] says how far each element may be off, and why. The same input gives the same bits run
-//! after run, and a row's result does not depend on the other rows of its batch. The exception is [`Tuning::Measure`] where
-//! it may choose among strategies, which round differently.
+//! The GPU and the CPU compute in f32. Their error against [`mod@reference`], the same layer in f64, is
+//! about the size of PyTorch's error. [`tolerance`] states how far each element may be off, and why. The
+//! same input gives the same bits in every run, and a row's result does not depend on the other rows of its
+//! batch. There is one exception: [`Tuning::Measure`], if it may choose among strategies, because strategies
+//! round differently.
 //!
-//! NaN and infinity in the input spread on the CPU as in PyTorch. On the GPU nothing is promised for them;
-//! [`Input::check_finite`] and [`State::check_finite`] refuse them. Parameters are always finite.
+//! On the CPU, NaN and infinity in the input propagate as in PyTorch. On the GPU, the result for them is
+//! unspecified; [`Input::check_finite`] and [`State::check_finite`] reject them. Parameters are always
+//! finite.
 //!
 //! # Choosing a backend
 //!
-//! [`guide::choosing_a_backend`] says what to expect of a GPU and of the CPU, and which knobs there are; [`auto`] is the
-//! rule behind [`Backend::auto`].
+//! [`guide::choosing_a_backend`] describes what to expect of a GPU and of the CPU, and which options there
+//! are. [`auto`] describes the rule that [`Backend::auto`] applies.
 //!
 //! # When something goes wrong
 //!
-//! [`guide::when_something_goes_wrong`] has the table of faults with their errors and what is left, and what is logged at
-//! which level.
+//! [`guide::when_something_goes_wrong`] has a table of faults with their errors and with what remains
+//! usable. It also lists what is logged at each level.
 //!
 //! # Features
 //!
-//! - `safetensors` (default): weights from and to state dicts saved as safetensors.
-//! - `npz`: arrays and weights from and to NumPy's npy and npz files.
-//! - `onnx`: weights from ONNX models.
-//! - `tuning-file`: what [`Tuning::Measure`] found out, kept in a file for the next run. Nothing in a browser.
+//! - `safetensors` (default): reads and writes weights as state dicts in the safetensors format.
+//! - `npz`: reads and writes arrays and weights as NumPy's npy and npz files.
+//! - `onnx`: reads weights from ONNX models.
+//! - `tuning-file`: keeps the measurements of [`Tuning::Measure`] in a file for the next run. It has no
+//!   effect in a browser.
 //!
 //! # In a browser
 //!
-//! For `wasm32-unknown-unknown` the crate takes wgpu's `webgpu` backend alone and leaves out every function that blocks:
-//! [`guide::in_the_browser`] says what there is, and how to build it.
+//! For `wasm32-unknown-unknown` the crate uses only wgpu's `webgpu` backend and omits every function that
+//! blocks. [`guide::in_the_browser`] describes what remains and how to build it.
 
 pub use ndarray;
 pub use wgpu;
 
-// The documentation's code runs as tests of this crate.
+// Runs the README's code as tests of this crate.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

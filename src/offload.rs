@@ -1,4 +1,4 @@
-//! Work that would block a caller who polls, on a thread of its own. A browser has none for us.
+//! Runs work that would block a polling caller on another thread. A browser has no thread for it.
 
 #[cfg(not(target_arch = "wasm32"))]
 use std::thread::Builder;
@@ -10,11 +10,11 @@ use futures_intrusive::channel::shared::oneshot_channel;
 #[cfg(not(target_arch = "wasm32"))]
 use crate::Error;
 
-/// Runs `work` on a new thread of that name. The work is done also if nobody waits for its result any more.
+/// Runs `work` on a new thread of that name. The work is completed even if the future is dropped.
 ///
 /// # Errors
 ///
-/// Those of the work; [`Error::OutOfMemory`] if there is no thread to be had.
+/// The errors of `work`; [`Error::OutOfMemory`] if no thread can be started.
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) async fn run<T: Send + 'static>(
     name: &str,
@@ -22,7 +22,7 @@ pub(crate) async fn run<T: Send + 'static>(
 ) -> Result<T, Error> {
     let (sender, receiver) = oneshot_channel();
     let run = move || {
-        // A receiver that is gone means that nobody wants the result any more.
+        // This fails if the receiver was dropped, that is, if the result is no longer wanted.
         let _ = sender.send(work());
     };
     Builder::new()
@@ -33,12 +33,13 @@ pub(crate) async fn run<T: Send + 'static>(
     received(receiver).await.unwrap_or_else(|| Err(gone()))
 }
 
-/// Runs `work` on a thread of rayon's pool; or, if it is one of them that polls, on one of its own, and without the pool's
-/// help (`true`): it may be about to block until the future is ready, and with it the whole pool.
+/// Runs `work` on a thread of rayon's pool, with `false`. If the polling thread is one of the pool's
+/// threads, this runs `work` on a new thread instead, with `true`: it must not use the pool, since the
+/// polling thread may block until the future is ready, and with it the whole pool.
 ///
 /// # Errors
 ///
-/// As [`run`].
+/// The same as for [`run`].
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) async fn on_pool<T: Send + 'static>(
     work: impl FnOnce(bool) -> Result<T, Error> + Send + 'static,
@@ -48,14 +49,14 @@ pub(crate) async fn on_pool<T: Send + 'static>(
     }
     let (sender, receiver) = oneshot_channel();
     rayon::spawn(move || {
-        // A receiver that is gone means that nobody wants the result any more.
+        // This fails if the receiver was dropped, that is, if the result is no longer wanted.
         let _ = sender.send(work(false));
     });
     let gone = || Error::OutOfMemory { found: "the thread that computed the layer is gone".into() };
     received(receiver).await.unwrap_or_else(|| Err(gone()))
 }
 
-/// What another thread sends, or a callback; nothing if that is gone.
+/// Returns what another thread or a callback sends; `None` if the sender is gone.
 pub(crate) async fn received<T>(receiver: OneshotReceiver<T>) -> Option<T> {
     #[cfg(test)]
     tests::give_way().await;
@@ -75,7 +76,8 @@ mod tests {
         static GIVES_WAY: Cell<bool> = const { Cell::new(false) };
     }
 
-    /// Runs something in which futures are not ready when they are first polled, also where the answer is there already.
+    /// Runs a function in which no received answer is ready at the first poll of its future, even if it is
+    /// already there.
     pub(crate) fn giving_way<T>(run: impl FnOnce() -> T) -> T {
         GIVES_WAY.set(true);
         let result = run();

@@ -1,39 +1,44 @@
-//! What may be chosen about a layer.
+//! The options of a layer.
 
 use std::time::Duration;
 
 use crate::gpu::{BUDGET, Strategy, Tuning};
 use crate::{CpuInstructions, Precision};
 
-/// How long a layer waits for an answer unless told otherwise: the longest that are known, on software adapters, take
-/// minutes.
+/// The default time-out. The longest known waits, on software adapters, take minutes.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// What may be chosen about a layer beside its weights and its backend.
+/// The options of a layer, apart from its weights and its backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LayerOptions {
-    /// How the GPU backend cuts the work into dispatches; the other backends do not look at it.
+    /// How the GPU backend splits the work into dispatches. The other backends ignore it.
     pub strategy: Strategy,
-    /// How the weights are stored: as they are unless set. See [`Precision`] for what halves cost and gain.
+    /// The type in which the weights are stored; f32 by default. [`Precision`] describes the costs and
+    /// benefits of f16.
     pub precision: Precision,
-    /// Bytes that the GPU backend may take for a call beyond weights, input, output and state: 64 MiB unless set. Less
-    /// means more and smaller dispatches, or pieces of the batch, of which two at a time share the budget.
+    /// The bytes that the GPU backend may use for a call in addition to weights, input, output and state; 64
+    /// MiB by default. A smaller budget means more and smaller dispatches, or a batch in pieces; two pieces
+    /// at a time share the budget.
     pub budget: u64,
-    /// Whether wgpu puts bounds checks into the GPU backend's kernels. They do not need them: off unless set.
+    /// Whether wgpu adds bounds checks to the GPU backend's kernels; off by default. The kernels do not need
+    /// them.
     pub bounds_checks: bool,
-    /// How the GPU backend comes to the strategy, unless that is forced, and to the tile sizes: by its cost model unless set.
+    /// How the GPU backend chooses the tile sizes and, unless it is forced, the strategy; with its cost
+    /// model by default.
     pub tuning: Tuning,
-    /// Threads that the CPU backend may use for a call, the calling one among them: 0, unless set, for as many as the
-    /// rayon pool that it is called in has. The result does not depend on it. A browser has one, whatever is set.
+    /// The number of threads that the CPU backend may use for a call, including the calling thread. The
+    /// default, 0, means the number of threads of the current rayon pool. The result does not depend on it.
+    /// In a browser it is always one.
     pub threads: usize,
-    /// The CPU backend's instruction set: unless set, [`CpuInstructions::best`].
+    /// The CPU backend's instruction set; [`CpuInstructions::best`] if it is `None`.
     pub instructions: Option<CpuInstructions>,
-    /// How long the GPU backend waits for the device: ten minutes unless set. In a browser nothing times out.
+    /// How long the GPU backend waits for the device; ten minutes by default. In a browser nothing times
+    /// out.
     pub timeout: Duration,
-    /// Whether the layer keeps its weights as they were given: not unless set.
+    /// Whether the layer keeps its original weights; false by default.
     pub keep_weights: bool,
-    /// Where measurements are kept for the next run; nowhere unless set.
+    /// The file that keeps measurements for the next run; none by default.
     #[cfg(all(feature = "tuning-file", not(target_arch = "wasm32")))]
     pub tuning_file: Option<std::path::PathBuf>,
 }
@@ -57,25 +62,25 @@ impl Default for LayerOptions {
 }
 
 impl LayerOptions {
-    /// Sets how the GPU backend cuts the work into dispatches.
+    /// Sets how the GPU backend splits the work into dispatches.
     pub fn strategy(mut self, strategy: Strategy) -> Self {
         self.strategy = strategy;
         self
     }
 
-    /// Sets how the weights are stored.
+    /// Sets the type in which the weights are stored.
     pub fn precision(mut self, precision: Precision) -> Self {
         self.precision = precision;
         self
     }
 
-    /// Sets whether wgpu puts bounds checks into the GPU backend's kernels.
+    /// Sets whether wgpu adds bounds checks to the GPU backend's kernels.
     pub fn bounds_checks(mut self, bounds_checks: bool) -> Self {
         self.bounds_checks = bounds_checks;
         self
     }
 
-    /// Sets how the GPU backend comes to the strategy and the tile sizes.
+    /// Sets how the GPU backend chooses the strategy and the tile sizes.
     ///
     /// ```
     /// use wgpu_rnn::{LayerOptions, Strategy, Tuning};
@@ -89,8 +94,8 @@ impl LayerOptions {
         self
     }
 
-    /// Sets how many threads the CPU backend may use for a call. What goes beyond the calling one comes from rayon's
-    /// pool: a thread that is not free in time is done without.
+    /// Sets how many threads the CPU backend may use for a call. The threads other than the calling one come
+    /// from rayon's pool. The call does not wait for a thread that is busy.
     ///
     /// ```
     /// use wgpu_rnn::{Backend, Config, Layer, LayerOptions, Weights};
@@ -104,17 +109,19 @@ impl LayerOptions {
         self
     }
 
-    /// Sets the CPU backend's instruction set, for comparisons: the widest that the machine has is the fastest. A layer on the
-    /// CPU cannot be made where the machine does not have it ([`Error::Instructions`](crate::Error::Instructions)).
+    /// Sets the CPU backend's instruction set. This is for comparisons: the widest set of the machine is the
+    /// fastest. Creating a layer on the CPU fails with [`Error::Instructions`](crate::Error::Instructions)
+    /// if the machine lacks the set.
     pub fn instructions(mut self, instructions: CpuInstructions) -> Self {
         self.instructions = Some(instructions);
         self
     }
 
     /// Sets how long the GPU backend waits for the device before the call fails with
-    /// [`Error::Timeout`](crate::Error::Timeout): for each of its submissions, from when there is nothing left to do but to
-    /// wait for it, so that a call in many pieces may take longer in all. The layer can be called again; what was submitted
-    /// goes on, and the next call waits behind it. Zero looks once.
+    /// [`Error::Timeout`](crate::Error::Timeout). The time counts for each submission, from when the call
+    /// has nothing to do except wait for it. A call in many pieces may therefore take longer in total. After
+    /// a time-out the layer can be called again; the submitted work continues, and the next call waits
+    /// behind it. Zero checks once.
     ///
     /// ```
     /// use std::time::Duration;
@@ -128,38 +135,42 @@ impl LayerOptions {
         self
     }
 
-    /// Sets whether the layer keeps its weights as they were given, so that [`Layer::reload`](crate::Layer::reload) can
-    /// put it on another device. It shares them with the [`Weights`](crate::Weights) that it is made of: they take no
-    /// more memory as long as those are there, and 4 bytes a parameter of the host's memory once those are dropped (with
-    /// [`Precision::F16`] at once, since what is kept is rounded).
+    /// Sets whether the layer keeps its original weights, so that [`Layer::reload`](crate::Layer::reload)
+    /// can move it to another device. The layer shares them with the [`Weights`](crate::Weights) that it is
+    /// made from. They take no extra memory while those exist, and 4 bytes of host memory per parameter once
+    /// those are dropped. (With [`Precision::F16`] they take that memory at once, since the kept weights are
+    /// rounded.)
     ///
-    /// Unless set, a layer on a GPU or on the CPU keeps what its backend needs and nothing else: a device is lost seldom,
-    /// and who has the file can give the weights again ([`Layer::reload_with`](crate::Layer::reload_with)).
+    /// By default a layer on a GPU or on the CPU keeps only what its backend needs: a device is rarely lost,
+    /// and a caller who has the file can pass the weights again
+    /// ([`Layer::reload_with`](crate::Layer::reload_with)).
     pub fn keep_weights(mut self, keep_weights: bool) -> Self {
         self.keep_weights = keep_weights;
         self
     }
 
-    /// How many the CPU backend may use in a pool of so many.
+    /// Returns how many threads the CPU backend may use in a pool of `pool` threads.
     pub(crate) fn threads_of(&self, pool: usize) -> usize {
         if self.threads == 0 || cfg!(target_arch = "wasm32") { pool } else { self.threads }
     }
 
-    /// Sets the file that keeps what [`Tuning::Measure`] finds out, so that a layer need not measure what another one or
-    /// an earlier run did; with [`Tuning::Model`] it is not looked at. It is JSON, and any number of layers and adapters
-    /// may share it.
+    /// Sets the file that keeps the measurements of [`Tuning::Measure`], so that a layer need not repeat
+    /// those of another layer or an earlier run. With [`Tuning::Model`] the file is ignored. It is JSON, and
+    /// any number of layers and adapters may share it.
     ///
-    /// It is read when the layer is made, and replaced by a complete new one after each measurement. A measurement counts
-    /// for the same adapter, backend and driver, version of this crate, configuration, shape, forced strategy, budget and
-    /// bounds checks. That the file cannot be read, used or written is no error: it is logged at level `warn`. A file
-    /// that is no tuning file is not overwritten.
+    /// The file is read when the layer is created, and replaced by a complete new file after each
+    /// measurement. A measurement applies only to the same adapter, backend and driver, version of this
+    /// crate, configuration, shape, forced strategy, budget and bounds checks. A file that cannot be read,
+    /// used or written is not an error: it is logged at level `warn`. A file that is not a tuning file is
+    /// not overwritten.
     #[cfg(all(feature = "tuning-file", not(target_arch = "wasm32")))]
     pub fn tuning_file(mut self, path: impl Into<std::path::PathBuf>) -> Self {
         self.tuning_file = Some(path.into());
         self
     }
 
-    /// Sets the bytes that the GPU backend may take for a call beyond weights, input, output and state.
+    /// Sets the bytes that the GPU backend may use for a call in addition to weights, input, output and
+    /// state.
     pub fn budget(mut self, budget: u64) -> Self {
         self.budget = budget;
         self

@@ -1,6 +1,6 @@
-//! The definition of the layer: plain loops over f64, the oracle of every test.
+//! The reference implementation, which defines the layer: plain loops over f64. Every test compares with it.
 //!
-//! The loops are written once over a trait of numbers, so that the tolerance of a comparison
+//! The loops are generic over a number trait, so that the tolerance of a comparison
 //! ([`tolerance`](crate::tolerance)) comes from the same definition as the values.
 
 use ndarray::{Array3, ArrayView1, ArrayView3, Dimension, Ix3, s};
@@ -9,7 +9,7 @@ use crate::array::zeros;
 use crate::batch::Batch;
 use crate::{Activation, Cell, Config, DirectionWeights, Error, Input, Output, State, Variant, Weights};
 
-/// The forward pass of the f32 parameters and inputs, computed in f64.
+/// Computes the forward pass of f32 parameters and inputs in f64.
 ///
 /// ```
 /// use wgpu_rnn::{Config, Input, State, Weights, ndarray::Array3, reference};
@@ -34,21 +34,21 @@ pub fn forward<D: Dimension>(
     batch.restore(run(weights, &batch)?)
 }
 
-/// What the definition computes with.
+/// The numbers that the reference computes with.
 pub(crate) trait Number: Copy + Default {
-    /// A value that was given in f32.
+    /// Converts an exact f32 value.
     fn exact(value: f32) -> Self;
-    /// `start + Σ weights·values`, in that order.
+    /// Returns `start + Σ weights·values`, summed in that order.
     fn dot(start: f32, weights: ArrayView1<'_, f32>, values: &[Self]) -> Self;
     fn add(self, other: Self) -> Self;
     fn mul(self, other: Self) -> Self;
-    /// `(1 - self)·a + self·b`.
+    /// Returns `(1 - self)·a + self·b`.
     fn mix(self, a: Self, b: Self) -> Self;
-    /// `1 - self`.
+    /// Returns `1 - self`.
     fn complement(self) -> Self;
-    /// Brought into [-limit, limit].
+    /// Clips to [-limit, limit].
     fn clip(self, limit: f32) -> Self;
-    /// The activation function of self; NaN stays NaN, as in PyTorch.
+    /// Applies an activation function. NaN stays NaN, as in PyTorch.
     fn activate(self, activation: Activation) -> Self;
 }
 
@@ -106,17 +106,17 @@ impl Number for f64 {
     }
 }
 
-/// The argument, or something else below a limit.
+/// Returns `x`, or `below` if `x` is below the limit.
 fn above(x: f64, limit: f64, below: f64) -> f64 {
     if x < limit { below } else { x }
 }
 
-/// `1 / (1 + exp(-x))`.
+/// Returns `1 / (1 + exp(-x))`.
 pub(crate) fn sigmoid(x: f64) -> f64 {
     1.0 / (1.0 + (-x).exp())
 }
 
-/// The forward pass over any [`Number`].
+/// Computes the forward pass over any [`Number`].
 pub(crate) fn run<A: Number>(weights: &Weights, batch: &Batch<'_>) -> Result<Output<Ix3, A>, Error> {
     let config = weights.config();
     let (n, t) = (batch.rows(), batch.steps());
@@ -151,7 +151,7 @@ pub(crate) fn run<A: Number>(weights: &Weights, batch: &Batch<'_>) -> Result<Out
     Ok(Output { output: sequence, h_n, c_n: config.cell.has_cell_state().then_some(c_n) })
 }
 
-/// The state given, or zeros.
+/// Returns the given state, or zeros.
 fn initial<A: Number>(
     given: Option<&ArrayView3<'_, f32>>,
     name: &str,
@@ -164,7 +164,7 @@ fn initial<A: Number>(
     Ok(state)
 }
 
-/// One time step of one row: the new hidden state; `c` becomes the new cell state.
+/// Computes one time step of one row. Returns the new hidden state and updates `c` to the new cell state.
 fn one_step<A: Number>(
     config: &Config,
     direction: usize,
@@ -184,7 +184,7 @@ fn one_step<A: Number>(
     let Variant { clip, input_forget, .. } = config.variant;
     let functions = config.activations_of(direction);
     let activate = |x: A, function| clip.map_or(x, |limit| x.clip(limit)).activate(function);
-    // What an LSTM's gate i, f or o (0, 1, 2) sees of a cell state.
+    // Adds the peephole term of an LSTM's gate i, f or o (0, 1, 2).
     let peep = |sum: A, gate: usize, c: A, unit: usize| match &weights.weight_ch {
         Some(weight) => sum.add(A::exact(weight[gate * config.hidden_size + unit]).mul(c)),
         None => sum,

@@ -1,4 +1,4 @@
-//! Sessions: live streams whose state stays where the layer is.
+//! Sessions: live streams whose state stays on the layer's backend.
 
 mod awaited;
 mod host;
@@ -15,15 +15,16 @@ use host::HostState;
 
 /// The state of many live streams, kept on the layer's backend between calls.
 ///
-/// A session has R rows, one for each stream, that begin with zeros. A push gives rows their next steps and returns the
-/// output for them; the rows that it does not name keep their state. For one-direction layers of any depth: a reverse
-/// direction would have to know the end of the stream.
+/// A session has R rows, one for each stream. Every row starts with the state zero. A push gives rows their
+/// next steps and returns the output for those steps; rows that it does not list keep their state. A session
+/// works for layers of any depth with one forward direction: a reverse direction would need the end of the
+/// stream.
 ///
-/// Pushing a stream piece by piece gives the bits that one [`Layer::forward`] over all of it gives, whatever the pieces and
-/// the other rows, on the CPU and, with the [same strategy](Session::strategy), on a GPU. (The reference keeps the state in
-/// f32.)
+/// Pushing a stream piece by piece gives the same bits as one [`Layer::forward`] over the whole stream,
+/// whatever the pieces and the other rows. This holds on the CPU, and on a GPU with the [same
+/// strategy](Session::strategy). (The reference keeps the state in f32.)
 ///
-/// A push that fails, or whose future is dropped, leaves every row as it was.
+/// A push that fails, or whose future is dropped, leaves every row unchanged.
 ///
 /// ```
 /// use wgpu_rnn::{Backend, Config, Input, Layer, Weights, ndarray::Array3};
@@ -45,11 +46,11 @@ pub struct Session {
     layer: Layer,
     rows: usize,
     kept: Kept,
-    /// For each row whether the call at hand has named it.
+    /// For each row, whether the current call lists it.
     named: Vec<bool>,
 }
 
-/// Its layer and R, without its state.
+/// Shows the layer and R, without the state.
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Session")
@@ -75,13 +76,13 @@ pub struct SavedState {
 }
 
 impl SavedState {
-    /// As the initial state of a forward pass, or for [`Session::set_state`].
+    /// Returns the state as the initial state of a forward pass or an argument of [`Session::set_state`].
     pub fn state(&self) -> State<'_> {
         State { h_0: Some(self.h_n.view()), c_0: self.c_n.as_ref().map(|c_n| c_n.view()) }
     }
 }
 
-/// The rows that a call is about, each once.
+/// The rows that a call concerns, each listed once.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Active<'a> {
     All(usize),
@@ -105,22 +106,22 @@ impl Active<'_> {
 }
 
 impl Layer {
-    /// Starts a session of so many rows, R, that all have state zero.
+    /// Starts a session with R rows. Every row has the state zero.
     ///
     /// # Errors
     ///
-    /// [`Error::ReverseDirection`]; [`Error::OutOfMemory`], and on a GPU [`Error::TooLarge`], [`Error::DeviceLost`],
-    /// [`Error::Gpu`].
+    /// [`Error::ReverseDirection`]; [`Error::OutOfMemory`], and on a GPU [`Error::TooLarge`],
+    /// [`Error::DeviceLost`], [`Error::Gpu`].
     #[cfg(not(target_arch = "wasm32"))]
     pub fn session(&self, rows: usize) -> Result<Session, Error> {
         pollster::block_on(self.session_async(rows))
     }
 
-    /// As [`Layer::session`], without waiting for the device.
+    /// Like [`Layer::session`], without waiting for the device.
     ///
     /// # Errors
     ///
-    /// As [`Layer::session`].
+    /// The same as [`Layer::session`].
     pub async fn session_async(&self, rows: usize) -> Result<Session, Error> {
         let config = self.config();
         if config.bidirectional || config.reverse {
@@ -137,19 +138,20 @@ impl Layer {
 }
 
 impl Session {
-    /// The layer.
+    /// Returns the layer.
     pub fn layer(&self) -> &Layer {
         &self.layer
     }
 
-    /// R.
+    /// Returns R, the number of rows.
     pub fn rows(&self) -> usize {
         self.rows
     }
 
-    /// The strategy of every push, if the layer is on a GPU: the layer's, or the cost model's choice for one step of all
-    /// rows where that is [`Strategy::Auto`]. With [`LayerOptions::strategy`](crate::LayerOptions::strategy) set to it, a
-    /// forward pass gives the same bits.
+    /// Returns the strategy of every push, or `None` if the layer is not on a GPU. It is the layer's
+    /// strategy, or if that is [`Strategy::Auto`], the cost model's choice for one step of all rows. A
+    /// forward pass with [`LayerOptions::strategy`](crate::LayerOptions::strategy) set to it gives the same
+    /// bits.
     pub fn strategy(&self) -> Option<Strategy> {
         match &self.kept {
             Kept::Gpu(session) => Some(session.strategy()),
@@ -157,27 +159,30 @@ impl Session {
         }
     }
 
-    /// Takes the next steps of all rows and waits for the output.
+    /// Computes the next steps of all rows and waits for the output.
     ///
-    /// Shapes: input `[R, T, I]`, output `[R, T, H_out]`; or `[T, I]` and `[T, H_out]` where R is 1. Where rows have
-    /// [lengths](Input::lengths), the output past a row's length is zero, and a row of length 0 keeps its state.
+    /// Shapes: the input is `[R, T, I]` and the output `[R, T, H_out]`; if R is 1, they may be `[T, I]` and
+    /// `[T, H_out]`. If rows have [lengths](Input::lengths), the output past a row's length is zero, and a
+    /// row of length 0 keeps its state.
     ///
     /// # Errors
     ///
-    /// [`Error::InputRank`], [`Error::InputSize`], [`Error::NoSteps`], [`Error::LengthsCount`], [`Error::Length`];
-    /// [`Error::RowsCount`] if there is not one row of input for each row. From the machine: [`Error::OutOfMemory`], and on
-    /// a GPU [`Error::TooLarge`], [`Error::DeviceLost`], [`Error::Timeout`], [`Error::Gpu`].
+    /// [`Error::InputRank`], [`Error::InputSize`], [`Error::NoSteps`], [`Error::LengthsCount`],
+    /// [`Error::Length`]; [`Error::RowsCount`] if the input does not have exactly one row for each row of
+    /// the session. From the machine: [`Error::OutOfMemory`], and on a GPU [`Error::TooLarge`],
+    /// [`Error::DeviceLost`], [`Error::Timeout`], [`Error::Gpu`].
     #[cfg(not(target_arch = "wasm32"))]
     pub fn push<D: Dimension>(&mut self, input: &Input<'_, D>) -> Result<Array<f32, D>, Error> {
         self.push_active(Active::All(self.rows), input)
     }
 
-    /// As [`Session::push`], for the rows that are named, each at most once and in any order: input `[M, T, I]` in that
-    /// order, output `[M, T, H_out]`; or `[T, I]` and `[T, H_out]` for one row.
+    /// Like [`Session::push`], for the M listed rows, each at most once and in any order. The input is
+    /// `[M, T, I]` in that order and the output `[M, T, H_out]`; for one row they may be `[T, I]` and
+    /// `[T, H_out]`.
     ///
     /// # Errors
     ///
-    /// As [`Session::push`]; [`Error::Row`] and [`Error::RowTwice`].
+    /// The same as [`Session::push`]; [`Error::Row`] and [`Error::RowTwice`].
     #[cfg(not(target_arch = "wasm32"))]
     pub fn push_rows<D: Dimension>(
         &mut self,
@@ -188,14 +193,14 @@ impl Session {
         self.push_active(Active::Named(rows), input)
     }
 
-    /// As [`Session::push`], into an array of the output's shape and any strides; what it holds after an error has no
-    /// meaning.
+    /// Like [`Session::push`], but writes the output into an array of the output's shape, with any strides.
+    /// The contents of the array are unspecified after an error.
     ///
-    /// On the CPU a repeated push of one step allocates nothing, unless several threads share it.
+    /// On the CPU a repeated push of one step allocates nothing, unless several threads share the work.
     ///
     /// # Errors
     ///
-    /// As [`Session::push`]; [`Error::Shape`] for the array.
+    /// The same as [`Session::push`]; [`Error::Shape`] for the array.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn push_into<D: Dimension>(
         &mut self,
@@ -205,11 +210,11 @@ impl Session {
         self.push_active_into(Active::All(self.rows), input, output)
     }
 
-    /// As [`Session::push_rows`], into an array as [`Session::push_into`] takes it.
+    /// Like [`Session::push_rows`], but writes the output into an array, as [`Session::push_into`] does.
     ///
     /// # Errors
     ///
-    /// As both.
+    /// The same as [`Session::push_rows`] and [`Session::push_into`].
     #[cfg(not(target_arch = "wasm32"))]
     pub fn push_rows_into<D: Dimension>(
         &mut self,
@@ -221,7 +226,7 @@ impl Session {
         self.push_active_into(Active::Named(rows), input, output)
     }
 
-    /// The state of all rows.
+    /// Returns the state of all rows.
     ///
     /// # Errors
     ///
@@ -234,34 +239,34 @@ impl Session {
         }
     }
 
-    /// Gives all rows a state: `h_0 [L, R, H_out]` and, for an LSTM, `c_0 [L, R, H]`; zero where it is not given. It may
-    /// come from another session, another backend, or a forward pass.
+    /// Sets the state of all rows: `h_0 [L, R, H_out]` and, for an LSTM, `c_0 [L, R, H]`. A part that is
+    /// `None` is set to zero. The state may come from another session, another backend or a forward pass.
     ///
     /// # Errors
     ///
-    /// [`Error::StateShape`], [`Error::UnexpectedCellState`]; on a GPU [`Error::OutOfMemory`], [`Error::DeviceLost`],
-    /// [`Error::Gpu`].
+    /// [`Error::StateShape`], [`Error::UnexpectedCellState`]; on a GPU [`Error::OutOfMemory`],
+    /// [`Error::DeviceLost`], [`Error::Gpu`].
     #[cfg(not(target_arch = "wasm32"))]
     pub fn set_state(&mut self, state: &State<'_>) -> Result<(), Error> {
         pollster::block_on(self.set_state_async(state))
     }
 
-    /// As [`Session::set_state`] for the M rows that are named: `[L, M, …]` in their order.
+    /// Like [`Session::set_state`], for the M listed rows: `[L, M, …]` in their order.
     ///
     /// # Errors
     ///
-    /// As [`Session::set_state`]; [`Error::Row`] and [`Error::RowTwice`].
+    /// The same as [`Session::set_state`]; [`Error::Row`] and [`Error::RowTwice`].
     #[cfg(not(target_arch = "wasm32"))]
     pub fn set_state_rows(&mut self, rows: &[usize], state: &State<'_>) -> Result<(), Error> {
         pollster::block_on(self.set_state_rows_async(rows, state))
     }
 
-    /// Gives all rows the state zero.
+    /// Sets the state of all rows to zero.
     pub fn reset(&mut self) {
         self.reset_active(Active::All(self.rows));
     }
 
-    /// Gives the rows that are named the state zero, for streams that begin.
+    /// Sets the state of the listed rows to zero, for new streams.
     ///
     /// # Errors
     ///
@@ -337,7 +342,7 @@ impl Session {
         Ok(batch)
     }
 
-    /// Whether the rows are there and each is named once.
+    /// Checks that the rows exist and that each is listed once.
     fn check_rows(&mut self, rows: &[usize]) -> Result<(), Error> {
         let mut checked = Ok(());
         let mut marked = 0;

@@ -1,34 +1,35 @@
-//! How far an f32 forward pass may be from the f64 reference.
+//! The tolerance of an f32 forward pass against the f64 reference.
 //!
 //! # The formula
 //!
-//! Every f32 operation rounds by at most `u = 2⁻²⁴` of its result. The roundings are taken as independent and of mean
-//! zero (the model of [Higham and Mary, 2019](https://doi.org/10.1137/18M1226312)), and their standard deviation `σ`
-//! is carried through the very steps of the reference, beside the value:
+//! Every f32 operation has a rounding error of at most `u = 2⁻²⁴` of its result. The model of [Higham and
+//! Mary, 2019](https://doi.org/10.1137/18M1226312) treats the errors as independent with mean zero. Their
+//! standard deviation `σ` is propagated through the same steps as the reference, next to the value:
 //!
 //! - exact inputs and parameters: `σ = 0`;
 //! - a sum of K products `p_j = w_j x_j` with partial sums `s_j`:
-//!   `σ² = Σ_j (w_j σ(x_j))² + u² Σ_j (p_j² + s_j²)`, which for terms of one size grows like `u √K |s|`;
-//! - a product, a sum of two, and the GRU's `(1-z) n + z h`: the operands' σ, weighted with the partial derivatives and
-//!   added without squares (gates of one unit depend on the same state), plus `u` times each intermediate result, and
-//!   `λ σ(a) σ(b)` for factors a and b that are both uncertain: `(a + λσ(a)) (b + λσ(b))` has that term, too, and where
-//!   both are near zero it is all there is;
-//! - tanh, sigmoid, ReLU: σ times the largest slope within `λσ` of the argument, plus the function's own error:
-//!   `2u |y|` for tanh, `(2 + |x|) u |y|` for the sigmoid, whose exponential loses `|x|` in relative accuracy. Results of
-//!   tanh are at most 2 apart and those of the sigmoid 1, so that σ is at most `2/λ` and `1/λ` beside their own error;
-//! - clip, and the other functions that ONNX's operators may have: likewise; a ThresholdedRelu whose argument may be on
+//!   `σ² = Σ_j (w_j σ(x_j))² + u² Σ_j (p_j² + s_j²)`, which grows like `u √K |s|` for terms of equal size;
+//! - a product, a sum of two terms, and the GRU's `(1-z) n + z h`: the operands' σ, weighted with the
+//!   partial derivatives and added linearly, because gates of one unit depend on the same state, plus `u`
+//!   times each intermediate result. If both factors a and b are uncertain, `λ σ(a) σ(b)` is added:
+//!   `(a + λσ(a)) (b + λσ(b))` contains that term, and it dominates if both factors are near zero;
+//! - tanh, sigmoid, ReLU: σ times the largest slope within `λσ` of the argument, plus the function's own
+//!   error: `2u |y|` for tanh and `(2 + |x|) u |y|` for the sigmoid, whose exponential loses `|x|` in
+//!   relative accuracy. Two results of tanh differ by at most 2 and two of the sigmoid by at most 1, so that
+//!   σ without the own error is at most `2/λ` and `1/λ`;
+//! - clip, and the other functions of ONNX's operators: likewise. A ThresholdedRelu whose argument may be on
 //!   either side of its threshold may be off by the threshold;
-//! - products, tanh and sigmoid may also underflow: f32 devices flush what is below `2⁻¹²⁶` to zero, so each adds
-//!   `2⁻¹²⁶/λ` to σ.
+//! - products, tanh and sigmoid may also underflow: f32 devices flush results below `2⁻¹²⁶` to zero, so each
+//!   of these adds `2⁻¹²⁶/λ` to σ.
 //!
-//! The tolerance of an element is `λσ` with `λ = 8`: by Hoeffding's inequality a sum of bounded independent errors
-//! leaves it with a probability below `2 exp(-λ²/2) ≈ 2.5·10⁻¹⁴`. Where σ is zero, as in the padding behind a row's
-//! length, the value must be exact. What the formula says of T follows from the weights: contracting layers forget old
-//! errors, others gather them.
+//! The tolerance of an element is `λσ` with `λ = 8`. By Hoeffding's inequality, a sum of bounded independent
+//! errors exceeds it with a probability below `2 exp(-λ²/2) ≈ 2.5·10⁻¹⁴`. If σ is zero, as in the padding
+//! after a row's length, the value must be exact. How the tolerance grows with T depends on the weights:
+//! contracting layers forget old errors, others accumulate them.
 //!
-//! Weights stored as halves ([`Precision::F16`]) add, for each sum, `√(Σ_j (δ_j x_j)²)` to its σ, where `δ_j = 2⁻¹¹ |w_j|`
-//! bounds the rounding of a weight; one below 2⁻¹⁴ may be lost as a whole, `δ_j = |w_j| + 2⁻²⁵`. They are the same errors
-//! at every step, so this is added to the rest without squares.
+//! Weights stored as f16 ([`Precision::F16`]) add `√(Σ_j (δ_j x_j)²)` to the σ of each sum. Here
+//! `δ_j = 2⁻¹¹ |w_j|` bounds the rounding of a weight. A weight below 2⁻¹⁴ may be lost entirely:
+//! `δ_j = |w_j| + 2⁻²⁵`. These errors are the same at every step, so this term is added linearly.
 
 use ndarray::{ArrayView1, Dimension};
 
@@ -42,18 +43,18 @@ pub use compare::{Comparison, Worst};
 
 /// u, the unit roundoff of f32.
 const UNIT: f64 = 1.0 / (1u32 << 24) as f64;
-/// λ, how many standard deviations are tolerated.
+/// λ, the number of tolerated standard deviations.
 const LAMBDA: f64 = 8.0;
-/// Own error of tanh and sigmoid, in u relative to the result.
+/// The own error of tanh and sigmoid, in units of u relative to the result.
 const ACTIVATION: f64 = 2.0;
-/// What may be lost when a result underflows, as a deviation.
+/// The amount that a possible underflow of a result adds to its σ.
 const UNDERFLOW: f64 = f32::MIN_POSITIVE as f64 / LAMBDA;
 
-/// The tolerance of each element of [`reference::forward`]'s result.
+/// Returns the tolerance of each element of the result of [`reference::forward`].
 ///
 /// # Errors
 ///
-/// As [`reference::forward`].
+/// The same as [`reference::forward`].
 pub fn forward<D: Dimension>(
     weights: &Weights,
     input: &Input<'_, D>,
@@ -62,11 +63,11 @@ pub fn forward<D: Dimension>(
     forward_with(weights, Precision::F32, input, state)
 }
 
-/// As [`forward`], for a layer that stores these weights with a precision.
+/// Like [`forward`], for a layer that stores these weights with the given precision.
 ///
 /// # Errors
 ///
-/// As [`reference::forward`].
+/// The same as [`reference::forward`].
 pub fn forward_with<D: Dimension>(
     weights: &Weights,
     precision: Precision,
@@ -80,7 +81,7 @@ pub fn forward_with<D: Dimension>(
     })
 }
 
-/// A value, and the standard deviation of what f32 makes of it, with weights as they are or as halves.
+/// A value and the standard deviation of its error in f32. `HALVES` says whether weights are stored as f16.
 #[derive(Clone, Copy, Debug, Default)]
 struct Rounded<const HALVES: bool = false> {
     value: f64,
@@ -92,7 +93,7 @@ impl<const HALVES: bool> Rounded<HALVES> {
         LAMBDA * self.sigma
     }
 
-    /// The argument within λσ where tanh and sigmoid are steepest.
+    /// Returns the argument within λσ at which tanh and sigmoid are steepest.
     fn steepest(self) -> f64 {
         (self.value.abs() - LAMBDA * self.sigma).max(0.0)
     }
@@ -100,7 +101,7 @@ impl<const HALVES: bool> Rounded<HALVES> {
 
 /// The activation functions.
 impl<const HALVES: bool> Rounded<HALVES> {
-    /// What a function makes of the argument's σ: the largest slope within λσ.
+    /// Propagates the argument's σ through a function, with the largest slope within λσ.
     fn carried(self, activation: Activation) -> f64 {
         let [alpha, beta] = activation.parameters().map(f64::from);
         let (low, high) = (self.value - LAMBDA * self.sigma, self.value + LAMBDA * self.sigma);
@@ -137,7 +138,7 @@ impl<const HALVES: bool> Rounded<HALVES> {
             Activation::ThresholdedRelu { .. } if low <= alpha && alpha <= high => alpha.abs() / LAMBDA,
             _ => 0.0,
         };
-        // How far apart two results can be.
+        // The largest difference between two results.
         let range = match activation {
             Activation::Tanh | Activation::Softsign => 2.0,
             Activation::ScaledTanh { .. } => 2.0 * alpha.abs(),
@@ -147,7 +148,7 @@ impl<const HALVES: bool> Rounded<HALVES> {
         (slope * self.sigma).min(range / LAMBDA) + jump
     }
 
-    /// A function's own error.
+    /// Returns a function's own error.
     fn own(self, activation: Activation, value: f64) -> f64 {
         let [alpha, beta] = activation.parameters().map(f64::from);
         let (x, y) = (self.value, value.abs());
@@ -155,7 +156,8 @@ impl<const HALVES: bool> Rounded<HALVES> {
             Activation::Relu | Activation::ThresholdedRelu { .. } => 0.0,
             Activation::Tanh => ACTIVATION * UNIT * y + UNDERFLOW,
             Activation::Sigmoid | Activation::Softplus => (ACTIVATION + x.abs()) * UNIT * y + UNDERFLOW,
-            // beta x rounds, which at the slope of tanh is as much of the result at most; then alpha's product.
+            // The rounding of beta x is, after the slope of tanh, at most the same fraction of the result.
+            // The product with alpha rounds too.
             Activation::ScaledTanh { .. } => (ACTIVATION + 2.0) * UNIT * y + UNDERFLOW,
             Activation::Affine { .. } | Activation::HardSigmoid { .. } => {
                 UNIT * ((alpha * x).abs() + (alpha * x + beta).abs()) + UNDERFLOW
@@ -167,7 +169,7 @@ impl<const HALVES: bool> Rounded<HALVES> {
     }
 }
 
-/// How far a half may be from the weight that it stands for.
+/// Returns the largest difference between a weight and its f16 value.
 fn half_error(weight: f64) -> f64 {
     let size = weight.abs();
     if size > 0.0 && size < f64::from(half::f16::MIN_POSITIVE) {
@@ -215,7 +217,7 @@ impl<const HALVES: bool> Number for Rounded<HALVES> {
         let carried =
             rest.abs() * a.sigma + self.value.abs() * b.sigma + (b.value - a.value).abs() * self.sigma;
         let carried = carried + LAMBDA * self.sigma * (a.sigma + b.sigma);
-        // 1 - z, the two products and their sum round.
+        // Rounding errors of 1 - z, the two products and their sum.
         let own = UNIT * (2.0 * from_a.abs() + from_b.abs() + value.abs()) + UNDERFLOW;
         Rounded { value, sigma: carried + own }
     }
@@ -244,7 +246,7 @@ mod tests {
     fn a_closed_gate_carries_the_error_of_its_argument() {
         for argument in [-10.0, -30.0, -40.0, -60.0] {
             let gate = Rounded::<false> { value: argument, sigma: 1e-4 }.activate(Activation::Sigmoid);
-            // There σ(x) = exp(x), so an error in x is a relative one in σ(x).
+            // Here σ(x) = exp(x), so an absolute error in x is a relative error in σ(x).
             let relative = gate.sigma / gate.value;
             assert!((1e-4..2e-4).contains(&relative), "{argument}: {relative}");
         }
@@ -252,7 +254,7 @@ mod tests {
 
     #[test]
     fn two_uncertain_factors_near_zero_have_an_uncertain_product() {
-        // What a gate and a cell state are whose arguments are known to be large and no more.
+        // A gate and a cell state whose arguments are only known to be large.
         let unknown = Rounded::<false> { value: -1e3, sigma: 1e6 };
         let near_zero = Rounded { value: 0.0, ..unknown };
         let (gate, state) = (unknown.activate(Activation::Sigmoid), near_zero.activate(Activation::Tanh));
@@ -268,7 +270,7 @@ mod tests {
         let smallest = f64::from(f32::MIN_POSITIVE);
         let gate = Rounded::<false>::exact(-700.0).activate(Activation::Sigmoid);
         assert!(gate.value < smallest && (smallest..1.01 * smallest).contains(&gate.tolerance()), "{gate:?}");
-        // A large cell state makes as much more of it.
+        // A large cell state scales the error by its size.
         let product = gate.mul(Rounded::exact(-1e3));
         assert!((1e3 * smallest..1.1e3 * smallest).contains(&product.tolerance()), "{product:?}");
         assert_eq!(Rounded::<false>::exact(1.0).tolerance(), 0.0);

@@ -1,4 +1,4 @@
-//! The parameters of a layer, checked against its [`Config`] once.
+//! The parameters of a layer, which are checked against its [`Config`] once.
 
 mod infer;
 mod name;
@@ -49,17 +49,17 @@ pub struct DirectionWeights {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Weights {
     config: Config,
-    /// One for each layer and direction, at `layer * D + direction`.
+    /// The parameters of each layer and direction, at `layer * D + direction`.
     directions: Arc<Vec<DirectionWeights>>,
 }
 
 impl Weights {
-    /// Takes each parameter of `config`, in PyTorch's order, from `load`.
+    /// Calls `load` for each parameter of `config`, in PyTorch's order, and collects the results.
     ///
     /// # Errors
     ///
-    /// What `load` returns; [`Error::Config`] for a bad configuration, [`Error::Shape`] and [`Error::NonFinite`] for
-    /// a bad parameter.
+    /// The errors of `load`; [`Error::Config`] for a bad configuration, [`Error::Shape`] and
+    /// [`Error::NonFinite`] for a bad parameter.
     pub fn from_fn(
         config: Config,
         mut load: impl FnMut(&Parameter) -> Result<ArrayD<f32>, Error>,
@@ -67,7 +67,8 @@ impl Weights {
         Weights::from_named(config, "", |parameter, _| load(parameter))
     }
 
-    /// As [`Weights::from_fn`], for parameters whose names carry a prefix; `load` is also given the full name.
+    /// Like [`Weights::from_fn`], for parameters whose names have a prefix. `load` also receives the full
+    /// name.
     pub(crate) fn from_named(
         config: Config,
         prefix: &str,
@@ -99,9 +100,10 @@ impl Weights {
         Ok(Weights { config, directions: Arc::new(directions) })
     }
 
-    /// Infers the configuration from the names and shapes of a state dict's tensors and takes the parameters.
+    /// Infers the configuration from the names and shapes of a state dict's tensors, and reads the
+    /// parameters.
     ///
-    /// Tensors of other modules are left alone; see [`infer`] for what must be there.
+    /// Tensors of other modules are ignored; see [`infer_config`] for the tensors that must exist.
     ///
     /// ```
     /// use wgpu_rnn::{LoadOptions, Weights, ndarray::ArrayD};
@@ -118,7 +120,7 @@ impl Weights {
     ///
     /// # Errors
     ///
-    /// As [`infer`] and [`Weights::from_fn`].
+    /// The same as [`infer_config`] and [`Weights::from_fn`].
     pub fn from_state_dict<S: Into<String>>(
         tensors: impl IntoIterator<Item = (S, ArrayD<f32>)>,
         options: &LoadOptions,
@@ -135,16 +137,17 @@ impl Weights {
         })
     }
 
-    /// The parameters that `torch.manual_seed(seed)` followed by PyTorch's constructor gives, bit for bit.
+    /// Returns the parameters that `torch.manual_seed(seed)` followed by PyTorch's constructor gives, bit
+    /// for bit.
     ///
     /// # Errors
     ///
-    /// As [`Weights::draw`].
+    /// The same as [`Weights::draw`].
     pub fn seeded(config: Config, seed: u64) -> Result<Self, Error> {
         Weights::draw(config, &mut Generator::seeded(seed))
     }
 
-    /// The parameters that PyTorch's constructor draws next from its generator.
+    /// Returns the parameters that PyTorch's constructor would draw next from the generator.
     ///
     /// ```
     /// use wgpu_rnn::{Config, Generator, Weights};
@@ -157,7 +160,8 @@ impl Weights {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] for a bad configuration, [`Error::OutOfMemory`] if there is no room for a parameter.
+    /// [`Error::Config`] for a bad configuration, [`Error::OutOfMemory`] if there is not enough memory for a
+    /// parameter.
     pub fn draw(config: Config, generator: &mut Generator) -> Result<Self, Error> {
         Weights::from_fn(config, |parameter| {
             let shape = parameter.shape(&config);
@@ -166,17 +170,18 @@ impl Weights {
         })
     }
 
-    /// The configuration that the parameters belong to.
+    /// Returns the configuration that the parameters belong to.
     pub fn config(&self) -> &Config {
         &self.config
     }
 
-    /// The parameters of each direction of each layer, at `layer * D + direction` (0 forward, 1 reverse).
+    /// Returns the parameters of each direction of each layer, at `layer * D + direction` (0 forward, 1
+    /// reverse).
     pub fn directions(&self) -> &[DirectionWeights] {
         &self.directions
     }
 
-    /// All parameters with their names (without prefix), in PyTorch's order.
+    /// Returns all parameters with their names (without prefix), in PyTorch's order.
     pub fn parameters(&self) -> impl Iterator<Item = (Parameter, ArrayViewD<'_, f32>)> {
         Parameter::all(&self.config).filter_map(|parameter| {
             let index = parameter.layer * self.config.directions() + usize::from(parameter.reverse);
@@ -186,7 +191,7 @@ impl Weights {
 }
 
 impl DirectionWeights {
-    /// The parameter of that kind, if the configuration has it.
+    /// Returns the parameter of that kind, if the configuration has it.
     fn get(&self, kind: ParameterKind) -> Option<ArrayViewD<'_, f32>> {
         match kind {
             ParameterKind::WeightIh => Some(self.weight_ih.view().into_dyn()),
@@ -216,7 +221,8 @@ fn take(
     Ok(tensor)
 }
 
-/// Whether memory for a parameter can be had: an array that cannot be allocated would end the process.
+/// Checks that memory for a parameter can be allocated. An array whose allocation fails would abort the
+/// process.
 fn check_memory(parameter: &Parameter, shape: &[usize]) -> Result<(), Error> {
     let mut values = Vec::<f32>::new();
     values
@@ -224,7 +230,7 @@ fn check_memory(parameter: &Parameter, shape: &[usize]) -> Result<(), Error> {
         .map_err(|_| Error::OutOfMemory { found: format!("{parameter} of shape {shape:?}") })
 }
 
-/// An array of `D`'s rank, in row-major order.
+/// Converts to an array of `D`'s rank, in row-major order.
 fn fixed<D: Dimension>(tensor: ArrayD<f32>) -> Result<Array<f32, D>, Error> {
     let found = tensor.shape().to_vec();
     match tensor.into_dimensionality::<D>() {

@@ -12,9 +12,10 @@ use crate::device::DeviceChoice;
 use crate::keras::KerasArguments;
 use crate::shape::{BatchArguments, LayerArguments, NEEDED, OPTIONAL};
 
-/// RNN, LSTM and GRU inference with PyTorch's semantics on any GPU that wgpu reaches, and on the CPU.
+/// RNN, LSTM and GRU inference with PyTorch's semantics, on any GPU that wgpu supports and on the CPU.
 ///
-/// Exit status: 0 done, 1 a check failed, 2 bad usage or bad input, with one line on standard error.
+/// Exit status: 0 for success, 1 if a check failed, 2 for bad usage or bad input, with one line on standard
+/// error.
 #[derive(Debug, Parser)]
 #[command(name = "wgpu-rnn", version, max_term_width = 100)]
 pub(crate) struct Arguments {
@@ -33,18 +34,20 @@ pub(crate) enum Command {
 }
 
 const DEVICE_HELP: &str = "\
-auto: a hardware GPU where it is expected to be at least twice as fast as the CPU backend, and else that; gpu: the best adapter, be it software; cpu; reference: \
-plain f64 loops; an adapter's index in `wgpu-rnn info`; or a part of its name";
+auto: a hardware GPU if it is expected to be at least twice as fast as the CPU backend, otherwise the CPU \
+backend; gpu: the best adapter, which may be a software adapter; cpu: the CPU backend; reference: plain f64 \
+loops; or an adapter's index in `wgpu-rnn info`, or a part of its name";
 
 const PRECISION_HELP: &str = "\
-How the weights are stored: as f32, or rounded to f16, in half of the memory; the arithmetic is f32 with either";
+How the weights are stored: f32, or rounded to f16 in half of the memory. The arithmetic is always f32";
 
 /// Run a layer over an input.
 ///
-/// The layer is inferred from the names and shapes of its weights (PyTorch's or Keras'), or is one of an ONNX model. Files are told apart by their extension: .npy, .npz
-/// or .safetensors (weights: the latter two). In a file of several tensors the one named as below is taken. Arrays are
-/// batch-first: input [N, T, I] or [T, I] without a batch, output [N, T, D*H_out], h_0 and h_n [L*D, N, H_out], c_0 and
-/// c_n [L*D, N, H].
+/// The layer is inferred from the names and shapes of its weights (PyTorch's or Keras'), or comes from an
+/// ONNX model. The extension of a file determines its format: .npy, .npz or .safetensors, and for weights
+/// .npz or .safetensors. If a file has several tensors, the name in parentheses below selects one. Arrays
+/// are batch-first: input [N, T, I], or [T, I] without a batch; output [N, T, D*H_out]; h_0 and h_n [L*D,
+/// N, H_out]; c_0 and c_n [L*D, N, H].
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("file").args(FILES).required(true))]
 pub(crate) struct RunArguments {
@@ -53,16 +56,17 @@ pub(crate) struct RunArguments {
     /// The input sequences (`input`).
     #[arg(long, value_name = "FILE")]
     pub(crate) input: PathBuf,
-    /// The initial hidden state (`h_0`); zero unless given.
+    /// The initial hidden state (`h_0`); zero by default.
     #[arg(long, value_name = "FILE", alias = "h-0")]
     pub(crate) h0: Option<PathBuf>,
-    /// The initial cell state of an LSTM (`c_0`); zero unless given.
+    /// The initial cell state of an LSTM (`c_0`); zero by default.
     #[arg(long, value_name = "FILE", alias = "c-0")]
     pub(crate) c0: Option<PathBuf>,
-    /// The steps of each sequence (`lengths`), integers from 0 to T; all T unless given.
+    /// The number of steps of each sequence (`lengths`), integers from 0 to T; T for all sequences by
+    /// default.
     #[arg(long, value_name = "FILE")]
     pub(crate) lengths: Option<PathBuf>,
-    /// The activation of an RNN; otherwise the one that the weights' metadata names, or tanh.
+    /// The activation of an RNN; by default the one in the metadata of the weights, or else tanh.
     #[arg(long, value_name = "tanh|relu", conflicts_with_all = WITH_ACTIVATION)]
     pub(crate) nonlinearity: Option<Nonlinearity>,
     #[arg(long, default_value = "auto", value_name = "auto|gpu|cpu|reference|INDEX|NAME", help = DEVICE_HELP)]
@@ -71,54 +75,57 @@ pub(crate) struct RunArguments {
     pub(crate) strategy: Strategy,
     #[arg(long, default_value = "f32", value_name = "f32|f16", help = PRECISION_HELP)]
     pub(crate) precision: Precision,
-    /// Threads that the CPU backend may use; as many as the machine has, unless given.
+    /// The number of threads of the CPU backend; by default all threads of the machine.
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<NonZeroUsize>,
-    /// How a GPU's strategy, unless it is forced, and tile sizes are found. model: a cost model, at once; measure: the few
-    /// best are timed on the GPU first, which takes some twenty runs. Results of different strategies differ by rounding.
+    /// How the tilings of a GPU's kernels are chosen, and the strategy if --strategy is auto. model: by a
+    /// cost model, without a run; measure: by timing a few candidates on the GPU first, which takes about
+    /// twenty runs. Results of different strategies differ by rounding.
     #[arg(long, value_name = "model|measure")]
     pub(crate) tuning: Option<Tuning>,
-    /// Keeps what was measured, so that the next run with the same layer, input size and GPU need not; a JSON file, made
-    /// if it is not there. Implies --tuning measure.
+    /// A JSON file that keeps the measurements, so that the next run with the same layer, input size and
+    /// GPU does not measure. It is created if it does not exist. Implies --tuning measure.
     #[arg(long, value_name = "FILE")]
     pub(crate) tuning_file: Option<PathBuf>,
-    /// How output, h_n and c_n are laid out: as above, or with the axes of ONNX's Y, Y_h and Y_c, whose attribute `layout`
-    /// is 0 (onnx) or 1 (onnx-batch-first). Without a batch N is 1 in these.
+    /// The axes of output, h_n and c_n: those above, or those of ONNX's Y, Y_h and Y_c with the attribute
+    /// `layout` 0 (onnx) or 1 (onnx-batch-first). In the axes of ONNX, N is 1 without a batch.
     #[arg(long, default_value = "pytorch")]
     pub(crate) layout: Layout,
-    /// Where the output goes (`output`).
+    /// The file for the output (`output`).
     #[arg(long, value_name = "FILE")]
     pub(crate) output: PathBuf,
-    /// Where the final hidden state goes (`h_n`).
+    /// The file for the final hidden state (`h_n`).
     #[arg(long, value_name = "FILE")]
     pub(crate) h_n: Option<PathBuf>,
-    /// Where the final cell state of an LSTM goes (`c_n`).
+    /// The file for the final cell state of an LSTM (`c_n`).
     #[arg(long, value_name = "FILE")]
     pub(crate) c_n: Option<PathBuf>,
 }
 
-/// The axes of what `run` writes.
+/// The axes of the arrays that `run` writes.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Layout {
     /// output [N, T, D*H_out], h_n [L*D, N, H_out], c_n [L*D, N, H]
     Pytorch,
-    /// Y [T, D, N, H], Y_h and Y_c [D, N, H] (of L layers [L*D, N, H])
+    /// Y [T, D, N, H], Y_h and Y_c [D, N, H] (with L layers [L*D, N, H])
     Onnx,
-    /// Y [N, T, D, H], Y_h and Y_c [N, D, H] (of L layers [N, L*D, H])
+    /// Y [N, T, D, H], Y_h and Y_c [N, D, H] (with L layers [N, L*D, H])
     OnnxBatchFirst,
 }
 
 /// Compare devices with PyTorch's results in case files.
 ///
-/// A case is a safetensors file of input, h_0, c_0, lengths, parameters, PyTorch's output, h_n and c_n in f32, and
-/// output_f64, h_n_f64 and c_n_f64, the same computed in f64. Each device's worst error against f64 is shown beside that
-/// of PyTorch's f32, and how much of its tolerance (from the layer's own rounding) the worst element used; above 100 %
-/// the check fails.
+/// A case is a safetensors file with input, h_0, c_0, lengths, the parameters, PyTorch's output, h_n and
+/// c_n in f32, and output_f64, h_n_f64 and c_n_f64, the same results computed in f64. The table compares
+/// the worst error of each device with the worst error of PyTorch's f32, both against f64. It also shows
+/// how much of its tolerance the worst element used. The tolerance is derived from the layer's own
+/// rounding. The check fails above 100 %.
 ///
-/// With --json: an array of objects with case, device, strategy (null where a device has none), pass, absolute and
-/// relative (worst errors), used (the part of the tolerance used), torch_absolute and torch_relative (PyTorch's worst
-/// errors), worst (name, index, expected, found, tolerance of the element that used most), error (why the device gave no
-/// result, else null). Numbers that are not finite are null.
+/// --json prints an array of objects: case, device, strategy (null if the device has none), pass, absolute
+/// and relative (worst errors), used (the fraction of the tolerance), torch_absolute and torch_relative
+/// (PyTorch's worst errors), worst (name, index, expected, found and tolerance of the element that used
+/// most of its tolerance), error (the reason why the device gave no result, or null). Numbers that are not
+/// finite are null.
 #[derive(Debug, Args)]
 pub(crate) struct CheckArguments {
     /// Case files.
@@ -128,14 +135,17 @@ pub(crate) struct CheckArguments {
         long,
         default_value = "auto",
         value_name = "all|auto|gpu|cpu|reference|INDEX|NAME",
-        help = format!("all: reference, cpu and every adapter; {DEVICE_HELP}. With several cases auto is all that it takes for one")
+        help = format!(
+            "all: reference, cpu and every adapter; {DEVICE_HELP}. With several cases, auto checks all cases \
+             on each device that it chooses for one of them"
+        )
     )]
     pub(crate) device: String,
-    #[arg(long, default_value = "auto", help = strategy_help("; all: each but auto in turn"))]
+    #[arg(long, default_value = "auto", help = strategy_help("; all: each of these except auto, in turn"))]
     pub(crate) strategy: Strategies,
     #[arg(long, default_value = "f32", value_name = "f32|f16", help = PRECISION_HELP)]
     pub(crate) precision: Precision,
-    /// Print JSON in place of a table.
+    /// Print JSON instead of a table.
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -149,40 +159,48 @@ pub(crate) struct InitArguments {
     /// PyTorch's seed.
     #[arg(long, value_name = "S")]
     pub(crate) seed: u64,
-    /// Where the parameters go: .safetensors or .npz.
+    /// The file for the parameters: .safetensors or .npz.
     #[arg(long, value_name = "FILE")]
     pub(crate) output: PathBuf,
 }
 
 /// Time forward passes on several devices.
 ///
-/// The layer is given by flags or by a file, or --grid takes the standard sizes: tiny, stream, small, seed, speech, wide, big and long,
-/// with each kind of cell. Weights are the file's, or seeded, inputs are sines, initial states are zero. The first call of each device
-/// is held against the reference in f64, element by element; where that would take too long, on some rows of the batch,
-/// spread over it, and of a long row that goes forward only on its first steps, without the final states: `checked`
-/// says on how much. A wrong result is an error and gets no row. Then the devices take turns, for --seconds each and at
-/// least three calls or ten seconds; a first call that takes half a minute counts and is not repeated. A case
-/// is left out where a call would take more than a minute, or --seconds if that is more, at the best rate that the device
-/// had before.
+/// Flags or a file give the layer, or --grid takes the standard sizes (tiny, stream, small, seed, speech,
+/// wide, big and long) with each kind of cell. Weights come from the file, or are seeded. Inputs are sines,
+/// and initial states are zero.
 ///
-/// Columns: strategy (what a GPU ran), median, min and spread of a whole call, from the host's input to the host's
-/// output (spread: from the first to the third quartile, in parts of the median), runs, GFLOP/s (2 x multiply-adds /
-/// median; multiply-adds: N*T*D * the sum over layers of G*H*(in + H_out) + P*H, with G = 1, 4 or 3 gates and `in` I or
-/// D*H_out), and x cpu: how many times as fast as the CPU backend (its median / this one). A software adapter, which runs
-/// on the CPU, is marked as such by the end of its name.
+/// The first call of each device is compared with the f64 reference, element by element. If that would take
+/// too long, the comparison uses some rows, spread over the batch. For a long row of a layer without a
+/// reverse direction it may also use the first steps only, without the final states. The column `checked`
+/// says how much was compared. A wrong result is an error and gets no row.
 ///
-/// Where a GPU has timestamps, a second table has a call (the median of some that come after the others, whose
-/// submissions go one after the other) and its parts: upload (the host writes, the GPU copies), compute, readback (the
-/// GPU copies, the host reads), and the rest: recording, submitting, waiting. What the GPU does is timed by its clock.
-/// Calls of ten seconds and more are not repeated for that.
+/// Then the devices take turns, for --seconds each, and for at least three calls or ten seconds. A first
+/// call that takes half a minute counts and is not repeated. A case is left out if a call would take more
+/// than a minute (or --seconds, if that is more) at the best rate that the device reached before.
 ///
-/// With --json: an object of machine (cpu, cpu_threads, cpu_instructions, architecture, os, version, wgpu, optimised), devices (device,
-/// software, adapter: null or name, backend, type, driver), precision, tuning, seconds, rows and errors. Rows have case,
-/// layer, cell, batch, steps, input_size, hidden_size, num_layers, directions, multiply_adds, device, software, strategy
-/// (asked for; null where a device has none), ran (with who chose it), runs, median_ms, minimum_ms, spread, gflops,
-/// times_as_fast_as_cpu (null if cpu was left out), checked_rows, checked_steps, tolerance_used (of the worst element; 1
-/// is all), and either parts (call_ms, upload_ms, compute_ms, readback_ms, copies_timed: whether the GPU's copies are in
-/// them) or no_parts (why). Errors have case, device, strategy, error.
+/// Columns: strategy (the one that a GPU ran); median, min and spread of a whole call, from the host's
+/// input to the host's output (spread: from the first to the third quartile, as a fraction of the median);
+/// runs; GFLOP/s (2 x multiply-adds / median; multiply-adds: N*T*D * the sum over layers of G*H*(in +
+/// H_out) + P*H, with G = 1, 4 or 3 gates and `in` I or D*H_out); x cpu: how many times as fast as the CPU
+/// backend (its median / this one). The name of a software adapter, which runs on the CPU, ends with a
+/// mark.
+///
+/// If a GPU has timestamps, a second table shows a call and its parts: upload (the host writes, the GPU
+/// copies), compute, readback (the GPU copies, the host reads), and the rest (recording, submitting,
+/// waiting). The GPU's clock times the GPU's work. These calls are made after the others, with one
+/// submission after the other, and the table shows the one with the median time. Calls of ten seconds and
+/// more are not repeated for this table.
+///
+/// --json writes an object: machine (cpu, cpu_threads, cpu_instructions, architecture, os, version, wgpu,
+/// optimised), devices (device, software, adapter: null or name, backend, type, driver), precision, tuning,
+/// seconds, rows and errors. Rows have case, layer, cell, batch, steps, input_size, hidden_size,
+/// num_layers, directions, multiply_adds, device, software, strategy (the requested one; null if the device
+/// has none), ran (the strategy that ran, and how it was chosen), runs, median_ms, minimum_ms, spread,
+/// gflops, times_as_fast_as_cpu (null if cpu was left out), checked_rows, checked_steps, tolerance_used (by
+/// the worst element; 1 is all of it), and either parts (call_ms, upload_ms, compute_ms, readback_ms,
+/// copies_timed: whether they include the GPU's copies) or no_parts (the reason). Errors have case, device,
+/// strategy, error.
 ///
 /// Exit status 1 if a result was wrong or a device failed.
 #[derive(Debug, Args)]
@@ -194,28 +212,31 @@ pub(crate) struct BenchArguments {
     pub(crate) source: SourceArguments,
     #[command(flatten)]
     pub(crate) size: BatchArguments,
-    /// The standard sizes, in place of the flags that say what the layer is; --cell takes one kind of cell only.
+    /// Time the standard sizes instead of one layer; with --cell, for one kind of cell only.
     #[arg(long)]
     pub(crate) grid: bool,
     #[arg(
         long,
         value_name = "DEVICE,...",
         value_delimiter = ',',
-        help = format!("Some of these; cpu and each adapter unless given. {DEVICE_HELP}. With --grid auto is all that it takes for one size")
+        help = format!(
+            "The devices to time; by default cpu and each adapter. {DEVICE_HELP}. With --grid, auto times \
+             all sizes on each device that it chooses for one of them"
+        )
     )]
     pub(crate) device: Vec<DeviceChoice>,
-    #[arg(long, default_value = "auto", help = strategy_help("; all: each but auto in turn"))]
+    #[arg(long, default_value = "auto", help = strategy_help("; all: each of these except auto, in turn"))]
     pub(crate) strategy: Strategies,
     #[arg(long, default_value = "f32", value_name = "f32|f16", help = PRECISION_HELP)]
     pub(crate) precision: Precision,
-    /// Threads that the CPU backend may use; as many as the machine has, unless given.
+    /// The number of threads of the CPU backend; by default all threads of the machine.
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<NonZeroUsize>,
-    /// How a GPU's strategy, unless it is forced, and tile sizes are found: by a cost model, or measured at the first
-    /// call, which is not timed.
+    /// How the tilings of a GPU's kernels are chosen, and the strategy if --strategy is auto: by a cost
+    /// model, or by measuring in the first call, which is not timed.
     #[arg(long, default_value = "model", value_name = "model|measure")]
     pub(crate) tuning: Tuning,
-    /// Seconds for the timed calls of each row.
+    /// The seconds for the timed calls of each row.
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
     pub(crate) seconds: Duration,
     /// Write the figures, the machine and the devices as JSON.
@@ -228,18 +249,23 @@ pub(crate) struct BenchArguments {
 
 /// Show how a GPU would run a layer: its dispatches and its buffers.
 ///
-/// The layer is given by flags, by its weights (PyTorch's or Keras') or by an ONNX model. Nothing is computed, and without a GPU the plan is for WebGPU's baseline
-/// limits. Columns: times (dispatches in a row, a step later each time), kernel, layer and directions (the lowest layer
-/// that takes part, and how many directions of it and those above do), step and steps (the first, and how many one
-/// dispatch does), grid (workgroups), workgroup (invocations x rows of each), memory (bytes of workgroup memory), and
-/// the bytes that one dispatch reads of weights, reads of vectors, and writes.
+/// Flags, weights (PyTorch's or Keras') or an ONNX model give the layer. Nothing is computed. Without a
+/// GPU, the plan is for WebGPU's baseline limits.
 ///
-/// With --json: an array of plans with layer, device, batch and steps (what was asked for), strategy, rows (that go at
-/// once: the batch goes in pieces of these if that is less), in_flight (pieces that are on the GPU at once), chunk (steps
-/// whose input products are computed at once), expected_us (coarse: it orders the strategies), dispatch_count and
-/// submissions (of a piece), workspace_bytes (beyond weights, input, output and state), bytes (of all buffers), buffers
-/// (name, bytes) and dispatches (kernel, times, layer, directions, step, steps, grid, invocations, rows, overrides,
-/// bindings (buffers' names), workgroup_bytes, weight_bytes, read_bytes, written_bytes).
+/// Columns: times (the number of dispatches in a row, each one step later than the one before), kernel,
+/// layer and directions (the lowest layer of the dispatch, and the number of directions of this layer and
+/// those above it), step and steps (the first step, and the number of steps of one dispatch), grid
+/// (workgroups), workgroup (invocations x rows of each invocation), memory (bytes of workgroup memory), and
+/// the bytes of weights that one dispatch reads, the bytes of vectors that it reads, and the bytes that it
+/// writes.
+///
+/// --json prints an array of plans: layer, device, batch and steps (the requested ones), strategy, rows
+/// (the rows of a piece; below batch, the batch is computed in several pieces), in_flight (the pieces that
+/// are on the GPU at once), chunk (the steps whose input products are computed at once), expected_us
+/// (coarse; it orders the strategies), dispatch_count and submissions (of a piece), workspace_bytes (beyond
+/// weights, input, output and state), bytes (of all buffers), buffers (name, bytes) and dispatches (kernel,
+/// times, layer, directions, step, steps, grid, invocations, rows, overrides, bindings (names of buffers),
+/// workgroup_bytes, weight_bytes, read_bytes, written_bytes).
 #[derive(Debug, Args)]
 #[command(mut_args(needed_without_file))]
 pub(crate) struct PlanArguments {
@@ -249,37 +275,41 @@ pub(crate) struct PlanArguments {
     pub(crate) source: SourceArguments,
     #[command(flatten)]
     pub(crate) size: BatchArguments,
-    /// gpu: the best adapter, be it software, and without one WebGPU's baseline limits; auto: the best hardware adapter, and
-    /// whether `run` would take it; baseline: those limits; an adapter's index in `wgpu-rnn info`; or a part of its name.
+    /// gpu: the best adapter, which may be a software adapter, or without one WebGPU's baseline limits;
+    /// auto: the best hardware adapter, with a line that says what `run` would choose; baseline: WebGPU's
+    /// baseline limits; or an adapter's index in `wgpu-rnn info`, or a part of its name.
     #[arg(long, default_value = "gpu", value_name = "gpu|auto|INDEX|NAME|baseline")]
     pub(crate) device: String,
-    #[arg(long, default_value = "auto", help = strategy_help("; all: a plan for each but auto"))]
+    #[arg(long, default_value = "auto", help = strategy_help("; all: a plan for each of these except auto"))]
     pub(crate) strategy: Strategies,
     #[arg(long, default_value = "f32", value_name = "f32|f16", help = PRECISION_HELP)]
     pub(crate) precision: Precision,
-    /// Bytes that the plan may take beyond weights, input, output and state; 64 MiB unless given.
+    /// The bytes that the plan may use beyond weights, input, output and state; 64 MiB by default.
     #[arg(long, value_name = "BYTES")]
     pub(crate) budget: Option<u64>,
-    /// Print JSON in place of tables.
+    /// Print JSON instead of tables.
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// Show the version, the adapters and what `--device auto` takes, and why.
+/// Show the version, the adapters, and the device that `--device auto` chooses, with the reason.
 ///
-/// What auto takes is shown for the sizes of `bench --grid`, LSTM. Its estimates are coarse; `bench` measures.
+/// The choices of auto are shown for an LSTM of each size of `bench --grid`. The estimates are coarse;
+/// `bench` measures.
 ///
-/// With --json: an object of version, adapters (index, name, backend, type, software, driver, auto (whether auto considers
-/// it), auto_reason (why not, else null), abilities: null or f16, subgroups and limits), cpu_threads, cpu_instructions (what
-/// the CPU backend uses, such as avx2), cpu_instructions_available (what the machine has), and auto: an array of case,
-/// layer, batch, steps, takes, reason, cpu_ms and gpu_ms (what was expected; null where no GPU was looked at).
+/// --json prints an object: version, adapters (index, name, backend, type, software, driver, auto (whether
+/// auto considers it), auto_reason (why it does not, or null), abilities: null or f16, subgroups and
+/// limits), cpu_threads, cpu_instructions (the set that the CPU backend uses, such as avx2),
+/// cpu_instructions_available (the sets of the machine), and auto: an array of case, layer, batch, steps,
+/// takes, reason, cpu_ms and gpu_ms (expected times; null if no GPU was considered).
 ///
-/// With --model: each recurrent layer that the model has, the value that it reads, the values that it takes as h_0, c_0 and
-/// lengths where it takes any, and its nodes; or why no such layer can be run. With --json an object of opset and layers:
-/// an array of layer (null where it cannot be run), error (why, else null), nodes, input, h_0, c_0, lengths.
+/// --model shows each recurrent layer of the model: the value that it reads, the values that it takes as
+/// h_0, c_0 and lengths, if any, and its nodes; or the reason why it cannot be run. With --json this is an
+/// object of opset and layers: an array of layer (null if it cannot be run), error (the reason, or null),
+/// nodes, input, h_0, c_0, lengths.
 ///
-/// With --keras: each recurrent layer in the file, by the name that --layers takes. With --json an object of layers: an array of
-/// name, layer (null where it cannot be run), error (why, else null).
+/// --keras shows each recurrent layer in the file, by the name that --layers takes. With --json this is an
+/// object of layers: an array of name, layer (null if it cannot be run), error (the reason, or null).
 #[derive(Debug, Args)]
 pub(crate) struct InfoArguments {
     /// Show the recurrent layers of an ONNX model instead.
@@ -293,40 +323,41 @@ pub(crate) struct InfoArguments {
     pub(crate) json: bool,
 }
 
-/// The file that a layer comes from.
+/// The file that contains the layer.
 #[derive(Debug, Args)]
 pub(crate) struct SourceArguments {
     /// The layer's parameters, with PyTorch's names: .safetensors or .npz.
     #[arg(long, value_name = "FILE")]
     pub(crate) weights: Option<PathBuf>,
-    /// What stands before the parameters' names, such as "encoder."; needed if the file has several layers.
+    /// The prefix of the parameters' names, such as "encoder."; needed if the file has several layers.
     #[arg(long, requires = "weights", conflicts_with_all = ["model", "keras"])]
     pub(crate) prefix: Option<String>,
-    /// An ONNX model that the layer is in; `wgpu-rnn info --model` lists its layers. Of the model only the layer is run.
+    /// An ONNX model with the layer; `wgpu-rnn info --model` lists its layers. The rest of the model is not
+    /// run.
     #[arg(long, value_name = "FILE.onnx", conflicts_with = "weights")]
     pub(crate) model: Option<PathBuf>,
     /// The name of a node of that layer, or of a node's output; needed if the model has several layers.
     #[arg(long, requires = "model", conflicts_with_all = ["weights", "keras"])]
     pub(crate) node: Option<String>,
-    /// Weights of Keras' recurrent layers, with Keras' names and layout (kernel, recurrent_kernel, bias): .safetensors or .npz;
-    /// `wgpu-rnn info --keras` lists its layers.
+    /// Weights of Keras' recurrent layers, with Keras' names and layout (kernel, recurrent_kernel, bias):
+    /// .safetensors or .npz; `wgpu-rnn info --keras` lists its layers.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["weights", "model"])]
     pub(crate) keras: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) keras_options: KerasArguments,
 }
 
-/// Names of the flags of files.
+/// The flags that give a file with the layer.
 const FILES: [&str; 3] = ["weights", "model", "keras"];
-/// Names of the flags of files that say what an RNN's activation is.
+/// The flags whose file also determines the activation of an RNN.
 const WITH_ACTIVATION: [&str; 2] = ["model", "keras"];
 
-/// One strategy or all.
+/// One strategy, or all of them.
 #[derive(Clone, Debug)]
 pub(crate) struct Strategies(pub(crate) Vec<Strategy>);
 
 impl Strategies {
-    /// The strategy that a device is chosen for.
+    /// Returns the strategy for which `auto` chooses a device.
     pub(crate) fn one(&self) -> Strategy {
         match self.0[..] {
             [strategy] => strategy,
@@ -352,13 +383,13 @@ fn strategy_help(all: &str) -> String {
     format!("How a GPU cuts the work into dispatches: {}{all}", names.join(", "))
 }
 
-/// What makes a layer must be given.
+/// Makes the flags required that define a layer.
 fn needed(arg: Arg) -> Arg {
     let needed = NEEDED.contains(&arg.get_id().as_str());
     if needed { arg.required(true) } else { arg }
 }
 
-/// A file says what the layer is; without one flags must.
+/// Makes the flags that define a layer required without a file, and refuses them with one.
 fn needed_without_file(arg: Arg) -> Arg {
     let name = arg.get_id().as_str();
     let (needed, optional) = (NEEDED.contains(&name), OPTIONAL.contains(&name));
@@ -368,7 +399,8 @@ fn needed_without_file(arg: Arg) -> Arg {
     if needed || optional { arg.conflicts_with_all(FILES) } else { arg }
 }
 
-/// The grid says what the layers are, but for their cell, or a file does; without them flags must.
+/// Makes the flags that define a layer required without a file or the grid. The grid defines all of its
+/// layers except their cell, so it refuses the other flags.
 fn needed_without_grid(arg: Arg) -> Arg {
     let arg = needed_without_file(arg);
     let name = arg.get_id().as_str();
@@ -384,7 +416,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
 
-/// As the library takes it.
+/// Returns the number of threads for [`LayerOptions`](wgpu_rnn::LayerOptions); 0 means those of rayon's pool.
 pub(crate) fn threads(given: Option<NonZeroUsize>) -> usize {
     given.map_or(0, NonZeroUsize::get)
 }

@@ -1,4 +1,4 @@
-//! `wgpu-rnn bench`: how long forward passes take.
+//! `wgpu-rnn bench`: times forward passes.
 
 pub(crate) mod case;
 mod expected;
@@ -27,25 +27,25 @@ use parts::{Missing, Parts};
 use race::{Runner, Times};
 use subject::Subject;
 
-/// One case on one device with one strategy: right, and timed.
+/// The times of one case on one device with one strategy. The result was correct.
 #[derive(Debug)]
 struct Row<'a> {
     case: &'a Case,
     subject: &'a Subject,
-    /// The strategy that ran and who chose it, on a GPU.
+    /// On a GPU, the strategy that ran and how it was chosen.
     ran: Option<String>,
     times: Times,
     parts: std::result::Result<Parts, Missing>,
     /// The CPU backend's median in seconds, if it ran.
     cpu: Option<f64>,
-    /// How many rows and steps were held against the reference.
+    /// The numbers of rows and steps that were compared with the reference.
     checked: [usize; 2],
-    /// How much of its tolerance the worst element used.
+    /// The fraction of its tolerance that the worst element used.
     tolerance_used: f64,
 }
 
 impl Row<'_> {
-    /// How many times as fast as the CPU backend.
+    /// Returns how many times as fast as the CPU backend the device is.
     fn times_as_fast(&self) -> Option<f64> {
         Some(self.cpu? / self.times.median())
     }
@@ -55,10 +55,10 @@ impl Row<'_> {
     }
 }
 
-/// Seconds that a call may take; --seconds if that is more.
+/// The seconds that a call may take; --seconds replaces it if that is more.
 const BEARABLE: f64 = 60.0;
 
-/// Why there is no row.
+/// A case without a row, with the reason.
 #[derive(Debug)]
 struct Fault<'a> {
     case: &'a Case,
@@ -66,14 +66,14 @@ struct Fault<'a> {
     error: String,
 }
 
-/// What a device has to show.
+/// The rows and faults of all cases.
 #[derive(Debug, Default)]
 struct Results<'a> {
     rows: Vec<Row<'a>>,
     faults: Vec<Fault<'a>>,
 }
 
-/// Whether every result was right.
+/// Runs the benchmark, and returns whether every result was correct.
 pub(crate) fn bench(arguments: &BenchArguments) -> Result<bool> {
     let cases = case::cases(arguments)?;
     let mut files = files::Files::new(arguments)?;
@@ -101,18 +101,18 @@ pub(crate) fn bench(arguments: &BenchArguments) -> Result<bool> {
     Ok(results.faults.is_empty())
 }
 
-/// A subject that gave the right result once.
+/// A subject whose first result was correct.
 struct Ready<'a> {
     subject: &'a Subject,
     layer: Layer,
     ran: Option<String>,
-    /// What that took; zero if that says nothing of other calls.
+    /// The time of the first call; zero if that call is unlike the others.
     first: Duration,
     tolerance_used: f64,
 }
 
 impl<'a> Results<'a> {
-    /// Every subject on a case: checked one by one, then timed in turns.
+    /// Checks every subject on a case, one by one, then times them in turns.
     fn add(
         &mut self,
         case: &'a Case,
@@ -165,7 +165,7 @@ impl<'a> Results<'a> {
         Ok(())
     }
 
-    /// What a call takes at least, at the best rate that the subject had in any case so far.
+    /// Returns the least time of a call: at the best rate that the subject reached in any case so far.
     fn expected_seconds(&self, case: &Case, subject: &Subject) -> Option<f64> {
         let of_subject = self.rows.iter().filter(|row| std::ptr::eq(row.subject, subject));
         let rate = of_subject.map(|row| row.case.multiply_adds() / row.times.median()).max_by(f64::total_cmp);
@@ -177,7 +177,7 @@ fn left_out(bar: &ProgressBar, case: &Case, subject: &Subject, why: &dyn std::fm
     bar.suspend(|| report::note(&format!("left out {} on {}: {why}", case.name, subject.label())));
 }
 
-/// Why a subject does not take part in a case.
+/// The reason why a subject does not take part in a case.
 enum Refusal {
     /// The case does not fit the device's limits.
     Fits(Error),
@@ -193,7 +193,7 @@ impl From<Error> for Refusal {
     }
 }
 
-/// Makes the layer, runs it once and checks what it gave.
+/// Makes the layer, runs it once and checks the result.
 fn prepare<'a>(
     case: &Case,
     subject: &'a Subject,
@@ -209,7 +209,7 @@ fn prepare<'a>(
     let layer = Layer::with_options(weights, subject.backend.clone(), &options)?;
     let start = Instant::now();
     let found = layer.forward(&Input::new(input.view()), &State::zero())?;
-    // A call that measures plans is many calls.
+    // The first call with `Tuning::Measure` runs many candidates.
     let first = if arguments.tuning == Tuning::Measure { Duration::ZERO } else { start.elapsed() };
     let tolerance_used = expected.check(&found).map_err(Refusal::Fault)?;
     let ran = device::strategy(&layer, &options, case.batch, case.steps);
@@ -222,7 +222,7 @@ mod tests {
 
     use super::*;
 
-    /// A row of a call that took so long.
+    /// Makes a row with one call of the given time.
     pub(super) fn row<'a>(
         case: &'a Case,
         subject: &'a Subject,
@@ -249,7 +249,7 @@ mod tests {
         let timed = |case: usize, subject: usize, seconds| {
             row(&cases[case], &subjects[subject], Duration::from_secs(seconds), Err(Missing::Host))
         };
-        // 5 steps a second, then 10; and another's 40.
+        // The first subject does 5 steps a second, then 10; the second does 40.
         let rows = vec![timed(0, 0, 2), timed(1, 0, 4), timed(1, 1, 1)];
         let results = Results { rows, faults: Vec::new() };
         let expected = [&subjects[0], &subjects[1], &subjects[2]]

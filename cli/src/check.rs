@@ -1,4 +1,4 @@
-//! `wgpu-rnn check`: devices beside PyTorch.
+//! `wgpu-rnn check`: compares devices with PyTorch.
 
 mod case;
 mod table;
@@ -16,7 +16,7 @@ use crate::files::{File, Format};
 use crate::report;
 use case::Case;
 
-/// One case on one device with one strategy.
+/// The result of one case on one device with one strategy.
 #[derive(Debug, Serialize)]
 struct Row {
     case: String,
@@ -49,7 +49,7 @@ impl From<Worst> for Element {
     }
 }
 
-/// Whether every check passed.
+/// Runs the checks, and returns whether all passed.
 pub(crate) fn check(arguments: &CheckArguments) -> Result<bool> {
     let precision = arguments.precision;
     let cases: Vec<Case> = arguments.cases.iter().map(|path| read(path, precision)).collect::<Result<_>>()?;
@@ -84,7 +84,7 @@ fn json(rows: &[Row]) -> Result<String> {
     Ok(text)
 }
 
-/// A device that cases are checked on; an adapter that cannot be opened fails them.
+/// A device to check. All cases fail on an adapter that cannot be opened.
 #[derive(Debug)]
 struct Device {
     name: String,
@@ -124,7 +124,7 @@ fn work(case: &Case) -> Work<'_> {
     Work { name: &case.name, config: *case.weights.config(), batch, steps }
 }
 
-/// Each device, a GPU with each strategy.
+/// Returns each device; a GPU once with each strategy.
 fn runs<'a>(devices: &'a [Device], strategies: &[Strategy]) -> Vec<(&'a Device, Option<Strategy>)> {
     let runs = devices.iter().flat_map(|device| match &device.backend {
         Ok(Backend::Gpu(_)) => strategies.iter().map(|&strategy| (device, Some(strategy))).collect(),

@@ -1,7 +1,7 @@
 //! Aligned columns.
 
-/// Lines of cells, each column as wide as its widest cell: words to the left, and to the right the columns that
-/// `is_number` names.
+/// Formats lines of cells. Each column is as wide as its widest cell. The columns for which `is_number` is
+/// true are aligned to the right, the others to the left.
 pub(crate) fn columns<const N: usize>(lines: &[[String; N]], is_number: impl Fn(usize) -> bool) -> String {
     let widths: Vec<usize> = (0..N)
         .map(|column| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0))

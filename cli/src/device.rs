@@ -1,4 +1,4 @@
-//! `--device`: from words to a backend.
+//! `--device`: parses the flag and opens the backend.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -10,20 +10,20 @@ use wgpu_rnn::{AdapterChoice, Backend, Config, Error, Gpu, Layer, LayerOptions, 
 use crate::failure::one_line;
 use crate::report;
 
-/// A forward pass that a device is wanted for.
+/// A forward pass for which a device is chosen.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Work<'a> {
-    /// In messages, if there are several.
+    /// The name in messages, if there are several passes.
     pub(crate) name: &'a str,
     pub(crate) config: Config,
     pub(crate) batch: usize,
     pub(crate) steps: usize,
 }
 
-/// What to run on.
+/// The device to run on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum DeviceChoice {
-    /// What the library's rule takes for the work.
+    /// The device that the library's rule chooses for the work.
     Auto,
     Cpu,
     Reference,
@@ -45,7 +45,7 @@ impl FromStr for DeviceChoice {
     }
 }
 
-/// What stands for the choice on the command line.
+/// Formats the choice as on the command line.
 impl fmt::Display for DeviceChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -60,7 +60,8 @@ impl fmt::Display for DeviceChoice {
 }
 
 impl DeviceChoice {
-    /// Opens the device for a forward pass, and says on standard error what the user may not expect.
+    /// Opens the device for a forward pass. Prints a line on standard error if `auto` chose it or it is a
+    /// software adapter.
     pub(crate) fn open(&self, work: &Work<'_>, options: &LayerOptions) -> Result<Backend, Error> {
         match self {
             DeviceChoice::Auto => Ok(auto(work, options, "")),
@@ -76,7 +77,8 @@ impl DeviceChoice {
         }
     }
 
-    /// As [`DeviceChoice::open`] for several forward passes: all that `auto` takes for one of them.
+    /// Like [`DeviceChoice::open`], for several forward passes. `auto` opens each device that it chooses
+    /// for at least one of them.
     pub(crate) fn open_for(&self, works: &[Work<'_>], options: &LayerOptions) -> Result<Vec<Backend>, Error> {
         match (self, works) {
             (DeviceChoice::Auto, [_, _, ..]) => Ok(auto_for(works, options)),
@@ -84,7 +86,7 @@ impl DeviceChoice {
         }
     }
 
-    /// The reference, the CPU backend and every adapter.
+    /// Returns the reference, the CPU backend and every adapter.
     pub(crate) fn all() -> Vec<DeviceChoice> {
         let adapters = 0..Gpu::adapters().len();
         let adapters = adapters.map(|index| DeviceChoice::Adapter(AdapterChoice::Index(index)));
@@ -92,7 +94,8 @@ impl DeviceChoice {
     }
 }
 
-/// Takes what the rule says, and tells it on standard error; `what` is what it is for, after a blank.
+/// Opens the device that the rule chooses, and prints the choice on standard error. `what` starts with a
+/// blank and names the pass, as in ` for small`; it is empty for a single pass.
 pub(crate) fn auto(work: &Work<'_>, options: &LayerOptions, what: &str) -> Backend {
     let Choice { backend, reason, .. } =
         Backend::auto_with_options(&work.config, work.batch, work.steps, options);
@@ -100,7 +103,7 @@ pub(crate) fn auto(work: &Work<'_>, options: &LayerOptions, what: &str) -> Backe
     backend
 }
 
-/// Each device that the rule takes for one of the passes, opened for the first of these.
+/// Opens each device that the rule chooses for at least one of the passes, for the first of these passes.
 fn auto_for(works: &[Work<'_>], options: &LayerOptions) -> Vec<Backend> {
     let machine = Machine::this();
     let mut taken: Vec<(Option<usize>, &Work<'_>, usize)> = Vec::new();
@@ -118,8 +121,8 @@ fn auto_for(works: &[Work<'_>], options: &LayerOptions) -> Vec<Backend> {
     taken.into_iter().map(|(_, work, more)| auto(work, options, &what(work, more))).collect()
 }
 
-/// `scan (auto)`: the strategy that a GPU runs a batch with and, where that was open, who chose it. None on other backends
-/// and without rows.
+/// Returns the strategy with which a GPU runs a batch and, if it was not forced, how it was chosen, such as
+/// `scan (auto)`. Returns none on other backends and without rows.
 pub(crate) fn strategy(layer: &Layer, options: &LayerOptions, rows: usize, steps: usize) -> Option<String> {
     if rows == 0 {
         return None;

@@ -1,4 +1,4 @@
-//! A file that appears under its name when it is complete.
+//! A file that appears under its name only when it is complete.
 
 use std::fs;
 use std::io::{self, Write};
@@ -13,9 +13,9 @@ use crate::failure::{Failure, Result};
 pub(crate) struct Draft {
     /// The path as it was given, for messages.
     path: PathBuf,
-    /// The same behind links, so that a link keeps pointing at its file.
+    /// The path with links resolved, so that a link keeps pointing at its file.
     place: PathBuf,
-    /// Where the file is put together; none for a device or a pipe, which is written to directly.
+    /// The temporary file with the contents; none for a device or a pipe, which is written directly.
     file: Option<NamedTempFile>,
 }
 
@@ -24,17 +24,17 @@ impl Draft {
         Draft { path: path.to_owned(), place: place(path), file: None }
     }
 
-    /// Whether both would be written to one file.
+    /// Returns whether both drafts have the same file.
     pub(crate) fn is_same_file(&self, other: &Draft) -> bool {
         self.place == other.place && !self.is_special()
     }
 
-    /// Whether something is there that cannot be replaced by a file, such as `/dev/null`.
+    /// Returns whether the path exists and cannot be replaced by a file, such as `/dev/null`.
     pub(crate) fn is_special(&self) -> bool {
         fs::metadata(&self.path).is_ok_and(|found| !found.is_file() && !found.is_dir())
     }
 
-    /// Makes sure that the file can be written, before long work is done for it.
+    /// Checks that the file can be written, before the long work for its contents.
     pub(crate) fn open(&mut self) -> Result<()> {
         if self.path.is_dir() {
             return Err(self.failure("expected a file, found a directory"));
@@ -54,7 +54,7 @@ impl Draft {
         .map_err(|error| self.failure(error))
     }
 
-    /// The file appears, or replaces the one that was there.
+    /// Makes the file appear; it replaces an existing one.
     pub(crate) fn persist(self) -> Result<()> {
         if let Some(file) = self.file {
             file.persist(&self.place).map_err(|error| Failure::in_file(&self.path, error.error))?;
@@ -66,7 +66,7 @@ impl Draft {
         Failure::in_file(&self.path, reason)
     }
 
-    /// A new file beside the target, with the permissions that the target has or would get.
+    /// Creates a file in the folder of the target, with the permissions that the target has or would get.
     fn temporary(&self) -> Result<NamedTempFile> {
         let mut builder = tempfile::Builder::new();
         builder.prefix(".wgpu-rnn-");
@@ -86,13 +86,13 @@ impl Draft {
     }
 }
 
-/// The reason without the name of the temporary file, which tells the user nothing.
+/// Returns the reason without the name of the temporary file, which means nothing to the user.
 fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     text.split(" at path ").next().unwrap_or_default().to_owned()
 }
 
-/// One path for each file, however it was written.
+/// Returns the canonical path, so that different spellings of one file are equal.
 fn place(path: &Path) -> PathBuf {
     let beside = || Some(fs::canonicalize(folder(path)).ok()?.join(path.file_name()?));
     fs::canonicalize(path).ok().or_else(beside).unwrap_or_else(|| path.to_owned())

@@ -1,4 +1,4 @@
-//! Input files: read whole, told apart by extension, and their tensors found by name.
+//! Reads input files: the extension determines the format, and names select the tensors.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use crate::args::SourceArguments;
 use crate::failure::{Failure, Result};
 use crate::{keras, model};
 
-/// The formats of files.
+/// The format of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     Npy,
@@ -19,9 +19,9 @@ pub(crate) enum Format {
 }
 
 impl Format {
-    /// Formats of one array or several.
+    /// The formats for arrays.
     pub(crate) const ARRAYS: &[Format] = &[Format::Npy, Format::Npz, Format::Safetensors];
-    /// Formats of weights.
+    /// The formats for weights.
     pub(crate) const WEIGHTS: &[Format] = &[Format::Safetensors, Format::Npz];
 
     fn extension(self) -> &'static str {
@@ -32,13 +32,13 @@ impl Format {
         }
     }
 
-    /// The format that a path's extension stands for.
+    /// Returns the format of a path's extension.
     pub(crate) fn of(path: &Path) -> Option<Format> {
         let extension = path.extension().and_then(OsStr::to_str)?.to_lowercase();
         Format::ARRAYS.iter().copied().find(|format| format.extension() == extension)
     }
 
-    /// The format that a file's first bytes stand for.
+    /// Returns the format that a file's first bytes indicate.
     fn sniff(bytes: &[u8]) -> Option<Format> {
         match bytes {
             [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Some(Format::Npy),
@@ -48,7 +48,7 @@ impl Format {
         }
     }
 
-    /// The format, if it is one of `allowed`.
+    /// Returns the format if it is one of `allowed`.
     pub(crate) fn check(found: Option<Format>, path: &Path, allowed: &[Format]) -> Result<Format> {
         found.filter(|format| allowed.contains(format)).ok_or_else(|| {
             let names = allowed.iter().map(|format| format!(".{}", format.extension()));
@@ -62,7 +62,7 @@ impl Format {
     }
 }
 
-/// A file's bytes.
+/// An input file in memory.
 #[derive(Debug)]
 pub(crate) struct File {
     path: PathBuf,
@@ -71,7 +71,8 @@ pub(crate) struct File {
 }
 
 impl File {
-    /// Reads a file of one of the allowed formats. Where the extension tells nothing, as of a pipe, the contents do.
+    /// Reads a file of one of the allowed formats. Without an extension, as for a pipe, the contents
+    /// determine the format.
     pub(crate) fn read(path: &Path, allowed: &[Format]) -> Result<File> {
         let format = Format::of(path);
         if path.extension().is_some() {
@@ -82,7 +83,7 @@ impl File {
         Ok(File { path: path.to_owned(), format, bytes })
     }
 
-    /// The tensors; the one of an npy file gets the name.
+    /// Returns the tensors. The tensor of an npy file gets the given name.
     pub(crate) fn tensors(&self, name: &str) -> Result<Tensors<'_>> {
         match self.format {
             Format::Npy => Tensors::from_npy(&self.bytes, name),
@@ -92,7 +93,7 @@ impl File {
         .map_err(|error| self.failure(error))
     }
 
-    /// What `read` makes of the tensor of that name, or else of the only one there is.
+    /// Reads the only tensor of the file, or if there are several the one with the given name.
     pub(crate) fn one<T>(
         &self,
         name: &str,
@@ -107,22 +108,23 @@ impl File {
         read(&tensors, chosen).map_err(|error| self.failure(error))
     }
 
-    /// A failure in this file.
+    /// Makes a failure in this file.
     pub(crate) fn failure(&self, reason: impl std::fmt::Display) -> Failure {
         Failure::in_file(&self.path, reason)
     }
 }
 
-/// The parameters of a layer.
+/// A layer that was read from a file.
 #[derive(Debug)]
 pub(crate) struct Source {
     pub(crate) weights: Weights,
-    /// What the model that it is in would give it: the flag of `run` for it, and the names of the values.
+    /// The inputs that the ONNX model computes for the layer: the flag of `run` for each, and the names of
+    /// the values in the model.
     pub(crate) given: Vec<(&'static str, String)>,
 }
 
 impl SourceArguments {
-    /// The layer in the file that is given, if one is.
+    /// Reads the layer from the given file. Returns none if no file is given.
     pub(crate) fn read(&self, nonlinearity: Option<Nonlinearity>) -> Result<Option<Source>> {
         let alone = |weights| Some(Source { weights, given: Vec::new() });
         match (&self.weights, &self.model, &self.keras) {
@@ -133,11 +135,12 @@ impl SourceArguments {
         }
     }
 
-    /// Refuses what says something of a file where there is none: clap does not, where other flags rule the file out.
+    /// Refuses flags that apply to a file if no file is given. clap does not do so where other flags
+    /// exclude the file.
     pub(crate) fn check_none(&self) -> Result<()> {
         let of_files = [("--prefix", self.prefix.is_some()), ("--node", self.node.is_some())];
         match of_files.into_iter().chain(self.keras_options.given()).find(|(_, is_given)| *is_given) {
-            Some((flag, _)) => Err(Failure::new(format_args!("{flag}: expected the file that it is about"))),
+            Some((flag, _)) => Err(Failure::new(format_args!("{flag}: expected the file it applies to"))),
             None => Ok(()),
         }
     }

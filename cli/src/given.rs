@@ -1,4 +1,4 @@
-//! The arrays that go into a layer.
+//! The input arrays of a layer.
 
 use wgpu_rnn::ndarray::{ArrayD, IxDyn};
 use wgpu_rnn::{Config, Error, Input, State};
@@ -28,14 +28,14 @@ impl Given {
         state
     }
 
-    /// Whether the arrays fit each other and the layer, and are finite.
+    /// Checks that the arrays fit each other and the layer, and are finite.
     pub(crate) fn check(&self, config: &Config) -> Result<(), Error> {
         self.input().check_fits(config, &self.state())?;
         self.input().check_finite()?;
         self.state().check_finite()
     }
 
-    /// N and T.
+    /// Returns N and T.
     pub(crate) fn size(&self) -> [usize; 2] {
         match *self.input.shape() {
             [steps, _] => [1, steps],
@@ -45,7 +45,7 @@ impl Given {
     }
 }
 
-/// The lengths as the library takes them, or why they are none.
+/// Converts an array to lengths for the library.
 pub(crate) fn to_lengths(lengths: &ArrayD<i64>) -> Result<Vec<usize>, Error> {
     let format = |what: String, expected: &str, found: String| Error::Format {
         what,

@@ -1,4 +1,4 @@
-//! `wgpu-rnn info`: what there is to run on.
+//! `wgpu-rnn info`: the devices of the machine.
 
 use std::fmt::Write as _;
 
@@ -20,9 +20,9 @@ struct Info {
     adapters: Vec<Adapter>,
     cpu_threads: usize,
     cpu_instructions: String,
-    /// All that the machine has, the narrowest first.
+    /// All sets of the machine, the narrowest first.
     cpu_instructions_available: Vec<String>,
-    /// What `--device auto` takes.
+    /// The choices of `--device auto`.
     auto: Vec<Taken>,
 }
 
@@ -35,14 +35,14 @@ struct Adapter {
     device_type: String,
     software: bool,
     driver: String,
-    /// Whether `--device auto` considers it, and why not.
+    /// Whether `--device auto` considers the adapter; `auto_reason` says why it does not.
     auto: bool,
     auto_reason: Option<String>,
-    /// None if the adapter went away in between.
+    /// None if the adapter disappeared between the two listings.
     abilities: Option<Abilities>,
 }
 
-/// What `--device auto` takes for a case.
+/// The choice of `--device auto` for a case.
 #[derive(Debug, Serialize)]
 struct Taken {
     case: String,
@@ -51,7 +51,7 @@ struct Taken {
     steps: usize,
     takes: String,
     reason: String,
-    /// What is expected of the two, in milliseconds, if a GPU was looked at.
+    /// The expected times of both backends in milliseconds, if a GPU was considered.
     cpu_ms: Option<f64>,
     gpu_ms: Option<f64>,
 }
@@ -127,7 +127,7 @@ fn adapter(
     let refusal = match seen {
         Some(adapter) if adapter.is_software() => Some("a software adapter".to_owned()),
         Some(adapter) => adapter.check().err().map(|error| error.to_string()),
-        None => Some("it went away".to_owned()),
+        None => Some("it is no longer available".to_owned()),
     };
     Adapter {
         auto: refusal.is_none(),
@@ -142,7 +142,7 @@ fn adapter(
     }
 }
 
-/// What kind of device an adapter is, in words.
+/// Returns the kind of an adapter's device, in words.
 pub(crate) fn device_type(info: &AdapterInfo) -> &'static str {
     match info.device_type {
         DeviceType::DiscreteGpu => "discrete GPU",
@@ -153,7 +153,7 @@ pub(crate) fn device_type(info: &AdapterInfo) -> &'static str {
     }
 }
 
-/// The driver's name and version.
+/// Returns the driver's name and version.
 pub(crate) fn driver(info: &AdapterInfo) -> String {
     format!("{} {}", info.driver, info.driver_info).trim().to_owned()
 }

@@ -1,4 +1,4 @@
-//! `wgpu-rnn init`: PyTorch's parameters for a seed.
+//! `wgpu-rnn init`: writes PyTorch's parameters for a seed.
 
 use wgpu_rnn::Weights;
 

@@ -1,4 +1,4 @@
-//! Weights of Keras' layers: read with what they do not tell, and listed.
+//! Reads and lists the layers in files of Keras' weights.
 
 use std::path::Path;
 
@@ -11,32 +11,33 @@ use crate::columns::columns;
 use crate::failure::{Failure, Result, one_line};
 use crate::files::{File, Format};
 
-/// What the weights do not tell, with Keras' names and defaults.
+/// The options that the weights do not contain, with Keras' names and defaults.
 #[derive(Debug, Args)]
 pub(crate) struct KerasArguments {
-    /// The layers to take, the lowest first, where the file has several; more than one are stacked.
+    /// The layers to take, if the file has several. More than one are stacked, the first one at the bottom.
     #[arg(long, value_name = "NAME,...", value_delimiter = ',', requires = "keras", conflicts_with_all = OTHERS)]
     layers: Vec<String>,
-    /// Keras' name of the activation: linear, relu, tanh, sigmoid, hard_sigmoid (Keras 3's), hard_sigmoid_v2 (that of Keras 2, 0.2 x +
-    /// 0.5), elu, leaky_relu, softsign or softplus; tanh unless given.
+    /// Keras' name of the activation: linear, relu, tanh, sigmoid, hard_sigmoid (of Keras 3),
+    /// hard_sigmoid_v2 (of Keras 2, 0.2 x + 0.5), elu, leaky_relu, softsign or softplus; tanh by default.
     #[arg(long, value_name = "NAME", value_parser = activation, requires = "keras", conflicts_with_all = OTHERS)]
     activation: Option<Activation>,
-    /// Likewise, of the gates of an LSTM or GRU; sigmoid unless given.
+    /// Keras' name of the activation of the gates of an LSTM or GRU; sigmoid by default.
     #[arg(long, value_name = "NAME", value_parser = activation, requires = "keras", conflicts_with_all = OTHERS)]
     recurrent_activation: Option<Activation>,
-    /// Keras' reset_after of a GRU without bias; true unless given. With a bias that tells.
+    /// Keras' reset_after of a GRU without bias; true by default. With a bias, the bias determines it.
     #[arg(long, value_name = "true|false", requires = "keras", conflicts_with_all = OTHERS)]
     reset_after: Option<bool>,
-    /// The layer was made with go_backwards; of a stack, the lowest one. The output stays in the input's order.
+    /// The layer, or the lowest layer of a stack, was made with go_backwards. The output stays in the
+    /// input's order.
     #[arg(long, requires = "keras", conflicts_with_all = OTHERS)]
     go_backwards: bool,
 }
 
-/// Other files that a layer may come from.
+/// The flags of the other files with a layer.
 const OTHERS: [&str; 2] = ["weights", "model"];
 
 impl KerasArguments {
-    /// Each flag, and whether it is given.
+    /// Returns each flag, and whether it is given.
     pub(crate) fn given(&self) -> [(&'static str, bool); 5] {
         [
             ("--layers", !self.layers.is_empty()),
@@ -57,10 +58,10 @@ impl KerasArguments {
 }
 
 fn activation(name: &str) -> std::result::Result<Activation, String> {
-    Activation::keras(name).ok_or_else(|| "expected one of those in --help".to_owned())
+    Activation::keras(name).ok_or_else(|| "expected one of the names in --help".to_owned())
 }
 
-/// The layer of those names, or the only one.
+/// Reads the layer with the given names, or the file's only layer.
 pub(crate) fn read(path: &Path, arguments: &KerasArguments) -> Result<Weights> {
     let file = File::read(path, Format::WEIGHTS)?;
     let tensors = file.tensors("weights")?;
@@ -84,7 +85,7 @@ struct Layer {
     error: Option<String>,
 }
 
-/// The layers of a file, for people or as JSON.
+/// Lists the layers of a file, as text or as JSON.
 pub(crate) fn describe(path: &Path, json: bool) -> Result<String> {
     let file = File::read(path, Format::WEIGHTS)?;
     let tensors = file.tensors("weights")?;

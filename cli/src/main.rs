@@ -1,6 +1,7 @@
 //! The `wgpu-rnn` command line.
 //!
-//! Exit status: 0 done, 1 a check failed, 2 bad usage or bad input, with one line on standard error.
+//! Exit status: 0 for success, 1 if a check failed, 2 for bad usage or bad input, with one line on standard
+//! error.
 
 mod args;
 mod bench;

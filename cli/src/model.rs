@@ -1,4 +1,4 @@
-//! ONNX models: their layers, read and listed.
+//! Reads and lists the layers of ONNX models.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::columns::columns;
 use crate::failure::{Failure, Result, one_line};
 use crate::files::Source;
 
-/// The layer that a node belongs to, or the only one.
+/// Reads the layer to which the node belongs, or the model's only layer.
 pub(crate) fn read(path: &Path, node: Option<&str>) -> Result<Source> {
     let bytes = std::fs::read(path).map_err(|error| Failure::in_file(path, error))?;
     let failure = |error| Failure::in_file(path, error);
@@ -67,7 +67,7 @@ impl Layer {
     }
 }
 
-/// The layers of a model, for people or as JSON.
+/// Lists the layers of a model, as text or as JSON.
 pub(crate) fn describe(path: &Path, json: bool) -> Result<String> {
     let bytes = std::fs::read(path).map_err(|error| Failure::in_file(path, error))?;
     let failure = |error| Failure::in_file(path, error);

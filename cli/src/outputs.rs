@@ -1,4 +1,4 @@
-//! Output files of arrays, which appear when all of them are complete.
+//! Output files of arrays. They appear when all of them are complete.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ pub(crate) struct Outputs(Vec<Target>);
 struct Target {
     draft: Draft,
     format: Format,
-    /// The arrays that go there.
+    /// The names of the arrays in the file.
     names: Vec<&'static str>,
 }
 
@@ -40,12 +40,12 @@ impl Outputs {
         }
     }
 
-    /// Makes sure that the files can be written, before long work is done for them.
+    /// Checks that the files can be written, before the long work for their contents.
     pub(crate) fn open(&mut self) -> Result<()> {
         self.0.iter_mut().try_for_each(|target| target.draft.open())
     }
 
-    /// Writes what `encode` makes of each file's arrays; no file appears or changes unless all could be written.
+    /// Encodes and writes the arrays of each file. No file appears or changes unless all could be written.
     pub(crate) fn commit(
         mut self,
         encode: impl Fn(Format, &[&'static str]) -> std::result::Result<Vec<u8>, wgpu_rnn::Error>,

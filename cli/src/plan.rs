@@ -45,7 +45,7 @@ fn config(arguments: &PlanArguments) -> Result<Config> {
     }
 }
 
-/// What the plan is for, in words and as limits.
+/// Returns the device of the plan, in words and as limits.
 fn device(arguments: &PlanArguments, work: &device::Work<'_>) -> Result<(String, Capabilities)> {
     let baseline = || (BASELINE.to_owned(), Capabilities::default());
     if arguments.device == "baseline" {
@@ -82,7 +82,7 @@ fn options(arguments: &PlanArguments, strategy: Strategy) -> LayerOptions {
     }
 }
 
-/// A plan for each strategy; of several those that fit the limits.
+/// Returns a plan for each strategy. Of several strategies, those that do not fit the limits are left out.
 fn plans(work: &Work, arguments: &PlanArguments) -> Result<Vec<PlanReport>> {
     let strategies = &arguments.strategy.0;
     let mut plans = Vec::new();

@@ -7,12 +7,12 @@ use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 
 use crate::failure::{Failure, Result, one_line};
 
-/// One line on standard error. That it cannot be written is no reason to stop.
+/// Writes one line on standard error. A failure to write it is ignored.
 pub(crate) fn note(text: &str) {
     let _ = writeln!(stderr(), "wgpu-rnn: {text}");
 }
 
-/// The library's warnings as lines on standard error.
+/// A logger that prints the library's warnings on standard error.
 struct Warnings;
 
 impl log::Log for Warnings {
@@ -31,13 +31,13 @@ impl log::Log for Warnings {
 
 /// Shows the library's warnings from now on.
 pub(crate) fn show_warnings() {
-    // Nobody else in this program sets a logger.
+    // Nothing else in this program sets a logger.
     if log::set_logger(&Warnings).is_ok() {
         log::set_max_level(log::LevelFilter::Warn);
     }
 }
 
-/// Text on standard output. A reader that has seen enough is no failure.
+/// Writes text on standard output. A closed pipe is not a failure.
 pub(crate) fn print(text: &str) -> Result<()> {
     let mut stdout = stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
@@ -48,14 +48,14 @@ pub(crate) fn print(text: &str) -> Result<()> {
     }
 }
 
-/// A progress bar on standard error, if that is a terminal.
+/// Shows a progress bar on standard error, if that is a terminal.
 pub(crate) fn progress(steps: usize) -> ProgressBar {
     let style = ProgressStyle::with_template("{elapsed_precise} {wide_bar} {pos}/{len} {msg}");
     let bar = ProgressBar::new(steps as u64);
     ticking(bar, style)
 }
 
-/// For one step of unknown length.
+/// Shows a spinner for one step of unknown length.
 pub(crate) fn spinner(what: String) -> ProgressBar {
     let bar = ProgressBar::new_spinner().with_message(what);
     ticking(bar, ProgressStyle::with_template("{elapsed_precise} {spinner} {msg}"))
@@ -69,7 +69,7 @@ fn ticking(
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
     };
-    // Cleared when it is dropped, also on the way out with a failure.
+    // Dropping the bar clears it, also if the command fails.
     let bar = bar.with_finish(ProgressFinish::AndClear);
     bar.enable_steady_tick(Duration::from_millis(200));
     bar

@@ -1,4 +1,4 @@
-//! `wgpu-rnn run`: a layer over an input.
+//! `wgpu-rnn run`: runs a layer over an input.
 
 use std::path::Path;
 
@@ -39,7 +39,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<()> {
     Ok(())
 }
 
-/// Says what the model gives the layer and the arguments do not.
+/// Reports the inputs that the model computes for the layer and the arguments do not give.
 fn tell_what_is_left_out(arguments: &RunArguments, of_model: &[(&str, String)]) {
     for (flag, names) in of_model {
         let is_given = match *flag {
@@ -48,7 +48,7 @@ fn tell_what_is_left_out(arguments: &RunArguments, of_model: &[(&str, String)]) 
             _ => arguments.lengths.is_some(),
         };
         if !is_given {
-            report::note(&format!("without {flag}, which the model takes from {names}"));
+            report::note(&format!("{flag} is not given; the model takes it from {names}"));
         }
     }
 }
@@ -81,7 +81,7 @@ fn outputs(arguments: &RunArguments) -> Result<Outputs> {
     Ok(outputs)
 }
 
-/// A final cell state can only be had where there is one.
+/// Refuses `--c-n` for a cell that has no cell state.
 fn check_cell_state(arguments: &RunArguments, config: &Config) -> Result<()> {
     match &arguments.c_n {
         Some(path) if !config.cell.has_cell_state() => {
@@ -108,7 +108,7 @@ fn lengths(path: &Path) -> Result<Vec<usize>> {
     file.one("lengths", |tensors, name| to_lengths(&tensors.i64(name)?))
 }
 
-/// Names the file whose array the library does not accept.
+/// Adds the name of the file whose array the library refused.
 fn blame(arguments: &RunArguments, error: &Error) -> Failure {
     let state = |name: &str| if name == "c_0" { arguments.c0.as_ref() } else { arguments.h0.as_ref() };
     let file = match error {
@@ -126,7 +126,8 @@ fn blame(arguments: &RunArguments, error: &Error) -> Failure {
     }
 }
 
-/// `LSTM(80, 256) on gpu: NAME (vulkan), strategy scan (auto)`: the strategy that ran and, where that was open, who chose it.
+/// Describes a run, such as `LSTM(80, 256) on gpu: NAME (vulkan), strategy scan (auto)`: with the strategy
+/// that ran and, if it was not forced, how it was chosen.
 fn description(layer: &Layer, options: &LayerOptions, [rows, steps]: [usize; 2]) -> String {
     let weights = if options.precision == Precision::F16 { ", weights f16" } else { "" };
     let ran = format!("{} on {}{weights}", layer.config(), layer.backend());
@@ -136,7 +137,7 @@ fn description(layer: &Layer, options: &LayerOptions, [rows, steps]: [usize; 2])
     }
 }
 
-/// The result with the axes that are asked for.
+/// Returns the result with the requested axes.
 fn laid_out(result: Output<IxDyn>, layout: Layout) -> std::result::Result<Output<IxDyn>, Error> {
     let layout = match layout {
         Layout::Pytorch => return Ok(result),
@@ -147,7 +148,7 @@ fn laid_out(result: Output<IxDyn>, layout: Layout) -> std::result::Result<Output
     Ok(Output::new(y.into_dyn(), y_h.into_dyn(), y_c.map(|y_c| y_c.into_dyn())))
 }
 
-/// A file of those arrays.
+/// Encodes the named arrays as a file.
 fn encode(
     format: Format,
     names: &[&'static str],

@@ -1,31 +1,31 @@
-//! The flags that say what a layer is.
+//! The flags that define a layer.
 
 use clap::{Args, ValueEnum};
 use wgpu_rnn::{Cell, Config, Nonlinearity};
 
 use crate::failure::{Failure, Result};
 
-/// A layer in flags. Which of them must be there is for the command to say.
+/// A layer in flags. Each command decides which of them are required.
 #[derive(Debug, Args)]
 pub(crate) struct LayerArguments {
     #[arg(long, help = "The kind of recurrent unit")]
     pub(crate) cell: Option<CellName>,
-    /// Features of one input vector.
+    /// The number of features of one input vector.
     #[arg(long, value_name = "I")]
     pub(crate) input_size: Option<usize>,
-    /// Hidden units.
+    /// The number of hidden units.
     #[arg(long, value_name = "H")]
     pub(crate) hidden_size: Option<usize>,
-    /// Stacked layers.
+    /// The number of stacked layers.
     #[arg(long, value_name = "L", default_value_t = 1)]
     pub(crate) num_layers: usize,
-    /// Add the reverse direction.
+    /// Add a reverse direction.
     #[arg(long)]
     pub(crate) bidirectional: bool,
-    /// Leave bias_ih and bias_hh out.
+    /// Omit bias_ih and bias_hh.
     #[arg(long)]
     pub(crate) no_bias: bool,
-    /// Size of an LSTM's projected hidden state; 0 for none.
+    /// The size of an LSTM's projected hidden state; 0 for no projection.
     #[arg(long, value_name = "P", default_value_t = 0)]
     pub(crate) proj_size: usize,
     /// The activation of an RNN.
@@ -33,12 +33,12 @@ pub(crate) struct LayerArguments {
     pub(crate) nonlinearity: Option<Nonlinearity>,
 }
 
-/// Names of the flags without which there is no layer, and of the others.
+/// The flags that every layer needs, and the optional ones.
 pub(crate) const NEEDED: [&str; 3] = ["cell", "input_size", "hidden_size"];
 pub(crate) const OPTIONAL: [&str; 4] = ["num_layers", "bidirectional", "no_bias", "proj_size"];
 
 impl LayerArguments {
-    /// The layer, if there can be such a layer.
+    /// Returns the configuration if it is valid.
     pub(crate) fn config(&self) -> Result<Config> {
         let (Some(cell), Some(input_size), Some(hidden_size)) =
             (self.cell, self.input_size, self.hidden_size)
@@ -67,7 +67,7 @@ pub(crate) enum CellName {
 }
 
 impl CellName {
-    /// One layer of the cell with the default options.
+    /// Returns a configuration with one layer and the default options.
     pub(crate) fn config(self, input_size: usize, hidden_size: usize) -> Config {
         match self {
             CellName::Rnn => Config::rnn(input_size, hidden_size),
@@ -77,7 +77,7 @@ impl CellName {
     }
 }
 
-/// Sets the nonlinearity of an RNN; other cells have none to set.
+/// Sets the nonlinearity of an RNN; other cells are an error.
 pub(crate) fn with_nonlinearity(
     mut config: Config,
     nonlinearity: Nonlinearity,
@@ -91,19 +91,19 @@ pub(crate) fn with_nonlinearity(
     }
 }
 
-/// The size of a forward pass beside its layer.
+/// The batch size and the number of steps of a forward pass.
 #[derive(Debug, Args)]
 pub(crate) struct BatchArguments {
-    /// Sequences of the batch.
+    /// The number of sequences in the batch.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) batch: usize,
-    /// Steps of each sequence.
+    /// The number of steps of each sequence.
     #[arg(long, value_name = "T", default_value_t = 100)]
     pub(crate) steps: usize,
 }
 
 impl BatchArguments {
-    /// Whether there is anything to run.
+    /// Checks that the batch has at least one row.
     pub(crate) fn check(&self) -> Result<()> {
         match self.batch {
             0 => Err(Failure::new("batch must be greater than zero, found 0")),

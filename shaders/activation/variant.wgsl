@@ -1,5 +1,5 @@
-// The activation functions that ONNX's operators may have, chosen by overrides for each direction: f, g and h as
-// activation.rs says, of the forward direction (or the only one) and of the reverse one.
+// The activation functions of ONNX's operators. Overrides choose f, g and h (see activation.rs) for each
+// direction: 0 is the forward direction (or the only one), 1 is the reverse direction.
 
 override F0: u32 = 2u;
 override F0_ALPHA: f32 = 0.0;
@@ -19,7 +19,7 @@ override G1_BETA: f32 = 0.0;
 override H1: u32 = 1u;
 override H1_ALPHA: f32 = 0.0;
 override H1_BETA: f32 = 0.0;
-// What goes into f and g is brought into [-CLIP, CLIP] first.
+// The arguments of f and g are clamped to [-CLIP, CLIP].
 override CLIP: f32 = 3.4028234e38;
 
 fn clipped(x: f32) -> f32 {
@@ -47,7 +47,7 @@ fn act_h(index: u32, x: f32) -> f32 {
     return act(H1, H1_ALPHA, H1_BETA, x);
 }
 
-// `function` is a number of kernel/variant.rs.
+// `function` is a number from kernel/variant.rs.
 fn act(function: u32, alpha: f32, beta: f32, x: f32) -> f32 {
     switch function {
         case 0u: {
@@ -92,8 +92,8 @@ fn act_expm1(x: f32) -> f32 {
     return 2.0 * t / (1.0 - t);
 }
 
-// max(x, 0) + ln(1 + t) with t = exp(-|x|), and ln(1 + t) = 2 artanh(t / (2 + t)), whose series has no term above
-// 3^-16 / 17 left. WGSL's log may be off by 2^-21 near 1.
+// max(x, 0) + ln(1 + t) with t = exp(-|x|), and ln(1 + t) = 2 artanh(t / (2 + t)). No term of artanh's
+// series that is left out is above 3^-16 / 17. WGSL's log is not used because it may be off by 2^-21 near 1.
 fn act_softplus(x: f32) -> f32 {
     let t = exp(-min(abs(x), 88.0));
     let s = t / (2.0 + t);

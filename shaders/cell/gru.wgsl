@@ -1,5 +1,5 @@
-// GRU: gates r z n, n = tanh(W_in x + b_in + r (W_hn h + b_hn)), h' = (1 - z) n + z h. The sums of n are those of the
-// hidden state alone, since r multiplies them with their bias; the rest of n is the fourth sum.
+// GRU: gates r z n, n = tanh(W_in x + b_in + r (W_hn h + b_hn)), h' = (1 - z) n + z h. The third sum is the
+// hidden state's share of n with its bias, which r multiplies. The fourth sum is the rest of n.
 
 const GATES = 3u;
 const COLUMNS = 3u;

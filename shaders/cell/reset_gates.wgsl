@@ -1,5 +1,5 @@
-// The first product of a GRU that resets before the recurrent product, where the input's were computed before: the gates r
-// and z of all units, four columns of them to an invocation.
+// The first product of a GRU that resets before the recurrent product, if the input products were computed
+// ahead: the gates r and z of all units. An invocation computes four columns.
 
 const GATES = 3u;
 const COLUMNS = 4u;

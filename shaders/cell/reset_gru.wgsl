@@ -1,5 +1,6 @@
-// GRU that resets before the recurrent product, n = tanh(W_in x + b_in + W_hn (r h) + b_hn), as far as it comes with the
-// first product: r h, and z in place of a cell state. The fourth sum is the input's share of n, biases included.
+// The first product of a GRU that resets before the recurrent product, n = tanh(W_in x + b_in + W_hn (r h) +
+// b_hn). The cell returns r h, and z in place of a cell state. The fourth sum is the input's share of n with
+// the biases.
 
 const GATES = 3u;
 const UNITS_EACH = 1u;

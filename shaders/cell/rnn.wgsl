@@ -1,11 +1,11 @@
-// Elman RNN: one gate, h' = act(W_ih x + b_ih + W_hh h + b_hh). The four sums are those of four units.
+// Elman RNN: one gate, h' = act(W_ih x + b_ih + W_hh h + b_hh). The four sums belong to four units.
 
 const GATES = 1u;
 const COLUMNS = 4u;
 const UNITS_EACH = 4u;
 const HAS_CELL_STATE = false;
 const NEEDS_HIDDEN_STATE = false;
-// ReLU instead of tanh.
+// Whether the activation is ReLU; otherwise it is tanh.
 override RELU: bool = false;
 
 fn outputs() -> u32 {

@@ -1,4 +1,4 @@
-// GRU with any functions; else as gru.wgsl.
+// GRU with any activation functions, otherwise the same as gru.wgsl.
 
 const GATES = 3u;
 const COLUMNS = 3u;

@@ -1,5 +1,5 @@
-// LSTM with any functions, f = 1 - i where INPUT_FORGET is set, and gates that see the cell state through a weight each
-// where PEEPHOLES is: i and f the one before the step, o the one after it.
+// LSTM with any activation functions. INPUT_FORGET sets f = 1 - i. PEEPHOLES adds the weighted cell state to
+// gates: i and f read the cell state before the step, o reads the one after it.
 
 const GATES = 4u;
 const COLUMNS = 4u;
@@ -18,7 +18,7 @@ fn cell(sums: vec4<f32>, previous: Unit, index: u32, unit: u32) -> Unit {
     var weight_co = 0.0;
     if PEEPHOLES {
         let bias = weights_of(index) + GATES * dims.hidden_size * (input_quads(index) + dims.hidden_quads);
-        // Behind the biases of all units: i f o.
+        // The peepholes follow the biases of all units, in the order i f o.
         let peephole = start_of_sums(bias, dims.hidden_size + unit);
         seen.x = fma(peephole.x, previous.c, sums.x);
         seen.y = fma(peephole.y, previous.c, sums.y);

@@ -1,4 +1,4 @@
-// Elman RNN with any function. The four sums are those of four units.
+// Elman RNN with any activation function. The four sums belong to four units.
 
 const GATES = 1u;
 const COLUMNS = 4u;

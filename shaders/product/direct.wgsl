@@ -1,7 +1,7 @@
-// The vectors of several rows where they are: in workgroup memory already.
+// Reads the vectors of several rows in place, because they are already in workgroup memory.
 
-// Adds to each row's sums the products of its vector of `quads` quads with the weights from `at` on. The first row's starts
-// at `start`, the others `stride` quads apart.
+// Multiplies each row's vector of `quads` quads by the weights from `at` on, and adds the products to the
+// row's sums. The first row's vector starts at `start`; the rows are `stride` quads apart.
 fn add_rows(
     sums: ptr<function, Sums>,
     source: u32,

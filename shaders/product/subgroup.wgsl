@@ -1,22 +1,22 @@
-// The vectors of several rows through the registers of a subgroup: each of its lanes loads one quad of a row, and all of
-// them take it from there in turn. Without workgroup memory and barriers, and for subgroups of LANES lanes only, all of them
-// active.
+// Shares the vectors of several rows through the registers of a subgroup: each lane loads one quad of a row,
+// and all lanes read it from there in turn. This needs no workgroup memory and no barriers. It works only
+// for subgroups of LANES lanes that are all active.
 
 const LANES = 8u;
 
-// The row of a tile whose start the invocation finds, if it is below ROWS.
+// The row of the tile whose start this invocation computes, if it is below ROWS.
 fn prepared_row(local: u32) -> u32 {
     return lane();
 }
 
-// The invocation's place in its subgroup.
+// The number of the invocation in its subgroup.
 fn lane() -> u32 {
     return subgroupExclusiveAdd(1u);
 }
 
-// Adds to each row's sums the products of its vector of `quads` quads with the weights from `at` on, for several rows.
-// `start` is where the vector of the row that the invocation prepares starts. All invocations of a workgroup call it
-// together, and those that are not `busy` compute along.
+// Multiplies each row's vector of `quads` quads by the weights from `at` on, and adds the products to the
+// row's sums, for several rows. `start` is the start of the vector of the invocation's `prepared_row`. All
+// invocations of a workgroup must call this function together; those that are not `busy` compute, too.
 fn add_product(
     sums: ptr<function, Sums>,
     source: u32,
@@ -46,7 +46,7 @@ fn add_product(
             for (var row = 0u; row < ROWS; row++) {
                 partial[row] = dots(w, subgroupShuffle(held[row], quad), partial[row]);
             }
-            // A block ends, or all of them do.
+            // The end of a block or of the vector.
             if quad % BLOCK == BLOCK - 1u || first + quad == quads - 1u {
                 for (var row = 0u; row < ROWS; row++) {
                     (*sums)[row] += partial[row];
@@ -57,7 +57,7 @@ fn add_product(
     }
 }
 
-// The same for rows whose vectors lie `stride` quads apart.
+// The same as `add_product`, for rows whose vectors lie `stride` quads apart.
 fn add_rows(
     sums: ptr<function, Sums>,
     source: u32,

@@ -1,20 +1,20 @@
-// The vectors of several rows through workgroup memory, TILE quads of each row at a time.
+// Shares the vectors of several rows through workgroup memory, TILE quads of each row at a time.
 
-// Quads of one row in workgroup memory.
+// Number of quads of one row in workgroup memory.
 const TILE = 64u;
 
 var<workgroup> vectors: array<vec4<f32>, ROWS * TILE>;
-// Where each row's vector starts in its source.
+// The start of each row's vector in its source.
 var<workgroup> starts: array<u32, ROWS>;
 
-// The row of a tile whose start the invocation finds, if it is below ROWS.
+// The row of the tile whose start this invocation computes, if it is below ROWS.
 fn prepared_row(local: u32) -> u32 {
     return local;
 }
 
-// Adds to each row's sums the products of its vector of `quads` quads with the weights from `at` on, for several rows.
-// `start` is where the vector of the row that the invocation prepares starts. All invocations of a workgroup call it
-// together; those that are not `busy` only load.
+// Multiplies each row's vector of `quads` quads by the weights from `at` on, and adds the products to the
+// row's sums, for several rows. `start` is the start of the vector of the invocation's `prepared_row`. All
+// invocations of a workgroup must call this function together; those that are not `busy` only load.
 fn add_product(
     sums: ptr<function, Sums>,
     source: u32,
@@ -26,7 +26,8 @@ fn add_product(
     busy: bool,
     local: u32,
 ) {
-    // The last barrier of a product before came after its last look at `starts`.
+    // No barrier is needed here: the last barrier of an earlier product came after its last read of
+    // `starts`.
     if local < ROWS {
         starts[local] = start;
     }

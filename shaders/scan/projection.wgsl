@@ -1,4 +1,4 @@
-// The second product of a step of `scan`: the projection, if there is one.
+// The second product of a step of `scan`: the projection, if the layer has one.
 
 fn leave(
     index: u32,
@@ -14,11 +14,11 @@ fn leave(
     wide[row * stride + unit] = next_of(index, batch_row, unit, step, sums, 0.0);
 }
 
-// The projected hidden state of every row.
+// Computes the projected hidden state of every row.
 fn second_product(index: u32, first_row: u32, step: u32, now: u32, next: u32, local: u32) {
     let size = dims.hidden_output_size;
     let quads = (dims.hidden_size + 3u) / 4u;
-    // W_hr ends the weights of its direction.
+    // W_hr is the last of its direction's weights.
     let weight_hr = weights_of(index) + weights_in(index) - size * quads - weight_hh;
     let rows = min(ROWS, dims.rows - first_row);
     for (var first = 0u; first < size; first += 4u * UNITS) {

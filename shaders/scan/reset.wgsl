@@ -1,6 +1,7 @@
-// The second product of a step of `scan`: the gate n of a GRU that resets before it.
+// The second product of a step of `scan`: the gate n of a GRU that resets before the recurrent product.
 
-// A column is r of a unit, or z. r h goes where the product reads it, and z where the next state will be.
+// Stores the gates. A column is r or z of a unit. r h goes into `wide`, where the second product reads it; z
+// goes into the place of the next state.
 fn leave(
     index: u32,
     batch_row: u32,

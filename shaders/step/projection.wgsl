@@ -1,4 +1,4 @@
-// What `step` leaves for the projection.
+// Stores the result of `step` for the projection.
 
 fn leave(index: u32, row: u32, unit: u32, step: u32, sums: vec4<f32>) {
     let quads = (dims.hidden_size + 3u) / 4u;

@@ -1,4 +1,4 @@
-// What `step` leaves for `candidate`: vectors of r h, of z, and of the input's share of n.
+// Stores the result of `step` for `candidate`: vectors of r h, of z, and of the input's share of n.
 
 fn leave(index: u32, row: u32, unit: u32, step: u32, sums: vec4<f32>) {
     let of_hidden = 4u * hidden_of(index, row) + unit;

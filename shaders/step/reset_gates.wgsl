@@ -1,5 +1,5 @@
-// What `step` leaves for `candidate` where the input's products were computed before: vectors of r h and of z. A column is
-// r of a unit, or z.
+// Stores the result of `step` for `candidate` if the input products were computed ahead: vectors of r h and
+// of z. A column is r or z of a unit.
 
 fn leave(index: u32, row: u32, column: u32, step: u32, sums: vec4<f32>) {
     let unit = column % dims.hidden_size;

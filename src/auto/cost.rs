@@ -1,9 +1,10 @@
-//! What the rule expects of the CPU backend and of a GPU, in microseconds.
+//! The expected times of the CPU backend and of a GPU, in microseconds.
 //!
-//! The CPU's constants were measured on one thread of an AMD EPYC (Zen 3, AVX2, 512 KiB of L2, 32 MiB of L3): over 21 layers
-//! and batches (RNN, LSTM and GRU of N 1 to 128, T 1 to 4096, H 8 to 512), what they give is 0.84 to 1.14 times what was
-//! measured (the median of a quiet run). To measure again, on a quiet machine:
-//! `cargo test --release --lib auto::tests::cpu -- --ignored --nocapture`. Of the GPU nothing was measured on hardware.
+//! The CPU's constants were measured on one thread of an AMD EPYC (Zen 3, AVX2, 512 KiB of L2, 32 MiB of
+//! L3). Over 21 layers and batches (RNN, LSTM and GRU of N 1 to 128, T 1 to 4096, H 8 to 512), the estimate
+//! is 0.84 to 1.14 times the measured time (the median of a quiet run). To measure again on a quiet machine:
+//! `cargo test --release --lib auto::tests::cpu -- --ignored --nocapture`. Nothing was measured on a
+//! hardware GPU.
 
 use wgpu::DeviceType;
 
@@ -11,51 +12,58 @@ use super::Adapter;
 use crate::cpu::{INLINE, PANEL, SHARED};
 use crate::{Config, CpuInstructions, Error, LayerOptions, PlanReport};
 
-/// How many times as fast as the CPU a GPU has to be expected. The estimates are no better than that, and between
-/// equals the CPU has no kernels to compile, no device that can be lost and PyTorch's handling of NaN.
+/// The speedup over the CPU that must be expected of a GPU for the rule to choose it. The estimates are no
+/// more accurate than that. If both are equally fast, the CPU is better: it has no kernels to compile, no
+/// device that can be lost and PyTorch's handling of NaN.
 pub(super) const MARGIN: f64 = 2.0;
 
-/// From a submission to its answer on the host's side, whatever is computed. Assumed; lavapipe takes 79 to 135.
+/// The time from a submission to its answer on the host, whatever is computed. Assumed; lavapipe takes 79
+/// to 135.
 pub(super) const SUBMISSION_US: f64 = 200.0;
 
-/// Recording a dispatch: 1.1 to 1.4 were measured (`src/gpu/tests/recording.rs`).
+/// The time to record a dispatch: 1.1 to 1.4 were measured (`src/gpu/tests/recording.rs`).
 const RECORDING_US: f64 = 1.4;
 
-/// Multiply-adds of a thread, measured.
+/// The multiply-adds per microsecond of one thread, measured.
 const MULTIPLY_ADDS_PER_US: f64 = 50_000.0;
-/// What a gate of a unit takes for a row and a step beside its products, measured: mostly its activation.
+/// The time of one gate of one unit for one row and step without its products, measured. It is mostly the
+/// activation.
 const GATE_US: f64 = 1.6e-3;
-/// What a row takes for a step beside its gates, measured.
+/// The time of one row for one step without its gates, measured.
 const ROW_US: f64 = 0.014;
-/// What a layer takes beside its steps, measured.
+/// The time of a layer without its steps, measured.
 const LAYER_US: f64 = 9.0;
-/// Times all of this with another instruction set than AVX2.
+/// Returns the factor on these times for an instruction set other than AVX2.
 fn slower(instructions: CpuInstructions) -> f64 {
     match instructions {
         CpuInstructions::Avx2 => 1.0,
         // Measured on Zen 3, one thread: 2.8 to 3.1 for products of 4 to 2048 rows.
         CpuInstructions::Sse2 => 3.0,
-        // llvm-mca 19, multiply-adds a cycle of the largest tile: 16 with AVX2 on znver3; with AVX-512 14 on znver4, which has one
-        // unit of 512 bits, and 32 on skylake-avx512, which has two, as every Xeon has on which this set is taken.
+        // llvm-mca 19, multiply-adds per cycle of the largest tile: 16 with AVX2 on znver3. With AVX-512
+        // they are 14 on znver4, which has one unit of 512 bits, and 32 on skylake-avx512, which has two.
+        // Every Xeon on which this set is chosen has two.
         CpuInstructions::Avx512 => 0.75,
-        // llvm-mca 19, likewise: two units of 128 bits on neoverse-n1, of which the tile keeps four fifths busy.
+        // llvm-mca 19, likewise: neoverse-n1 has two units of 128 bits, and the tile keeps them four fifths
+        // busy.
         CpuInstructions::Neon => 2.5,
-        // Measured: 2.0 to 3.1 times the time with AVX2, for layers from RNN(64, 128) with N = 1 to LSTM(512, 512) with N = 32
-        // (Node 20 on Zen 3).
+        // Measured: 2.0 to 3.1 times the time with AVX2, for layers from RNN(64, 128) with N = 1 to
+        // LSTM(512, 512) with N = 32 (Node 20 on Zen 3).
         CpuInstructions::Simd128 => 3.0,
-        // Assumed: a quarter of a vector's lanes, of which one instruction makes one.
+        // Assumed: an instruction computes one lane, a quarter of a vector of 128 bits.
         CpuInstructions::Scalar => 12.0,
     }
 }
-/// Bytes of recurrent weights that a thread reads in a microsecond, once a step: from the caches, measured; and from memory,
-/// where there are more than this, measured with an earlier version of the backend.
+/// The bytes of recurrent weights that a thread reads per microsecond, once per step. The rate from the
+/// caches was measured. The rate from memory, for more than `CACHE_BYTES`, was measured with an earlier
+/// version of the backend.
 const CACHED_BYTES_PER_US: f64 = 160e3;
 const CACHE_BYTES: f64 = 8e6;
 const MEMORY_BYTES_PER_US: f64 = 35e3;
-/// Of n threads as many work as if all n^this did. Two were measured to lose nothing; of more it is assumed.
+/// n threads are as fast as n^SCALING ideal threads. Two threads were measured to lose nothing; for more it
+/// is assumed.
 const SCALING: f64 = 0.85;
 
-/// A forward pass.
+/// The forward pass to estimate.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Work<'a> {
     pub(super) config: &'a Config,
@@ -66,18 +74,18 @@ pub(super) struct Work<'a> {
     pub(super) options: &'a LayerOptions,
 }
 
-/// What kinds of GPU differ in.
+/// The properties in which kinds of GPU differ.
 struct Kind {
-    /// Times what the planner expects, whose figures are those of a middling GPU.
+    /// The factor on the planner's estimate, which is for a mid-range GPU.
     slower: f64,
-    /// Bytes that go to the GPU or come back, with the copy on the host.
+    /// The bytes transferred to or from the GPU per microsecond, including the copy on the host.
     bytes_per_us: f64,
 }
 
-/// Assumed: half of what PCIe 3.0 x16 has.
+/// A discrete GPU. Assumed: half of the rate of PCIe 3.0 x16.
 const DISCRETE: Kind = Kind { slower: 1.0, bytes_per_us: 6e3 };
-/// Assumed: it shares its memory with the CPU, so that bytes are copied there, and has half of the arithmetic. What does
-/// not say what it is is taken for this.
+/// An integrated GPU. Assumed: it shares its memory with the CPU, so that bytes are copied within that
+/// memory, and it has half the arithmetic speed. An adapter of unknown type counts as integrated.
 const INTEGRATED: Kind = Kind { slower: 2.0, bytes_per_us: 1e4 };
 
 impl Kind {
@@ -96,12 +104,13 @@ impl Work<'_> {
     }
 }
 
-/// What the CPU backend is expected to take in a pool of so many threads, and with those instructions unless the options say
-/// otherwise.
+/// Returns the expected time of the CPU backend in a pool of `threads` threads, with `instructions` unless
+/// the options name others.
 pub(super) fn cpu_us(work: &Work<'_>, threads: usize, instructions: CpuInstructions) -> f64 {
     let threads = work.options.threads_of(threads);
     let instructions = work.options.instructions.unwrap_or(instructions);
-    // The layers above the first are alike; counting them one by one would take as long as there are layers.
+    // The layers above the first are alike, so their cost is multiplied. A loop would take time in
+    // proportion to the number of layers.
     let above = work.config.num_layers.saturating_sub(1);
     slower(instructions) * (layer_us(work, threads, 0) + above as f64 * layer_us(work, threads, 1))
 }
@@ -114,7 +123,7 @@ fn layer_us(work: &Work<'_>, threads: usize, layer: usize) -> f64 {
     let recurrent = gates * h_out + config.proj_size as f64 * hidden;
     let one = gates * config.layer_input_size(layer) as f64 + recurrent;
     let each = one / MULTIPLY_ADDS_PER_US + gates * GATE_US + ROW_US;
-    // A task is some rows in one direction, or some units of a few rows.
+    // A task computes some rows in one direction, or some units of a few rows.
     let shares = (work.rows() * recurrent / SHARED as f64).min(hidden / PANEL as f64);
     let tasks =
         if work.row_steps() * one < INLINE as f64 { 1.0 } else { work.rows().max(shares) * directions };
@@ -125,11 +134,11 @@ fn layer_us(work: &Work<'_>, threads: usize, layer: usize) -> f64 {
     work.row_steps() * directions * each / speedup + reading + LAYER_US
 }
 
-/// What a GPU is expected to take, from the host's input to the host's output.
+/// Returns the expected time of a GPU, from the host's input to the host's output.
 ///
 /// # Errors
 ///
-/// Those of [`PlanReport::new`]: the layer does not fit.
+/// The errors of [`PlanReport::new`] if the layer does not fit.
 pub(super) fn gpu_us(work: &Work<'_>, adapter: &Adapter) -> Result<f64, Error> {
     let plan = PlanReport::new(work.config, work.batch, work.steps, &adapter.capabilities, work.options)?;
     let kind = Kind::of(adapter.device_type);
@@ -139,7 +148,8 @@ pub(super) fn gpu_us(work: &Work<'_>, adapter: &Adapter) -> Result<f64, Error> {
     Ok(SUBMISSION_US + pieces * (recording + computing) + transfer_bytes(work) / kind.bytes_per_us)
 }
 
-/// Input and initial state there, output and final state back.
+/// Returns the bytes of input and initial state, which go to the GPU, and of output and final state, which
+/// come back.
 fn transfer_bytes(work: &Work<'_>) -> f64 {
     let config = work.config;
     let cell = config.cell_state_size();

@@ -1,21 +1,21 @@
-//! Why a backend is taken.
+//! The reasons for choosing a backend.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::Error;
 
-/// Why [`Backend::auto`](crate::Backend::auto) takes what it takes. Times are the [rule](crate::auto)'s estimates of one
-/// forward pass, from the host's input to the host's output.
+/// The reason for a choice of [`Backend::auto`](crate::Backend::auto). Times are the [rule](crate::auto)'s
+/// estimates of one forward pass, from the host's input to the host's output.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Reason {
-    /// The CPU: it is expected to take less than twice of what a GPU's answer alone takes, whatever is computed. Adapters
-    /// were not looked at.
+    /// The CPU: it is expected to take less than twice the time of an empty submission to a GPU and its
+    /// answer. The rule did not look for adapters.
     TooSmall {
-        /// What the CPU is expected to take.
+        /// The expected time of the CPU.
         cpu: Duration,
-        /// What a submission to a GPU and its answer take.
+        /// The time of a submission to a GPU and its answer.
         submission: Duration,
     },
     /// The CPU: there is no adapter.
@@ -23,9 +23,9 @@ pub enum Reason {
         /// [`Error::NoAdapter`].
         error: Error,
     },
-    /// The CPU: all adapters are drivers on the CPU, which are slower than the CPU backend.
+    /// The CPU: all adapters are drivers that run on the CPU, which are slower than the CPU backend.
     SoftwareOnly {
-        /// Name and backend of each.
+        /// The name and the backend of each adapter.
         adapters: Vec<String>,
     },
     /// The CPU: the GPU cannot run the layer, or cannot be opened.
@@ -39,32 +39,32 @@ pub enum Reason {
     CpuFaster {
         /// The GPU's name and backend.
         adapter: String,
-        /// What is expected of the two.
+        /// The expected times of both.
         expected: Expected,
     },
-    /// The CPU: the GPU is expected to be faster, but not as much as it is taken for.
+    /// The CPU: the GPU is expected to be faster, but less than twice as fast.
     TooClose {
         /// The GPU's name and backend.
         adapter: String,
-        /// What is expected of the two.
+        /// The expected times of both.
         expected: Expected,
     },
     /// The GPU: it is expected to be at least twice as fast.
     GpuFaster {
         /// The GPU's name and backend.
         adapter: String,
-        /// What is expected of the two.
+        /// The expected times of both.
         expected: Expected,
     },
 }
 
-/// What a forward pass is expected to take.
+/// The expected times of a forward pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Expected {
     /// On the CPU backend.
     pub cpu: Duration,
-    /// On the GPU, with the way there and back.
+    /// On the GPU, including the transfers to it and back.
     pub gpu: Duration,
 }
 
@@ -73,14 +73,14 @@ impl Expected {
         Expected { cpu: duration(cpu_us), gpu: duration(gpu_us) }
     }
 
-    /// How many times as fast as the CPU backend the GPU is expected to be.
+    /// Returns the expected speedup of the GPU over the CPU backend.
     pub fn speedup(&self) -> f64 {
         self.cpu.as_secs_f64() / self.gpu.as_secs_f64()
     }
 }
 
 impl Reason {
-    /// What was expected of the CPU and of the GPU that was looked at, if one was.
+    /// Returns the expected times of the CPU and of the GPU that was considered, if there was one.
     pub fn expected(&self) -> Option<Expected> {
         match self {
             Reason::CpuFaster { expected, .. }
@@ -91,12 +91,12 @@ impl Reason {
     }
 }
 
-/// Microseconds as a duration: the longest one, if they are more than that.
+/// Converts microseconds to a duration. The result saturates at the longest duration.
 pub(super) fn duration(us: f64) -> Duration {
     Duration::try_from_secs_f64(1e-6 * us).unwrap_or(Duration::MAX)
 }
 
-/// A clause that goes on after "since".
+/// Formats a clause that follows "since".
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -125,14 +125,14 @@ impl fmt::Display for Reason {
     }
 }
 
-/// `cpu 35.1 ms, gpu 2.71 ms`.
+/// Formats the times as `cpu 35.1 ms, gpu 2.71 ms`.
 impl fmt::Display for Expected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "cpu {}, gpu {}", Ms(self.cpu), Ms(self.gpu))
     }
 }
 
-/// Milliseconds with about three digits.
+/// Formats milliseconds with about three digits.
 struct Ms(Duration);
 
 impl fmt::Display for Ms {

@@ -1,4 +1,4 @@
-//! The rule, with no GPU.
+//! Tests of the rule that need no GPU.
 
 mod cpu;
 
@@ -23,7 +23,7 @@ fn decide(machine: &Machine, config: Config, batch: usize, steps: usize) -> Verd
     machine.decide(&config, batch, steps, &LayerOptions::default())
 }
 
-/// `small`, `cpu`, `close` or `gpu`: the kind of reason.
+/// Returns the kind of reason: `small`, `cpu`, `close` or `gpu`.
 fn outcome(machine: &Machine, (config, batch, steps): (Config, usize, usize)) -> &'static str {
     let verdict = decide(machine, config, batch, steps);
     let what = match &verdict.reason {
@@ -37,12 +37,12 @@ fn outcome(machine: &Machine, (config, batch, steps): (Config, usize, usize)) ->
     what
 }
 
-/// How many times as fast as the CPU the GPU is expected to be, or 0 where it is not looked at.
+/// Returns the expected speedup of the GPU over the CPU, or 0 if no GPU is considered.
 fn advantage(machine: &Machine, config: Config, batch: usize, steps: usize) -> f64 {
     decide(machine, config, batch, steps).reason.expected().map_or(0.0, |expected| expected.speedup())
 }
 
-/// The eight standard cases of `bench --grid`, LSTM.
+/// Returns the eight standard cases of `bench --grid`, for an LSTM.
 fn grid() -> [(Config, usize, usize); 8] {
     let stacked = Config::lstm(80, 256).num_layers(2);
     [
@@ -98,10 +98,10 @@ fn software_adapters_are_never_taken() {
     for (config, batch, steps) in grid().into_iter().chain([(Config::lstm(4096, 4096), 4096, 4096)]) {
         let verdict = decide(&machine(&software, 1), config, batch, steps);
         assert_eq!(verdict.adapter, None);
-        let told =
+        let explained =
             matches!(&verdict.reason, Reason::SoftwareOnly { adapters } if adapters == &["Cpu", "Cpu"]);
-        assert!(told || matches!(verdict.reason, Reason::TooSmall { .. }), "{}", verdict.reason);
-        // Beside hardware, as if they were not there; what is returned is the place among all.
+        assert!(explained || matches!(verdict.reason, Reason::TooSmall { .. }), "{}", verdict.reason);
+        // With hardware present, software adapters are ignored; the returned index counts all adapters.
         let both = decide(&machine(&[DeviceType::Cpu, DISCRETE], 1), config, batch, steps);
         let alone = decide(&machine(&[DISCRETE], 1), config, batch, steps);
         assert_eq!(both.adapter, alone.adapter.map(|place| place + 1));
@@ -119,13 +119,14 @@ fn a_gpu_that_wins_with_all_threads_at_work_wins_with_more_rows() {
             for (size, steps) in
                 [8, 64, 128, 256, 512].into_iter().flat_map(|h| [1, 10, 100, 1000].map(|t| (h, t)))
             {
-                // Weights beyond the CPU's caches are read once a step, however many rows there are.
+                // Weights that exceed the CPU's caches are read once per step, whatever the number of rows.
                 for config in [cell(size, size), cell(size, size).bidirectional(true)] {
-                    // Below so many rows the CPU has threads left, and more rows cost it nothing.
+                    // With fewer rows the CPU has idle threads, and more rows cost it nothing.
                     let rows = (0..8).map(|doublings| threads.max(8) << doublings);
                     let times: Vec<f64> = rows.map(|rows| advantage(&machine, config, rows, steps)).collect();
                     let won = times.iter().skip_while(|&&times| times < cost::MARGIN);
-                    // Pieces of a batch and other steps of the plan move the estimate back and forth a little.
+                    // The estimate is not quite monotonic, because of pieces of the batch and other discrete
+                    // steps of the plan.
                     let wins_on = won.clone().all(|&times| times > 0.85 * cost::MARGIN);
                     assert!(wins_on, "{config}, T={steps} on {device_type:?} and {threads}: {times:?}");
                     wins += won.count();
@@ -199,13 +200,13 @@ fn nothing_breaks_on_sizes_that_are_none() {
     }
 }
 
-/// On the adapter that is tested, as if it were worth it.
+/// Opens the tested adapter as if the rule had chosen it.
 #[test]
 fn what_is_taken_is_opened() {
     let Some(tested) = gpu::tests::gpu() else { return };
     let adapters = pollster::block_on(gpu::available());
     let place = adapters.iter().position(|adapter| adapter.get_info() == *tested.info()).unwrap();
-    // What is known beforehand is what the device has.
+    // The capabilities that are known before opening are those of the device.
     assert_eq!(Machine::this().adapters[place], Adapter::from(&tested));
     let expected = Expected::new(2.0, 1.0);
     let reason = || Reason::GpuFaster { adapter: String::new(), expected };

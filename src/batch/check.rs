@@ -1,4 +1,4 @@
-//! What is wrong with an array that is given.
+//! Checks of the arrays that a caller passes.
 
 use ndarray::{ArrayView, ArrayView3, ArrayViewD, Axis, Dimension};
 
@@ -37,7 +37,7 @@ pub(super) fn check_state<'a, D: Dimension>(
     }
 }
 
-/// The view with three dimensions, the batch axis put in where there are two.
+/// Returns the view with three dimensions; if it has two, a batch axis is inserted.
 pub(super) fn with_batch_axis<A, D: Dimension>(
     values: ArrayView<'_, A, D>,
     axis: Axis,
@@ -47,9 +47,10 @@ pub(super) fn with_batch_axis<A, D: Dimension>(
     values.into_dimensionality().ok()
 }
 
-/// Refuses NaN and infinity.
+/// Checks that no element is NaN or infinite.
 pub(crate) fn check_finite(name: &str, values: &ArrayViewD<'_, f32>) -> Result<(), Error> {
-    // The sum of products with zero is NaN if any value is not finite; the slow search only runs then.
+    // The sum of the products with zero is NaN if any value is not finite. Only then does the slow search
+    // run.
     if values.fold(0.0, |sum, value| sum + value * 0.0) == 0.0 {
         return Ok(());
     }

@@ -1,4 +1,4 @@
-//! A result as ONNX's operators lay it out.
+//! A result in the layout of ONNX's operators.
 
 use ndarray::{Array, Array3, Array4, ArrayView3, Axis, Dimension, Ix3, Ix4, s};
 
@@ -6,8 +6,8 @@ use super::{Output, with_batch_axis};
 use crate::Error;
 use crate::array::{collected, reserved, shaped};
 
-/// How ONNX's [RNN](https://onnx.ai/onnx/operators/onnx__RNN.html), LSTM and GRU lay out what they give: their attribute
-/// `layout`.
+/// The layout of the outputs of ONNX's [RNN](https://onnx.ai/onnx/operators/onnx__RNN.html), LSTM and GRU:
+/// their attribute `layout`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum OnnxLayout {
     /// `layout = 0`, the operators' default: `Y [T, D, N, H]`, `Y_h` and `Y_c [D, N, H]`.
@@ -17,7 +17,8 @@ pub enum OnnxLayout {
     BatchFirst,
 }
 
-/// What ONNX's operators give, with their names; see [`Output::to_onnx`]. The arrays are in row-major order.
+/// The outputs of ONNX's operators, with their names; see [`Output::to_onnx`]. The arrays are in row-major
+/// order.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct OnnxOutput<A = f32> {
@@ -30,11 +31,12 @@ pub struct OnnxOutput<A = f32> {
 }
 
 impl<D: Dimension, A: Clone> Output<D, A> {
-    /// A copy with ONNX's axes, where the directions have one of their own. Without a batch N is 1.
+    /// Returns a copy with ONNX's axes, in which the directions have their own axis. N is 1 for an unbatched
+    /// result.
     ///
-    /// A node of ONNX is one layer. Of a stacked layer `y` is what the last node gives; `y_h` and `y_c` are those of all
-    /// nodes one behind the other, the lowest first, as exporters concatenate them: rows `l * D` to `l * D + D - 1` are
-    /// node l's.
+    /// An ONNX node is one layer. For a stacked layer, `y` is the output of the last node. `y_h` and `y_c`
+    /// are the states of all nodes concatenated, the lowest first, as exporters concatenate them: rows
+    /// `l * D` to `l * D + D - 1` belong to node l.
     ///
     /// ```
     /// use wgpu_rnn::{Backend, Config, Input, Layer, OnnxLayout, State, Weights, ndarray::Array3};
@@ -51,8 +53,8 @@ impl<D: Dimension, A: Clone> Output<D, A> {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] if the arrays are not those of one result, as one that was put together by hand may be;
-    /// [`Error::OutOfMemory`] if there is no room for the copy.
+    /// [`Error::Shape`] if the arrays do not fit each other, which is possible in a result that was
+    /// assembled by hand; [`Error::OutOfMemory`] if there is not enough memory for the copy.
     pub fn to_onnx(&self, layout: OnnxLayout) -> Result<OnnxOutput<A>, Error> {
         let output = batched("output", &self.output, Axis(0))?;
         let h_n = batched("h_n", &self.h_n, Axis(1))?;
@@ -81,7 +83,7 @@ impl<D: Dimension, A: Clone> Output<D, A> {
     }
 }
 
-/// The view with a batch axis.
+/// Returns the view with a batch axis.
 fn batched<'a, A, D: Dimension>(
     name: &str,
     values: &'a Array<A, D>,
@@ -94,7 +96,7 @@ fn batched<'a, A, D: Dimension>(
     })
 }
 
-/// `[N, T, D*H_out]` with an axis for the directions.
+/// Returns `[N, T, D*H_out]` with an axis for the directions.
 fn sequence<A: Clone>(
     output: &ArrayView3<'_, A>,
     directions: usize,
@@ -115,7 +117,7 @@ fn sequence<A: Clone>(
     shaped(Ix4(t, directions, n, size), values)
 }
 
-/// `[L*D, N, size]` with the batch where the layout has it.
+/// Returns `[L*D, N, size]` with the batch axis at the layout's position.
 fn state<A: Clone>(what: &str, state: &ArrayView3<'_, A>, layout: OnnxLayout) -> Result<Array3<A>, Error> {
     let state = match layout {
         OnnxLayout::StepsFirst => state.view(),
@@ -129,7 +131,7 @@ fn state<A: Clone>(what: &str, state: &ArrayView3<'_, A>, layout: OnnxLayout) ->
 mod tests {
     use super::*;
 
-    /// The place of an element as its value.
+    /// Returns an array whose elements are their own positions.
     fn places(shape: [usize; 3]) -> Array3<usize> {
         Array3::from_shape_fn(shape, |(first, second, third)| (first * 100 + second) * 100 + third)
     }

@@ -1,30 +1,33 @@
-//! What ONNX's operators can be beyond PyTorch's modules.
+//! The features of ONNX's operators that PyTorch's modules lack.
 
 use std::fmt;
 
 use super::Config;
 use crate::{Activations, Cell, Error};
 
-/// What ONNX's operators can be and PyTorch's modules cannot. The default is PyTorch's.
+/// The features of ONNX's operators that PyTorch's modules lack. The default is PyTorch's behaviour.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Variant {
-    /// The functions of the forward direction (or the only one) and of the reverse one, where they differ from
-    /// [`Activations::of`] the cell.
+    /// The functions of the forward direction (or the only one) and of the reverse one, or `None` if they
+    /// are the cell's [`Activations::of`].
     pub activations: Option<[Activations; 2]>,
-    /// ONNX's `clip`: what goes into the functions f and g is first brought into [-clip, clip]. As in ONNX Runtime, an LSTM's
-    /// cell state goes into h as it is; ONNX's text says "the input of activations" and does not tell.
+    /// ONNX's `clip`: the arguments of the functions f and g are first clipped to [-clip, clip]. As in ONNX
+    /// Runtime, an LSTM's cell state is not clipped before h. ONNX's text says "the input of activations",
+    /// which leaves this open.
     pub clip: Option<f32>,
     /// ONNX's `input_forget`: an LSTM's f is 1 - i.
     pub input_forget: bool,
-    /// Whether an LSTM's gates see the cell state, each through a weight: i and f the one before the step, o the one after it.
+    /// Whether an LSTM has peepholes: its gates see the cell state, each through a weight. The gates i and f
+    /// see the cell state before the step, and o the one after it.
     pub peepholes: bool,
-    /// Whether a GRU's reset gate comes after the recurrent product of the gate n, `r (W_hn h + b_hn)`, or before it,
-    /// `W_hn (r h) + b_hn`. Keras' `reset_after`, ONNX's `linear_before_reset`; true by default, as in PyTorch.
+    /// Whether a GRU's reset gate comes after the recurrent product of the gate n, `r (W_hn h + b_hn)`, or
+    /// before it, `W_hn (r h) + b_hn`. Keras' `reset_after`, ONNX's `linear_before_reset`; true by default,
+    /// as in PyTorch.
     pub reset_after: bool,
 }
 
-/// PyTorch's.
+/// PyTorch's behaviour.
 impl Default for Variant {
     fn default() -> Self {
         Variant { activations: None, clip: None, input_forget: false, peepholes: false, reset_after: true }
@@ -32,21 +35,21 @@ impl Default for Variant {
 }
 
 impl Variant {
-    /// Whether anything differs from PyTorch.
+    /// Returns whether anything differs from PyTorch.
     pub(crate) fn is_any(&self) -> bool {
         *self != Variant::default()
     }
 }
 
 impl Config {
-    /// Sets whether the only direction walks each row from its end.
+    /// Sets whether the only direction processes each row from its end.
     pub fn reverse(mut self, reverse: bool) -> Self {
         self.reverse = reverse;
         self
     }
 
-    /// Sets the activation functions of every direction: [`Activations`] or, for a forward and a reverse direction, two of
-    /// them. Those that PyTorch has are not kept as anything special.
+    /// Sets the activation functions of the forward direction (or the only one) and of the reverse
+    /// direction. Functions that equal PyTorch's are stored as `None`.
     ///
     /// ```
     /// use wgpu_rnn::{Activation, Activations, Config};
@@ -62,7 +65,7 @@ impl Config {
         self
     }
 
-    /// Sets ONNX's `clip`, or none.
+    /// Sets ONNX's `clip`; `None` means no clipping.
     pub fn clip(mut self, clip: Option<f32>) -> Self {
         self.variant.clip = clip;
         self
@@ -91,12 +94,12 @@ impl Config {
         self
     }
 
-    /// Whether a step needs the whole layer's reset gates before it can begin with the gate n.
+    /// Returns whether a step needs all reset gates of the layer before it can compute the gate n.
     pub(crate) fn resets_before(&self) -> bool {
         !self.variant.reset_after
     }
 
-    /// The functions of a direction (0 forward or the only one, 1 reverse).
+    /// Returns the functions of a direction (0 forward or the only one, 1 reverse).
     pub(crate) fn activations_of(&self, direction: usize) -> Activations {
         match self.variant.activations {
             Some(given) => given[direction.min(1)],
@@ -104,7 +107,7 @@ impl Config {
         }
     }
 
-    /// Whether a direction (0 or 1) walks rows from their end.
+    /// Returns whether a direction (0 or 1) processes rows from their end.
     pub(crate) fn is_reverse(&self, direction: usize) -> bool {
         direction == 1 || self.reverse
     }

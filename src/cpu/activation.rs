@@ -1,8 +1,8 @@
-//! tanh and sigmoid of vectors.
+//! The activation functions on vectors.
 //!
-//! Both rest on `exp(y) = 2ⁿ·exp(r)` with `|r| <= ln 2 / 2`. The polynomial is a minimax fit (Lawson's iteration in f64, then
-//! rounded to f32) whose own error is below `0.1 u` (`u = 2⁻²⁴`); what remains is rounding. NaN gives NaN; the infinities
-//! give the limits.
+//! tanh and sigmoid both use `exp(y) = 2ⁿ·exp(r)` with `|r| <= ln 2 / 2`. The polynomial is a minimax fit
+//! (Lawson's iteration in f64, then rounded to f32). Its own error is below `0.1 u` (`u = 2⁻²⁴`); the rest
+//! of the error is rounding. NaN gives NaN; the infinities give the limits.
 
 use fearless_simd::prelude::*;
 
@@ -11,7 +11,8 @@ use super::simd::Vector;
 /// `1 / (1 + exp(-x))`.
 #[inline(always)]
 pub(super) fn sigmoid<S: Simd>(x: Vector<S>) -> Vector<S> {
-    /// The scale is infinite above, so that the quotient is zero, and normal below.
+    /// Above this the scale is infinite, so that the quotient is zero. Below it the scale is a normal
+    /// number.
     const LARGEST: f32 = 89.0;
     const SMALLEST: f32 = -87.0;
     let (scale, e) = exp_m1(clamp(-x, SMALLEST, LARGEST));
@@ -21,7 +22,7 @@ pub(super) fn sigmoid<S: Simd>(x: Vector<S>) -> Vector<S> {
 /// Hyperbolic tangent: `m / (m + 2)` with `m = exp(2x) - 1`.
 #[inline(always)]
 pub(super) fn tanh<S: Simd>(x: Vector<S>) -> Vector<S> {
-    /// From here on the result rounds to one.
+    /// From this argument on the result rounds to one.
     const ONE: f32 = 9.02;
     let (scale, e) = exp_m1(clamp(x, -ONE, ONE) * 2.0);
     // Near zero the scale is one, and nothing cancels.
@@ -29,31 +30,31 @@ pub(super) fn tanh<S: Simd>(x: Vector<S>) -> Vector<S> {
     (m / (m + 2.0)).copysign(x)
 }
 
-/// `max(x, 0)`, where NaN stays NaN, as in PyTorch.
+/// `max(x, 0)`. NaN stays NaN, as in PyTorch.
 #[inline(always)]
 pub(super) fn relu<S: Simd>(x: Vector<S>) -> Vector<S> {
     at_least(x, 0.0)
 }
 
-/// NaN stays NaN.
+/// Clamps `x` to a range. NaN stays NaN.
 #[inline(always)]
 pub(super) fn clamp<S: Simd>(x: Vector<S>, smallest: f32, largest: f32) -> Vector<S> {
     let x = at_least(x, smallest);
     x.simd_gt(largest).select(Vector::splat(x.simd, largest), x)
 }
 
-/// NaN stays NaN.
+/// Clamps `x` from below. NaN stays NaN.
 #[inline(always)]
 fn at_least<S: Simd>(x: Vector<S>, smallest: f32) -> Vector<S> {
     x.simd_lt(smallest).select(Vector::splat(x.simd, smallest), x)
 }
 
-/// `exp(y) = scale * (1 + e)`, where the scale is a power of two: the two of them, for `-87 <= y <= 89`.
+/// Returns scale and e of `exp(y) = scale * (1 + e)` for `-87 <= y <= 89`. The scale is a power of two.
 #[inline(always)]
 pub(super) fn exp_m1<S: Simd>(y: Vector<S>) -> (Vector<S>, Vector<S>) {
     /// Adding 1.5·2²³ rounds to an integer and leaves it in the low bits of the sum.
     const ROUND: f32 = 12_582_912.0;
-    /// ln 2 in two parts, the first short enough for exact products with the exponents that occur.
+    /// ln 2 in two parts. The first is short enough for exact products with the exponents that occur.
     const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
     let rounded = y.mul_add(std::f32::consts::LOG2_E, ROUND);
     let exponent = rounded - ROUND;
@@ -73,8 +74,8 @@ mod tests {
     use crate::CpuInstructions;
     use crate::cpu::simd::{Block, Kernel, PANEL, Set};
 
-    /// Bounds on the errors over all f32, in units of u relative to the result, and how far below
-    /// the smallest normal number a result may be flushed to zero.
+    /// Bounds on the errors over all f32, in units of u relative to the result. `FLUSHED` is the absolute
+    /// error that is ignored, because a result below the smallest normal number may be flushed to zero.
     const TANH: f64 = 3.5;
     const SIGMOID: f64 = 3.5;
     const FLUSHED: f64 = f32::MIN_POSITIVE as f64;
@@ -123,13 +124,14 @@ mod tests {
         }
     }
 
-    /// `function` of `x`, computed as the layers do.
+    /// Applies `function` to `x` with the code of the layers.
     fn apply<const N: usize>(instructions: CpuInstructions, function: Function, mut x: [f32; N]) -> [f32; N] {
         Set::of(instructions).unwrap().run(Apply(function, &mut x));
         x
     }
 
-    /// The largest error over some arguments and their negatives, in units of u relative to the result.
+    /// Returns the largest error over some arguments and their negatives, in units of u relative to the
+    /// result.
     fn worst(
         instructions: CpuInstructions,
         function: Function,
@@ -151,7 +153,7 @@ mod tests {
         worst
     }
 
-    /// In units of u relative to the result; infinite where one is NaN and the other is not.
+    /// Returns the error in units of u relative to the result; infinite if exactly one of the two is NaN.
     fn error(exact: f64, found: f32) -> f64 {
         let difference = (f64::from(found) - exact).abs();
         match (exact.is_nan(), found.is_nan()) {
@@ -164,7 +166,7 @@ mod tests {
 
     fn holds(function: Function, step: usize) {
         for instructions in CpuInstructions::available() {
-            // All bit patterns of positive numbers, infinity and NaN.
+            // This range has all bit patterns of positive numbers, infinity and NaN.
             let worst = worst(instructions, function, 1.0, (0..1 << 31).step_by(step));
             println!("{function:?}, {instructions:?}: {worst:.2} u");
             assert!(worst < function.bound(), "{function:?}, {instructions:?}: {worst} u");

@@ -1,4 +1,5 @@
-//! One time step: the recurrent product, and the elementwise part behind it while the sums are in the nearest cache.
+//! One time step: the recurrent product, and the elementwise part right after it while the sums are in the
+//! nearest cache.
 
 use std::ops::Range;
 
@@ -11,42 +12,46 @@ use super::simd::{Block, Kernel, Set, Vector};
 use super::variant::VariantFunctions;
 use crate::{Cell, Nonlinearity};
 
-/// Rows whose sums are made before the elementwise part takes them.
+/// The number of rows whose sums are computed before the elementwise part reads them.
 const ROWS: usize = 24;
 
-/// Panels whose sums are made at once, if there are so many: a multiple of every cell's gates and of the panels of one row's
-/// tiles, but for an LSTM's.
+/// The number of panels whose sums are computed at once, if there are enough: a multiple of every cell's
+/// number of gates and of the panels of the tiles for one row, except an LSTM's.
 const PANELS: usize = 12;
 
-/// Blocks that [`Step::sums`] must have.
+/// The number of blocks that [`Step::sums`] must have.
 pub(super) const SUMS: usize = ROWS * PANELS;
 
-/// One product of a step and what follows it, for some units of all rows. Every array is padded to whole blocks of units.
+/// One product of a step and the elementwise part after it, for some units of all rows. Every array is
+/// padded to whole blocks of units.
 pub(super) struct Step<'a> {
     pub(super) set: Set,
     pub(super) rows: usize,
-    /// `weight_hh`, or some of its gates, and what is not folded of its bias.
+    /// `weight_hh`, or some of its gates, and the part of its bias that is not folded into the input
+    /// product.
     pub(super) matrix: &'a Matrix,
-    /// Blocks of units to be computed.
+    /// The blocks of units to compute.
     pub(super) blocks: Range<usize>,
-    /// What the matrix multiplies.
+    /// The vectors that the matrix multiplies.
     pub(super) x: Rows<'a>,
     /// `[rows, width]`: the hidden state before the step.
     pub(super) h: &'a [Block],
-    /// `[rows, blocks, X]`: the input's share of the gates, biases included.
+    /// `[rows, blocks, X]`: the input product, biases included.
     pub(super) of_input: &'a [Block],
     /// Room for [`SUMS`] blocks.
     pub(super) sums: &'a mut [Block],
-    /// `[rows, width]`: the hidden state after the step, before a projection; or what a second product takes.
+    /// `[rows, width]`: the hidden state after the step, before a projection; or the vectors that the second
+    /// product multiplies.
     pub(super) next: &'a mut [Block],
-    /// Blocks of all units.
+    /// The number of blocks of all units.
     pub(super) width: usize,
-    /// `[rows, blocks]`: the cell state before and after, what a first product leaves for a second one, or nothing.
+    /// `[rows, blocks]`: the cell state before and after the step, or a value that the first product stores
+    /// for the second one, or empty.
     pub(super) c: &'a mut [Block],
 }
 
 impl Step<'_> {
-    /// A cell whose step has one product.
+    /// Runs the step of a cell with one product.
     pub(super) fn run(self, cell: Cell, functions: Option<&VariantFunctions>) {
         match (cell, functions) {
             (Cell::Rnn(Nonlinearity::Tanh), None) => self.walk(&Tanh),
@@ -60,7 +65,7 @@ impl Step<'_> {
     }
 
     pub(super) fn walk<A: Advance<G, X>, const G: usize, const X: usize>(mut self, cell: &A) {
-        // A group's weights are used for all rows before the next ones are read.
+        // A group's weights are used for all rows before the next group's are read.
         for group in pieces(self.blocks.clone(), A::GROUP) {
             for rows in pieces(0..self.rows, ROWS) {
                 self.set.run(Product {
@@ -78,7 +83,7 @@ impl Step<'_> {
     }
 }
 
-/// The elementwise part of some rows and blocks, whose sums are there.
+/// The elementwise part of some rows and blocks whose sums are complete.
 struct Elementwise<'a, 'b, A, const G: usize, const X: usize> {
     step: &'a mut Step<'b>,
     rows: Range<usize>,
@@ -122,7 +127,7 @@ fn load<S: Simd, const N: usize>(simd: S, blocks: &[Block; N]) -> [Vector<S>; N]
     )
 }
 
-/// A range in pieces of `size`.
+/// Splits a range into pieces of `size`.
 #[inline(always)]
 fn pieces(range: Range<usize>, size: usize) -> impl Iterator<Item = Range<usize>> {
     let end = range.end;
@@ -132,33 +137,34 @@ fn pieces(range: Range<usize>, size: usize) -> impl Iterator<Item = Range<usize>
 /// A block of one row at one step.
 pub(super) struct At<S: Simd, const G: usize, const X: usize = G> {
     pub(super) block: usize,
-    /// The input's share of the gates, and the product's.
+    /// The input product and the recurrent product of each gate.
     pub(super) x: [Vector<S>; X],
     pub(super) h: [Vector<S>; G],
-    /// As [`Step::c`], or zero.
+    /// Like [`Step::c`], or zero.
     pub(super) c: Vector<S>,
-    /// The old hidden state, if it takes part, or zero.
+    /// The old hidden state if [`Advance::TAKES_STATE`], else zero.
     pub(super) state: Vector<S>,
 }
 
 impl<S: Simd, const G: usize, const X: usize> At<S, G, X> {
-    /// The sums of a gate.
+    /// Returns the sum of both products of a gate.
     #[inline(always)]
     pub(super) fn sum(&self, gate: usize) -> Vector<S> {
         self.x[gate] + self.h[gate]
     }
 }
 
-/// The elementwise part of a cell with X gates behind the product of G of them.
+/// The elementwise part of a cell with X gates, after the product for G of them.
 pub(super) trait Advance<const G: usize, const X: usize = G> {
-    /// Blocks whose sums are made at once.
+    /// The number of blocks whose sums are computed at once.
     const GROUP: usize = PANELS / G;
-    /// Whether the old hidden state takes part.
+    /// Whether the elementwise part reads the old hidden state.
     const TAKES_STATE: bool = false;
-    /// Whether there is [`Step::c`].
+    /// Whether the cell uses [`Step::c`].
     const HAS_C: bool = false;
 
-    /// One step of one block: the new hidden state, and the new [`Step::c`], if there is one.
+    /// Computes one step of one block. Returns the new hidden state, and the new [`Step::c`] if the cell
+    /// uses it.
     fn advance<S: Simd>(&self, at: At<S, G, X>) -> (Vector<S>, Vector<S>);
 }
 
@@ -204,13 +210,13 @@ impl Advance<3> for Gru {
     }
 }
 
-/// A GRU's new state: `(1 - z) * n + z * h`.
+/// Returns a GRU's new state, `(1 - z) * n + z * h`.
 #[inline(always)]
 pub(super) fn mix<S: Simd>(z: Vector<S>, h: Vector<S>, n: Vector<S>) -> Vector<S> {
     (Vector::splat(z.simd, 1.0) - z) * n + z * h
 }
 
-/// The cells with any functions.
+/// The cells with arbitrary activation functions.
 struct AnyRnn<'a>(&'a VariantFunctions);
 struct AnyLstm<'a>(&'a VariantFunctions);
 struct AnyGru<'a>(&'a VariantFunctions);

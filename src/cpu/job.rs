@@ -9,14 +9,13 @@ use crate::Error;
 
 pub(super) struct Job<'a> {
     task: Task<'a>,
-    /// A part is locked by the thread that has claimed it, so that nobody waits for a lock.
+    /// Only the thread that has claimed a part locks it, so that no thread waits for a lock.
     parts: Vec<Mutex<Part<'a>>>,
     team: Team,
-    members: usize,
 }
 
 impl<'a> Job<'a> {
-    /// `members`: how many threads will join, at most.
+    /// Creates a job that at most `members` threads will join.
     pub(super) fn new(task: Task<'a>, parts: Vec<Part<'a>>, members: usize) -> Result<Self, Error> {
         let (weights, members) = (task.weights, members.min(parts.len()));
         let team = Team::new(&TeamSizes {
@@ -26,15 +25,16 @@ impl<'a> Job<'a> {
             h: weights.output_blocks(),
             inner: if weights.products() == 2 { weights.blocks() } else { 0 },
         })?;
-        Ok(Job { task, parts: parts.into_iter().map(Mutex::new).collect(), team, members })
+        Ok(Job { task, parts: parts.into_iter().map(Mutex::new).collect(), team })
     }
 
-    /// How many threads may join.
+    /// Returns the number of threads that may join.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(super) fn members(&self) -> usize {
-        self.members
+        self.team.members
     }
 
-    /// Computes what no other thread has claimed, until nothing is left to claim.
+    /// Computes the items that no other thread has claimed, until none is left.
     pub(super) fn join(&self) -> Result<(), Error> {
         let (rounds, member) = (self.task.rounds(), self.team.enter());
         let mut worker = Worker::new(&self.task, (self.parts.len() > 1).then_some(&self.team))?;
@@ -55,7 +55,8 @@ impl<'a> Job<'a> {
         Ok(())
     }
 
-    /// As [`Job::join`] by several threads, of which each computes whatever part comes to it in turn: the same whenever it runs.
+    /// Computes the job as [`Job::join`] by several threads would, with the parts assigned to workers in
+    /// turn. The assignment is the same in every run.
     #[cfg(test)]
     pub(super) fn take_turns(&self, threads: usize) -> Result<(), Error> {
         let worker = |_| Worker::new(&self.task, (self.parts.len() > 1).then_some(&self.team));
@@ -78,7 +79,7 @@ impl<'a> Job<'a> {
     }
 }
 
-/// Lets the other threads go if this one panics in the middle of an item.
+/// Releases the other threads if this one panics while it computes an item.
 struct Guard<'a> {
     team: &'a Team,
     finished: bool,

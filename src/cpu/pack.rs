@@ -1,4 +1,4 @@
-//! Weights laid out for the loops that read them, once for a layer.
+//! The packed weights of a layer, in the order in which the loops read them.
 
 use ndarray::{Array1, ArrayView2, Axis};
 
@@ -6,11 +6,11 @@ use super::simd::{Block, PANEL};
 use super::variant::VariantFunctions;
 use crate::{Cell, Config, DirectionWeights};
 
-/// A weight matrix `[gates*units, terms]` and its bias, transposed and cut in panels of columns.
+/// A weight matrix `[gates*units, terms]` and its bias, transposed and split into panels of columns.
 ///
-/// Units are taken in blocks of [`PANEL`], and a block's gates are neighbouring panels: panel `b*gates + g` holds, for each
-/// term k, the weights of gate g of units `b*PANEL..` side by side, so that the inner loop reads memory in order and
-/// leaves all gates of its units behind. Units beyond the last have zeros.
+/// Units are grouped in blocks of [`PANEL`], and the gates of a block are adjacent panels: for each term k,
+/// panel `b*gates + g` holds the adjacent weights of gate g of units `b*PANEL..`. The inner loop therefore
+/// reads memory in order and produces all gates of its units. The padding after the last unit is zero.
 #[derive(Debug)]
 pub(super) struct Matrix {
     terms: usize,
@@ -35,22 +35,22 @@ impl Matrix {
         Matrix { terms, panels, bias: padded }
     }
 
-    /// K: terms of each sum.
+    /// Returns K, the number of terms of each sum.
     pub(super) fn terms(&self) -> usize {
         self.terms
     }
 
-    /// How many panels the columns take.
+    /// Returns the number of panels of the columns.
     pub(super) fn panels(&self) -> usize {
         self.bias.len()
     }
 
-    /// Sums computed for each row, those of units that do not exist included.
+    /// Returns the number of sums computed for each row, including those of the padding.
     pub(super) fn columns(&self) -> usize {
         self.panels() * PANEL
     }
 
-    /// A panel's bias and its weights, `terms` of them.
+    /// Returns a panel's bias and its weights for each of the `terms`.
     #[inline(always)]
     pub(super) fn panel(&self, panel: usize) -> (&Block, &[Block]) {
         (&self.bias[panel], &self.panels[panel * self.terms..][..self.terms])
@@ -59,42 +59,44 @@ impl Matrix {
 
 /// The parameters of one direction of one layer.
 ///
-/// Both biases are added with the input product, all but GRU's `b_hn` where it belongs inside `r * (…)`.
+/// Both biases are added with the input product, except a GRU's `b_hn` if it belongs inside `r * (…)`.
 #[derive(Debug)]
 pub(super) struct Direction {
     hidden_size: usize,
     pub(super) input: Matrix,
     pub(super) hidden: Matrix,
     pub(super) projection: Option<Matrix>,
-    /// What multiplies r h where a GRU resets before the product; `hidden` then has the gates r and z only.
+    /// The matrix that multiplies r h in a GRU that resets before the product. `hidden` then has only the
+    /// gates r and z.
     pub(super) candidate: Option<Matrix>,
-    /// What is not PyTorch's, if anything.
+    /// The features that differ from PyTorch's cell, if any.
     pub(super) functions: Option<VariantFunctions>,
 }
 
 impl Direction {
-    /// Blocks of units.
+    /// Returns the number of blocks of units.
     pub(super) fn blocks(&self) -> usize {
         self.hidden_size.div_ceil(PANEL)
     }
 
-    /// Blocks of the hidden state: of units, or of what they are projected to.
+    /// Returns the number of blocks of the hidden state: those of the units, or of the projected state.
     pub(super) fn output_blocks(&self) -> usize {
         self.projection.as_ref().map_or(self.blocks(), Matrix::panels)
     }
 
-    /// Products of a step: one, or two where the second multiplies what is behind the first.
+    /// Returns the number of products of a step: one, or two if the second product multiplies a result of
+    /// the first.
     pub(super) fn products(&self) -> usize {
         if self.projection.is_some() || self.candidate.is_some() { 2 } else { 1 }
     }
 
-    /// Multiply-adds of a step for one row.
+    /// Returns the multiply-adds of a step for one row.
     pub(super) fn step_work(&self) -> usize {
         let matrices = [Some(&self.hidden), self.projection.as_ref(), self.candidate.as_ref()];
         matrices.into_iter().flatten().map(|matrix| matrix.terms() * matrix.columns()).sum()
     }
 
-    /// `direction`: 0 or 1.
+    /// Packs the weights of a direction, 0 or 1.
     pub(super) fn new(config: &Config, direction: usize, weights: &DirectionWeights) -> Self {
         let gates = config.cell.gates();
         let columns = gates * config.hidden_size;

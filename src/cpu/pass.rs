@@ -1,4 +1,4 @@
-//! All directions of one layer over the whole batch, cut in tasks for threads.
+//! All directions of one layer over the whole batch, split into tasks for threads.
 
 #[cfg_attr(target_arch = "wasm32", path = "pass/one_thread.rs")]
 mod threads;
@@ -16,31 +16,34 @@ use super::workspace::Workspaces;
 use crate::{Config, Error};
 use threads::run_jobs;
 
-/// Rows for each thread below which it would be bound by reading all weights: threads then share the units of all rows,
-/// whatever the exchange costs.
+/// The number of rows per thread below which reading all weights would limit each thread. With fewer rows,
+/// threads share the units of all rows, whatever the exchange costs.
 const FEW_ROWS: usize = 4;
 
-/// Multiply-adds for each element of the state, for each thread, above which its exchange costs a few percent at most: threads
-/// then share units, too.
+/// The multiply-adds per element of the state and per thread from which the exchange of the state costs a
+/// few percent at most. Threads then also share units.
 const EXCHANGE: usize = 512;
 
-/// How many steps' work, of the least that is shared, a team must have: less is done before another thread has come.
+/// The minimum work of a team, in steps of the least shared work. Less work is complete before another
+/// thread arrives.
 const STEPS: usize = 256;
 
-/// How many times the least work of a thread a part has at least, so that claiming it costs little.
+/// The minimum work of a part, in multiples of the least shared work, so that claiming a part costs little.
 const PART: usize = 8;
 
-/// Parts for each thread, at most: enough for a thread of half the speed of the others to be given half of their work.
+/// The maximum number of parts per thread. With that many, a thread of half the speed of the others can get
+/// half of their work.
 const PARTS: usize = 8;
 
-/// How a forward pass is cut; the result does not depend on it.
+/// The way to split a forward pass. The result does not depend on it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cut {
-    /// Bytes that a task may take for a chunk of the input and of the gates.
+    /// The bytes that a task may use for a chunk of the input and of the gates.
     pub(super) budget: usize,
-    /// Tasks that can run at once.
+    /// The number of tasks that can run at once.
     pub(super) threads: usize,
-    /// Multiply-adds of a step for which a thread is worth having: with fewer the exchange after each step costs more.
+    /// The multiply-adds of a step from which another thread pays. With fewer, the exchange after each step
+    /// costs more than it gains.
     pub(super) shared: usize,
 }
 
@@ -55,7 +58,8 @@ pub(super) struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    /// `output [N, T, D*H_out]` is zero; `h [D, N, H_out]` and `c [D, N, H]` are the state before and after.
+    /// Runs the layer. `output [N, T, D*H_out]` must be zero; `h [D, N, H_out]` and `c [D, N, H]` are the
+    /// state before and after.
     pub(super) fn run(
         &self,
         output: ArrayViewMut3<'_, f32>,
@@ -76,7 +80,7 @@ impl Pass<'_> {
         result
     }
 
-    /// A job for each direction and block of rows.
+    /// Returns a job for each direction and block of rows.
     pub(super) fn jobs<'a>(
         &'a self,
         mut output: ArrayViewMut3<'a, f32>,
@@ -123,7 +127,8 @@ impl Pass<'_> {
         }
     }
 
-    /// Threads that share the units of each direction: one, where sharing the rows costs less.
+    /// Returns the number of threads that share the units of each direction: one if sharing the rows costs
+    /// less.
     fn members(&self, cut: Cut) -> usize {
         let [rows, directions] = [self.lengths.len(), self.weights.len()].map(|count| count.max(1));
         let threads = cut.threads / directions;
@@ -132,7 +137,7 @@ impl Pass<'_> {
         if rows >= FEW_ROWS * threads && weights.step_work() / elements < EXCHANGE {
             return 1;
         }
-        // Each product is followed by an exchange.
+        // An exchange follows each product.
         let product = rows * weights.step_work() / weights.products();
         let steps = self.lengths.iter().copied().max().unwrap_or(0);
         if steps.saturating_mul(product) < STEPS.saturating_mul(cut.shared) {
@@ -141,8 +146,8 @@ impl Pass<'_> {
         threads.min(product / cut.shared.max(1)).min(weights.output_blocks()).max(1)
     }
 
-    /// Parts of the units of each direction: several for each thread that shares them, if there is work enough, and with whole
-    /// tiles, if there are units enough.
+    /// Returns the number of parts of the units of each direction: several for each thread that shares them
+    /// if there is enough work, and parts of whole tiles if there are enough units.
     fn parts(&self, cut: Cut, members: usize) -> usize {
         let Some(weights) = self.weights.first().filter(|_| members > 1) else { return 1 };
         let product = self.lengths.len() * weights.step_work() / weights.products();
@@ -154,7 +159,8 @@ impl Pass<'_> {
         parts.clamp(members, members * PARTS).min(most).min(weights.output_blocks())
     }
 
-    /// As many rows as keep every thread busy, and no more than one step of fits into the budget.
+    /// Returns the number of rows of a task. There are enough tasks to keep every thread busy, and one step
+    /// of a task's rows fits into the budget.
     fn rows_of_a_task(&self, cut: Cut) -> usize {
         let members = self.members(cut);
         let rows = self.lengths.len().max(1);
@@ -163,7 +169,7 @@ impl Pass<'_> {
         rows.div_ceil(blocks.max(1)).min(cut.budget / step_bytes(weights, members).max(1)).max(1)
     }
 
-    /// Steps of a chunk of some rows.
+    /// Returns the number of steps of a chunk of some rows.
     fn chunk(&self, weights: &Direction, lengths: &[usize], cut: Cut) -> usize {
         let longest = lengths.iter().copied().max().unwrap_or(0);
         let step = step_bytes(weights, self.members(cut)).saturating_mul(lengths.len());
@@ -171,7 +177,7 @@ impl Pass<'_> {
     }
 }
 
-/// Cuts the units of a task in parts, each with its own units of the arrays.
+/// Splits the units of a task into parts, each with its own units of the arrays.
 fn parts<'a>(
     task: &Task<'_>,
     count: usize,
@@ -191,7 +197,7 @@ fn parts<'a>(
     Ok(parts)
 }
 
-/// The first `count` along an axis, or all where there are fewer, and the rest.
+/// Splits an array along an axis into the first `count` elements, or all if there are fewer, and the rest.
 fn take<'a, D: Dimension>(
     array: ArrayViewMut<'a, f32, D>,
     axis: Axis,

@@ -1,9 +1,10 @@
-//! `X·Wᵀ + b` with packed weights, in a summation order that depends on nothing but the number of terms.
+//! `X·Wᵀ + b` with packed weights. The summation order depends only on the number of terms.
 //!
-//! One product for the input of many steps and for the recurrent step of a few rows. `gemm` and `matrixmultiply` pack both
-//! matrices at each call, which a step cannot afford. `rten-gemm` packs weights ahead, but sums in another order for one row
-//! than for several, and a row's bits would then depend on its batch. GFLOP/s of one thread on an AMD EPYC (Zen 3, AVX2), the
-//! best of three programs that each took the fastest of nine runs:
+//! The same product serves the input of many steps and the recurrent step of a few rows. `gemm` and
+//! `matrixmultiply` pack both matrices at each call, which is too slow for a step. `rten-gemm` packs weights
+//! ahead of time, but its summation order for one row differs from that for several rows, so that a row's
+//! bits would depend on its batch. The table has GFLOP/s of one thread on an AMD EPYC (Zen 3, AVX2): the
+//! best of three processes, each of which reports the fastest of nine runs.
 //!
 //! | rows, terms, columns | these loops | `gemm` 0.19 | `matrixmultiply` 0.3 |
 //! |---|---:|---:|---:|
@@ -20,22 +21,22 @@ use fearless_simd::prelude::*;
 use super::pack::Matrix;
 use super::simd::{self, BLOCK_TERMS, Block, Kernel, Set, Tiles, Vector, tile_rows, tile_terms};
 
-/// Rows for which a panel is used before the next one is read: their terms stay in the second-level cache, and so does
-/// the panel.
+/// The number of rows for which a panel is used before the next one is read. Their terms and the panel stay
+/// in the second-level cache.
 const ROWS: usize = 96;
 
-/// Rows of `X`, one behind the other in memory.
+/// Rows of `X`, one after the other in memory.
 #[derive(Clone, Copy)]
 pub(super) struct Rows<'a> {
     pub(super) values: &'a [f32],
-    /// Elements from one row to the next, at least as many as the matrix has terms.
+    /// The number of elements from one row to the next, at least the number of terms of the matrix.
     pub(super) stride: usize,
 }
 
-/// `out [rows, columns] = x · Wᵀ + b`, for the columns of some panels.
+/// Computes `out [rows, columns] = x · Wᵀ + b` for the columns of some panels.
 ///
-/// A row's bits do not depend on the other rows: each sum runs over the terms in order, in blocks of [`BLOCK_TERMS`],
-/// however many rows and panels are computed at once.
+/// A row's bits do not depend on the other rows: each sum runs over the terms in order, in blocks of
+/// [`BLOCK_TERMS`], however many rows and panels are computed at once.
 pub(super) fn multiply(set: Set, matrix: &Matrix, panels: Range<usize>, x: Rows<'_>, out: &mut [Block]) {
     let stride = panels.len();
     for (first, out) in (0..).step_by(ROWS).zip(out.chunks_mut(ROWS * stride)) {
@@ -44,21 +45,21 @@ pub(super) fn multiply(set: Set, matrix: &Matrix, panels: Range<usize>, x: Rows<
     }
 }
 
-/// The sums of some panels for some rows.
+/// A product: the sums of some panels for some rows.
 pub(super) struct Product<'a> {
     pub(super) matrix: &'a Matrix,
     pub(super) x: Rows<'a>,
     pub(super) rows: Range<usize>,
     pub(super) panels: Range<usize>,
-    /// The first row's first sums are the first block.
+    /// The sums; the first block has the first row's first sums.
     pub(super) out: &'a mut [Block],
-    /// Blocks of `out` from one row to the next.
+    /// The number of blocks of `out` from one row to the next.
     pub(super) stride: usize,
 }
 
 impl Kernel for Product<'_> {
-    /// All rows, in tiles whose heights differ by one at most, so that none is left with too few rows to keep the
-    /// arithmetic units busy.
+    /// Computes all rows in tiles whose heights differ by at most one, so that no tile has too few rows to
+    /// keep the arithmetic units busy.
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
         let rows = self.rows.clone();
@@ -72,7 +73,7 @@ impl Kernel for Product<'_> {
     }
 }
 
-/// Rows of a product that are a whole number of tiles.
+/// The rows of a product that form a whole number of tiles.
 struct Part<'a, 'b> {
     product: &'a mut Product<'b>,
     rows: Range<usize>,
@@ -97,10 +98,10 @@ impl Tiles for Part<'_, '_> {
 }
 
 impl Part<'_, '_> {
-    /// The sums of `PANELS` panels, for `ROWS` rows at once.
+    /// Computes the sums of `PANELS` panels for `ROWS` rows at once.
     ///
-    /// A function of its own for each tile: the compiler then has all registers for it, and its machine code can be found
-    /// by its name (`tools/cpu-code`).
+    /// Each tile has its own function, so that the compiler can use all registers for it, and its machine
+    /// code can be found by its name (`tools/cpu-code`).
     #[inline(never)]
     fn tiles<S: Simd, const ROWS: usize, const PANELS: usize>(&mut self, simd: S, panel: usize) {
         simd.vectorize(
@@ -159,7 +160,7 @@ fn block_sums<S: Simd, const ROWS: usize, const PANELS: usize>(
     weights: &[(&Block, &[Block]); PANELS],
     block: Range<usize>,
 ) -> [[Vector<S>; PANELS]; ROWS] {
-    // Slices of one length, so that the loop has no bounds to check.
+    // The slices have the same length, so that the loop has no bounds checks.
     let terms = block.len();
     let mut x_block: [&[f32]; ROWS] = [&[]; ROWS];
     for row in 0..ROWS {
@@ -176,7 +177,7 @@ fn block_sums<S: Simd, const ROWS: usize, const PANELS: usize>(
     sums
 }
 
-/// Adds the products of one term. What there is less of is loaded first and held, the weights or the inputs.
+/// Adds the products of one term. It first loads and holds the weights or the inputs, whichever are fewer.
 #[inline(always)]
 fn add_term<S: Simd, const ROWS: usize, const PANELS: usize>(
     simd: S,

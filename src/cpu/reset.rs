@@ -1,4 +1,5 @@
-//! The GRU whose reset gate comes before the recurrent product: two products a step, of which the second multiplies r h.
+//! The GRU whose reset gate comes before the recurrent product. A step has two products, and the second
+//! multiplies r h.
 
 use fearless_simd::Simd;
 
@@ -6,12 +7,12 @@ use super::cell::{Advance, At, Step, mix};
 use super::simd::Vector;
 use super::variant::VariantFunctions;
 
-/// The first product: r h as [`Step::next`], and z as [`Step::c`].
+/// Computes the first product: r h as [`Step::next`], and z as [`Step::c`].
 pub(super) fn gates(step: Step<'_>, functions: &VariantFunctions) {
     step.walk(&Gates(functions));
 }
 
-/// The second product: the new state, of z as [`Step::c`].
+/// Computes the second product: the new state, with z from [`Step::c`].
 pub(super) fn candidate(step: Step<'_>, functions: &VariantFunctions) {
     step.walk(&Candidate(functions));
 }

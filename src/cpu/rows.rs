@@ -1,8 +1,8 @@
-//! The rows of a batch in the order in which they end.
+//! The rows of a batch, sorted by length.
 
 use std::cmp::Reverse;
 
-/// Rows, longest first: those that still have steps left are always the first ones.
+/// Rows, the longest first. The rows that still have steps left are therefore always the first ones.
 #[derive(Debug, Default)]
 pub(super) struct Sorted {
     /// The index of each row in the batch.
@@ -19,17 +19,17 @@ impl Sorted {
         self.lengths.extend(self.order.iter().map(|&row| lengths[row]));
     }
 
-    /// How many rows there are.
+    /// Returns the number of rows.
     pub(super) fn len(&self) -> usize {
         self.order.len()
     }
 
-    /// How many rows have a step `step`.
+    /// Returns the number of rows that have a step `step`.
     pub(super) fn live(&self, step: usize) -> usize {
         self.lengths.partition_point(|&length| length > step)
     }
 
-    /// The position in time of step `step` of a row.
+    /// Returns the position in time of step `step` of a row.
     pub(super) fn time(&self, row: usize, step: usize, reverse: bool) -> usize {
         if reverse { self.lengths[row] - 1 - step } else { step }
     }

@@ -1,21 +1,22 @@
 //! Vectors, the instruction sets that the loops are compiled for, and the tiles of each.
 //!
-//! The vectors are `fearless_simd`'s, which have sixteen lanes on each instruction set, so that a loop is written once. It has
-//! no dependencies, and what it gives has no unsafe code for its callers. `pulp` has no SSE2 and brings eight crates along, one
-//! of them given up by its author; `wide` chooses when it is compiled; `rten-simd` has nothing between AVX2 and scalar code.
+//! The vectors are those of `fearless_simd`. They have sixteen lanes on each instruction set, so that a loop
+//! is written once. The crate has no dependencies, and its callers need no unsafe code. `pulp` has no SSE2
+//! and depends on eight crates, one of them abandoned by its author; `wide` chooses the instruction set at
+//! compile time; `rten-simd` has nothing between AVX2 and scalar code.
 
 use bytemuck::{Pod, Zeroable};
 use fearless_simd::{Level, f32x16, prelude::*};
 
 use crate::CpuInstructions;
 
-/// Lanes of a vector: units of a block, and columns of a panel.
+/// The number of lanes of a vector, units of a block and columns of a panel.
 pub(crate) const PANEL: usize = 16;
 
-/// A value for each unit of a block, in as many registers as that takes.
+/// A value for each unit of a block, in one or more registers.
 pub(super) type Vector<S> = f32x16<S>;
 
-/// A vector in memory. It begins where a cache line does, so that no load needs two of them.
+/// A vector in memory. It is aligned to a cache line, so that no load crosses two.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
 #[repr(C, align(64))]
 pub(super) struct Block(pub(super) [f32; PANEL]);
@@ -32,13 +33,15 @@ impl Block {
     }
 }
 
-/// A loop to be compiled for every instruction set. `run` must be `#[inline(always)]`, and so must what it calls, other than
-/// through [`Simd::vectorize`]: code that is not inlined knows nothing of the instruction set.
+/// A loop that is compiled for every instruction set. `run` must be `#[inline(always)]`, and so must the
+/// functions that it calls, except through [`Simd::vectorize`]: code that is not inlined is not compiled for
+/// the instruction set.
 pub(super) trait Kernel {
     fn run<S: Simd>(self, simd: S);
 }
 
-/// Each instruction set, what proves that the machine has it, and how to get that.
+/// Defines each instruction set, the token that proves that the machine has it, and the way to get the
+/// token.
 macro_rules! sets {
     ($(#[$target:meta] $set:ident: $token:ty = $of:expr;)*) => {
         /// An instruction set that this machine has.
@@ -48,7 +51,7 @@ macro_rules! sets {
         }
 
         impl Set {
-            /// None where the machine does not have it.
+            /// Returns the set, or `None` if the machine does not have it.
             pub(super) fn of(instructions: CpuInstructions) -> Option<Self> {
                 match instructions {
                     $(#[$target] CpuInstructions::$set => $of(Level::new()).map(Set::$set),)*
@@ -90,13 +93,14 @@ sets! {
     };
 }
 
-/// What tiles are chosen for.
+/// The work that is split into tiles.
 pub(super) trait Tiles {
-    /// Takes all rows, `ROWS` at once, and `PANELS` panels at once; then `FEWER`, of those that are left, and then one.
+    /// Processes all rows, `ROWS` at once, and `PANELS` panels at once; the remaining panels `FEWER` at
+    /// once, and then one at a time.
     fn tile<S: Simd, const ROWS: usize, const PANELS: usize, const FEWER: usize>(self, simd: S);
 }
 
-/// The most rows of a tile.
+/// Returns the maximum number of rows of a tile.
 pub(super) const fn tile_rows<S: Simd>() -> usize {
     match S::f32s::LEN {
         16 => 4,
@@ -106,22 +110,26 @@ pub(super) const fn tile_rows<S: Simd>() -> usize {
     }
 }
 
-/// Terms that are summed in registers before they join the total: rounding then grows with the square root of two short
-/// sums instead of one long one. With 128 products would take some 3 % less time, and the largest error of the golden case
-/// `rnn_wide` would be 4.8e-7 instead of 3.6e-7.
+/// The number of terms that are summed in registers before they are added to the total. The rounding error
+/// then grows with the square root of two short sums instead of one long sum. With 128, products would take
+/// about 3 % less time, and the largest error of the golden case `rnn_wide` would be 4.8e-7 instead of
+/// 3.6e-7.
 pub(super) const BLOCK_TERMS: usize = 64;
 
-/// Terms of a tile's panels that are used for all rows before the next ones are read, a multiple of [`BLOCK_TERMS`]: what the
-/// nearest caches hold. With AVX-512 they are 24 KiB, of the 32 (Zen 4) or 48 (Ice Lake) that the first one has.
+/// Returns the number of terms of a tile's panels that are used for all rows before the next ones are read,
+/// a multiple of [`BLOCK_TERMS`] that fits into the nearest caches. With AVX-512 they take 24 KiB of a
+/// first-level cache of 32 KiB (Zen 4) or 48 KiB (Ice Lake).
 pub(super) const fn tile_terms<S: Simd>() -> usize {
     if S::f32s::LEN == 16 { 64 } else { 512 }
 }
 
-/// Takes tiles of `height` rows, 1 to [`tile_rows`], with as many panels as fit the registers beside them.
+/// Runs tiles of `height` rows, 1 to [`tile_rows`], with the largest number of panels for which the
+/// registers suffice.
 ///
-/// Registers hold the sums, the weights of a term and an input: of sixteen with eight lanes, twelve are sums; of thirty-two
-/// with sixteen lanes or with four, twenty-four. Eight sums are what two units with a latency of four keep in flight, so that
-/// fewer are bound by it. SSE2 and WebAssembly need a register for each product, too.
+/// Registers hold the sums, the weights of a term and an input. Of sixteen registers with eight lanes,
+/// twelve hold sums; of thirty-two with sixteen or with four lanes, twenty-four do. Two units with a latency
+/// of four keep eight sums in flight, so that with fewer sums the latency limits the speed. SSE2 and
+/// WebAssembly also need a register for each product.
 #[inline(always)]
 pub(super) fn tiles<S: Simd>(simd: S, height: usize, tiles: impl Tiles) {
     match (S::f32s::LEN, height) {
@@ -142,7 +150,7 @@ pub(super) fn tiles<S: Simd>(simd: S, height: usize, tiles: impl Tiles) {
     }
 }
 
-/// Panels that a tile of rows takes at once, where there are `rows` rows.
+/// Returns the number of panels that a tile processes at once if there are `rows` rows.
 pub(super) fn tile_panels(set: Set, rows: usize) -> usize {
     let mut panels = 1;
     set.run(TilePanels { rows, panels: &mut panels });

@@ -10,7 +10,7 @@ use super::simd::{Block, Set};
 use super::workspace::{PartSizes, PartSpace, Workspaces};
 use crate::{Cell, Error};
 
-/// What all parts of a task read.
+/// The data that all parts of a task read.
 pub(super) struct Task<'a> {
     pub(super) cell: Cell,
     pub(super) set: Set,
@@ -19,20 +19,21 @@ pub(super) struct Task<'a> {
     pub(super) reverse: bool,
     /// `[rows, T, in]`.
     pub(super) input: ArrayView3<'a, f32>,
-    /// Valid steps of each row.
+    /// The number of valid steps of each row.
     pub(super) lengths: &'a [usize],
-    /// Steps whose input product is computed at once, at least 1.
+    /// The number of steps whose input product is computed at once, at least 1.
     pub(super) chunk: usize,
 }
 
-/// What is computed for all parts before the next round begins.
+/// The work that is complete for all parts before the next round begins.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Round {
     /// The input product of a chunk of steps.
     Input(Range<usize>),
-    /// The first product of a step, and what follows it. `start` is the first step of the chunk.
+    /// The first product of a step and the elementwise part after it. `start` is the first step of the
+    /// chunk.
     First { start: usize, step: usize },
-    /// The second product of a step, where it has two, and what follows it.
+    /// The second product of a step, if it has two, and the elementwise part after it.
     Second { start: usize, step: usize },
 }
 
@@ -41,12 +42,13 @@ impl Task<'_> {
         self.lengths.iter().copied().max().unwrap_or(0)
     }
 
-    /// How many rounds the task has.
+    /// Returns the number of rounds of the task.
     pub(super) fn rounds(&self) -> usize {
         self.steps().div_ceil(self.chunk) + self.steps() * self.weights.products()
     }
 
-    /// A round: each chunk begins with its input product, and goes on with the products of each step.
+    /// Returns a round. Each chunk starts with its input product and continues with the products of each
+    /// step.
     pub(super) fn round(&self, index: usize) -> Round {
         let products = self.weights.products();
         let chunk = 1 + self.chunk.min(self.steps()) * products;
@@ -61,37 +63,37 @@ impl Task<'_> {
     }
 }
 
-/// Bytes that one row takes for each step of a chunk, where `members` threads share the units.
+/// Returns the bytes that one row takes for each step of a chunk if `members` threads share the units.
 pub(super) fn step_bytes(weights: &Direction, members: usize) -> usize {
     weights.input.terms() * size_of::<f32>() + weights.input.panels().div_ceil(members) * size_of::<Block>()
 }
 
-/// Some blocks of units.
+/// The blocks of units of a part.
 #[derive(Clone, Debug)]
 pub(super) struct Share {
-    /// Of the H units.
+    /// The blocks of the H units.
     pub(super) units: Range<usize>,
-    /// Of the hidden state, which has fewer units where it is projected.
+    /// The blocks of the hidden state, which has fewer units if it is projected.
     pub(super) outputs: Range<usize>,
 }
 
 impl Share {
-    /// The share of part `part` of `parts`.
+    /// Returns the share of part `part` of `parts`.
     pub(super) fn of(weights: &Direction, part: usize, parts: usize) -> Self {
         let share = |blocks: usize| blocks * part / parts..blocks * (part + 1) / parts;
         Share { units: share(weights.blocks()), outputs: share(weights.output_blocks()) }
     }
 }
 
-/// Some units of a task: what is theirs alone.
+/// Some units of a task, with the arrays that belong only to them.
 pub(super) struct Part<'a> {
     pub(super) share: Share,
     pub(super) space: PartSpace,
-    /// `[rows, T, outputs]`, zero.
+    /// `[rows, T, outputs]`; zero before the task.
     pub(super) output: ArrayViewMut3<'a, f32>,
     /// `[rows, outputs]`: the state before and after.
     pub(super) h: ArrayViewMut2<'a, f32>,
-    /// `[rows, units]`, or `[rows, 0]` where the cell has no cell state.
+    /// `[rows, units]`, or `[rows, 0]` if the cell has no cell state.
     pub(super) c: ArrayViewMut2<'a, f32>,
 }
 
@@ -116,12 +118,12 @@ impl<'a> Part<'a> {
         Ok(Part { share, space, output, h, c })
     }
 
-    /// The part's panels of a matrix with all gates.
+    /// Returns the part's panels of a matrix with all gates.
     pub(super) fn panels(&self, cell: Cell) -> Range<usize> {
         self.share.units.start * cell.gates()..self.share.units.end * cell.gates()
     }
 
-    /// Where the gates of a step are in [`PartSpace::of_input`].
+    /// Returns the range of a step's gates in [`PartSpace::of_input`].
     pub(super) fn gates(&self, cell: Cell, rows: &Sorted, start: usize, step: usize) -> Range<usize> {
         let columns = self.panels(cell).len();
         let before = rows.live(start) * (step - start);

@@ -1,8 +1,8 @@
-//! How threads that compute one direction together divide its work and exchange the state.
+//! A team of threads that compute one direction together: how they divide the work and exchange the state.
 //!
-//! The work is a sequence of rounds, and each round has an item for each part of the units. A thread claims an item before it
-//! computes it. A round begins when all items of the round before are complete. So a thread that is slow, late or absent
-//! computes less, and the others do not wait for it.
+//! The work is a sequence of rounds, and each round has an item for each part of the units. A thread claims
+//! an item before it computes it. A round begins when all items of the round before are complete. A thread
+//! that is slow, late or absent therefore computes less, and the others do not wait for it.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -12,19 +12,20 @@ use super::workspace::Units;
 use crate::Error;
 use crate::array::reserved;
 
-/// How often a thread looks at the others' progress before it offers its core to other programs: some tens of microseconds,
-/// longer than a round that is worth sharing.
+/// The number of times that a thread checks the others' progress before it yields its core to other
+/// programs: some tens of microseconds, longer than a round that is worth sharing.
 const SPINS: usize = 4000;
 
 #[derive(Debug)]
 pub(super) struct Team {
     parts: Vec<Progress>,
-    members: usize,
+    /// How many threads may enter.
+    pub(super) members: usize,
     entered: AtomicUsize,
     abandoned: AtomicBool,
     /// The hidden state before steps with even and with odd numbers.
     h: [Exchange; 2],
-    /// What the second product of a step multiplies.
+    /// The vectors that the second product of a step multiplies.
     inner: Exchange,
 }
 
@@ -32,20 +33,20 @@ pub(super) struct Team {
 #[derive(Debug, Default)]
 #[repr(align(64))]
 struct Progress {
-    /// Rounds that a thread has begun.
+    /// The number of rounds that a thread has begun.
     claimed: AtomicUsize,
-    /// Rounds that are complete.
+    /// The number of complete rounds.
     complete: AtomicUsize,
 }
 
-/// What a [`Team`] must have room for.
+/// The sizes of a [`Team`]'s arrays.
 pub(super) struct TeamSizes {
     pub(super) parts: usize,
     pub(super) members: usize,
     pub(super) rows: usize,
-    /// Blocks of the hidden state.
+    /// The number of blocks of the hidden state.
     pub(super) h: usize,
-    /// Blocks of what a second product multiplies, if there is one.
+    /// The number of blocks of the vectors that a second product multiplies, if there is one.
     pub(super) inner: usize,
 }
 
@@ -68,8 +69,8 @@ impl Team {
         self.entered.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// The parts in the order in which a member claims them: its own share, so that what it read in the last round is
-    /// still in its caches, then the others' from the last one down.
+    /// Returns the parts in the order in which a member claims them: first its own share, whose data from
+    /// the last round is still in its caches, then the others' parts from the last one down.
     pub(super) fn order(&self, member: usize) -> impl Iterator<Item = usize> {
         let (parts, member) = (self.parts.len(), member % self.members);
         let own = parts * member / self.members..parts * (member + 1) / self.members;
@@ -77,7 +78,8 @@ impl Team {
         own.chain(after.rev()).chain(before.rev())
     }
 
-    /// Waits until all rounds before `round` are complete, and returns how many are; `usize::MAX` if a thread has panicked.
+    /// Waits until all rounds before `round` are complete. Returns the number of complete rounds, or
+    /// `usize::MAX` if a thread has panicked.
     pub(super) fn wait(&self, round: usize) -> usize {
         let mut looks = 0;
         loop {
@@ -91,45 +93,46 @@ impl Team {
         }
     }
 
-    /// Whether the caller is to compute an item. All rounds before it must be complete.
+    /// Claims an item. Returns whether the caller must compute it. All rounds before it must be complete.
     pub(super) fn claim(&self, part: usize, round: usize) -> bool {
         let claimed = &self.parts[part].claimed;
         claimed.load(Ordering::Relaxed) == round
             && claimed.compare_exchange(round, round + 1, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
-    /// Tells the others that an item is complete, and what was published before.
+    /// Marks an item as complete, and makes the values published before it visible to the others.
     pub(super) fn complete(&self, part: usize, round: usize) {
         self.parts[part].complete.store(round + 1, Ordering::Release);
     }
 
-    /// Lets every member go: an item will not be completed.
+    /// Releases every member, because an item will not be completed.
     pub(super) fn abandon(&self) {
         self.abandoned.store(true, Ordering::Relaxed);
     }
 
-    /// The hidden state before a step. Two steps need two arrays: while some parts of a step are computed from one, others
-    /// are already published in the other.
+    /// Returns the hidden state before a step. Two steps need two arrays: while some parts of a step are
+    /// computed from one array, other parts are already published in the other.
     pub(super) fn h(&self, step: usize) -> &Exchange {
         &self.h[step % 2]
     }
 
-    /// What the second product of a step multiplies. One array is enough: it is written in one round, and read in the next.
+    /// Returns the vectors that the second product of a step multiplies. One array is enough: it is written
+    /// in one round and read in the next.
     pub(super) fn inner(&self) -> &Exchange {
         &self.inner
     }
 }
 
-/// A vector of units for each row, which each thread writes a part of and every thread reads.
+/// A vector of units for each row. Each thread writes a part of it, and every thread reads all of it.
 #[derive(Debug)]
 pub(super) struct Exchange {
-    /// The bits, in the largest pieces that are atomic everywhere.
+    /// The bits, in the largest words that are atomic on every platform.
     values: Vec<AtomicUsize>,
-    /// Words of a row.
+    /// The number of words of a row.
     width: usize,
 }
 
-/// Words of a block.
+/// The number of words of a block.
 const WORDS: usize = size_of::<Block>() / size_of::<usize>();
 
 impl Exchange {
@@ -186,7 +189,7 @@ mod tests {
         team.complete(0, 0);
         assert_eq!(team.wait(0), 0);
         team.complete(1, 0);
-        // A thread that comes late goes on with the round that the others are in.
+        // A late thread continues with the round that the others are in.
         assert_eq!(team.wait(0), 1);
         assert!(team.claim(0, 1));
         assert!(!team.claim(0, 0) && !team.claim(1, 0));

@@ -27,7 +27,7 @@ fn noise<D: Dimension>(shape: impl ndarray::ShapeBuilder<Dim = D>, seed: u32) ->
 }
 
 impl Case {
-    /// Non-zero states, every row of full length.
+    /// Creates a case with non-zero states in which every row has the full length.
     fn new(config: Config, n: usize, t: usize) -> Self {
         let states = config.num_layers * config.directions();
         Case {
@@ -40,7 +40,7 @@ impl Case {
         }
     }
 
-    /// Lengths out of order, with 0 and T among them where there are rows enough.
+    /// Sets unsorted lengths, which include 0 and T if there are enough rows.
     fn ragged(mut self) -> Self {
         let (n, t, _) = self.input.dim();
         self.lengths = Some((0..n).map(|row| (row * 5 + t) % (t + 1)).collect());
@@ -59,7 +59,7 @@ impl Case {
         f(&input, &state)
     }
 
-    /// The same case with every instruction set of this machine.
+    /// Returns the same case with every instruction set of this machine.
     fn on_all_instructions(&self) -> impl Iterator<Item = Case> {
         CpuInstructions::available().map(|instructions| Case { instructions, ..self.clone() })
     }
@@ -90,7 +90,7 @@ impl Case {
         })
     }
 
-    /// Within the tolerance with every instruction set of this machine.
+    /// Checks the result against the tolerance with every instruction set of this machine.
     fn check(&self) {
         let (config, dim) = (self.weights.config(), self.input.dim());
         for case in self.on_all_instructions() {
@@ -104,7 +104,7 @@ impl Case {
         }
     }
 
-    /// Row `row` of the batch, alone.
+    /// Returns a case with only row `row` of the batch.
     fn row(&self, row: usize) -> Case {
         let one = |state: &Array3<f32>| state.slice(s![.., row..row + 1, ..]).to_owned();
         Case {
@@ -118,7 +118,7 @@ impl Case {
     }
 }
 
-/// Every cell, with a projection too where there is room for one.
+/// Returns every cell, and an LSTM with a projection if the hidden size allows one.
 fn configs(input_size: usize, hidden_size: usize) -> Vec<Config> {
     let mut configs = vec![
         Config::rnn(input_size, hidden_size),
@@ -163,7 +163,7 @@ fn many_steps_and_long_sums() {
 #[test]
 fn numbers_of_rows_around_the_edges_of_tiles() {
     for n in 1..=27 {
-        // Three, nine and twelve panels: groups of panels that are full and that are not.
+        // These have three, nine and twelve panels: full and partial groups of panels.
         for hidden_size in [48, 33] {
             Case::new(Config::rnn(5, hidden_size), n, 2).check();
             Case::new(Config::lstm(5, hidden_size), n, 2).check();
@@ -244,7 +244,7 @@ fn bits_do_not_depend_on_the_cut() {
         let expected = case.run_cut(Cut { budget: usize::MAX, threads: 1, shared: 0 });
         assert!(case.compare(&expected).passes());
         let row = step_bytes(&Direction::new(&config, 0, &case.weights.directions()[0]), 1);
-        // Less than one row's step; some rows; all rows and 1, 2, 4, 10, 11, 12 steps.
+        // The budgets hold less than one step of a row; some rows; all rows and 1, 2, 4, 10, 11, 12 steps.
         let budgets = [0, row, row * 4, row * 9, row * 18, row * 36, row * 90, row * 99, row * 108];
         for budget in budgets {
             for threads in [1, 2, 3, 64] {
@@ -255,7 +255,7 @@ fn bits_do_not_depend_on_the_cut() {
     }
 }
 
-/// Threads that share units though there are rows enough: the exchange costs little beside such a step.
+/// Threads share units although there are enough rows: the exchange costs little compared with such a step.
 #[test]
 fn bits_do_not_depend_on_threads_where_many_rows_share_units() {
     for config in [Config::lstm(6, 264), Config::gru(6, 350)] {
@@ -266,7 +266,8 @@ fn bits_do_not_depend_on_threads_where_many_rows_share_units() {
     }
 }
 
-/// Threads that share units: fewer than, as many as and more than there are blocks, ragged rows, one and two directions.
+/// Threads share units: fewer threads than blocks, the same number and more; ragged rows; one and two
+/// directions.
 #[test]
 fn bits_do_not_depend_on_who_computes_which_units() {
     for (hidden_size, bidirectional) in [(16, false), (40, false), (40, true), (65, false)] {
@@ -282,7 +283,7 @@ fn bits_do_not_depend_on_who_computes_which_units() {
     }
 }
 
-/// Every thread misses some rounds, and has parts that another one had in the round before.
+/// Every thread misses some rounds, and computes parts that another thread computed in the round before.
 #[test]
 fn a_thread_may_go_on_with_any_part_in_any_round() {
     for config in configs(6, 40) {
@@ -302,7 +303,7 @@ fn a_thread_may_go_on_with_any_part_in_any_round() {
     }
 }
 
-/// What `run` makes of a case's input and states.
+/// Returns the result of `run` for a case's input and states.
 fn layer_output(case: &Case, run: impl FnOnce(Work<'_>) -> Result<(), Error>) -> Output {
     let (n, t, _) = case.input.dim();
     let config = case.weights.config();
@@ -326,7 +327,7 @@ fn a_thread_that_does_not_come_is_done_without() {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     let case = Case::new(Config::lstm(6, 64), 2, 9).ragged();
     let expected = case.run_cut(Cut { budget: usize::MAX, threads: 1, shared: 0 });
-    // The only thread of the pool is the one that waits.
+    // The pool's only thread is the one that waits.
     let found = pool.install(|| case.run_cut(Cut { budget: usize::MAX, threads: 3, shared: 0 }));
     assert_eq!(bits(&found), bits(&expected));
 }
@@ -414,7 +415,7 @@ fn large_weights_saturate() {
     }
 }
 
-/// What is NaN must be NaN in the reference too, and the other way round.
+/// Checks that the result and the reference have NaN in the same places.
 fn same_nans(case: &Case) {
     case.on_all_instructions().for_each(|case| same_nans_on(&case));
 }
@@ -459,7 +460,7 @@ fn infinities_saturate_as_in_the_reference() {
 
 #[test]
 fn memory_that_cannot_be_had_is_an_error() {
-    // Broadcast arrays: large sizes that take no memory themselves.
+    // Broadcast arrays have large sizes but take no memory.
     let config = Config::rnn(1, 1);
     let weights = Weights::seeded(config, 0).unwrap();
     let one = Array3::zeros((1, 1, 1));

@@ -1,4 +1,5 @@
-//! The activation functions of ONNX's operators, a block of units at a time. PyTorch's cells have their own loops.
+//! The activation functions of ONNX's operators, for a block of units at a time. PyTorch's cells have
+//! separate loops.
 
 use fearless_simd::prelude::*;
 
@@ -6,18 +7,18 @@ use super::activation::{clamp, exp_m1, relu, sigmoid, tanh};
 use super::simd::{Block, PANEL, Vector};
 use crate::{Activation, Activations, Config, DirectionWeights, Variant};
 
-/// What tells a direction of a layer from PyTorch's.
+/// The features of a direction that differ from PyTorch's cell.
 #[derive(Debug)]
 pub(super) struct VariantFunctions {
     activations: Activations,
     clip: f32,
     pub(super) input_forget: bool,
-    /// For each block of units the weights through which the gates i, f and o see the cell state; empty where they do not.
+    /// For each block of units, the peephole weights of the gates i, f and o; empty without peepholes.
     peepholes: Vec<[Block; 3]>,
 }
 
 impl VariantFunctions {
-    /// None where it is PyTorch's.
+    /// Returns `None` if the direction is PyTorch's cell.
     pub(super) fn new(config: &Config, direction: usize, weights: &DirectionWeights) -> Option<Self> {
         if !config.variant.is_any() {
             return None;
@@ -35,7 +36,7 @@ impl VariantFunctions {
         Some(VariantFunctions { activations, clip: clip.unwrap_or(f32::INFINITY), input_forget, peepholes })
     }
 
-    /// A gate's sums (i, f, o: 0, 1, 2) and what it sees of the cell state of a block.
+    /// Adds a gate's peephole term for a block to its sums. The gates i, f, o are 0, 1, 2.
     #[inline(always)]
     pub(super) fn peep<S: Simd>(
         &self,
@@ -50,26 +51,27 @@ impl VariantFunctions {
         }
     }
 
-    /// ONNX's f.
+    /// Applies ONNX's f.
     #[inline(always)]
     pub(super) fn f<S: Simd>(&self, x: Vector<S>) -> Vector<S> {
         apply(self.activations.f, clamp(x, -self.clip, self.clip))
     }
 
-    /// ONNX's g.
+    /// Applies ONNX's g.
     #[inline(always)]
     pub(super) fn g<S: Simd>(&self, x: Vector<S>) -> Vector<S> {
         apply(self.activations.g, clamp(x, -self.clip, self.clip))
     }
 
-    /// ONNX's h.
+    /// Applies ONNX's h.
     #[inline(always)]
     pub(super) fn h<S: Simd>(&self, x: Vector<S>) -> Vector<S> {
         apply(self.activations.h, x)
     }
 }
 
-/// A function of its own for each instruction set: there are eleven activations, which would else be inlined for each gate.
+/// Compiled as a separate function for each instruction set. Otherwise eleven activations would be inlined
+/// for each gate.
 #[inline(never)]
 fn apply<S: Simd>(activation: Activation, x: Vector<S>) -> Vector<S> {
     x.simd.vectorize(
@@ -93,7 +95,7 @@ fn apply<S: Simd>(activation: Activation, x: Vector<S>) -> Vector<S> {
     )
 }
 
-/// exp(x) is below half a unit of -1 from here on.
+/// Below this argument, exp(x) is less than half a unit in the last place of -1.
 const SMALLEST: f32 = -87.0;
 
 #[inline(always)]
@@ -103,8 +105,8 @@ fn elu<S: Simd>(x: Vector<S>, alpha: f32) -> Vector<S> {
     x.simd_lt(0.0).select(below, x)
 }
 
-/// `max(x, 0) + ln(1 + t)` with `t = exp(-|x|)`, and `ln(1 + t) = 2 artanh(t / (2 + t))`, whose series has no term above
-/// `3⁻¹⁶ / 17` left.
+/// `max(x, 0) + ln(1 + t)` with `t = exp(-|x|)`, and `ln(1 + t) = 2 artanh(t / (2 + t))`, whose omitted
+/// series terms are at most `3⁻¹⁶ / 17`.
 #[inline(always)]
 fn softplus<S: Simd>(x: Vector<S>) -> Vector<S> {
     let (scale, e) = exp_m1(clamp(-x.abs(), SMALLEST, 0.0));

@@ -1,4 +1,4 @@
-//! What a thread does of a task: rounds of parts.
+//! A thread's work on a task: rounds of parts.
 
 use ndarray::{ArrayView1, ArrayViewMut1, Axis};
 
@@ -13,7 +13,7 @@ use crate::Error;
 /// A thread's own arrays for a task. Rows are in the order of [`super::rows::Sorted`].
 pub(super) struct Worker<'t, 'a> {
     task: &'t Task<'a>,
-    /// None where the only part has all units.
+    /// The team, or `None` if the only part has all units.
     team: Option<&'t Team>,
     workspace: Workspace,
     /// The last round for which the arrays were filled.
@@ -22,7 +22,7 @@ pub(super) struct Worker<'t, 'a> {
     state: Option<usize>,
 }
 
-/// Computes a task on the calling thread, without an allocation where its workspaces were as large before.
+/// Computes a task on the calling thread. It does not allocate if its workspaces are already large enough.
 pub(super) fn run_alone(task: &Task<'_>, mut part: Part<'_>) -> Result<(), Error> {
     let mut worker = Worker::new(task, None)?;
     for round in 0..task.rounds() {
@@ -78,7 +78,7 @@ impl<'t, 'a> Worker<'t, 'a> {
             (Round::Input(steps), _) => self.copy_input(steps.start, steps.len()),
             (Round::First { step, .. }, Some(team)) => self.read_state(team, *step),
             (Round::Second { step, .. }, Some(team)) => {
-                // A thread that had no part in the first round of the step has not read the state yet.
+                // A thread that computed no part in the first round of the step has not read the state yet.
                 if self.task.weights.candidate.is_some() {
                     self.read_state(team, *step);
                 }
@@ -89,7 +89,7 @@ impl<'t, 'a> Worker<'t, 'a> {
         }
     }
 
-    /// Reads the hidden state before a step, unless it was read before.
+    /// Reads the hidden state before a step, unless the thread has already read it.
     fn read_state(&mut self, team: &Team, step: usize) {
         if self.state.replace(step) != Some(step) {
             let Workspace { rows, h, .. } = &mut self.workspace;
@@ -97,7 +97,8 @@ impl<'t, 'a> Worker<'t, 'a> {
         }
     }
 
-    /// Copies the input of a chunk of steps. Rows that end inside the chunk leave stale values behind, which no step reads.
+    /// Copies the input of a chunk of steps. Rows that end inside the chunk leave stale values, which no
+    /// step reads.
     fn copy_input(&mut self, start: usize, steps: usize) {
         let Workspace { rows, x, .. } = &mut self.workspace;
         let (terms, live) = (self.task.weights.input.terms(), rows.live(start));
@@ -110,7 +111,7 @@ impl<'t, 'a> Worker<'t, 'a> {
         }
     }
 
-    /// Takes the given state of the part's units.
+    /// Loads the initial state of the part's units.
     fn load_state(&mut self, part: &mut Part<'_>) {
         let Workspace { rows, next, .. } = &mut self.workspace;
         let all = 0..part.space.c.width;
@@ -123,7 +124,7 @@ impl<'t, 'a> Worker<'t, 'a> {
         self.publish_state(part, 0);
     }
 
-    /// The input's share of the part's gates, for a chunk of steps.
+    /// Computes the input product of the part's gates for a chunk of steps.
     fn input_product(&self, part: &mut Part<'_>, start: usize, steps: usize) {
         let Task { weights, set, cell, .. } = *self.task;
         let (terms, panels) = (weights.input.terms(), part.panels(cell));
@@ -188,7 +189,8 @@ impl<'t, 'a> Worker<'t, 'a> {
         self.end_step(part, step);
     }
 
-    /// Stores the part's units of the new hidden state, and of the final state of the rows that end with this step.
+    /// Stores the part's units of the new hidden state, and of the final state of the rows that end with
+    /// this step.
     fn end_step(&mut self, part: &mut Part<'_>, step: usize) {
         let Workspace { rows, next, .. } = &self.workspace;
         let (live, still) = (rows.live(step), rows.live(step + 1));
@@ -209,7 +211,7 @@ impl<'t, 'a> Worker<'t, 'a> {
         self.publish_state(part, step + 1);
     }
 
-    /// The part's units of the next hidden state become those of the state before a step.
+    /// Publishes the part's units of the next hidden state as the state before a step.
     fn publish_state(&mut self, part: &Part<'_>, step: usize) {
         let Workspace { rows, next, h, .. } = &mut self.workspace;
         match self.team {
@@ -226,7 +228,7 @@ fn copy(from: &ArrayView1<'_, f32>, to: &mut [f32]) {
     }
 }
 
-/// Without the padding.
+/// Stores the values without the padding.
 fn store(from: &[f32], mut to: ArrayViewMut1<'_, f32>) {
     match to.as_slice_mut() {
         Some(to) => to.copy_from_slice(&from[..to.len()]),

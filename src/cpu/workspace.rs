@@ -1,4 +1,4 @@
-//! The arrays that tasks are computed in, kept from call to call.
+//! The work arrays of tasks, which are kept from call to call.
 
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
@@ -15,7 +15,7 @@ use crate::array::{Reused, resize};
 #[derive(Debug, Default)]
 pub(super) struct Units {
     pub(super) values: Vec<Block>,
-    /// Blocks of a row.
+    /// The number of blocks of a row.
     pub(super) width: usize,
 }
 
@@ -33,14 +33,14 @@ impl Units {
         &mut self.values[..rows * self.width]
     }
 
-    /// Some blocks of each of the first rows, as floats.
+    /// Returns some blocks of each of the first rows, as floats.
     pub(super) fn columns(&self, blocks: &Range<usize>, rows: usize) -> impl Iterator<Item = &[f32]> {
         let blocks = blocks.clone();
         let rows = self.values.chunks_exact(self.width.max(1)).take(rows);
         rows.map(move |row| bytemuck::cast_slice(&row[blocks.clone()]))
     }
 
-    /// As [`Units::columns`].
+    /// Like [`Units::columns`], but mutable.
     pub(super) fn columns_mut(
         &mut self,
         blocks: &Range<usize>,
@@ -52,30 +52,31 @@ impl Units {
     }
 }
 
-/// The sizes of a [`Workspace`], in blocks unless it says otherwise.
+/// The sizes of a [`Workspace`], in blocks unless stated otherwise.
 pub(super) struct Sizes {
     pub(super) chunk: usize,
     pub(super) rows: usize,
-    /// Elements: I, or the width of the layer below.
+    /// The number of input elements: I, or the width of the layer below.
     pub(super) terms: usize,
     /// All units of the hidden state.
     pub(super) h: usize,
-    /// All units of what a second product multiplies, if there is one.
+    /// All units of the vectors that a second product multiplies, if there is one.
     pub(super) inner: usize,
 }
 
-/// A thread's arrays. Rows are in the order of [`Sorted`]. What the arrays hold before they are written has no meaning.
+/// A thread's arrays. Rows are in the order of [`Sorted`]. The contents are unspecified before they are
+/// written.
 #[derive(Debug, Default)]
 pub(super) struct Workspace {
     pub(super) rows: Sorted,
     /// `[chunk, rows, in]`.
     pub(super) x: Vec<f32>,
-    /// The sums that the recurrent product leaves for the elementwise part.
+    /// The sums of the recurrent product, which the elementwise part reads.
     pub(super) sums: Vec<Block>,
     /// The hidden state after a step.
     pub(super) next: Units,
     pub(super) h: Units,
-    /// The state before a projection, or r h where a GRU resets before the product.
+    /// The state before a projection, or r h in a GRU that resets before the product.
     pub(super) inner: Units,
 }
 
@@ -96,14 +97,14 @@ pub(super) struct PartSizes {
     pub(super) rows: usize,
     pub(super) gates: usize,
     pub(super) c: usize,
-    /// Of a gate that the first product leaves for what follows the second.
+    /// The size of the gate that the first product stores for the elementwise part after the second product.
     pub(super) z: usize,
 }
 
 /// The arrays of a part of the units. Rows are in the order of [`Sorted`].
 #[derive(Debug, Default)]
 pub(super) struct PartSpace {
-    /// `[chunk, rows, gates]`: the input's share of the gates.
+    /// `[chunk, rows, gates]`: the input product.
     pub(super) of_input: Vec<Block>,
     pub(super) c: Units,
     /// z of a GRU that resets before the product.
@@ -119,19 +120,19 @@ impl PartSpace {
     }
 }
 
-/// Arrays that no task uses.
+/// The arrays that no task uses at the moment.
 #[derive(Debug, Default)]
 pub(super) struct Workspaces {
     pub(super) threads: Pool<Workspace>,
     pub(super) parts: Pool<PartSpace>,
 }
 
-/// Things that were used before and will be used again: as many as were used at once.
+/// A pool of objects to reuse. It has at most the number that were in use at once.
 #[derive(Debug, Default)]
 pub(super) struct Pool<T>(Mutex<Vec<T>>);
 
 impl<T: Default> Pool<T> {
-    /// Takes one, or makes one, and gives it its size.
+    /// Takes an object from the pool, or creates one, and resizes it.
     pub(super) fn take(&self, resize: impl FnOnce(&mut T) -> Result<(), Error>) -> Result<T, Error> {
         let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
         resize(&mut taken)?;
@@ -143,7 +144,7 @@ impl<T: Default> Pool<T> {
     }
 }
 
-/// The sequences between the layers of a stack: two, which are read and written in turn.
+/// The two sequences between the layers of a stack, which are read and written in turn.
 #[derive(Debug, Default)]
 pub(crate) struct Between {
     read: Reused,
@@ -151,7 +152,7 @@ pub(crate) struct Between {
 }
 
 impl Between {
-    /// The sequence below a layer, and zeros for the one above it.
+    /// Returns the sequence below a layer, and zeros for the one above it.
     pub(super) fn around(
         &mut self,
         above: [usize; 3],
@@ -161,7 +162,7 @@ impl Between {
         Ok((self.read.view()?, self.write.view_mut()?))
     }
 
-    /// What was above is below now.
+    /// Swaps the two sequences: the one above becomes the one below.
     pub(super) fn swap(&mut self) {
         std::mem::swap(&mut self.read, &mut self.write);
     }

@@ -1,6 +1,8 @@
-//! How a call waits in a browser, which has one thread and never blocks it: `waiting.rs` of wasm.
+//! The browser's version of `call_mode.rs`: how a call waits on the page's only thread, which it never
+//! blocks.
 //!
-//! Submitting and compiling return at once there, and the page's own loop calls back when a buffer is mapped.
+//! In a browser, submitting and compiling return at once. The page's event loop calls back when a buffer is
+//! mapped.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,35 +14,36 @@ use super::transfer::Submitted;
 use super::workspace::Workspace;
 use crate::Error;
 
-/// What a future does while it cannot go on.
+/// What a call does while it waits.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum CallMode {
-    /// It returns, and is woken by the page's loop.
-    Beside,
+    /// Returns to the page's event loop, which wakes the future.
+    Async,
 }
 
-/// What came of submitting.
+/// The result of submitting.
 pub(super) struct Submission(Submitted);
 
-/// A submission whose buffers are to be waited for.
+/// A submission that may not be done yet. The caller waits for its buffers.
 pub(super) struct Running;
 
 impl Submission {
-    /// It is submitted.
+    /// Returns at once: the work is already submitted.
     pub(super) async fn submitted(self) -> Result<(Submitted, Running), Error> {
         Ok((self.0, Running))
     }
 }
 
 impl Running {
-    /// Buffers are mapped when it is done, and are waited for next. Nothing times out.
+    /// Returns at once: buffers are mapped when the submission is done, and the caller waits for them next.
+    /// There is no time-out.
     pub(super) async fn done(self, _gpu: &Gpu, _timeout: Duration) -> Result<(), Error> {
         Ok(())
     }
 }
 
 impl CallMode {
-    /// Submits.
+    /// Submits the work at once.
     pub(super) fn submit(
         self,
         _gpu: &Gpu,
@@ -49,7 +52,7 @@ impl CallMode {
         Ok(Submission(submit()))
     }
 
-    /// Until there is a workspace of that size.
+    /// Returns an unused workspace of that shape, or makes one.
     pub(super) async fn workspace(
         self,
         resident: &Arc<Resident>,

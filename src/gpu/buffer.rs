@@ -1,4 +1,4 @@
-//! Making buffers without wgpu's panics.
+//! Makes buffers without wgpu's panics.
 
 use wgpu::{Buffer, BufferDescriptor, BufferUsages};
 
@@ -6,7 +6,7 @@ use super::Gpu;
 use crate::Error;
 
 impl Gpu {
-    /// An empty buffer; errors are for the scopes around it.
+    /// Makes a buffer without contents. The error scopes of the caller catch its errors.
     pub(super) fn buffer(
         &self,
         label: &str,
@@ -19,8 +19,9 @@ impl Gpu {
         self.device().create_buffer(&BufferDescriptor { label: Some(label), size, usage, mapped_at_creation })
     }
 
-    /// A buffer with contents, whose size is a multiple of 4. `DeviceExt::create_buffer_init` panics where memory or the
-    /// device is gone.
+    /// Makes a buffer with contents, whose size must be a multiple of 4.
+    ///
+    /// `DeviceExt::create_buffer_init` would panic if memory runs out or the device is lost.
     pub(super) fn buffer_with(
         &self,
         label: &str,

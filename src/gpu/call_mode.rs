@@ -1,4 +1,4 @@
-//! How a call waits for what takes long: blocking its thread, or giving it back.
+//! How a call waits for slow work: it blocks its thread, or it returns and is woken later.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,29 +14,29 @@ use super::transfer::Submitted;
 use super::workspace::Workspace;
 use crate::{Error, offload};
 
-/// What a future does while it cannot go on.
+/// What a call does while it waits.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum CallMode {
-    /// It blocks the thread that polls it, and is ready at the first poll.
+    /// Blocks the thread that polls the future, which is ready at the first poll.
     Blocking,
-    /// It returns, and is woken by another thread.
+    /// Returns from the poll. Another thread wakes the future.
     Async,
 }
 
-/// What came or will come of submitting.
+/// The result of submitting, which may still be pending.
 pub(super) enum Submission {
     Blocking(Submitted),
     Async(OneshotReceiver<(Submitted, Result<Watched, Error>)>),
 }
 
-/// A submission that is to be waited for.
+/// A submission that may not be done yet.
 pub(super) enum Running {
     Blocking(SubmissionIndex),
     Async(Watched),
 }
 
 impl Submission {
-    /// Until it is submitted.
+    /// Waits until the work is submitted.
     pub(super) async fn submitted(self) -> Result<(Submitted, Running), Error> {
         let gone = || Error::DeviceLost { found: "the thread that submitted is gone".into() };
         match self {
@@ -53,7 +53,7 @@ impl Submission {
 }
 
 impl Running {
-    /// Until it is done and its buffers are mapped.
+    /// Waits until the submission is done and its buffers are mapped.
     pub(super) async fn done(self, gpu: &Gpu, timeout: Duration) -> Result<(), Error> {
         let waited = match self {
             Running::Blocking(submission) => gpu.poller().wait(&submission, timeout),
@@ -64,7 +64,7 @@ impl Running {
 }
 
 impl CallMode {
-    /// Submits, in the order of the calls.
+    /// Submits the work, in the order of the calls.
     pub(super) fn submit(
         self,
         gpu: &Gpu,
@@ -84,7 +84,8 @@ impl CallMode {
         }
     }
 
-    /// Until there is a workspace of that size: for a new one, drivers may take a second to compile a kernel.
+    /// Returns an unused workspace of that shape, or makes one. For a new one, drivers may take a second to
+    /// compile a kernel.
     pub(super) async fn workspace(
         self,
         resident: &Arc<Resident>,

@@ -1,42 +1,44 @@
-//! What planning depends on, as plain data.
+//! The properties of a device that planning depends on, as plain data.
 
 use crate::Error;
 
-/// What decides how work is cut: a device's limits, and whether it is hardware.
+/// The limits of a device, and whether it is hardware. They decide how a plan splits the work.
 ///
-/// The default is what every WebGPU device has at least
-/// ([the specification's table](https://www.w3.org/TR/webgpu/#limits)).
+/// The default has the limits that every WebGPU device has at least, see
+/// [the specification's table](https://www.w3.org/TR/webgpu/#limits).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Capabilities {
-    /// Bytes of the largest buffer.
+    /// The largest size of a buffer, in bytes.
     pub max_buffer_size: u64,
-    /// Bytes of the largest part of a buffer that a kernel can see.
+    /// The largest size of a storage binding, in bytes.
     pub max_storage_buffer_binding_size: u64,
-    /// Storage buffers that one kernel can see.
+    /// The largest number of storage buffers that one kernel can bind.
     pub max_storage_buffers_per_shader_stage: u32,
-    /// Invocations in a workgroup.
+    /// The largest number of invocations in a workgroup.
     pub max_compute_invocations_per_workgroup: u32,
-    /// Invocations along x in a workgroup.
+    /// The largest number of invocations along x in a workgroup.
     pub max_compute_workgroup_size_x: u32,
-    /// Bytes of workgroup memory.
+    /// The size of workgroup memory, in bytes.
     pub max_compute_workgroup_storage_size: u32,
-    /// Workgroups along one side of a dispatch.
+    /// The largest number of workgroups along one dimension of a dispatch.
     pub max_compute_workgroups_per_dimension: u32,
-    /// Bytes that a dynamic offset into a uniform buffer is a multiple of.
+    /// The alignment of a dynamic offset into a uniform buffer, in bytes.
     pub min_uniform_buffer_offset_alignment: u32,
-    /// Bytes that the offset of a part of a buffer that a kernel can see is a multiple of.
+    /// The alignment of the offset of a storage binding, in bytes.
     pub min_storage_buffer_offset_alignment: u32,
-    /// Invocations of every subgroup; 0 if the device has no subgroups or they differ.
+    /// The number of invocations in every subgroup; 0 if the device has no subgroups or their sizes differ.
     pub subgroup_size: u32,
-    /// Whether the adapter is a driver on the CPU.
+    /// Whether the adapter is a software driver, which runs on the CPU.
     pub software: bool,
-    /// Cores that such a driver has; of no meaning on hardware, which does not tell.
+    /// The number of CPU cores that a software driver has. It means nothing on hardware, which does not
+    /// report its cores.
     pub cores: u32,
 }
 
 impl Capabilities {
-    /// The part of a device's limits that matters here, of an adapter taken to be hardware.
+    /// Returns the capabilities of a device with these limits. It is assumed to be hardware without
+    /// subgroups.
     pub fn of(limits: &wgpu::Limits) -> Self {
         Capabilities {
             max_buffer_size: limits.max_buffer_size,
@@ -54,12 +56,12 @@ impl Capabilities {
         }
     }
 
-    /// What a device of that adapter has.
+    /// Returns the capabilities of an open device.
     pub(super) fn of_device(device: &wgpu::Device) -> Self {
         Capabilities::with(&device.adapter_info(), &device.limits(), device.features())
     }
 
-    /// What a device would have that is opened with all that the adapter has.
+    /// Returns the capabilities of a device that is opened with all of the adapter's limits and features.
     pub(crate) fn of_adapter(adapter: &wgpu::Adapter) -> Self {
         Capabilities::with(&adapter.get_info(), &adapter.limits(), adapter.features())
     }
@@ -76,15 +78,18 @@ impl Capabilities {
         }
     }
 
-    /// Whether kernels of several rows share their vectors through subgroups: on drivers on the CPU with LANES of
-    /// `product/subgroup.wgsl`, where it takes half of the time that workgroup memory takes (lavapipe, Mesa 22.3 and 25.0).
-    /// There a load of workgroup memory is a load for each lane, while a shuffle is one instruction; GPUs have that the
+    /// Returns whether kernels of several rows share their vectors through subgroups.
+    ///
+    /// They do on software drivers whose subgroups have LANES of `product/subgroup.wgsl` invocations. There
+    /// it takes half of the time that workgroup memory takes (lavapipe, Mesa 22.3 and 25.0): a load of
+    /// workgroup memory is one load for each lane, while a shuffle is one instruction. On GPUs it is the
     /// other way round.
     pub(super) fn shares_in_subgroups(&self) -> bool {
         self.software && self.subgroup_size == 8
     }
 
-    /// Whether the kernels can run at all; some GL adapters have no compute shaders or too few storage buffers.
+    /// Checks that the kernels can run. Some GL adapters have no compute shaders or too few storage
+    /// buffers.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let needs = [
             (

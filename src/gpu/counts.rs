@@ -1,19 +1,19 @@
-//! What the tests count of a device.
+//! Counts of a device's buffers, submissions and queries, for the tests.
 
 use std::collections::BTreeMap;
 use std::mem;
 use std::sync::{Mutex, PoisonError};
 
-/// What was made and submitted since it was last asked.
+/// The counts since the last [`Counts::take`].
 #[derive(Debug, Default)]
 pub(super) struct Counts(Mutex<Counted>);
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counted {
-    /// Bytes of the buffers of each label.
+    /// The total size of the buffers with each label, in bytes.
     pub(super) buffers: BTreeMap<String, u64>,
     pub(super) submissions: usize,
-    /// Places for timestamps.
+    /// The number of timestamp queries.
     pub(super) queries: u32,
 }
 

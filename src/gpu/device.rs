@@ -1,4 +1,4 @@
-//! The device: an adapter asked for, or the caller's own device and queue.
+//! The device: one that this crate opens on an adapter, or the caller's own device and queue.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -13,18 +13,19 @@ use wgpu::{
 use super::{Capabilities, timestamps};
 use crate::Error;
 
-/// Which adapter to take.
+/// The adapter to open.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AdapterChoice {
     /// The best GPU, never a software adapter.
     Hardware,
-    /// The best there is: a GPU, or else a software adapter, which runs on the CPU and is slow.
+    /// The best adapter: a GPU, or a software adapter if there is no GPU. A software adapter runs on the
+    /// CPU and is slow.
     #[default]
     Best,
-    /// The adapter at that place in [`Gpu::adapters`].
+    /// The adapter with that index in [`Gpu::adapters`].
     Index(usize),
-    /// The first adapter in [`Gpu::adapters`] whose name contains this text, whatever the case.
+    /// The first adapter in [`Gpu::adapters`] whose name contains this text, in upper or lower case.
     Name(String),
 }
 
@@ -32,20 +33,22 @@ pub enum AdapterChoice {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub enum LimitsChoice {
-    /// All that the adapter has, and subgroups and timestamps if it has them.
+    /// All of the adapter's limits, and subgroups and timestamps if the adapter has them.
     #[default]
     Adapter,
-    /// What every WebGPU device has, and nothing more.
+    /// The limits that every WebGPU device has, and no optional features.
     Baseline,
-    /// These; the device cannot be opened if the adapter has less.
+    /// These limits, and no optional features. The device cannot be opened if the adapter has lower limits.
     Exactly(Box<Limits>),
 }
 
 /// A GPU that layers run on. Clones share the device.
 ///
-/// On wgpu's GL backend use a device from one thread at a time, and [`Layer::forward`](crate::Layer::forward) rather than
-/// [`Layer::forward_async`](crate::Layer::forward_async), which has threads of its own: wgpu 30 panics where a thread has to
-/// wait for a second (on Windows; else for six) for another one, as it may while a kernel compiles.
+/// On wgpu's GL backend, use a device from one thread at a time, and call
+/// [`Layer::forward`](crate::Layer::forward) rather than
+/// [`Layer::forward_async`](crate::Layer::forward_async), which has threads of its own. On this backend,
+/// wgpu 30 panics if a thread has to wait for another thread for one second on Windows, or for six seconds
+/// elsewhere. This can happen while a kernel compiles.
 ///
 /// ```no_run
 /// use wgpu_rnn::{AdapterChoice, Gpu};
@@ -70,7 +73,8 @@ struct Shared {
     counts: super::counts::Counts,
 }
 
-/// What waits, submits and compiles for callers that do not block. In a browser the page's loop does.
+/// The threads that wait, submit and compile for async calls. In a browser, the page's event loop does
+/// this.
 #[cfg(not(target_arch = "wasm32"))]
 struct Threads {
     poller: super::poll::Poller,
@@ -94,34 +98,35 @@ impl Gpu {
     ///
     /// # Errors
     ///
-    /// [`Error::NoAdapter`] lists what is there; [`Error::Device`] if the driver refuses;
-    /// [`Error::Unsupported`] if the adapter cannot run the kernels.
+    /// [`Error::NoAdapter`] if no adapter fits the choice (it lists the adapters that exist);
+    /// [`Error::Device`] if the driver refuses; [`Error::Unsupported`] if the adapter cannot run the
+    /// kernels.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn new(choice: &AdapterChoice) -> Result<Self, Error> {
         pollster::block_on(Gpu::request(choice))
     }
 
-    /// As [`Gpu::new`], without blocking.
+    /// Opens an adapter with all its limits, without blocking.
     ///
     /// # Errors
     ///
-    /// As [`Gpu::new`].
+    /// The same as for [`Gpu::new`].
     pub async fn request(choice: &AdapterChoice) -> Result<Self, Error> {
         Gpu::request_with_limits(choice, &LimitsChoice::Adapter).await
     }
 
-    /// As [`Gpu::request`], with a choice of limits.
+    /// Opens an adapter with a choice of limits, without blocking.
     ///
     /// # Errors
     ///
-    /// As [`Gpu::new`].
+    /// The same as for [`Gpu::new`].
     pub async fn request_with_limits(choice: &AdapterChoice, limits: &LimitsChoice) -> Result<Self, Error> {
         let adapters = available().await;
         let why = format!("the first of {}, best first, that is {}", adapters.len(), wanted(choice));
         Gpu::open(&choose(adapters, choice)?, limits, &why).await
     }
 
-    /// Opens an adapter; `why` it was taken is for the log.
+    /// Opens an adapter. `why` is the reason for this adapter, for the log.
     pub(crate) async fn open(adapter: &Adapter, limits: &LimitsChoice, why: &str) -> Result<Self, Error> {
         let info = adapter.get_info();
         let required_limits = match limits {
@@ -144,18 +149,18 @@ impl Gpu {
             .await
             .map_err(|error| Error::Device { adapter: name(&info).to_owned(), found: error.to_string() })?;
         let lost = Arc::new(Mutex::new(None));
-        let (told, adapter) = (Arc::clone(&lost), named(&info));
+        let (loss, adapter) = (Arc::clone(&lost), named(&info));
         device.set_device_lost_callback(move |reason, message| {
             log::warn!("{adapter}: device lost: {reason:?}: {message}");
-            if let Ok(mut lost) = told.lock() {
+            if let Ok(mut lost) = loss.lock() {
                 *lost = Some(format!("{reason:?}: {message}"));
             }
         });
         Gpu::share(device, queue, lost, why)
     }
 
-    /// Takes the caller's device and queue, with the limits and features that they have. The device's callbacks stay the
-    /// caller's.
+    /// Uses the caller's device and queue, with their limits and features. The device's callbacks remain
+    /// the caller's.
     ///
     /// # Errors
     ///
@@ -190,51 +195,52 @@ impl Gpu {
         })))
     }
 
-    /// The adapters of this machine, hardware before software, in the order that [`AdapterChoice::Index`] counts.
+    /// Returns the adapters of this machine, hardware before software. [`AdapterChoice::Index`] is an index
+    /// into this list.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn adapters() -> Vec<AdapterInfo> {
         pollster::block_on(Gpu::adapters_async())
     }
 
-    /// As [`Gpu::adapters`], without blocking. A browser has one at most: the one that it takes for the
-    /// fastest.
+    /// Returns the adapters like [`Gpu::adapters`], without blocking. A browser has at most one: the
+    /// adapter that it considers the fastest.
     pub async fn adapters_async() -> Vec<AdapterInfo> {
         available().await.iter().map(Adapter::get_info).collect()
     }
 
-    /// Name, type, backend and driver of the adapter.
+    /// Returns the name, type, backend and driver of the adapter.
     pub fn info(&self) -> &AdapterInfo {
         &self.0.info
     }
 
-    /// Whether the adapter is a driver on the CPU.
+    /// Returns whether the adapter is a software driver, which runs on the CPU.
     pub fn is_software(&self) -> bool {
         self.0.info.device_type == DeviceType::Cpu
     }
 
-    /// The limits that work is cut by.
+    /// Returns the capabilities that plans are made for.
     pub fn capabilities(&self) -> &Capabilities {
         &self.0.capabilities
     }
 
-    /// The device, to be shared with the caller's own work.
+    /// Returns the device. The caller may also use it for other work.
     pub fn device(&self) -> &Device {
         &self.0.device
     }
 
-    /// The device's queue.
+    /// Returns the device's queue.
     pub fn queue(&self) -> &Queue {
         &self.0.queue
     }
 
-    /// Hands recorded work to the queue.
+    /// Submits recorded work to the queue.
     pub(super) fn submit(&self, commands: CommandBuffer) -> SubmissionIndex {
         #[cfg(test)]
         self.0.counts.submission();
         self.0.queue.submit([commands])
     }
 
-    /// What was made and submitted.
+    /// Returns the counts of what was made and submitted.
     #[cfg(test)]
     pub(super) fn counts(&self) -> &super::counts::Counts {
         &self.0.counts
@@ -249,25 +255,25 @@ impl Gpu {
         &self.0.threads.poller
     }
 
-    /// Submits for callers that do not block.
+    /// Returns the thread that submits for async calls.
     #[cfg(not(target_arch = "wasm32"))]
     pub(super) fn submitter(&self) -> &super::worker::Worker {
         &self.0.threads.submitter
     }
 
-    /// Makes workspaces, and compiles their kernels, for callers that do not block.
+    /// Returns the thread that makes workspaces, and compiles their kernels, for async calls.
     #[cfg(not(target_arch = "wasm32"))]
     pub(super) fn maker(&self) -> &super::worker::Worker {
         &self.0.threads.maker
     }
 
-    /// The same device with a piece of every kernel's text replaced.
+    /// Returns the same device with a piece of text replaced in every kernel.
     #[cfg(test)]
     pub(super) fn with_mutation(&self, mutation: (&'static str, &'static str)) -> Gpu {
         self.changed(|shared| shared.kernels.mutation = Some(mutation))
     }
 
-    /// The same device, planned for as if it were another.
+    /// Returns the same device with changed capabilities, so that plans are made as if for another device.
     #[cfg(test)]
     pub(super) fn with_capabilities(&self, change: impl FnOnce(&mut Capabilities)) -> Gpu {
         self.changed(|shared| change(&mut shared.capabilities))
@@ -284,13 +290,14 @@ impl Gpu {
         gpu
     }
 
-    /// Why the device was lost, if it was.
+    /// Returns why the device was lost, if it was.
     pub(super) fn lost(&self) -> Option<String> {
         self.0.lost.lock().ok()?.clone()
     }
 }
 
-/// The adapter's name and backend, and whether it is software: `llvmpipe (LLVM 15.0.6, 256 bits) (vulkan, software)`.
+/// Writes the adapter's name and backend, and whether it is software: `llvmpipe (LLVM 15.0.6, 256 bits)
+/// (vulkan, software)`.
 impl fmt::Display for Gpu {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let software = if self.is_software() { ", software" } else { "" };
@@ -304,7 +311,7 @@ impl fmt::Debug for Gpu {
     }
 }
 
-/// The adapter that the browser takes for the fastest, if it has WebGPU.
+/// Returns the adapter that the browser considers the fastest, if it has WebGPU.
 #[cfg(target_arch = "wasm32")]
 pub(crate) async fn available() -> Vec<Adapter> {
     let instance = Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
@@ -315,7 +322,7 @@ pub(crate) async fn available() -> Vec<Adapter> {
     instance.request_adapter(&options).await.into_iter().collect()
 }
 
-/// All adapters, best first.
+/// Returns all adapters, best first.
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) async fn available() -> Vec<Adapter> {
     let descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
@@ -324,7 +331,7 @@ pub(crate) async fn available() -> Vec<Adapter> {
     adapters
 }
 
-/// Smaller is better. Among backends GL is last: its drivers translate once more.
+/// Ranks an adapter; smaller is better. GL is the last backend, since its drivers translate once more.
 #[cfg(not(target_arch = "wasm32"))]
 fn preference(info: &AdapterInfo) -> (u8, bool) {
     let device_type = match info.device_type {
@@ -352,7 +359,7 @@ fn choose(adapters: Vec<Adapter>, choice: &AdapterChoice) -> Result<Adapter, Err
     })
 }
 
-/// What is asked for.
+/// Describes the choice.
 fn wanted(choice: &AdapterChoice) -> String {
     match choice {
         AdapterChoice::Hardware => "a hardware adapter".into(),
@@ -362,17 +369,18 @@ fn wanted(choice: &AdapterChoice) -> String {
     }
 }
 
-/// The adapter's name and backend: `llvmpipe (LLVM 15.0.6, 256 bits) (vulkan)`.
+/// Returns the adapter's name and backend: `llvmpipe (LLVM 15.0.6, 256 bits) (vulkan)`.
 pub(crate) fn named(info: &AdapterInfo) -> String {
     format!("{} ({})", name(info), info.backend)
 }
 
-/// Browsers may not tell.
+/// Returns the adapter's name. Browsers may not report one.
 fn name(info: &AdapterInfo) -> &str {
     if info.name.is_empty() { "unnamed adapter" } else { &info.name }
 }
 
-/// None of the adapters that are there, in the order of their indices, is what was wanted.
+/// Returns the error for a choice that no adapter fits. `names` has all adapters in the order of their
+/// indices.
 pub(crate) fn no_adapter(wanted: String, names: &[String]) -> Error {
     let found = match names {
         [] if cfg!(target_arch = "wasm32") => {

@@ -1,4 +1,4 @@
-//! A forward pass in the caller's own submission, from and to the caller's buffers.
+//! Records a forward pass into the caller's own submission, from and to the caller's buffers.
 
 mod check;
 mod copies;
@@ -13,49 +13,53 @@ use super::plan::{CallShape, Endpoints};
 use crate::Error;
 use scratch::Scratch;
 
-/// Shapes whose scratch buffers are kept at most.
+/// The largest number of shapes whose scratch buffers are kept.
 const KEPT_SHAPES: usize = 4;
 
-/// The buffers that [`GpuLayer::encode`] reads from and writes to: on the layer's device, with the usage `STORAGE`, dense and
-/// row-major. N is `batch`, T is `steps`, the other letters are [the crate's](crate#words).
+/// The buffers that [`GpuLayer::encode`] reads and writes. They must be on the layer's device and have the
+/// usage `STORAGE`. Their arrays are dense and row-major. N is `batch` and T is `steps`; the other letters
+/// are [the crate's](crate#words).
 ///
-/// | buffer | shape | elements | | not given |
+/// | buffer | shape | elements | access | if not given |
 /// |---|---|---|---|---|
 /// | `input` | `[N, T, I]` | f32 | read | |
-/// | `lengths` | `[N]` | u32, above T taken as T | read | T for each row |
+/// | `lengths` | `[N]` | u32, values above T count as T | read | T for each row |
 /// | `h_0` | `[L*D, N, H_out]` | f32 | read | zeros |
 /// | `c_0` (LSTM) | `[L*D, N, H]` | f32 | read | zeros |
-/// | `output` | `[N, T, D*H_out]` | f32 | written, zero past a row's length | |
+/// | `output` | `[N, T, D*H_out]` | f32 | written, zeros after a row's length | |
 /// | `h_n` | `[L*D, N, H_out]` | f32 | written | not written |
 /// | `c_n` (LSTM) | `[L*D, N, H]` | f32 | written | not written |
 ///
-/// **Range.** A binding's `offset` is a multiple of the device's `min_storage_buffer_offset_alignment`. Its `size`, or the rest
-/// of the buffer where that is not given, holds the whole array; what lies behind the array is neither read nor written.
+/// **Range.** A binding's `offset` must be a multiple of the device's
+/// `min_storage_buffer_offset_alignment`. Its `size`, or the rest of the buffer if there is no `size`, must
+/// hold the whole array. Bytes after the array are neither read nor written.
 ///
-/// **Aliasing.** What is only read may share bytes. `output`, `h_n` and `c_n` have to be apart from each other, and `output`
-/// has to be in another buffer than `input`: wgpu lets no dispatch read and write one buffer, not even in different places.
-/// Everything else may overlap, so `h_n` may be `h_0` and `c_n` may be `c_0`, which makes a state that goes on from call to
-/// call.
+/// **Aliasing.** Arrays that are only read may overlap. `output`, `h_n` and `c_n` must not overlap each
+/// other. `output` must be in another buffer than `input`, because wgpu does not let a dispatch read and
+/// write the same buffer, even at different places. All other arrays may overlap. So `h_n` may be `h_0` and
+/// `c_n` may be `c_0`, which carries the state from call to call.
 ///
-/// **Order.** The pass sees what the encoder recorded before it, and everything submitted before; what is recorded
-/// behind it sees its results. wgpu puts the barriers there.
+/// **Order.** The pass sees the results of all work that was submitted or that the encoder recorded before
+/// it. Work that is recorded after the pass sees its results. wgpu adds the barriers.
 ///
-/// **Device.** A buffer of another device of the same `wgpu::Instance` is an [`Error::Buffer`](crate::Error::Buffer); one of
-/// another instance makes wgpu panic, as it does wherever instances are mixed.
+/// **Device.** A buffer of another device of the same `wgpu::Instance` is an
+/// [`Error::Buffer`](crate::Error::Buffer). A buffer of another instance makes wgpu panic, as it always
+/// does if instances are mixed.
 ///
-/// **Lifetime.** wgpu keeps the buffers until the submission is done, so they may be dropped after the recording. The layer
-/// also remembers the buffers of its last calls (four for each of the last four shapes), whose memory is only freed when
-/// others have taken their place or the layer is dropped; `Buffer::destroy` frees it at once.
+/// **Lifetime.** wgpu keeps the buffers until the submission is done, so they may be dropped after the
+/// recording. The layer also keeps the buffers of its last calls (four sets for each of the last four
+/// shapes). Their memory is only freed when other buffers replace them or the layer is dropped;
+/// `Buffer::destroy` frees it at once.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct GpuBuffers<'a> {
-    /// N. With 0 nothing is recorded.
+    /// N, the number of rows. If it is 0, nothing is recorded.
     pub batch: usize,
-    /// T.
+    /// T, the number of steps.
     pub steps: usize,
     /// The input sequences.
     pub input: BufferBinding<'a>,
-    /// Each row's number of steps.
+    /// The number of steps of each row.
     pub lengths: Option<BufferBinding<'a>>,
     /// The initial hidden state.
     pub h_0: Option<BufferBinding<'a>>,
@@ -70,7 +74,7 @@ pub struct GpuBuffers<'a> {
 }
 
 impl<'a> GpuBuffers<'a> {
-    /// N rows of T steps from `input` to `output`, from a state of zeros.
+    /// Describes a pass over N rows of T steps from `input` to `output`. The initial state is zero.
     pub fn new(batch: usize, steps: usize, input: BufferBinding<'a>, output: BufferBinding<'a>) -> Self {
         GpuBuffers { batch, steps, input, lengths: None, h_0: None, c_0: None, output, h_n: None, c_n: None }
     }
@@ -81,25 +85,25 @@ impl<'a> GpuBuffers<'a> {
         self
     }
 
-    /// Starts from a hidden state.
+    /// Sets the initial hidden state.
     pub fn h_0(mut self, h_0: BufferBinding<'a>) -> Self {
         self.h_0 = Some(h_0);
         self
     }
 
-    /// Starts from a cell state.
+    /// Sets the initial cell state.
     pub fn c_0(mut self, c_0: BufferBinding<'a>) -> Self {
         self.c_0 = Some(c_0);
         self
     }
 
-    /// Leaves the final hidden state there.
+    /// Writes the final hidden state to this buffer.
     pub fn h_n(mut self, h_n: BufferBinding<'a>) -> Self {
         self.h_n = Some(h_n);
         self
     }
 
-    /// Leaves the final cell state there.
+    /// Writes the final cell state to this buffer.
     pub fn c_n(mut self, c_n: BufferBinding<'a>) -> Self {
         self.c_n = Some(c_n);
         self
@@ -121,7 +125,7 @@ enum Slot {
 impl Slot {
     const ALL: [Slot; 7] = [Slot::Input, Slot::Lengths, Slot::H0, Slot::C0, Slot::Output, Slot::Hn, Slot::Cn];
 
-    /// As [`GpuBuffers`] names it.
+    /// Returns the name of its field in [`GpuBuffers`].
     fn name(self) -> &'static str {
         ["input", "lengths", "h_0", "c_0", "output", "h_n", "c_n"][self as usize]
     }
@@ -131,31 +135,36 @@ impl Slot {
     }
 }
 
-/// What a layer keeps for its next calls.
+/// The scratch buffers that a layer keeps for its next calls.
 #[derive(Default)]
 pub(super) struct Encodings(Mutex<Vec<Arc<Scratch>>>);
 
 impl GpuLayer {
-    /// Records a forward pass into an encoder of the caller's: one compute pass, from buffers and to buffers of the caller's.
-    /// Nothing is submitted and nothing is waited for, so what makes the input and what uses the output can be in the same
-    /// submission.
+    /// Records a forward pass into the caller's encoder: one compute pass, from and to the caller's
+    /// buffers. It submits nothing and waits for nothing. So the work that makes the input and the work
+    /// that uses the output can be in the same submission.
     ///
-    /// [`GpuBuffers`] has the contract of each buffer. The first call with a shape compiles kernels and makes scratch
-    /// buffers: what [`PlanReport::workspace_bytes`](crate::PlanReport::workspace_bytes) says, the hidden state twice, the
-    /// cell state, and the input again where I is no multiple of 4. The first call with some buffers makes their bind groups;
-    /// later calls make nothing. The encoder may be dropped unsubmitted, and the layer may be dropped before the encoder is
-    /// submitted. Several recordings may be submitted in any order.
+    /// [`GpuBuffers`] has the contract of each buffer. The first call with a shape compiles kernels and
+    /// makes scratch buffers: [`PlanReport::workspace_bytes`](crate::PlanReport::workspace_bytes), the
+    /// hidden state twice, the cell state, and a copy of the input if I is not a multiple of 4. The first
+    /// call with a set of buffers makes their bind groups; later calls make nothing. The encoder may be
+    /// dropped unsubmitted, and the layer may be dropped before the encoder is submitted. Several
+    /// recordings may be submitted in any order.
     ///
-    /// The result has the bits of [`Layer::forward`](crate::Layer::forward) with the same strategy. With
-    /// [`Tuning::Measure`](crate::Tuning::Measure) a pass takes the plan that `forward` has measured for the same N and T, if it
-    /// has, and else the cost model's.
+    /// The result is bit-identical to that of [`Layer::forward`](crate::Layer::forward) with the same
+    /// strategy. With [`Tuning::Measure`](crate::Tuning::Measure), a pass uses the plan that `forward`
+    /// measured for the same N and T. If `forward` has not measured one, the pass uses the cost model's
+    /// plan.
     ///
     /// # Errors
     ///
-    /// In all of these cases nothing was recorded: [`Error::Buffer`] for a buffer that breaks the contract,
-    /// [`Error::NoSteps`] for T = 0, [`Error::TooLarge`] if the batch does not fit the device's limits and the
-    /// layer's budget at once, [`Error::OutOfMemory`], [`Error::DeviceLost`], [`Error::Gpu`]. What goes wrong later, such as
-    /// a device that is lost, wgpu reports where the caller finishes and submits the encoder.
+    /// [`Error::Buffer`] for a buffer that breaks the contract, [`Error::NoSteps`] for T = 0,
+    /// [`Error::TooLarge`] if the batch does not fit the device's limits and the layer's budget at once,
+    /// [`Error::OutOfMemory`], [`Error::DeviceLost`], [`Error::Gpu`]. After any of these errors, nothing
+    /// was recorded.
+    ///
+    /// wgpu reports later failures, such as a lost device, where the caller finishes and submits the
+    /// encoder.
     ///
     /// ```no_run
     /// # use wgpu_rnn::{AdapterChoice, Config, Gpu, GpuBuffers, GpuLayer, LayerOptions, Weights, wgpu};
@@ -185,13 +194,14 @@ impl GpuLayer {
         pollster::block_on(self.encode_async(encoder, buffers))
     }
 
-    /// As [`GpuLayer::encode`], for a browser, which says later whether it could make what a first call with a
-    /// shape or with some buffers makes. Elsewhere the future is ready at the first poll. If it is dropped before it is
-    /// ready, nothing was recorded.
+    /// Records a forward pass like [`GpuLayer::encode`], and also works in a browser. A browser reports
+    /// later whether it could make the objects of the first call with a shape or with a set of buffers.
+    /// Elsewhere, the future is ready at the first poll. If the future is dropped before it is ready,
+    /// nothing was recorded.
     ///
     /// # Errors
     ///
-    /// As [`GpuLayer::encode`].
+    /// The same as for [`GpuLayer::encode`].
     pub async fn encode_async(
         &self,
         encoder: &mut CommandEncoder,
@@ -219,8 +229,8 @@ impl GpuLayer {
 }
 
 impl Resident {
-    /// The scratch buffers of a shape. One set serves all recordings: work on one queue runs in the order of its submission,
-    /// and each pass first writes what it reads.
+    /// Returns the scratch buffers of a shape. One set serves all recordings, because work on one queue
+    /// runs in the order of its submission, and each pass writes scratch data before it reads them.
     async fn scratch(&self, size: CallShape) -> Result<Arc<Scratch>, Error> {
         let kept = || self.encodings.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(scratch) = kept().iter().find(|scratch| scratch.size() == size) {
@@ -232,7 +242,7 @@ impl Resident {
     }
 }
 
-/// Keeps something new; what was made first makes room.
+/// Keeps a new item. If there are `most` items already, the oldest one is dropped.
 fn keep<T>(kept: &mut Vec<T>, most: usize, new: T) {
     if kept.len() == most {
         kept.remove(0);

@@ -1,4 +1,4 @@
-//! wgpu's errors as the library's.
+//! Converts wgpu's errors to the crate's.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -8,16 +8,16 @@ use wgpu::{Device, ErrorFilter, ErrorScopeGuard, WasmNotSend};
 use super::Gpu;
 use crate::Error;
 
-/// Catches what goes wrong on a device between its making and [`Scopes::close`].
+/// Error scopes, which catch a device's errors until [`Scopes::close`].
 struct Scopes {
-    /// Innermost last.
+    /// The innermost scope is last.
     guards: [ErrorScopeGuard; 3],
 }
 
-/// What the scopes caught; ready at once outside a browser.
+/// The result of the scopes. Outside a browser, the future is ready at once.
 #[cfg(not(target_arch = "wasm32"))]
 pub(super) type Caught = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
-/// What the scopes caught, once the browser says so.
+/// The result of the scopes. The future is ready once the browser reports it.
 #[cfg(target_arch = "wasm32")]
 pub(super) type Caught = Pin<Box<dyn Future<Output = Result<(), Error>>>>;
 
@@ -27,13 +27,13 @@ impl Scopes {
         Scopes { guards: filters.map(|filter| device.push_error_scope(filter)) }
     }
 
-    /// Ends the scopes; the first error that was caught comes out of the future.
+    /// Ends the scopes. The future returns the error that they caught, if any.
     fn close(self, gpu: &Gpu) -> Caught {
         let (caught, gpu) = (self.end(), gpu.clone());
         Box::pin(async move { caught.await.map_or(Ok(()), |error| Err(gpu.error(error))) })
     }
 
-    /// Ends the scopes in the reverse order of their beginning.
+    /// Ends the scopes in the reverse order of their opening.
     fn end(self) -> impl Future<Output = Option<wgpu::Error>> + WasmNotSend {
         let [memory, internal, validation] = self.guards;
         let validation = validation.pop();
@@ -44,7 +44,7 @@ impl Scopes {
 }
 
 impl Gpu {
-    /// Runs `make` at once with errors caught; the future is ready when they are known.
+    /// Runs `make` at once inside error scopes. The future is ready when their result is known.
     pub(super) fn caught<T>(
         &self,
         make: impl FnOnce() -> Result<T, Error>,
@@ -56,7 +56,7 @@ impl Gpu {
         }
     }
 
-    /// Runs `make` with errors caught.
+    /// Runs `make` inside error scopes.
     pub(super) fn catching<T>(&self, make: impl FnOnce() -> T) -> (T, Caught) {
         let scopes = Scopes::open(self.device());
         let made = make();
@@ -72,7 +72,7 @@ impl Gpu {
         }
     }
 
-    /// What the driver said of a loss, in place of what waiting made of it.
+    /// Replaces the error of a wait that found the device lost by the driver's own reason, if there is one.
     #[cfg(not(target_arch = "wasm32"))]
     pub(super) fn explained(&self, error: Error) -> Error {
         match (error, self.lost()) {
@@ -81,7 +81,7 @@ impl Gpu {
         }
     }
 
-    /// A buffer could not be mapped.
+    /// Returns the error for a buffer that could not be mapped.
     #[cfg(not(target_arch = "wasm32"))]
     pub(super) fn unmapped(&self, reason: impl std::fmt::Display) -> Error {
         match self.why_lost() {
@@ -90,26 +90,28 @@ impl Gpu {
         }
     }
 
-    /// A buffer could not be mapped: the device is lost, since a browser tells of anything else to the error scopes before.
-    /// The callback may come later.
+    /// Returns the error for a buffer that could not be mapped. The device is lost, since a browser reports
+    /// everything else to the error scopes before. The device-lost callback may come later.
     #[cfg(target_arch = "wasm32")]
     pub(super) fn unmapped(&self, reason: impl std::fmt::Display) -> Error {
         Error::DeviceLost { found: self.lost().unwrap_or_else(|| reason.to_string()) }
     }
 
-    /// For what only makes or writes buffers: a lost device says nothing of that.
+    /// Fails if the device is lost. Code that only makes or writes buffers needs this check, since a lost
+    /// device reports no error there.
     pub(super) fn check_not_lost(&self) -> Result<(), Error> {
         self.why_lost().map_or(Ok(()), |found| Err(Error::DeviceLost { found }))
     }
 
-    /// The reason, if the device is lost. Only the device's owner hears of the loss itself; but a lost device makes
-    /// buffers that cannot be mapped, and says nothing of it to the error scopes.
+    /// Returns the reason if the device is lost. Only the device's owner gets the device-lost callback. But
+    /// a lost device makes buffers that cannot be mapped, and reports no error to the error scopes; so this
+    /// function tries that.
     #[cfg(not(target_arch = "wasm32"))]
     fn why_lost(&self) -> Option<String> {
-        // Delivers what the callback has to say. Whether anything was done is of no interest.
+        // Polling runs the device-lost callback if it is due. The result of the poll does not matter.
         let _ = self.device().poll(wgpu::PollType::Poll);
-        if let Some(told) = self.lost() {
-            return Some(told);
+        if let Some(reason) = self.lost() {
+            return Some(reason);
         }
         let scopes = Scopes::open(self.device());
         let probe =
@@ -119,7 +121,7 @@ impl Gpu {
         (unmappable && silent).then(|| "it makes no buffers any more".to_owned())
     }
 
-    /// The reason, if the device is lost and the browser has said so.
+    /// Returns the reason if the browser has reported that the device is lost.
     #[cfg(target_arch = "wasm32")]
     fn why_lost(&self) -> Option<String> {
         self.lost()

@@ -1,4 +1,4 @@
-//! The table of kernels: source, overrides, bindings; pipelines made once and kept.
+//! The table of kernels with their sources, overrides and bindings, and the cache of pipelines.
 
 mod copy;
 mod inspect;
@@ -15,10 +15,10 @@ use super::plan::{Kind, Request, ScanMemory, Second, Strategy, Tiling, scan_memo
 use crate::{Cell, Nonlinearity, Precision};
 use variant::VariantSpec;
 
-/// Storage buffers that a kernel sees.
+/// The number of storage buffers that a kernel binds.
 pub(super) const STORAGE_BUFFERS: u32 = 8;
 
-/// `LayerDims` of `bindings.wgsl`, where the fields are described.
+/// The struct `LayerDims` of `bindings.wgsl`, which documents the fields.
 #[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
 #[repr(C)]
 pub(super) struct LayerDims {
@@ -36,7 +36,7 @@ pub(super) struct LayerDims {
     pub(super) first_reverse: u32,
 }
 
-/// `DispatchParams` of `bindings.wgsl`, where the fields are described.
+/// The struct `DispatchParams` of `bindings.wgsl`, which documents the fields.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub(super) struct DispatchParams {
@@ -48,7 +48,8 @@ pub(super) struct DispatchParams {
     pub(super) diagonal: u32,
 }
 
-/// `Exchange` of `exchange.wgsl`, where the fields are described: what `gather` and `scatter` have in place of a `DispatchParams`.
+/// The struct `Exchange` of `exchange.wgsl`, which documents the fields. The kernels `gather` and `scatter`
+/// read it in place of `DispatchParams`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub(super) struct Exchange {
@@ -60,23 +61,23 @@ pub(super) struct Exchange {
     pub(super) parity: u32,
 }
 
-// All three are bound in the same place.
+// All three use the same binding.
 const _: () = assert!(size_of::<Exchange>() == size_of::<DispatchParams>());
 const _: () = assert!(size_of::<Vectors>() == size_of::<DispatchParams>());
 
-/// What is compiled.
+/// A kernel that can be compiled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Kernel {
-    /// What a plan dispatches.
+    /// A kernel that a plan dispatches.
     Planned(KernelSpec),
     /// Copies vectors between the caller's buffers and the layer's own.
     Copy {
-        /// Whether wgpu puts bounds checks into it.
+        /// Whether wgpu adds bounds checks.
         checked: bool,
     },
 }
 
-/// A kernel of a plan with its overrides.
+/// The properties that determine a plan's kernel and its overrides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct KernelSpec {
     kind: Kind,
@@ -86,13 +87,13 @@ pub(super) struct KernelSpec {
     two_products: bool,
     precision: Precision,
     tiling: Tiling,
-    /// What `scan` keeps in workgroup memory.
+    /// The sizes of `scan`'s arrays in workgroup memory.
     memory: ScanMemory,
-    /// Whether rows share vectors through subgroups.
+    /// Whether the rows' vectors are shared through subgroups.
     subgroups: bool,
-    /// Whether wgpu puts bounds checks into the kernel.
+    /// Whether wgpu adds bounds checks.
     checked: bool,
-    /// What is not PyTorch's, if anything.
+    /// What ONNX's operators add to PyTorch's cell, if the layer uses any of it.
     any: Option<VariantSpec>,
 }
 
@@ -101,8 +102,8 @@ macro_rules! shader {
     ($($file:literal),+) => { concat!($(include_str!(concat!("../../shaders/", $file, ".wgsl"))),+) };
 }
 
-/// The same between the files that every kernel begins and ends with; `$rows` is how it brings several rows' vectors to all
-/// invocations without subgroups.
+/// Concatenates a kernel's own files and the files that all kernels with products share. `$rows` is the file
+/// that brings the vectors of several rows to all invocations without subgroups.
 macro_rules! kernel {
     ($variant:expr, $rows:literal, $($file:literal),+) => {
         match ($variant.precision, $variant.subgroups) {
@@ -118,13 +119,14 @@ macro_rules! kernel {
     };
 }
 
-/// One step, and many, of a cell that goes through a projection at most.
+/// Concatenates the `step` kernel of a cell whose only second product may be a projection.
 macro_rules! step {
     ($variant:expr, $($cell:literal),+) => {
         kernel!($variant, "product/workgroup", $($cell),+, "unit", "step", "step/projection", "memory")
     };
 }
 
+/// Concatenates the `scan` kernel of a cell whose only second product may be a projection.
 macro_rules! scan {
     ($variant:expr, $($cell:literal),+) => {
         kernel!($variant, "product/direct", $($cell),+, "unit", "scan", "scan/projection")
@@ -132,8 +134,8 @@ macro_rules! scan {
 }
 
 impl KernelSpec {
-    /// The kernel of that kind for a configuration. What does not change the kernel is left out of it, so that layers
-    /// share pipelines.
+    /// Returns the kernel of a kind for a request. Properties that do not change the kernel get fixed
+    /// values, so that layers share pipelines.
     pub(super) fn new(kind: Kind, request: &Request<'_>, strategy: Strategy, tiling: Tiling) -> Self {
         let config = request.config;
         let recurrent = matches!(kind, Kind::Step | Kind::Scan);
@@ -152,7 +154,7 @@ impl KernelSpec {
         }
     }
 
-    /// The kernel of a session's exchange of states, the same for every layer.
+    /// Returns the kernel that exchanges states with a session. It is the same for every layer.
     pub(super) fn exchange(kind: Kind, checked: bool) -> Self {
         KernelSpec {
             kind,
@@ -168,13 +170,14 @@ impl KernelSpec {
         }
     }
 
-    /// Whether it multiplies matrices; else it moves states.
+    /// Whether the kernel multiplies matrices; the others move states.
     fn is_product(&self) -> bool {
         !matches!(self.kind, Kind::Gather | Kind::Scatter)
     }
 
-    /// WGSL does not care for the order, but naga 30 loses track of overrides that come after an array whose size depends
-    /// on one: the files with such arrays, `scan.wgsl` and `product/workgroup.wgsl`, come last.
+    /// Returns the WGSL source. WGSL allows any order of declarations, but naga 30 loses track of overrides
+    /// that come after an array whose size depends on an override. The files with such arrays, `scan.wgsl`
+    /// and `product/workgroup.wgsl`, therefore come last.
     pub(super) fn source(&self) -> &'static str {
         match (self.kind, self.cell, self.any) {
             (Kind::InputProduct, ..) => kernel!(self, "product/workgroup", "input_product", "memory"),
@@ -258,7 +261,8 @@ impl KernelSpec {
         self.tiling
     }
 
-    /// Bytes of workgroup memory: the states of `scan`; a tile of vectors and where each row's starts.
+    /// Returns the bytes of workgroup memory: the arrays of `scan`, or a tile of vectors and the start of
+    /// each row's vector.
     pub(super) fn workgroup_bytes(&self) -> u64 {
         match self.kind {
             Kind::Scan => self.memory.bytes(self.precision),
@@ -268,7 +272,7 @@ impl KernelSpec {
         }
     }
 
-    /// Names and values of the overrides.
+    /// Returns the names and values of the overrides.
     pub(super) fn overrides(&self) -> Vec<(&'static str, f64)> {
         let flag = |value: bool| f64::from(u8::from(value));
         if !self.is_product() {

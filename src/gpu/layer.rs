@@ -20,14 +20,14 @@ use super::workspace::{Saved, Workspace};
 use crate::batch::Batch;
 use crate::{Config, Error, LayerOptions, Output, Precision, Weights};
 
-/// Workspaces that a layer keeps unused at most.
+/// The largest number of unused workspaces that a layer keeps.
 const KEPT_WORKSPACES: usize = 4;
 
-/// A layer with its weights on a GPU, whose forward pass goes into the caller's own submission: see
-/// [`GpuLayer::encode`]. Clones share the weights.
+/// A layer with its weights on a GPU. [`GpuLayer::encode`] records its forward pass into the caller's own
+/// submission. Clones share the weights.
 ///
-/// [`Layer::gpu_layer`](crate::Layer::gpu_layer) is the one behind a [`Layer`](crate::Layer), which also runs batches from
-/// the host.
+/// [`Layer::gpu_layer`](crate::Layer::gpu_layer) returns the `GpuLayer` of a [`Layer`](crate::Layer), which
+/// also runs batches from the host.
 #[derive(Clone)]
 pub struct GpuLayer(pub(super) Arc<Resident>);
 
@@ -38,35 +38,36 @@ pub(super) struct Resident {
     parts: Vec<Part>,
     /// One buffer for each part.
     pub(super) weights: Vec<Buffer>,
-    /// For each part what does not depend on the batch.
+    /// The dimensions that do not depend on the batch, for each part.
     pub(super) dims: Vec<LayerDims>,
     unused: Mutex<Vec<Arc<Workspace>>>,
-    /// Workspaces that lie unused at most: as many calls of known shapes allocate nothing, from as many threads.
+    /// The largest number of unused workspaces. Up to this many concurrent calls of known shapes allocate
+    /// nothing.
     kept: usize,
-    /// The states, if it is a session's.
+    /// The states, if the layer belongs to a session.
     pub(super) saved: Option<Saved>,
     pub(super) encodings: Encodings,
     pub(super) tuner: Tuner,
-    told: LogOnce,
+    logged: LogOnce,
 }
 
 impl GpuLayer {
-    /// Packs the weights and uploads them. Kernels are compiled when they are needed first.
+    /// Packs the weights and uploads them. A kernel is compiled when it is first needed.
     ///
     /// # Errors
     ///
-    /// [`Error::TooLarge`], [`Error::OutOfMemory`], [`Error::DeviceLost`], [`Error::Gpu`]; [`Error::Precision`] if a weight
-    /// is too large for a half that is to hold it.
+    /// [`Error::TooLarge`], [`Error::OutOfMemory`], [`Error::DeviceLost`], [`Error::Gpu`];
+    /// [`Error::Precision`] if a weight is stored as f16 and is too large for it.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn new(gpu: &Gpu, weights: &Weights, options: &LayerOptions) -> Result<Self, Error> {
         pollster::block_on(GpuLayer::new_async(gpu, weights, options))
     }
 
-    /// As [`GpuLayer::new`], without waiting for the device. Packing is done by the first poll.
+    /// Packs the weights and uploads them, without waiting for the device. The first poll does the packing.
     ///
     /// # Errors
     ///
-    /// As [`GpuLayer::new`].
+    /// The same as for [`GpuLayer::new`].
     pub async fn new_async(gpu: &Gpu, weights: &Weights, options: &LayerOptions) -> Result<Self, Error> {
         let config = *weights.config();
         let precision = options.precision;
@@ -74,7 +75,7 @@ impl GpuLayer {
         let parts = plan::parts(&config, precision, gpu.capabilities())?;
         let upload = |part| upload(gpu, weights, precision, part);
         let buffers = gpu.caught(|| parts.iter().map(upload).collect::<Result<_, _>>()).await?;
-        // A browser makes buffers on a lost device, too.
+        // A browser makes buffers even on a lost device.
         if let Some(found) = gpu.lost() {
             return Err(Error::DeviceLost { found });
         }
@@ -91,39 +92,41 @@ impl GpuLayer {
             saved: None,
             encodings: Encodings::default(),
             tuner: Tuner::new(gpu, &config, options),
-            told: LogOnce::default(),
+            logged: LogOnce::default(),
         })))
     }
 
-    /// What the layer is.
+    /// Returns the layer's configuration.
     pub fn config(&self) -> &Config {
         &self.0.config
     }
 
-    /// What it runs on.
+    /// Returns the GPU that the layer runs on.
     pub fn gpu(&self) -> &Gpu {
         &self.0.gpu
     }
 
-    /// The same layer with workspaces and a tuner of its own, that measures nothing.
+    /// Returns the same layer with its own workspaces and this tuner. It measures nothing.
     pub(super) fn trial(resident: &Resident, tuner: Tuner) -> Self {
         GpuLayer(Arc::new(resident.like(tuner)))
     }
 
-    /// The same layer for a session with these states, with a strategy that does not change and workspaces of its own.
+    /// Returns the same layer for a session with these states. It has a fixed strategy and its own
+    /// workspaces.
     pub(super) fn of_session(&self, strategy: Strategy, kept: usize, saved: Saved) -> Self {
         let own = self.0.like(Tuner::default());
         let options = LayerOptions { strategy, ..own.options.clone() };
         GpuLayer(Arc::new(Resident { options, kept, saved: Some(saved), ..own }))
     }
 
-    /// Runs a batch and waits for it. Batches that do not fit the device's limits at once go in pieces of rows.
+    /// Runs a batch and waits for its result. A batch that does not fit the device's limits at once runs in
+    /// pieces of rows.
     #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn run(&self, batch: &Batch<'_>) -> Result<Output, Error> {
         pollster::block_on(self.run_with(batch, CallMode::Blocking))
     }
 
-    /// As [`GpuLayer::run`], without blocking.
+    /// Runs a batch like [`GpuLayer::run`], without blocking.
     pub(crate) async fn run_async(&self, batch: &Batch<'_>) -> Result<Output, Error> {
         self.run_with(batch, CallMode::Async).await
     }
@@ -134,7 +137,7 @@ impl GpuLayer {
         self.run_pieces(batch, &pieces, mode).await
     }
 
-    /// Runs a batch that fits at once.
+    /// Runs a batch that fits in one piece.
     pub(super) async fn run_whole(
         &self,
         batch: &Batch<'_>,
@@ -144,7 +147,8 @@ impl GpuLayer {
         self.submit(batch, budget, mode).await?.result().await
     }
 
-    /// Submits each piece before the one before is waited for, if two may be in flight.
+    /// Runs a batch in pieces. If two may be in flight, each piece is submitted before the previous one is
+    /// waited for.
     async fn run_pieces(
         &self,
         batch: &Batch<'_>,
@@ -172,18 +176,18 @@ impl GpuLayer {
 
     pub(super) fn pieces(&self, rows: usize, steps: usize, endpoints: Endpoints) -> Result<Pieces, Error> {
         let whole = CallShape { rows, steps, budget: self.0.options.budget, endpoints };
-        // A shape that was planned before fits.
+        // A shape that was planned before fits in one piece.
         if self.0.knows(whole) {
             return Ok(Pieces { rows, in_flight: 1, budget: whole.budget });
         }
         let pieces = Pieces::of(&self.0.request(whole), self.0.options.strategy)?;
         if pieces.rows < rows {
-            self.0.tell_pieces(whole, &pieces);
+            self.0.log_pieces(whole, &pieces);
         }
         Ok(pieces)
     }
 
-    /// What a batch of that size goes through.
+    /// Returns the plan for a batch with that number of rows and steps.
     pub(crate) fn plan_report(&self, rows: usize, steps: usize) -> Result<PlanReport, Error> {
         if steps == 0 {
             return Err(Error::NoSteps);
@@ -193,13 +197,13 @@ impl GpuLayer {
         Ok(PlanReport::of(&self.0.plan(size)?, &self.0.request(size), in_flight))
     }
 
-    /// Uploads a batch and starts its forward pass, with so many bytes of workspace.
+    /// Uploads a batch and starts its forward pass, with at most `budget` bytes of workspace.
     async fn submit(&self, batch: &Batch<'_>, budget: u64, mode: CallMode) -> Result<Pending, Error> {
         let size = CallShape { rows: batch.rows(), steps: batch.steps(), budget, endpoints: Endpoints::Host };
         self.submit_given(size, Given::all(batch), mode).await
     }
 
-    /// Uploads what is given and starts a pass of that size.
+    /// Uploads the given data and starts a pass of that shape.
     pub(super) async fn submit_given(
         &self,
         size: CallShape,
@@ -217,7 +221,7 @@ impl fmt::Debug for GpuLayer {
 }
 
 impl Resident {
-    /// The same weights, with no workspace yet and nothing measured.
+    /// Returns a layer with the same weights and no workspaces yet. It measures nothing.
     fn like(&self, tuner: Tuner) -> Self {
         Resident {
             gpu: self.gpu.clone(),
@@ -231,7 +235,7 @@ impl Resident {
             saved: self.saved.clone(),
             encodings: Encodings::default(),
             tuner,
-            told: LogOnce::default(),
+            logged: LogOnce::default(),
         }
     }
 
@@ -249,8 +253,8 @@ impl Resident {
         }
     }
 
-    /// The plan for a shape: what was measured, or what the cost model says. Only passes from the host and back are
-    /// measured.
+    /// Returns the plan for a shape: the measured plan, or the cost model's if there is none. Only passes
+    /// from the host and back are measured.
     pub(super) fn plan(&self, size: CallShape) -> Result<Plan, Error> {
         let request = self.request(size);
         match self.tuner.choice(CallShape { endpoints: Endpoints::Host, ..size }) {
@@ -267,14 +271,14 @@ impl Resident {
         self.unused().iter().any(|workspace| workspace.plan.size() == size)
     }
 
-    /// Takes a workspace of that size that lies unused.
+    /// Takes an unused workspace of that shape.
     pub(super) fn unused_workspace(&self, size: CallShape) -> Option<Arc<Workspace>> {
         let mut unused = self.unused();
         let place = unused.iter().position(|workspace| workspace.plan.size() == size)?;
         Some(unused.remove(place))
     }
 
-    /// Makes a workspace of that size, and compiles the kernels that were never used before.
+    /// Makes a workspace of that shape, and compiles the kernels that were never used before.
     pub(super) async fn new_workspace(&self, size: CallShape) -> Result<Arc<Workspace>, Error> {
         let plan = self.plan(size)?;
         let saved = self.saved.clone();
@@ -282,7 +286,8 @@ impl Resident {
         self.make(plan, &[], make).await.map(Arc::new)
     }
 
-    /// Makes what a plan needs, with errors caught. It compiles the plan's kernels and `more` of them.
+    /// Makes the objects that a plan needs, inside error scopes. `make` compiles the plan's kernels and
+    /// `more`. If it fails, the device forgets these kernels.
     pub(super) async fn make<T>(
         &self,
         plan: Plan,
@@ -290,7 +295,7 @@ impl Resident {
         make: impl FnOnce(Plan) -> Result<T, Error>,
     ) -> Result<T, Error> {
         log::log!(
-            self.told.level(plan.size()),
+            self.logged.level(plan.size()),
             "{} over N={}, T={} on {}: {plan}, {} steps at once, {} dispatches in {} submissions",
             self.config,
             plan.rows,
@@ -309,14 +314,14 @@ impl Resident {
         made
     }
 
-    fn tell_pieces(&self, whole: CallShape, pieces: &Pieces) {
+    fn log_pieces(&self, whole: CallShape, pieces: &Pieces) {
         let CallShape { rows, steps, budget, .. } = whole;
         let in_flight = match pieces.in_flight {
             1 => "one by one, since half of the budget holds no row",
             _ => "two at a time",
         };
         log::log!(
-            self.told.level(whole),
+            self.logged.level(whole),
             "{} over N={rows}, T={steps} on {} in pieces of {} rows, {in_flight}: limits or a budget of {budget} bytes",
             self.config,
             self.gpu,
@@ -324,14 +329,16 @@ impl Resident {
         );
     }
 
-    /// Takes over what lies unused with another, in place of all that is there for the same shape.
+    /// Takes over the unused workspaces of another layer. They replace the unused workspaces of the shape
+    /// `size`.
     pub(super) fn adopt(&self, other: &Resident, size: CallShape) {
         self.unused().retain(|workspace| workspace.plan.size() != size);
         let adopted: Vec<Arc<Workspace>> = other.unused().drain(..).collect();
         adopted.into_iter().for_each(|workspace| self.put_back(workspace));
     }
 
-    /// Keeps a workspace for the next call of its shape; the one unused for longest makes room.
+    /// Keeps a workspace for the next call of its shape. If there is no room, the one unused for longest is
+    /// dropped.
     pub(super) fn put_back(&self, workspace: Arc<Workspace>) {
         let mut unused = self.unused();
         if unused.len() == self.kept {
@@ -341,7 +348,7 @@ impl Resident {
     }
 }
 
-/// The buffer of a part of the weights.
+/// Packs a part of the weights and uploads it to a new buffer.
 fn upload(gpu: &Gpu, weights: &Weights, precision: Precision, part: &Part) -> Result<Buffer, Error> {
     let config = weights.config();
     let all = weights.directions().iter().enumerate();
@@ -352,9 +359,9 @@ fn upload(gpu: &Gpu, weights: &Weights, precision: Precision, part: &Part) -> Re
     gpu.buffer_with("weights", &packed, BufferUsages::STORAGE)
 }
 
-/// The dimensions of the layer, as the kernels see them; those of the batch are zero.
+/// Returns the dimensions of the layer for the kernels. The dimensions of the batch are zero.
 fn dims(config: &Config, precision: Precision, part: &Part) -> LayerDims {
-    // Sizes are below 2^32: a matrix of them fits a buffer.
+    // The sizes are below 2^32, since a matrix of these sizes fits a buffer.
     let small = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
     LayerDims {
         hidden_size: small(config.hidden_size),

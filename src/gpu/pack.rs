@@ -1,10 +1,16 @@
 //! Weights in the layout that the kernels read.
 //!
-//! For each direction of each layer: `W_ih`, `W_hh`, the biases, `W_hr`, one behind the other. A matrix `[G*H, K]` is
-//! packed as `[quad][gate][unit]` of four weights: one unit's for one gate and four neighbouring inputs, so that
-//! neighbouring invocations, which have neighbouring units, read neighbouring elements: vec4s of f32, or two words of
-//! halves. K is padded with zeros as the vectors are: the input of an upper layer is the hidden state of each direction
-//! below, each in whole quads. The biases are four f32 a unit: what each of its sums starts with.
+//! Each direction of each layer has `W_ih`, `W_hh`, the biases, the peepholes if there are any, and `W_hr`,
+//! one after the other.
+//!
+//! A matrix `[G*H, K]` is packed as elements `[quad][gate][unit]`. An element has four weights: those of
+//! one unit and one gate for four neighbouring inputs. It is a vec4 of f32, or two words of halves.
+//! Neighbouring invocations have neighbouring units, so they read neighbouring elements.
+//!
+//! K is padded with zeros like the vectors: the input of an upper layer is the hidden state of each
+//! direction below, each in whole quads.
+//!
+//! The biases are four f32 for each unit: the initial values of its sums.
 
 use half::f16;
 use ndarray::{Array1, ArrayView2, Axis};
@@ -12,23 +18,23 @@ use ndarray::{Array1, ArrayView2, Axis};
 use super::plan::quads;
 use crate::{Cell, Config, DirectionWeights, Precision};
 
-/// Elements of one direction of a layer, `quad_bytes` each.
+/// Returns the number of elements of one direction of a layer. An element has `quad_bytes` bytes.
 pub(super) fn elements(config: &Config, precision: Precision, layer: usize) -> usize {
     let h = config.hidden_size;
     config.cell.gates() * h * input_quads(config, layer) + recurrent_elements(config, precision)
 }
 
-/// Those from W_hh on.
+/// Returns the number of elements from `W_hh` on.
 pub(super) fn recurrent_elements(config: &Config, precision: Precision) -> usize {
     let h = config.hidden_size;
-    // Peepholes lie behind the biases, and are as large.
+    // Peepholes follow the biases, and have the same size.
     let vectors = if config.variant.peepholes { 2 * h } else { h };
     let biases = vectors * size_of::<[f32; 4]>() / precision.quad_bytes();
     let projection = config.proj_size * quads(h);
     config.cell.gates() * h * quads(config.hidden_output_size()) + biases + projection
 }
 
-/// Quads of a layer's input vectors.
+/// Returns the number of quads in an input vector of a layer.
 pub(super) fn input_quads(config: &Config, layer: usize) -> usize {
     match layer {
         0 => quads(config.input_size),
@@ -36,7 +42,7 @@ pub(super) fn input_quads(config: &Config, layer: usize) -> usize {
     }
 }
 
-/// The packed weights of one direction of a layer.
+/// Returns the packed weights of one direction of a layer.
 pub(super) fn pack(
     config: &Config,
     precision: Precision,
@@ -82,8 +88,9 @@ fn pack_matrix(matrix: &ArrayView2<'_, f32>, precision: Precision, packed: &mut 
     }
 }
 
-/// What the sums of a unit start with: the two biases folded into one, except the GRU's for n where r multiplies the
-/// hidden part, which is the fourth sum.
+/// Returns the initial values of a unit's sums. Each is the sum of the two biases, except for n of a GRU
+/// whose r multiplies the hidden part after its product: there the hidden part is the fourth sum, and each
+/// of the two sums starts with its own bias.
 fn start_of_sums(config: &Config, weights: &DirectionWeights, unit: usize) -> [f32; 4] {
     let h = config.hidden_size;
     let of =
@@ -115,7 +122,7 @@ mod tests {
                 let layer = index / config.directions();
                 let packed = pack(&config, Precision::F32, layer, direction);
                 assert_eq!(packed.len(), 16 * elements(&config, Precision::F32, layer), "{config}");
-                // The last unit's last gate for the last input of W_ih, behind which comes padding.
+                // The weight of W_ih for the last gate, unit and input. Padding follows it.
                 let inputs = direction.weight_ih.ncols();
                 let in_vector = if layer == 0 { inputs } else { config.hidden_output_size() };
                 let quad = (input_quads(&config, layer) - 1) * g * h + (g - 1) * h + (h - 1);

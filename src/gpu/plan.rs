@@ -1,4 +1,5 @@
-//! How a forward pass becomes dispatches and buffers: a pure function of the configuration, the batch and the device.
+//! Plans the dispatches and buffers of a forward pass. A plan is a pure function of the configuration, the
+//! size of the batch and the device's capabilities.
 
 mod bindings;
 mod candidates;
@@ -38,11 +39,11 @@ use super::Capabilities;
 use super::kernel::KernelSpec;
 use crate::{Config, Error, Precision};
 
-/// Bytes of workspace beyond weights, input, output and state, unless the caller says otherwise.
+/// The default budget in bytes for a workspace, without weights, input, output and state.
 pub(crate) const BUDGET: u64 = 64 << 20;
 
-/// What is kept for the calls that need just this: N, as many rows as go at once; T; bytes of workspace; and where the
-/// pass begins and ends.
+/// The shape of a call, which is the key of cached workspaces and measurements: N (the rows of a piece), T,
+/// the budget for the workspace in bytes, and the endpoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct CallShape {
     pub(super) rows: usize,
@@ -59,23 +60,23 @@ pub(super) struct Plan {
     pub(super) rows: u32,
     /// T.
     pub(super) steps: u32,
-    /// Bytes of workspace that it was to fit.
+    /// The budget for the workspace, in bytes.
     pub(super) budget: u64,
     pub(super) endpoints: Endpoints,
     pub(super) bytes: PassMemory,
-    /// In order; each needs what the ones before it wrote.
+    /// The dispatches in order. Each one may read what earlier ones wrote.
     pub(super) dispatches: Vec<Dispatch>,
     /// The submissions, in order.
     pub(super) segments: Vec<Segment>,
-    /// The variant of each kind of kernel that the dispatches use.
+    /// The kernel of each kind that the dispatches use.
     pub(super) variants: Vec<(Kind, KernelSpec)>,
-    /// For each layer which of the two hidden buffers holds its final state.
+    /// For each layer, the number of the hidden buffer, of two, that holds its final state.
     pub(super) final_parity: Vec<usize>,
-    /// What the cost model expects, in microseconds.
+    /// The time that the cost model expects, in microseconds.
     pub(super) expected_us: f64,
 }
 
-/// What is planned for: everything that a plan depends on.
+/// A request for a plan: everything that the plan depends on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Request<'a> {
     pub(super) config: &'a Config,
@@ -84,16 +85,16 @@ pub(super) struct Request<'a> {
     pub(super) rows: usize,
     pub(super) steps: usize,
     pub(super) capabilities: &'a Capabilities,
-    /// Bytes of workspace.
+    /// The budget for the workspace, in bytes.
     pub(super) budget: u64,
-    /// Whether wgpu puts bounds checks into the kernels.
+    /// Whether wgpu adds bounds checks to the kernels.
     pub(super) bounds_checks: bool,
     pub(super) endpoints: Endpoints,
 }
 
 #[cfg(test)]
 impl<'a> Request<'a> {
-    /// A forward pass from the host with the usual budget, of weights in f32.
+    /// Returns a request for a forward pass from the host with the default budget and weights in f32.
     pub(super) fn usual(
         config: &'a Config,
         parts: &'a [Part],
@@ -107,12 +108,12 @@ impl<'a> Request<'a> {
 }
 
 impl Plan {
-    /// Plans a forward pass over at least one row and one step: with the strategy given, or the one that the cost model
-    /// expects to be the fastest.
+    /// Plans a forward pass over at least one row and one step. For `Auto`, takes the strategy that the cost
+    /// model expects to be the fastest.
     ///
     /// # Errors
     ///
-    /// [`Error::TooLarge`] names the buffer that does not fit the limits.
+    /// [`Error::TooLarge`] names what exceeds the limits, such as a buffer.
     pub(super) fn new(request: &Request<'_>, strategy: Strategy) -> Result<Self, Error> {
         if strategy != Strategy::Auto {
             return Plan::with_strategy(request, strategy);
@@ -132,11 +133,11 @@ impl Plan {
         Plan::of(request, &Choice::new(request, strategy)?)
     }
 
-    /// Plans a forward pass with that choice.
+    /// Plans a forward pass with a given choice of strategy and tilings.
     ///
     /// # Errors
     ///
-    /// As [`Plan::new`].
+    /// The same as for [`Plan::new`].
     pub(super) fn of(request: &Request<'_>, choice: &Choice) -> Result<Self, Error> {
         let Choice { strategy, ref tilings } = *choice;
         let bytes = PassMemory::fitting(request, strategy, tilings)?;
@@ -164,11 +165,11 @@ impl Plan {
         Ok(plan)
     }
 
-    /// The most rows, up to those of the request, that fit the limits at once.
+    /// Returns the largest number of rows, up to the request's, that fit the limits at once.
     ///
     /// # Errors
     ///
-    /// [`Error::TooLarge`] if not even one does.
+    /// [`Error::TooLarge`] if not even one row fits.
     pub(super) fn rows_at_once(request: &Request<'_>, strategy: Strategy) -> Result<usize, Error> {
         let fits = |rows| Plan::fits(&Request { rows, ..*request }, strategy);
         if fits(request.rows).is_ok() {
@@ -189,7 +190,7 @@ impl Plan {
             PassMemory::fitting(request, strategy, &tilings).map(|_| ())
         };
         match strategy {
-            // The simplest strategy needs least.
+            // The simplest strategy needs the least memory.
             Strategy::Auto => {
                 one(Strategy::Step).or_else(|error| one(Strategy::ProjectStep).map_err(|_| error))
             }
@@ -206,12 +207,12 @@ impl Plan {
         }
     }
 
-    /// Each kernel's entry point and tiling.
+    /// Returns the entry point and the tiling of each kernel.
     pub(super) fn kernels(&self) -> impl Iterator<Item = (&'static str, Tiling)> {
         self.variants.iter().map(|(_, variant)| (variant.entry_point(), variant.tiling()))
     }
 
-    /// The variant of a kind of kernel.
+    /// Returns the kernel of a kind.
     pub(super) fn variant(&self, kind: Kind) -> Option<KernelSpec> {
         self.variants.iter().find(|(of, _)| *of == kind).map(|(_, variant)| *variant)
     }
@@ -225,7 +226,7 @@ impl fmt::Display for Plan {
     }
 }
 
-/// A size that was checked before: [`PassMemory::fitting`] counts every index in 32 bits.
+/// Converts a size to 32 bits. [`PassMemory::fitting`] checks that every index fits into 32 bits.
 pub(super) fn small(value: usize) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
 }

@@ -1,4 +1,4 @@
-//! Waiting for the GPU, on the caller's thread or beside it.
+//! Waits for the GPU, on the caller's thread or on another one.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -12,24 +12,25 @@ use wgpu::{Device, PollError, PollStatus, PollType, SubmissionIndex};
 use super::timer::Timer;
 use crate::{Error, offload};
 
-/// Where the end of a submission is told, or that it took too long: whichever comes first.
+/// Sends the result of a submission to the caller that waits: that it is done, or that it timed out,
+/// whichever comes first.
 pub(super) type Answer = OneshotSender<Result<(), Error>>;
 
-/// Waits for submissions: on the caller's thread, or on one of its own for callers that do not block, which the first of
-/// them starts.
+/// Waits for submissions. A blocking call waits on its own thread. For async calls, a thread of the poller
+/// waits; the first async call starts it.
 pub(super) struct Poller {
     device: Device,
     requests: Mutex<Option<Sender<Request>>>,
     timer: Timer,
 }
 
-/// A submission that is waited for beside its caller.
+/// A submission that the poller's thread waits for.
 struct Request {
     submission: SubmissionIndex,
     answer: Arc<Answer>,
 }
 
-/// The other end of a request.
+/// The caller's end of a request.
 pub(super) struct Watched {
     answer: std::sync::Weak<Answer>,
     result: OneshotReceiver<Result<(), Error>>,
@@ -48,15 +49,15 @@ impl Poller {
             if is_done(&self.device, submission, Some(left))? {
                 return Ok(());
             }
-            // wgpu's GL backend gives up after two seconds whatever it is told.
+            // wgpu's GL backend stops waiting after two seconds, whatever the time-out.
             if end.is_some_and(|end| end <= Instant::now()) {
                 return Err(Error::Timeout { expected: timeout });
             }
         }
     }
 
-    /// Has the thread wait for a submission. To be called in the order of the submissions: the thread waits for one after
-    /// the other.
+    /// Makes the poller's thread wait for a submission. Call this in the order of the submissions, since
+    /// the thread waits for one after the other.
     pub(super) fn watch(&self, submission: SubmissionIndex) -> Result<Watched, Error> {
         let (answer, result) = oneshot_channel();
         let answer = Arc::new(answer);
@@ -65,7 +66,7 @@ impl Poller {
         Ok(watched)
     }
 
-    /// Until a submission that is watched is done, and its buffers are mapped.
+    /// Waits until a watched submission is done and its buffers are mapped.
     pub(super) async fn watched(&self, watched: Watched, timeout: Duration) -> Result<(), Error> {
         let Watched { answer, result } = watched;
         if answer.strong_count() > 0 {
@@ -75,13 +76,13 @@ impl Poller {
         offload::received(result).await.unwrap_or_else(|| Err(gone()))
     }
 
-    /// Hands a request to the thread, which is started if there is none.
+    /// Sends a request to the poller's thread, and starts the thread if it does not run.
     fn send(&self, request: Request) -> Result<(), Error> {
         let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
         let request = match &*requests {
             Some(sender) => match sender.send(request) {
                 Ok(()) => return Ok(()),
-                // The thread is gone: after a panic in a callback of the caller's.
+                // The thread is gone after a panic in one of the caller's callbacks.
                 Err(returned) => returned.0,
             },
             None => request,
@@ -94,14 +95,14 @@ impl Poller {
             .map_err(|reason| Error::OutOfMemory {
                 found: format!("no thread to wait for the device on: {reason}"),
             })?;
-        // The receiver is alive until this sender is dropped.
+        // This cannot fail: the receiver is alive until this sender is dropped.
         let _ = sender.send(request);
         *requests = Some(sender);
         Ok(())
     }
 }
 
-/// Waits for a submission however long that takes: who waits for the answer is told by the timer.
+/// Waits for a submission without a time-out. The timer reports a time-out to the caller that waits.
 fn serve(device: &Device, Request { submission, answer }: &Request) {
     let result = loop {
         match is_done(device, submission, None) {
@@ -110,32 +111,32 @@ fn serve(device: &Device, Request { submission, answer }: &Request) {
             Err(lost) => break Err(lost),
         }
     };
-    // Nobody waits any more, or the timer came first.
+    // This fails if the caller no longer waits or the timer answered first.
     let _ = answer.send(result);
 }
 
-/// Waits for a submission, for ever or for some time; whether it is done.
+/// Waits for a submission, for ever or up to a time-out. Returns whether it is done.
 fn is_done(device: &Device, submission: &SubmissionIndex, timeout: Option<Duration>) -> Result<bool, Error> {
     let wait = PollType::Wait { submission_index: Some(submission.clone()), timeout };
     poll(|| device.poll(wait))
 }
 
-/// Whether what was waited for is done.
+/// Runs a wait. Returns whether the work is done.
 ///
-/// wgpu panics where the driver says, while it is waited for, that the device is lost; no lock is held then, and wgpu
-/// has told the device's callback. It also panics, by an assertion, where it has given up waiting just when another thread
-/// found all work done: so it is done.
+/// wgpu panics if the driver reports during the wait that the device is lost. It holds no lock then, and
+/// has called the device-lost callback. wgpu also panics, by an assertion, if it stops waiting at the
+/// moment when another thread finds all work done. In that case the work is done.
 fn poll(wait: impl FnOnce() -> Result<PollStatus, PollError>) -> Result<bool, Error> {
     let lost = |found: &str| Err(Error::DeviceLost { found: found.trim().to_owned() });
     match catch_unwind(AssertUnwindSafe(wait)) {
         Ok(Ok(_)) => Ok(true),
         Ok(Err(PollError::Timeout)) => Ok(false),
-        // The queue of a device that is lost takes no submission and says nothing of it.
+        // The queue of a lost device accepts no submission and reports no error.
         Ok(Err(PollError::WrongSubmissionIndex(..))) => lost("its queue did not take the work"),
         Err(payload) => match message(&*payload) {
             Some(message) if message.starts_with("Error in Device::poll") => lost(message),
             Some(message) if message.starts_with("If the queue is empty, the current submission") => Ok(true),
-            // A callback of the caller's on the caller's device.
+            // The panic is from one of the caller's callbacks on the caller's device.
             _ => resume_unwind(payload),
         },
     }
@@ -159,7 +160,7 @@ mod tests {
         assert!(!poll(|| Err(PollError::Timeout)).unwrap());
         let refused = poll(|| Err(PollError::WrongSubmissionIndex(2, 1))).unwrap_err();
         assert_eq!(refused.to_string(), "device lost: its queue did not take the work");
-        // As `wgpu::Device::poll` and `wgpu_core`'s `Device::maintain` say it.
+        // The messages of `wgpu::Device::poll` and of `wgpu_core`'s `Device::maintain`.
         assert!(
             poll(|| panic!("If the queue is empty, the current submission index ({}) should be", 0)).unwrap()
         );

@@ -1,9 +1,10 @@
-//! Sessions on the GPU: state that stays there between calls.
+//! Sessions on the GPU, whose state stays there between calls.
 //!
-//! There are two states, so that a push that fails or is forgotten changes nothing: it reads the one and writes the other,
-//! and they change places once its output is there. The rows that have input are gathered to a pass of their own, of which
-//! there is one for each power of two of rows (and for all of them), so that streams may come and go in any number without
-//! new buffers.
+//! A session has two states. A push reads one and writes the other, and they change places once its output
+//! has arrived. So a push that fails or is dropped changes nothing.
+//!
+//! The rows that have input are gathered into a pass of their own. There is a workspace for each power of
+//! two of rows, and one for all rows, so streams may come and go in any number without new buffers.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -31,20 +32,20 @@ pub(crate) struct GpuSession {
     layer: GpuLayer,
     endpoints: Endpoints,
     saved: Saved,
-    /// Which of the two states counts.
+    /// The index of the current state.
     current: usize,
-    /// For each row whether it starts from zero, whatever the state says.
+    /// Whether each row starts from zero, whatever the state's buffers contain.
     fresh: Vec<bool>,
-    /// The rows of the call at hand, as the kernels want them.
+    /// The rows of the current call, in the form that `exchange.wgsl` reads.
     slots: Vec<u32>,
-    /// Whether a push was begun and its output never came: another thread may submit it yet.
+    /// Whether a push was started but its output never arrived. Another thread may still submit it.
     unfinished: bool,
 }
 
 impl GpuSession {
     pub(crate) async fn new(layer: &GpuLayer, rows: usize) -> Result<Self, Error> {
         let Resident { gpu, config, options, .. } = &*layer.0;
-        // Bit 31 says something else.
+        // Bit 31 is the flag FRESH.
         let count = u32::try_from(rows).ok().filter(|&rows| rows < FRESH).ok_or(Error::TooLarge {
             what: "rows of a session".into(),
             needed: rows as u64,
@@ -100,7 +101,7 @@ impl GpuSession {
         self.push_with(batch, active, CallMode::Async).await
     }
 
-    /// Nothing that the session remembers changes before the output is there.
+    /// Runs a push. The state of the session changes only after the output has arrived.
     async fn push_with(
         &mut self,
         batch: &Batch<'_>,
@@ -121,7 +122,7 @@ impl GpuSession {
         Ok(output)
     }
 
-    /// Gives up the buffers that a push which was not waited for may still write.
+    /// Replaces the buffers that an unfinished push may still write.
     async fn renew(&mut self) -> Result<(), Error> {
         let (gpu, rows) = (&self.layer.0.gpu, self.fresh.len());
         let (hidden, cell) = gpu.caught(|| Ok(one_state(gpu, sizes(&self.layer.0.config, rows)))).await?;
@@ -134,12 +135,12 @@ impl GpuSession {
     fn name_slots(&mut self, active: Active<'_>) {
         self.slots.clear();
         let fresh = &self.fresh;
-        // There are fewer rows than FRESH.
+        // The number of rows is below FRESH, so the bit is free.
         let slot = |row: usize| small(row) | if fresh[row] { FRESH } else { 0 };
         self.slots.extend(active.iter().map(slot));
     }
 
-    /// In pieces if it does not fit at once, of which two may be in flight.
+    /// Runs a batch. If it does not fit at once, it runs in pieces, and two of them may be in flight.
     async fn run(&self, batch: &Batch<'_>, mode: CallMode) -> Result<Array3<f32>, Error> {
         let slots = batch.rows().next_power_of_two().min(self.fresh.len());
         let pieces = self.layer.pieces(slots, batch.steps(), self.endpoints)?;
@@ -168,7 +169,7 @@ impl GpuSession {
         Ok(whole)
     }
 
-    /// Starts a piece of a push, which has the slots of that range.
+    /// Starts a piece of a push. `slots` is its range of slots.
     async fn submit(
         &self,
         piece: &Batch<'_>,
@@ -182,7 +183,7 @@ impl GpuSession {
             budget: pieces.budget,
             endpoints: self.endpoints,
         };
-        // Where every row is written there is nothing to carry over.
+        // If every row is written, there is nothing to carry over.
         let carries = slots.start == 0 && self.slots.len() < self.fresh.len();
         let turn = Turn { from: self.current, carries };
         let given = Given { batch: piece, rows: &self.slots[slots], turn };
@@ -193,7 +194,7 @@ impl GpuSession {
         active.iter().for_each(|row| self.fresh[row] = true);
     }
 
-    /// The state was checked to be one of those rows.
+    /// Sets the state of these rows. The caller has checked that the state fits them.
     pub(crate) async fn set(&mut self, active: Active<'_>, state: &State<'_>) -> Result<(), Error> {
         let gpu = &self.layer.0.gpu;
         let written = gpu.caught(|| {
@@ -206,7 +207,7 @@ impl GpuSession {
         Ok(())
     }
 
-    /// To be called with errors caught.
+    /// Writes the state of these rows to the current buffers. Call this inside error scopes.
     fn write(&self, active: Active<'_>, state: &State<'_>) {
         let Resident { gpu, config, .. } = &*self.layer.0;
         let [hidden, cell] = [&self.saved.hidden[self.current], &self.saved.cell[self.current]];
@@ -260,7 +261,8 @@ impl GpuSession {
         Ok(SavedState { h_n, c_n: has_cell_state.then_some(c_n) })
     }
 
-    /// The state that counts, mapped for the host: hidden, then cell.
+    /// Copies the current state to a buffer that is mapped for the host: the hidden state, then the cell
+    /// state.
     async fn download(&self, [hidden, cell]: [u64; 2], mode: CallMode) -> Result<Buffer, Error> {
         let Resident { gpu, options, .. } = &*self.layer.0;
         let usage = BufferUsages::MAP_READ | BufferUsages::COPY_DST;
@@ -295,26 +297,26 @@ impl GpuSession {
     }
 }
 
-/// Bytes of the hidden and of the cell state of so many rows.
+/// Returns the bytes of the hidden state and of the cell state for a number of rows.
 fn sizes(config: &Config, rows: usize) -> [u64; 2] {
     let floats =
         |size: usize| 4u64.saturating_mul((config.num_layers * rows) as u64).saturating_mul(size as u64);
     [floats(4 * quads(config.hidden_output_size())), floats(config.cell_state_size())]
 }
 
-/// Buffers of one state, of so many bytes: hidden and cell.
+/// Makes the buffers of one state with these sizes in bytes: hidden and cell.
 fn one_state(gpu: &Gpu, [hidden, cell]: [u64; 2]) -> (Buffer, Buffer) {
     let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
     let buffer = |label, bytes: u64| gpu.buffer(label, bytes.max(16), usage, false);
     (buffer("a session's hidden state", hidden), buffer("a session's cell state", cell))
 }
 
-/// Workspaces to keep: one for each power of two of rows, and one for all of them.
+/// Returns the number of workspaces to keep: one for each power of two of rows, and one for all rows.
 fn kept(rows: usize) -> usize {
     rows.max(1).ilog2() as usize + 2
 }
 
-/// A row: there are fewer than 2^31.
+/// Converts the index of a row. There are fewer than 2^31 rows.
 fn small(row: usize) -> u32 {
     u32::try_from(row).unwrap_or(NOBODY)
 }

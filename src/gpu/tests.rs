@@ -1,8 +1,8 @@
-//! One changed shader line must be noticed: each mutation below is run through the comparison that every test of the
-//! suite makes, and has to fail it.
+//! Mutation tests of the shaders. Each mutation below changes a piece of a shader's text, and must fail the
+//! comparison that every test of the suite makes.
 //!
-//! This lives inside the crate because only here a kernel's text can be replaced. The environment variables are those of
-//! `tests/harness.rs`.
+//! These tests are inside the crate because a kernel's text can be replaced only here. The environment
+//! variables are those of `tests/harness.rs`.
 
 mod encode;
 mod faults;
@@ -23,7 +23,7 @@ use crate::{
     State, Weights, reference,
 };
 
-/// A piece of shader text and what replaces it.
+/// A piece of shader text and its replacement.
 type Mutation = (&'static str, &'static str);
 
 const MUTATIONS: &[Mutation] = &[
@@ -174,7 +174,7 @@ const MUTATIONS: &[Mutation] = &[
     ("return 2u * dims.hidden_size;", "return dims.hidden_size;"),
 ];
 
-/// The adapter that the environment asks for; none if it opts out.
+/// Returns the adapter that the environment variables choose; `None` if they turn GPU tests off.
 pub(crate) fn gpu() -> Option<Gpu> {
     if env::var("WGPU_RNN_TEST_NO_GPU").is_ok_and(|value| value == "1") {
         return None;
@@ -194,7 +194,7 @@ pub(super) fn random(generator: &mut Generator, shape: [usize; 3]) -> Array3<f32
     generator.uniform(&shape, 1).into_dimensionality().unwrap()
 }
 
-/// A layer with states and lengths, and what is expected of it.
+/// A layer with its input, states and lengths, and the expected result.
 struct Case {
     weights: Weights,
     precision: Precision,
@@ -218,7 +218,7 @@ impl Case {
         let c_0 = config.cell.has_cell_state().then_some(c_0);
         let lengths: Vec<usize> = (0..n).map(|row| (t + 3 * row) % (t + 1)).collect();
         let (input, state) = borrowed(&x, &lengths, &h_0, c_0.as_ref());
-        // Of what the layer is to compute with: rounding the weights is no part of the kernels.
+        // The expected result is that of the rounded weights, since the kernels do not round them.
         let rounded = precision.round(&weights)?;
         let expected = reference::forward(&rounded, &input, &state)?;
         let tolerance = tolerance::forward(&rounded, &input, &state)?;
@@ -231,7 +231,7 @@ impl Case {
 
     fn compare(&self, gpu: &Gpu, strategy: Strategy) -> Result<Comparison, Error> {
         let (input, state) = borrowed(&self.x, &self.lengths, &self.h_0, self.c_0.as_ref());
-        // Half of the gates' steps at once, so that time is cut.
+        // The budget holds the gates of about half of the steps, so that time is split into chunks.
         let config = self.weights.config();
         let gates = 4 * self.lengths.len() * config.directions() * config.cell.gates() * config.hidden_size;
         let budget = if config.num_layers == 1 { 2 * gates as u64 + 6000 } else { BUDGET };
@@ -253,7 +253,7 @@ fn borrowed<'a>(
     (Input::new(x.view()).lengths(lengths), state)
 }
 
-/// N and T with the usual budget.
+/// Returns the shape of a call with N rows, T steps and the default budget.
 pub(super) fn size(rows: usize, steps: usize) -> CallShape {
     CallShape { rows, steps, budget: BUDGET, endpoints: Endpoints::Host }
 }
@@ -261,7 +261,7 @@ pub(super) fn size(rows: usize, steps: usize) -> CallShape {
 /// A configuration, N and a precision.
 type Work = (Config, usize, Precision);
 
-/// Work that together reaches every line of the shaders.
+/// Returns work that together reaches every line of the shaders.
 pub(super) fn works() -> Vec<Work> {
     let cells = [Config::rnn(5, 9), Config::rnn_relu(5, 9), Config::gru(6, 10), Config::lstm(6, 10)];
     let plain = cells.map(|config| (config, 1)).into_iter().chain(cells.map(|config| (config, 3)));
@@ -307,7 +307,7 @@ fn cases() -> Vec<Case> {
     works().into_iter().map(|work| Case::new(work).unwrap()).collect()
 }
 
-/// What of a case comes out wrong with a strategy.
+/// Returns a description of what is wrong in a case with a strategy, if anything is.
 fn failure(case: &Case, gpu: &Gpu, strategy: Strategy) -> Option<String> {
     match case.compare(gpu, strategy) {
         Ok(comparison) if comparison.passes() => None,
@@ -315,7 +315,7 @@ fn failure(case: &Case, gpu: &Gpu, strategy: Strategy) -> Option<String> {
     }
 }
 
-/// The text of the kernels that work takes with a strategy.
+/// Returns the text of the kernels that the work uses with a strategy.
 fn text(&(ref config, rows, precision): &Work, strategy: Strategy, capabilities: &Capabilities) -> String {
     let parts = &super::plan::parts(config, precision, capabilities).unwrap()[..];
     let request = Request { precision, ..Request::usual(config, parts, rows, 5, capabilities) };
@@ -326,7 +326,8 @@ fn text(&(ref config, rows, precision): &Work, strategy: Strategy, capabilities:
 #[test]
 fn a_changed_shader_line_is_noticed() {
     let Some(gpu) = gpu() else { return };
-    // Without subgroups rows share vectors otherwise; planned for as hardware, small layers keep their weights on chip.
+    // Without subgroups, rows share vectors in another way. If the adapter is planned for as hardware,
+    // small layers keep their weights on chip.
     let hardware = gpu.with_capabilities(|capabilities| capabilities.software = false);
     let without_subgroups = gpu.with_capabilities(|capabilities| capabilities.subgroup_size = 0);
     let gpus = [gpu, without_subgroups, hardware];
@@ -348,7 +349,7 @@ fn a_changed_shader_line_is_noticed() {
         });
         let mut touched = touched.peekable();
         if touched.peek().is_none() {
-            // A kernel that this adapter does not run.
+            // This adapter does not run the kernel.
             continue;
         }
         tried += 1;

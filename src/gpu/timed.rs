@@ -1,4 +1,4 @@
-//! A forward pass whose parts are timed.
+//! Times the parts of a forward pass.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,23 +13,26 @@ use super::workspace::Turn;
 use crate::batch::Batch;
 use crate::{Error, Output};
 
-/// Where a forward pass on a GPU spent its time.
+/// The time that a forward pass on a GPU spent in each of its parts.
 ///
-/// The parts do not overlap and add up to less than the whole call: making the output's arrays, recording, submitting and
-/// what the driver does around the GPU's work are in none of them.
+/// The parts do not overlap. Their sum is less than the time of the whole call: no part contains the making
+/// of the output's arrays, the recording, the submitting, or the driver's work around the GPU's work.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Timings {
-    /// The host writes input, lengths and initial state to where the GPU can read them (by the host's clock), and the GPU
-    /// copies them to its own memory (by its clock, where [`copies_timed`](Self::copies_timed) says so).
+    /// The time of the upload. The host writes input, lengths and initial state to memory that the GPU can
+    /// read (by the host's clock). The GPU copies them to its own memory (by the GPU's clock, if
+    /// [`copies_timed`](Self::copies_timed) is true).
     pub upload: Duration,
-    /// The GPU computes, from the begin of each submission's compute pass to its end, by the GPU's clock.
+    /// The time of the GPU's computation, from the beginning of each submission's compute pass to its end,
+    /// by the GPU's clock.
     pub compute: Duration,
-    /// The GPU copies output and final state to where the host can read them (by its clock, likewise), and the host reads
-    /// them into the output's arrays (by the host's clock).
+    /// The time of the readback. The GPU copies output and final state to memory that the host can read (by
+    /// the GPU's clock, if [`copies_timed`](Self::copies_timed) is true). The host reads them into the
+    /// output's arrays (by the host's clock).
     pub readback: Duration,
-    /// Whether the GPU's copies are in `upload` and `readback`. It takes wgpu's `TIMESTAMP_QUERY_INSIDE_ENCODERS`, which
-    /// Apple's GPUs have not; those share the host's memory.
+    /// Whether `upload` and `readback` include the GPU's copies. This needs wgpu's
+    /// `TIMESTAMP_QUERY_INSIDE_ENCODERS`, which Apple's GPUs do not have; those share the host's memory.
     pub copies_timed: bool,
 }
 
@@ -38,7 +41,7 @@ struct Stopwatch {
     timestamps: Arc<Timestamps>,
     start: Instant,
     timings: Timings,
-    /// Whether the GPU's clock made sense so far.
+    /// Whether the GPU's clock has been plausible so far.
     sound: bool,
 }
 
@@ -49,23 +52,23 @@ impl Stopwatch {
         Stopwatch { timestamps, start: Instant::now(), timings, sound: true }
     }
 
-    /// The host's part of the upload.
+    /// Runs the host's part of the upload and adds its time.
     fn upload<T>(&mut self, write: impl FnOnce() -> T) -> T {
         timed(&mut self.timings.upload, write)
     }
 
-    /// The host's part of the readback.
+    /// Runs the host's part of the readback and adds its time.
     fn readback<T>(&mut self, read: impl FnOnce() -> T) -> T {
         timed(&mut self.timings.readback, read)
     }
 
-    /// The GPU's part of a submission.
+    /// Adds the GPU's times of a submission.
     fn submission(&mut self, spent: Option<Spent>) {
         match spent {
             Some(Spent { copies_in, compute, copies_out }) => {
                 let Timings { upload, compute: computed, readback, .. } = &mut self.timings;
                 for (sum, part) in [(upload, copies_in), (computed, compute), (readback, copies_out)] {
-                    // A driver's clock may say anything.
+                    // The sum saturates because a driver's clock may return anything.
                     *sum = sum.saturating_add(part);
                 }
             }
@@ -73,7 +76,8 @@ impl Stopwatch {
         }
     }
 
-    /// None where the GPU's clock stood still, went back, or counted more than went by.
+    /// Returns the timings; `None` if the GPU's clock stood still, went back, or counted more time than has
+    /// passed.
     fn stop(self) -> Option<Timings> {
         let Timings { upload, compute, readback, .. } = self.timings;
         let sum = upload.saturating_add(compute).saturating_add(readback);
@@ -89,13 +93,14 @@ fn timed<T>(sum: &mut Duration, run: impl FnOnce() -> T) -> T {
 }
 
 impl GpuLayer {
-    /// As [`GpuLayer::run`], one submission after the other, each of them timed; none where there is nothing to time by.
+    /// Runs a batch like [`GpuLayer::run`], but one submission after the other, and times each of them.
+    /// Returns no timings if the device has no timestamps or the GPU's clock was not plausible.
     #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn run_timed(&self, batch: &Batch<'_>) -> Result<(Output, Option<Timings>), Error> {
         pollster::block_on(self.run_timed_with(batch, CallMode::Blocking))
     }
 
-    /// As [`GpuLayer::run_timed`], without blocking.
+    /// Runs and times a batch like [`GpuLayer::run_timed`], without blocking.
     pub(crate) async fn run_timed_async(
         &self,
         batch: &Batch<'_>,
@@ -137,7 +142,7 @@ impl GpuLayer {
         Ok(whole)
     }
 
-    /// Runs a batch that fits at once.
+    /// Runs and times a batch that fits in one piece.
     async fn run_whole_timed(
         &self,
         batch: &Batch<'_>,

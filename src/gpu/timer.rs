@@ -1,7 +1,7 @@
-//! Tells who waits that it took too long.
+//! Reports time-outs to the async calls that wait.
 //!
-//! wgpu is not asked to give up waiting for this: where it does so while other threads use the device it may panic
-//! (`poll.rs`).
+//! wgpu's own time-out is not used for this: wgpu may panic if it stops waiting while other threads use the
+//! device (`poll.rs`).
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 use super::poll::Answer;
 use crate::Error;
 
-/// Answers that were given are forgotten when there are twice as many entries as there were waiting, and at least these.
+/// The smallest number of entries at which the timer removes those whose answer was given. After a removal,
+/// the next one comes when the number of entries has doubled.
 const ENTRIES: usize = 64;
 
-/// One thread for each device, started by the first who waits.
+/// The timer of a device. It has one thread, which the first call that waits starts.
 #[derive(Default)]
 pub(super) struct Timer {
     state: Arc<Shared>,
@@ -27,26 +28,26 @@ struct Shared {
 #[derive(Default)]
 struct State {
     entries: Vec<Entry>,
-    /// How many entries there may be before those are looked for that are over.
+    /// The number of entries at which those whose answer was given are removed next.
     room: usize,
-    /// When the thread will look next, if it runs; none while it waits for an entry.
+    /// The time of the thread's next check, if it runs; `None` while it waits for an entry.
     next: Option<Instant>,
     runs: bool,
-    /// Whether the device's last user is gone.
+    /// Whether the last user of the device is gone.
     ended: bool,
 }
 
 struct Entry {
     end: Instant,
     timeout: Duration,
-    /// Gone once the answer was given.
+    /// Dangling once the answer was given.
     answer: Weak<Answer>,
 }
 
 impl Timer {
-    /// Answers with [`Error::Timeout`] unless something else does in time.
+    /// Sends [`Error::Timeout`] to `answer` after `timeout`, unless another answer comes first.
     pub(super) fn end(&self, answer: Weak<Answer>, timeout: Duration) -> Result<(), Error> {
-        // Beyond what the clock can say is never.
+        // A time beyond the range of the clock never comes.
         let Some(end) = Instant::now().checked_add(timeout) else { return Ok(()) };
         let mut state = self.state.lock();
         if !state.runs {
@@ -77,7 +78,7 @@ impl Drop for Timer {
 }
 
 impl Shared {
-    /// What is kept is valid at any time.
+    /// Locks the state. The state is always valid, even after a panic.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -92,7 +93,7 @@ impl Shared {
                     && entry.end <= now
                     && let Some(answer) = entry.answer.upgrade()
                 {
-                    // The answer itself may have come just now.
+                    // This fails if the real answer has arrived in the meantime.
                     let _ = answer.send(Err(Error::Timeout { expected: entry.timeout }));
                 }
                 waits && entry.end > now
@@ -134,7 +135,7 @@ mod tests {
             answer.send(Ok(())).unwrap();
             assert!(matches!(result(), Some(Ok(()))));
         }
-        // Once more, now that the thread waits for long.
+        // Again, now that the thread waits for a distant time-out.
         assert!(matches!((ask(&timer, short).1)(), Some(Err(Error::Timeout { .. })) | None));
     }
 

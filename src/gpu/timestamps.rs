@@ -1,4 +1,4 @@
-//! When the GPU began and ended the parts of a submission.
+//! Timestamps of the GPU at the beginning and end of the parts of a submission.
 
 use std::time::Duration;
 
@@ -11,29 +11,31 @@ use super::Gpu;
 use super::transfer::{self, Mapped};
 use crate::Error;
 
-/// What a device is asked for where the adapter has it.
+/// The features that a device requests if the adapter has them.
 pub(super) const FEATURES: Features =
     Features::TIMESTAMP_QUERY.union(Features::TIMESTAMP_QUERY_INSIDE_ENCODERS);
 
-/// A submission's marks: before the copies to the GPU, at the pass's two ends, behind the copies from the GPU.
+/// The indices of a submission's timestamps: before the copies to the GPU, at the beginning and end of the
+/// pass, and after the copies from the GPU.
 const BEFORE: u32 = 0;
 const PASS: [u32; 2] = [1, 2];
 const BEHIND: u32 = 3;
 const MARKS: u32 = 4;
 const BYTES: u64 = MARKS as u64 * wgpu::QUERY_SIZE as u64;
 
-/// The queries of a submission and where they are read: for one submission after the other.
+/// The queries of a submission and the buffers that they are read from. One submission after the other uses
+/// them.
 pub(super) struct Timestamps {
     queries: QuerySet,
     resolved: Buffer,
     readable: Buffer,
-    /// Whether copies, too, lie between marks.
+    /// Whether there are timestamps around the copies, too.
     around_copies: bool,
-    /// Seconds from one tick to the next.
+    /// The length of a tick in seconds.
     tick: f64,
 }
 
-/// What the GPU spent on a submission.
+/// The time that the GPU spent on each part of a submission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Spent {
     pub(super) copies_in: Duration,
@@ -42,18 +44,19 @@ pub(super) struct Spent {
 }
 
 impl Gpu {
-    /// Whether the device has timestamp queries, without which [`Layer::forward_timed`](crate::Layer::forward_timed)
-    /// gives no [`Timings`](crate::Timings).
+    /// Returns whether the device has timestamp queries. Without them,
+    /// [`Layer::forward_timed`](crate::Layer::forward_timed) returns no [`Timings`](crate::Timings).
     ///
-    /// [`Gpu::new`] asks for them where the adapter has them. Of the choices of limits only
-    /// [`LimitsChoice::Adapter`](crate::LimitsChoice::Adapter) does.
+    /// [`Gpu::new`] requests them if the adapter has them. Of the choices of limits, only
+    /// [`LimitsChoice::Adapter`](crate::LimitsChoice::Adapter) requests them.
     pub fn has_timestamps(&self) -> bool {
         self.device().features().contains(Features::TIMESTAMP_QUERY)
     }
 }
 
 impl Timestamps {
-    /// To be called with errors caught, on a device that has timestamps.
+    /// Makes the queries and buffers. Call this inside error scopes, on a device that has timestamp
+    /// queries.
     pub(super) fn new(gpu: &Gpu) -> Self {
         let device = gpu.device();
         #[cfg(test)]
@@ -80,14 +83,14 @@ impl Timestamps {
         self.around_copies
     }
 
-    /// Before the copies to the GPU.
+    /// Records the timestamp before the copies to the GPU.
     pub(super) fn begin(&self, encoder: &mut CommandEncoder) {
         if self.around_copies {
             encoder.write_timestamp(&self.queries, BEFORE);
         }
     }
 
-    /// At the ends of the pass.
+    /// Returns the timestamps at the beginning and end of the pass.
     pub(super) fn of_pass(&self) -> ComputePassTimestampWrites<'_> {
         ComputePassTimestampWrites {
             query_set: &self.queries,
@@ -96,7 +99,8 @@ impl Timestamps {
         }
     }
 
-    /// Behind the copies from the GPU.
+    /// Records the timestamp after the copies from the GPU, and copies all timestamps to the readable
+    /// buffer.
     pub(super) fn end(&self, encoder: &mut CommandEncoder) {
         if self.around_copies {
             encoder.write_timestamp(&self.queries, BEHIND);
@@ -105,12 +109,13 @@ impl Timestamps {
         encoder.copy_buffer_to_buffer(&self.resolved, 0, &self.readable, 0, BYTES);
     }
 
-    /// Has the marks mapped once the submission is done.
+    /// Maps the timestamps once the submission is done.
     pub(super) fn map(&self) -> Mapped {
         transfer::map(&self.readable, MapMode::Read)
     }
 
-    /// What lies between the marks, which are mapped; none if the driver's clock stood still or went back.
+    /// Reads the mapped timestamps. Returns the times between them; `None` if the driver's clock stood
+    /// still or went back.
     pub(super) async fn read(&self, gpu: &Gpu) -> Result<Option<Spent>, Error> {
         let read = || {
             let mut marks = [0; MARKS as usize];
@@ -131,7 +136,7 @@ impl Timestamps {
     }
 }
 
-/// What lies between the marks.
+/// Returns the times between the timestamps.
 fn spent([before, begin, end, behind]: [u64; 4], tick: f64) -> Option<Spent> {
     let between =
         |from: u64, to: u64| Duration::try_from_secs_f64(to.saturating_sub(from) as f64 * tick).ok();
@@ -151,7 +156,7 @@ mod tests {
         let [a, b, c] = [20, 300, 10].map(Duration::from_nanos);
         let expected = Spent { copies_in: a, compute: b, copies_out: c };
         assert_eq!(spent([1000, 1002, 1032, 1033], 1e-8), Some(expected));
-        // Copies that the driver has in another order take no time; a pass that takes none was not timed.
+        // Copies whose timestamps are in another order count as zero. A pass of zero length was not timed.
         let expected = Spent { copies_in: Duration::ZERO, compute: b, copies_out: Duration::ZERO };
         assert_eq!(spent([1003, 1002, 1032, 1030], 1e-8), Some(expected));
         assert_eq!(spent([1000, 1002, 1002, 1003], 1e-8), None);

@@ -1,4 +1,4 @@
-//! A batch on its way to the GPU and its result on the way back.
+//! Transfers a batch to the GPU and its result back.
 
 use std::mem;
 use std::ops::Range;
@@ -22,34 +22,35 @@ use crate::{Config, Error, Output, offload};
 
 pub(super) type Mapped = OneshotReceiver<Result<(), BufferAsyncError>>;
 
-/// A forward pass that has been submitted. Dropped, it is simply forgotten: its workspace is not used again.
+/// A forward pass that has been submitted. If it is dropped, its workspace is not used again.
 pub(super) struct Pending {
     resident: Arc<Resident>,
     workspace: Arc<Workspace>,
     segments: Vec<Started>,
-    /// Zeros, until the result is read into it.
+    /// Zeros until the result is read into it.
     output: Output,
 }
 
-/// What a pass takes from the host.
+/// The data that a pass takes from the host.
 #[derive(Clone, Copy)]
 pub(super) struct Given<'a, 'b> {
     pub(super) batch: &'a Batch<'b>,
-    /// Of a session: for each row of the batch which it is, see `exchange.wgsl`; and what is done with its states.
+    /// The session's row for each row of the batch, see `exchange.wgsl`. Empty without a session.
     pub(super) rows: &'a [u32],
+    /// How the pass uses the session's states.
     pub(super) turn: Turn,
 }
 
 impl<'a, 'b> Given<'a, 'b> {
-    /// A batch with its state.
+    /// Returns the data of a batch with its state, without a session.
     pub(super) fn all(batch: &'a Batch<'b>) -> Self {
         Given { batch, rows: &[], turn: Turn::default() }
     }
 }
 
-/// A segment whose input is written.
+/// A segment whose input has been written.
 struct Started {
-    /// What went wrong with that.
+    /// The errors of writing the input.
     caught: Caught,
     submission: Submission,
 }
@@ -58,17 +59,18 @@ struct Started {
 pub(super) struct Submitted {
     #[cfg(not(target_arch = "wasm32"))]
     pub(super) index: SubmissionIndex,
-    /// The upload buffer, for the next call.
+    /// The mapping of the upload buffer, for the next call.
     pub(super) upload: Option<Mapped>,
     pub(super) download: Option<Mapped>,
-    /// What the timestamps are read from.
+    /// The mapping of the timestamps.
     pub(super) marks: Option<Mapped>,
-    /// What went wrong. A submission that failed cannot be waited for.
+    /// The errors of the submission. A submission that failed cannot be waited for.
     pub(super) caught: Caught,
 }
 
 impl Pending {
-    /// Submits segment after segment. What it writes for one, the GPU need not wait for to begin with the one before.
+    /// Submits one segment after the other. The GPU can start a segment before the host has written the
+    /// input of the next one.
     pub(super) fn start(
         resident: Arc<Resident>,
         workspace: Arc<Workspace>,
@@ -94,7 +96,7 @@ impl Pending {
         Ok(Pending { resident, workspace, segments, output })
     }
 
-    /// Reads each segment's output once it is there, and keeps the workspace for the next call.
+    /// Reads each segment's output once it has arrived, and keeps the workspace for the next call.
     pub(super) async fn result(self) -> Result<Output, Error> {
         let Pending { resident, workspace, segments, mut output } = self;
         let mut uploads = Vec::new();
@@ -108,7 +110,7 @@ impl Pending {
             is_mapped(&resident, download).await?;
             take(&resident, &workspace, place, &mut output).await?;
         }
-        // The last segment has a download buffer, and no upload buffer is in use behind it.
+        // The last segment has a download buffer, so all segments are done and no upload buffer is in use.
         for upload in uploads {
             is_mapped(&resident, upload).await?;
         }
@@ -125,7 +127,7 @@ pub(super) async fn is_mapped(resident: &Resident, mapped: Mapped) -> Result<(),
     }
 }
 
-/// Starts a segment whose input is written, between timestamps if there are any.
+/// Submits a segment whose input has been written, with timestamps if there are any.
 pub(super) fn submit(
     resident: &Resident,
     workspace: &Workspace,
@@ -155,14 +157,14 @@ pub(super) fn submit(
 pub(super) fn map(buffer: &Buffer, mode: MapMode) -> Mapped {
     let (sender, receiver) = oneshot_channel();
     buffer.map_async(mode, .., move |result| {
-        // A receiver that is gone means that nobody waits any more.
+        // This fails if the receiver was dropped, that is, if no call waits any more.
         let _ = sender.send(result);
     });
     receiver
 }
 
-/// Writes a segment's part of the batch into its mapped upload buffer, and leaves that to the GPU. To be called with
-/// errors caught.
+/// Writes a segment's part of the batch into its mapped upload buffer, and unmaps the buffer for the GPU.
+/// Call this inside error scopes.
 pub(super) fn give(
     resident: &Resident,
     workspace: &Workspace,
@@ -177,8 +179,8 @@ pub(super) fn give(
     Ok(())
 }
 
-/// Reads a segment's part of the result from its mapped download buffer, if it has one, and leaves that to the GPU. At once:
-/// the future says what went wrong.
+/// Reads a segment's part of the result from its mapped download buffer, if it has one, and unmaps the
+/// buffer for the GPU. The call itself does this; the future only returns the error, if any.
 pub(super) fn take(
     resident: &Resident,
     workspace: &Workspace,
@@ -186,7 +188,8 @@ pub(super) fn take(
     output: &mut Output,
 ) -> impl Future<Output = Result<(), Error>> {
     let (segment, staging) = workspace.segment(place);
-    // With errors caught: if another thread has found the device lost, wgpu has dropped the buffer meanwhile.
+    // Errors are caught because wgpu drops the buffer if another thread finds the device lost in the
+    // meantime.
     resident.gpu.caught(|| {
         let Some(download) = &staging.download else { return Ok(()) };
         read(&workspace.plan, segment, download, output).map_err(|reason| resident.gpu.unmapped(reason))?;
@@ -212,7 +215,7 @@ fn fill(
     }
     let (lengths, start) = rest.split_at(size(bytes.lengths));
     let slots = plan.rows as usize;
-    // T fits, and no length is above it. Slots beyond the batch have no steps.
+    // T fits a u32, and no length is above T. Slots beyond the batch have no steps.
     let of_batch = batch.lengths().map(|length| u32::try_from(length).unwrap_or(u32::MAX));
     write_u32(lengths, of_batch.chain(std::iter::repeat(0)).take(slots));
     if let Endpoints::Session { .. } = plan.endpoints {
@@ -225,17 +228,18 @@ fn fill(
     Ok(())
 }
 
-/// Steps as ndarray slices by them.
+/// Converts a range of steps to one that ndarray can slice by.
 fn range(steps: &Range<u32>) -> Range<usize> {
     steps.start as usize..steps.end as usize
 }
 
-/// Floats of a vector in whole quads.
+/// Returns the number of floats in a vector that is padded to whole quads.
 pub(super) fn padded(size: usize) -> usize {
     4 * quads(size)
 }
 
-/// An array whose vectors take `stride` floats each, padded with zeros; or zeros where there is none.
+/// Writes an array whose vectors take `stride` floats each, padded with zeros. Writes only zeros if there
+/// is no array.
 fn write(mut to: WriteOnly<'_, [u8]>, from: Option<&ArrayView3<'_, f32>>, stride: usize) {
     let Some(from) = from else { return to.fill(0) };
     let (_, vectors, values) = from.dim();
@@ -287,7 +291,7 @@ fn read(plan: &Plan, segment: &Segment, download: &Buffer, output: &mut Output) 
     Ok(())
 }
 
-/// Fills an array, whose rows are dense, from vectors that take `stride` floats each.
+/// Fills an array whose rows are dense from vectors that take `stride` floats each.
 pub(super) fn copy(from: &[u8], mut to: ArrayViewMut3<'_, f32>, stride: usize) {
     let float = mem::size_of::<f32>();
     let (_, vectors, size) = to.dim();
@@ -305,7 +309,7 @@ pub(super) fn copy(from: &[u8], mut to: ArrayViewMut3<'_, f32>, stride: usize) {
     }
 }
 
-/// A size of memory that is mapped, and so fits a `usize`.
+/// Converts the size of mapped memory, which fits a `usize`.
 pub(super) fn size(bytes: u64) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }

@@ -1,4 +1,4 @@
-//! Which plan of a shape is the fastest, found out on the device.
+//! Measures on the device which plan is the fastest for a shape.
 
 #[cfg(all(feature = "tuning-file", not(target_arch = "wasm32")))]
 mod file;
@@ -20,28 +20,32 @@ use crate::{Error, LayerOptions};
 pub(super) use file::TuningFile;
 use race::Race;
 
-/// How the GPU backend comes to the strategy and the tile sizes for a shape, N rows of T steps.
+/// How the GPU backend chooses the strategy and the tile sizes for a shape (N rows and T steps).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Tuning {
-    /// A cost model says what should be the fastest: at once, and always the same.
+    /// A cost model predicts the fastest plan. This takes no measurements, and the choice is always the
+    /// same.
     #[default]
     Model,
-    /// The few best plans by the cost model are timed on the device in the first call with a shape, on that call's
-    /// batch, and the fastest serves all calls with that shape: the model's choice, unless another takes at least 5 % less.
+    /// The first call with a shape times the best plans of the cost model on the device, with that call's
+    /// batch. All calls with that shape then use the fastest plan. This is the model's choice unless another
+    /// plan takes at least 5 % less time.
     ///
-    /// That first call takes as long as some twenty others, compiles the kernels of up to five plans and takes their
-    /// memory. It pays where few shapes come again and again.
+    /// The first call takes about as long as twenty others, compiles the kernels of up to five plans and
+    /// allocates their memory. This is worthwhile if few shapes occur repeatedly.
     ///
-    /// Each strategy has its own bits. With a strategy that is forced, the bits are those of [`Tuning::Model`]; with
-    /// [`Strategy::Auto`](crate::Strategy::Auto) another strategy may win in another run or for another shape, and
-    /// results then differ by rounding, within [`tolerance`](mod@crate::tolerance).
+    /// The bits of the result depend on the strategy. With a fixed strategy, they are the same as with
+    /// [`Tuning::Model`]. With [`Strategy::Auto`](crate::Strategy::Auto), another strategy may win in
+    /// another run or for another shape. The results then differ by rounding, within
+    /// [`tolerance`](mod@crate::tolerance).
     ///
-    /// In a browser the clock has steps (Chromium's of 0.1 ms): what differs by less is chosen by chance.
+    /// In a browser, the clock has a coarse resolution (0.1 ms in Chromium). Chance decides between plans
+    /// whose times differ by less.
     Measure,
 }
 
-/// `model` or `measure`.
+/// Writes `model` or `measure`.
 impl fmt::Display for Tuning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -63,7 +67,7 @@ impl FromStr for Tuning {
     }
 }
 
-/// What a layer remembers of its measurements.
+/// The results of a layer's measurements.
 #[derive(Debug, Default)]
 pub(super) struct Tuner {
     choices: Mutex<HashMap<CallShape, Choice>>,
@@ -74,7 +78,7 @@ pub(super) struct Tuner {
 }
 
 impl Tuner {
-    /// Nothing is known yet, but for what the file says.
+    /// Returns a tuner that knows only the results in the tuning file, if there is one.
     #[cfg_attr(
         not(all(feature = "tuning-file", not(target_arch = "wasm32"))),
         allow(unused_variables, reason = "for the file alone")
@@ -87,14 +91,14 @@ impl Tuner {
         }
     }
 
-    /// One choice is known.
+    /// Returns a tuner that knows one choice.
     fn with(size: CallShape, choice: Choice) -> Self {
         let tuner = Tuner::default();
         tuner.remember(size, choice);
         tuner
     }
 
-    /// What is to be run for a shape, if that is known.
+    /// Returns the choice for a shape, if it is known.
     pub(super) fn choice(&self, size: CallShape) -> Option<Choice> {
         self.choices().get(&size).cloned()
     }
@@ -103,7 +107,7 @@ impl Tuner {
         self.choices().contains_key(&size)
     }
 
-    /// Keeps a choice, unless there is one. Whether it was kept.
+    /// Stores a choice for a shape unless there is one already. Returns whether it was stored.
     fn remember(&self, size: CallShape, choice: Choice) -> bool {
         let mut choices = self.choices();
         let new = !choices.contains_key(&size);
@@ -113,7 +117,7 @@ impl Tuner {
         new
     }
 
-    /// The candidate that the file names.
+    /// Returns the candidate that the tuning file names.
     #[cfg(all(feature = "tuning-file", not(target_arch = "wasm32")))]
     fn recorded<'a>(&self, candidates: &'a [Plan]) -> Option<&'a Plan> {
         self.file.as_ref()?.choose(candidates)
@@ -124,7 +128,7 @@ impl Tuner {
         None
     }
 
-    /// What is kept is valid at any time, also after a panic elsewhere.
+    /// Locks the choices. They are valid at any time, even after a panic elsewhere.
     fn choices(&self) -> MutexGuard<'_, HashMap<CallShape, Choice>> {
         self.choices.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -132,7 +136,7 @@ impl Tuner {
 
 /// A candidate, ready to run.
 pub(super) struct Trial {
-    /// The same layer, which knows this one plan and keeps its workspaces for itself.
+    /// The same layer with a tuner that knows only this plan, and with workspaces of its own.
     layer: GpuLayer,
     plan: Plan,
     /// Whether the plan is the cost model's choice.
@@ -140,11 +144,11 @@ pub(super) struct Trial {
 }
 
 impl GpuLayer {
-    /// Measures the shapes of a batch that goes in those pieces, if that is asked for and was not done before.
+    /// Measures the shapes of a batch's pieces, if the options ask for measurements and the shapes are new.
     ///
     /// # Errors
     ///
-    /// [`Error::DeviceLost`]. What else goes wrong is left for the call itself to report.
+    /// [`Error::DeviceLost`]. The call itself reports all other errors.
     pub(super) async fn tune(
         &self,
         batch: &Batch<'_>,
@@ -176,7 +180,7 @@ impl GpuLayer {
         self.0.options.tuning == Tuning::Measure
     }
 
-    /// The candidates for a batch; none if it is known what to run.
+    /// Returns the race of the candidates for a batch, or `None` if the choice is known.
     fn race(&self, batch: &Batch<'_>, budget: u64) -> Option<Race<Trial>> {
         let resident = &self.0;
         let size = CallShape { rows: batch.rows(), steps: batch.steps(), budget, endpoints: Endpoints::Host };
@@ -203,7 +207,7 @@ impl GpuLayer {
         Some(Race::new(trials.collect()))
     }
 
-    /// The candidate to take; none if all failed.
+    /// Logs the measurements and returns the winner, or `None` if all candidates failed.
     fn winner(&self, race: Race<Trial>, batch: &Batch<'_>) -> Option<Trial> {
         let Resident { config, gpu, .. } = &*self.0;
         let over = format!("{config} over N={}, T={} on {gpu}", batch.rows(), batch.steps());
@@ -218,8 +222,9 @@ impl GpuLayer {
         winner
     }
 
-    /// Remembers the winner's plan and keeps its workspace. Of two measurements at once the first to end decides, so that
-    /// all workspaces of a shape are alike. Whether that was this one.
+    /// Stores the winner's choice and keeps its workspace. If two measurements run at once, the first one to
+    /// end decides, so that all workspaces of a shape are the same. Returns whether this measurement was the
+    /// first.
     fn adopt(&self, winner: &Trial) -> bool {
         let size = winner.plan.size();
         let first = self.0.tuner.remember(size, winner.plan.choice());

@@ -1,7 +1,9 @@
-//! Threads that do for callers that do not block what would hold them: submitting, since some drivers hold whoever submits
-//! until the GPU has come to it (lavapipe of Mesa 22.3 does, while it is busy); compiling and making buffers.
+//! Threads for the work that would block an async call: submitting, compiling and making buffers. Some
+//! drivers block the thread that submits until the GPU reaches the submission (lavapipe of Mesa 22.3, while
+//! it is busy).
 //!
-//! They live as long as the device: wgpu 30 keeps something for every thread that ever opened an error scope.
+//! The threads live as long as the device, because wgpu 30 keeps data for every thread that ever opened an
+//! error scope.
 
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, PoisonError};
@@ -12,7 +14,7 @@ use crate::Error;
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// A thread that does what it is given in that order; the first who gives it something starts it.
+/// A thread that runs jobs in the order in which it receives them. The first job starts the thread.
 pub(super) struct Worker {
     name: &'static str,
     jobs: Mutex<Option<Sender<Job>>>,
@@ -23,14 +25,14 @@ impl Worker {
         Worker { name, jobs: Mutex::default() }
     }
 
-    /// Has the thread do something, also if nobody waits for the result.
+    /// Runs `work` on the thread, even if no caller waits for the result.
     pub(super) fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<OneshotReceiver<T>, Error> {
         let (sender, receiver) = oneshot_channel();
         self.send(Box::new(move || {
-            // A receiver that is gone means that nobody wants the result any more.
+            // This fails if the receiver was dropped, that is, if the result is no longer wanted.
             let _ = sender.send(work());
         }))?;
         Ok(receiver)
@@ -41,7 +43,7 @@ impl Worker {
         let job = match &*jobs {
             Some(sender) => match sender.send(job) {
                 Ok(()) => return Ok(()),
-                // The thread is gone: after a panic in a callback of the caller's.
+                // The thread is gone after a panic in one of the caller's callbacks.
                 Err(returned) => returned.0,
             },
             None => job,
@@ -53,7 +55,7 @@ impl Worker {
             .map_err(|reason| Error::OutOfMemory {
                 found: format!("no thread for {}: {reason}", self.name),
             })?;
-        // The receiver is alive until this sender is dropped.
+        // This cannot fail: the receiver is alive until this sender is dropped.
         let _ = sender.send(job);
         *jobs = Some(sender);
         Ok(())

@@ -15,27 +15,28 @@ use super::plan::{Bound, Endpoints, Kind, Plan, Second, Segment, Sequence};
 use super::timestamps::Timestamps;
 use crate::{Config, Error};
 
-/// The bind group of each set of buffers that dispatches bind.
+/// The bind group for each set of buffers that dispatches bind.
 pub(super) type Groups = HashMap<[Bound; 10], BindGroup>;
 
-/// The GPU objects of a plan. The upload buffers are mapped whenever the workspace lies unused.
+/// The GPU objects of a plan. The upload buffers are mapped while the workspace is unused.
 pub(super) struct Workspace {
     pub(super) plan: Plan,
     /// One for each of the plan's segments.
     pub(super) staging: Vec<Staging>,
     buffers: Buffers,
-    /// None where the caller's buffers are bound.
+    /// Empty if the caller's buffers are bound.
     groups: Groups,
-    /// The states of the session, if it is one's.
+    /// The states of the session, if the workspace belongs to one.
     saved: Option<Saved>,
-    /// Of each kind of kernel: recording compiles nothing.
+    /// The pipeline of each kind of kernel, so that recording compiles nothing.
     pipelines: HashMap<Kind, Arc<ComputePipeline>>,
     two_products: bool,
-    /// Bytes from one dispatch's `DispatchParams` to the next one's.
-    moment_stride: u32,
+    /// The distance from one dispatch's `DispatchParams` to the next, in bytes.
+    params_stride: u32,
 }
 
-/// A segment's buffers on the host's side, if it takes or gives anything.
+/// A segment's buffers on the host's side: `upload` if it has input from the host, `download` if it returns
+/// output to the host.
 pub(super) struct Staging {
     pub(super) upload: Option<Buffer>,
     pub(super) download: Option<Buffer>,
@@ -48,7 +49,7 @@ struct Buffers {
     hidden: [Buffer; 2],
     cell: Buffer,
     gates: Buffer,
-    halfway: Buffer,
+    intermediate: Buffer,
     lengths: Buffer,
     rows: Option<Buffer>,
     params: Buffer,
@@ -56,7 +57,7 @@ struct Buffers {
     dims: Vec<Buffer>,
 }
 
-/// A session's states: a pass reads the one and writes the other.
+/// The two states of a session. A pass reads one and writes the other.
 #[derive(Clone)]
 pub(super) struct Saved {
     /// `[L, R, quads of H_out]`.
@@ -65,17 +66,17 @@ pub(super) struct Saved {
     pub(super) cell: [Buffer; 2],
 }
 
-/// What of a session's states a submission does.
+/// How a submission uses the two states of a session.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Turn {
-    /// Which of the two is read.
+    /// The index of the state that is read.
     pub(super) from: usize,
-    /// Whether the other one gets what the first one has, before the pass writes its rows.
+    /// Whether the whole state is copied to the other one before the pass writes its rows there.
     pub(super) carries: bool,
 }
 
 impl Workspace {
-    /// Makes everything that the plan needs; to be called with errors caught.
+    /// Makes everything that the plan needs. Call this inside error scopes.
     pub(super) fn new(
         gpu: &Gpu,
         config: &Config,
@@ -84,22 +85,23 @@ impl Workspace {
         plan: Plan,
         saved: Option<Saved>,
     ) -> Result<Self, Error> {
-        let moment_stride = gpu.capabilities().min_uniform_buffer_offset_alignment;
-        let buffers = Buffers::new(gpu, &plan, dims, moment_stride)?;
+        let params_stride = gpu.capabilities().min_uniform_buffer_offset_alignment;
+        let buffers = Buffers::new(gpu, &plan, dims, params_stride)?;
         let two_products = Second::of(config).is_some();
         let staging = plan.segments.iter().map(|segment| Staging::new(gpu, &plan, segment)).collect();
         let pipeline = |variant| gpu.kernels().pipeline(gpu.device(), Kernel::Planned(variant));
         let pipelines = plan.variants.iter().map(|&(kind, variant)| (kind, pipeline(variant))).collect();
         let groups = Groups::new();
         let mut made =
-            Workspace { plan, staging, buffers, groups, saved, pipelines, two_products, moment_stride };
+            Workspace { plan, staging, buffers, groups, saved, pipelines, two_products, params_stride };
         if made.plan.endpoints != Endpoints::Buffers {
             made.groups = made.bind(gpu, weights, |_| None);
         }
         Ok(made)
     }
 
-    /// The bind groups of the plan's dispatches, with what is `given` in place of the workspace's own buffers.
+    /// Makes the bind groups of the plan's dispatches. A buffer that `given` returns replaces the
+    /// workspace's own.
     pub(super) fn bind<'a>(
         &'a self,
         gpu: &Gpu,
@@ -118,17 +120,18 @@ impl Workspace {
         groups
     }
 
-    /// A buffer of the workspace, of the session's, or of the weights.
+    /// Returns a buffer of the workspace, of the session or of the weights.
     pub(super) fn resource<'a>(&'a self, bound: Bound, weights: &'a [Buffer]) -> BindingResource<'a> {
         self.buffers.resource(bound, weights, self.saved.as_ref())
     }
 
-    /// A submission of a forward pass with its buffers on the host's side.
+    /// Returns a segment of the forward pass with its buffers on the host's side.
     pub(super) fn segment(&self, place: usize) -> (&Segment, &Staging) {
         (&self.plan.segments[place], &self.staging[place])
     }
 
-    /// Records a segment of the forward pass: upload, dispatches, readback; and timestamps between them, if there are any.
+    /// Records a segment of the forward pass: upload, dispatches and readback, with timestamps between them
+    /// if there are any.
     pub(super) fn record(
         &self,
         gpu: &Gpu,
@@ -165,8 +168,9 @@ impl Workspace {
         encoder
     }
 
-    /// From the upload buffer: the segment's steps of the input; with the first segment lengths and a session's rows, or h_0
-    /// into both hidden buffers (each layer starts with the one that its parity says) and c_0.
+    /// Records the copies from the upload buffer. Each segment copies its steps of the input. The first
+    /// segment also copies the lengths, and either a session's rows or h_0 and c_0. h_0 goes to both hidden
+    /// buffers, since each layer starts with the buffer of its parity.
     fn copy_in(&self, encoder: &mut CommandEncoder, config: &Config, segment: &Segment, upload: &Buffer) {
         let (bytes, buffers) = (&self.plan.bytes, &self.buffers);
         for span in self.plan.spans(bytes.input, &segment.input) {
@@ -190,7 +194,8 @@ impl Workspace {
         }
     }
 
-    /// Records some of the plan's dispatches with their bind groups; `from` is which of a session's states is read.
+    /// Records some of the plan's dispatches with their bind groups. `from` is the index of the session's
+    /// state that is read.
     pub(super) fn dispatch(
         &self,
         pass: &mut ComputePass<'_>,
@@ -199,8 +204,8 @@ impl Workspace {
         from: usize,
     ) {
         let mut current = None;
-        // The plan holds the bytes of the parameters to 32 bits.
-        let mut offset = u32::try_from(dispatches.start).unwrap_or(u32::MAX) * self.moment_stride;
+        // The plan limits the bytes of the parameters to 32 bits.
+        let mut offset = u32::try_from(dispatches.start).unwrap_or(u32::MAX) * self.params_stride;
         for dispatch in &self.plan.dispatches[dispatches] {
             if current != Some(dispatch.kind)
                 && let Some(pipeline) = self.pipelines.get(&dispatch.kind)
@@ -211,11 +216,12 @@ impl Workspace {
             pass.set_bind_group(0, groups.get(&dispatch.bindings(self.two_products, from)), &[offset]);
             let [x, y, z] = dispatch.grid;
             pass.dispatch_workgroups(x, y, z);
-            offset += self.moment_stride;
+            offset += self.params_stride;
         }
     }
 
-    /// Into the download buffer: the segment's steps of the output; with the last segment h_n, c_n.
+    /// Records the copies to the download buffer. Each segment copies its steps of the output. The last
+    /// segment also copies h_n and c_n.
     fn copy_out(&self, encoder: &mut CommandEncoder, config: &Config, segment: &Segment, download: &Buffer) {
         let (bytes, buffers) = (&self.plan.bytes, &self.buffers);
         for span in self.plan.spans(bytes.output, &segment.output) {
@@ -257,7 +263,7 @@ impl Staging {
 }
 
 impl Buffers {
-    fn new(gpu: &Gpu, plan: &Plan, dims: &[LayerDims], moment_stride: u32) -> Result<Self, Error> {
+    fn new(gpu: &Gpu, plan: &Plan, dims: &[LayerDims], params_stride: u32) -> Result<Self, Error> {
         let bytes = &plan.bytes;
         // A binding holds at least one element.
         let storage =
@@ -272,10 +278,10 @@ impl Buffers {
             hidden: [0, 1].map(|_| storage("hidden state", bytes.hidden, to | from)),
             cell: storage("cell state", bytes.cell, to | from),
             gates: storage("gates", bytes.gates, none),
-            halfway: storage("halfway through a step", bytes.halfway, none),
+            intermediate: storage("between the products of a step", bytes.intermediate, none),
             lengths: storage("lengths", bytes.lengths, to),
             rows: (bytes.rows > 0).then(|| storage("rows", bytes.rows, to)),
-            params: uniform("dispatches' parameters", &params(plan, moment_stride))?,
+            params: uniform("dispatches' parameters", &params(plan, params_stride))?,
             dims: dims
                 .iter()
                 .map(|&shape| {
@@ -309,11 +315,11 @@ impl Buffers {
             Bound::Weights(part) => &weights[part],
             Bound::Sequence(sequence) => self.sequence(sequence),
             Bound::Hidden(parity) => &self.hidden[parity],
-            Bound::Halfway => &self.halfway,
+            Bound::Intermediate => &self.intermediate,
             Bound::Cell => &self.cell,
             Bound::Gates => &self.gates,
             Bound::Lengths => &self.lengths,
-            // A session's plan has these, and no other.
+            // A session's plan has rows; no other plan binds them.
             Bound::Rows => self.rows.as_ref().unwrap_or(&self.lengths),
             Bound::SavedHidden(which) => saved.map_or(&self.hidden[which], |saved| &saved.hidden[which]),
             Bound::SavedCell(which) => saved.map_or(&self.cell, |saved| &saved.cell[which]),
@@ -322,7 +328,7 @@ impl Buffers {
     }
 }
 
-/// The bind group of bindings 0 to 9.
+/// Makes the bind group of bindings 0 to 9.
 pub(super) fn bind_group(gpu: &Gpu, resources: [BindingResource<'_>; 10]) -> BindGroup {
     let entries: Vec<BindGroupEntry<'_>> =
         (0..).zip(resources).map(|(binding, resource)| BindGroupEntry { binding, resource }).collect();
@@ -333,7 +339,7 @@ pub(super) fn bind_group(gpu: &Gpu, resources: [BindingResource<'_>; 10]) -> Bin
     })
 }
 
-/// Each dispatch's `DispatchParams`, `stride` bytes from one to the next.
+/// Returns the `DispatchParams` of each dispatch, one every `stride` bytes.
 fn params(plan: &Plan, stride: u32) -> Vec<u8> {
     let mut bytes = vec![0; usize::try_from(plan.bytes.params).unwrap_or(usize::MAX)];
     for (dispatch, place) in plan.dispatches.iter().zip(bytes.chunks_exact_mut(stride as usize)) {

@@ -1,8 +1,8 @@
-//! Element types of files, and their values as Rust's.
+//! The element types of files, and the conversion of their values.
 
 use half::{bf16, f16};
 
-/// The types of element that can be read.
+/// The element types that can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(not(feature = "safetensors"), allow(dead_code, reason = "npy has no bf16"))]
 pub(super) enum Element {
@@ -21,7 +21,7 @@ pub(super) enum Element {
 }
 
 impl Element {
-    /// The type's name, as in Rust.
+    /// Returns the type's name, as in Rust.
     pub(super) fn name(self) -> &'static str {
         match self {
             Element::F16 => "f16",
@@ -39,7 +39,7 @@ impl Element {
         }
     }
 
-    /// Bytes of one value.
+    /// Returns the number of bytes of one value.
     #[cfg(feature = "onnx")]
     pub(super) fn bytes(self) -> usize {
         match self {
@@ -50,7 +50,7 @@ impl Element {
         }
     }
 
-    /// Floating-point values, rounded to f32.
+    /// Converts floating-point values to f32, with rounding.
     #[allow(clippy::cast_possible_truncation, reason = "rounding to f32 is the point")]
     pub(super) fn to_f32(self, bytes: &[u8], big_endian: bool) -> Option<Vec<f32>> {
         match self {
@@ -62,7 +62,7 @@ impl Element {
         }
     }
 
-    /// Floating-point values as they are.
+    /// Converts floating-point values to f64.
     pub(super) fn to_f64(self, bytes: &[u8], big_endian: bool) -> Option<Vec<f64>> {
         match self {
             Element::F64 => Some(decode(bytes, big_endian, f64::from_le_bytes)),
@@ -70,7 +70,7 @@ impl Element {
         }
     }
 
-    /// Integers.
+    /// Converts integers to i64.
     pub(super) fn to_i64(self, bytes: &[u8], big_endian: bool) -> Option<Vec<i64>> {
         match self {
             Element::I8 => Some(decode(bytes, big_endian, |b| i8::from_le_bytes(b).into())),

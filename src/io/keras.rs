@@ -1,4 +1,4 @@
-//! Keras: the weights of its recurrent layers, under the names and in the layout that it gives them.
+//! Reading the weights of Keras' recurrent layers, with Keras' names and layout.
 
 mod layer;
 mod names;
@@ -8,64 +8,65 @@ use crate::{Activation, Error, Weights};
 use layer::Stack;
 use names::Names;
 
-/// What the weights of a Keras layer do not tell. Names and defaults are those of
+/// The settings of a Keras layer that its weights do not contain. Names and defaults are those of
 /// [`SimpleRNN`](https://keras.io/api/layers/recurrent_layers/simple_rnn/),
 /// [`LSTM`](https://keras.io/api/layers/recurrent_layers/lstm/) and
 /// [`GRU`](https://keras.io/api/layers/recurrent_layers/gru/).
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct KerasOptions {
-    /// The layers to take, the lowest first, where the file has several; more than one are stacked. See
-    /// [`KerasOptions::layers`].
+    /// The names of the layers to read, the lowest first, if the file has several layers. Several names give
+    /// one stacked layer. See [`KerasOptions::layers`].
     pub layers: Vec<String>,
-    /// `activation`; tanh unless given.
+    /// `activation`; tanh by default.
     pub activation: Option<Activation>,
-    /// `recurrent_activation` of an LSTM or GRU; sigmoid unless given.
+    /// `recurrent_activation` of an LSTM or GRU; sigmoid by default.
     pub recurrent_activation: Option<Activation>,
-    /// `reset_after` of a GRU: told by its bias and, where it has none, true unless given.
+    /// `reset_after` of a GRU. The shape of the bias determines it; without a bias the default is true.
     pub reset_after: Option<bool>,
-    /// `go_backwards` of a layer of one direction; false unless given. See [`KerasOptions::go_backwards`].
+    /// `go_backwards` of a layer with one direction; false by default. See [`KerasOptions::go_backwards`].
     pub go_backwards: bool,
 }
 
 impl KerasOptions {
-    /// Sets the names of the layers to take, the lowest first; more than one become one stacked layer, each of which reads
-    /// what the one below gives at every step (`return_sequences=True`), without anything in between.
+    /// Sets the names of the layers to read, the lowest first. Several layers become one stacked layer. Each
+    /// of them must read the output of the one below at every step (`return_sequences=True`), with nothing
+    /// in between.
     ///
-    /// A name is what stands before the tensors' names, or the beginning of that up to a `/`: `lstm` for
+    /// A name is the path before the tensors' names, or the beginning of that path up to a `/`: `lstm` for
     /// `lstm/lstm_cell/kernel`, `model/bidirectional` for both directions below it.
     pub fn layers<S: Into<String>>(mut self, layers: impl IntoIterator<Item = S>) -> Self {
         self.layers = layers.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Sets `activation`; [`Activation::keras`] knows Keras' names.
+    /// Sets `activation`; [`Activation::keras`] converts Keras' names.
     pub fn activation(mut self, activation: Activation) -> Self {
         self.activation = Some(activation);
         self
     }
 
-    /// Sets `recurrent_activation`. Keras' default was not always sigmoid: layers of Keras 2.2 and before, where nothing else
-    /// was said, have `hard_sigmoid`, and theirs is `HardSigmoid { alpha: 0.2, beta: 0.5 }` rather than Keras 3's.
+    /// Sets `recurrent_activation`. Keras' default was not always sigmoid: in Keras 2.2 and before it is
+    /// `hard_sigmoid`, which is `HardSigmoid { alpha: 0.2, beta: 0.5 }` there and differs from Keras 3's.
     pub fn recurrent_activation(mut self, activation: Activation) -> Self {
         self.recurrent_activation = Some(activation);
         self
     }
 
-    /// Sets `reset_after`, which matters for a GRU without a bias alone.
+    /// Sets `reset_after`. It matters only for a GRU without a bias.
     pub fn reset_after(mut self, reset_after: bool) -> Self {
         self.reset_after = Some(reset_after);
         self
     }
 
-    /// Sets `go_backwards`: the layer is [`Config::reverse`](crate::Config::reverse).
+    /// Sets `go_backwards`, which sets [`Config::reverse`](crate::Config::reverse).
     ///
-    /// The output stays in the input's order: vector t belongs to step t, as in Keras' `Bidirectional`. Keras gives a layer's
-    /// own in the order in which it was computed; `result.output.invert_axis(ndarray::Axis(1))` makes that of it. Final states are
-    /// the same either way.
+    /// The output stays in the input's order: vector t belongs to step t, as in Keras' `Bidirectional`.
+    /// Keras returns the output of a single layer in the order of computation;
+    /// `result.output.invert_axis(ndarray::Axis(1))` gives that order. Final states are the same in both.
     ///
-    /// Of a stack it is the lowest layer's. What that gives is turned round already, so that the layers above, without
-    /// `go_backwards` of their own, go on from the end.
+    /// In a stack it is the option of the lowest layer. The output of that layer is already reversed, so
+    /// that the layers above it, which have no `go_backwards`, also process the rows from the end.
     pub fn go_backwards(mut self, go_backwards: bool) -> Self {
         self.go_backwards = go_backwards;
         self
@@ -73,20 +74,22 @@ impl KerasOptions {
 }
 
 impl Weights {
-    /// The weights of a Keras layer from named tensors: an npz or safetensors file of `{weight.path: weight.numpy() for weight in
-    /// layer.weights}`, of one layer or a whole model.
+    /// Reads the weights of a Keras layer from named tensors: an npz or safetensors file of
+    /// `{weight.path: weight.numpy() for weight in layer.weights}`, of one layer or of a whole model.
     ///
-    /// Read are `kernel [I, G*H]`, `recurrent_kernel [H, G*H]` and, unless `use_bias=False`, `bias` (`[G*H]`, or `[2, 3*H]` of a GRU
-    /// with `reset_after`), behind any names that end in `/` or `.`, with or without Keras 2's `:0`. G says which layer it is: 1
-    /// SimpleRNN, 4 LSTM (i f c o), 3 GRU (z r h). A name like `forward_lstm` or `backward_lstm` among those before makes a
-    /// `Bidirectional` of two cells. Other tensors are left alone, but for some of a recurrent cell's own.
+    /// It reads `kernel [I, G*H]`, `recurrent_kernel [H, G*H]` and, unless `use_bias=False`, `bias`
+    /// (`[G*H]`, or `[2, 3*H]` for a GRU with `reset_after`). The names may have any prefix that ends in `/`
+    /// or `.`, and may end in Keras 2's `:0`. G determines the kind of layer: 1 SimpleRNN, 4 LSTM (i f c o),
+    /// 3 GRU (z r h). A component such as `forward_lstm` or `backward_lstm` in the prefix marks two cells as
+    /// a `Bidirectional`. Other tensors are ignored, except most of those below a chosen cell's own path,
+    /// which are an error.
     ///
     /// | Keras | here |
     /// |---|---|
-    /// | `return_sequences=True` | `output`; of a `Bidirectional` that with `merge_mode="concat"`, whose two halves make the other ones |
-    /// | `return_sequences=False` | the last rows of `h_n`: of L layers and D directions those from `(L - 1) * D` on |
+    /// | `return_sequences=True` | `output`; for a `Bidirectional` the one of `merge_mode="concat"`, whose two halves give the other modes |
+    /// | `return_sequences=False` | the last rows of `h_n`: with L layers and D directions, the rows from `(L - 1) * D` on |
     /// | `return_state=True`, `initial_state` | `h_n` and `c_n`, `h_0` and `c_0`: a row for each layer and direction |
-    /// | a mask | [`Input::lengths`](crate::Input::lengths), where it has its zeros at the end. `output` past them is zero, as with Keras' `zero_output_for_mask`; without that Keras repeats the last valid vector |
+    /// | a mask | [`Input::lengths`](crate::Input::lengths), if the zeros of the mask are at the end. `output` past a length is zero, as with Keras' `zero_output_for_mask`; without that option Keras repeats the last valid vector |
     ///
     /// ```
     /// # #[cfg(all(feature = "npz", feature = "safetensors"))] {
@@ -107,10 +110,11 @@ impl Weights {
     ///
     /// # Errors
     ///
-    /// [`Error::Prefix`] if there is no recurrent layer, none of a name, or several and no name;
-    /// [`Error::MissingParameter`], [`Error::UnexpectedParameter`], [`Error::UnknownShape`], [`Error::Shape`],
-    /// [`Error::Dtype`] and [`Error::NonFinite`] name the tensor; [`Error::Config`] for options that the layer cannot have, and for
-    /// layers that are no stack; [`Error::Format`] if two tensors are one weight or an archive cannot be unpacked.
+    /// [`Error::Prefix`] if there is no recurrent layer, no layer of a given name, or several layers and no
+    /// name is given; [`Error::MissingParameter`], [`Error::UnexpectedParameter`], [`Error::UnknownShape`],
+    /// [`Error::Shape`], [`Error::Dtype`] and [`Error::NonFinite`] name the tensor; [`Error::Config`] for
+    /// options that the layer cannot have, and for layers that do not form a stack; [`Error::Format`] if two
+    /// tensors are the same weight or an archive cannot be unpacked.
     pub fn from_keras(tensors: &Tensors<'_>, options: &KerasOptions) -> Result<Self, Error> {
         let names = Names::new(tensors.shapes())?;
         let stack = Stack::new(names.choose(&options.layers)?)?;
@@ -120,11 +124,12 @@ impl Weights {
 }
 
 impl Tensors<'_> {
-    /// The names of the Keras layers that [`Weights::from_keras`] finds, sorted: what [`KerasOptions::layers`] takes.
+    /// Returns the names of the Keras layers that [`Weights::from_keras`] finds, sorted.
+    /// [`KerasOptions::layers`] accepts them.
     ///
     /// # Errors
     ///
-    /// [`Error::Format`] if two tensors are one weight.
+    /// [`Error::Format`] if two tensors are the same weight.
     pub fn keras_layers(&self) -> Result<Vec<String>, Error> {
         Ok(Names::new(self.shapes())?.layers().map(str::to_owned).collect())
     }

@@ -1,4 +1,4 @@
-//! npy: one array behind a header that is a Python literal.
+//! npy: a header, which is a Python literal, and one array.
 
 use std::io::Read;
 use std::ops::Range;
@@ -9,18 +9,19 @@ use npyz::{DType, Endianness, NpyHeader, Order, TypeChar, WriterBuilder};
 use super::{Data, Element, Entry, Tensors, format_error};
 use crate::Error;
 
-/// NumPy's headers take 128 bytes; it refuses those above 10000.
+/// The largest accepted header in bytes. NumPy's headers take 128 bytes; NumPy rejects headers above 10000.
 const LONGEST_HEADER: usize = 10_000;
-/// Brackets in brackets; the parser of Python literals takes exponential time in it. A header is one dictionary: braces
-/// in braces, which are tried as dictionaries and as sets, are none.
+/// The largest accepted nesting of brackets; the parser of Python literals takes exponential time in it. A
+/// header is one dictionary, so braces within braces, which the parser tries as dictionaries and as sets,
+/// are rejected.
 const DEEPEST_HEADER: usize = 4;
 
 impl<'a> Tensors<'a> {
-    /// The one array of an npy file, under a name that the file does not have.
+    /// Reads the array of an npy file. The file has no name for it; `name` gives it one.
     ///
     /// # Errors
     ///
-    /// [`Error::Format`] if the bytes are no npy file, or not the whole of one.
+    /// [`Error::Format`] if the bytes are not one complete npy file.
     pub fn from_npy(bytes: &'a [u8], name: &str) -> Result<Self, Error> {
         let (header, start) = read_header(bytes, name)?;
         let size = header.data_size(name)?;
@@ -34,7 +35,7 @@ impl<'a> Tensors<'a> {
     }
 }
 
-/// The part of an npy header that matters.
+/// The relevant part of an npy header.
 #[derive(Debug)]
 pub(super) struct Header {
     shape: Vec<usize>,
@@ -51,7 +52,7 @@ impl Header {
         Entry { shape, dtype, element, big_endian, fortran, data }
     }
 
-    /// Bytes of the values; none if they cannot be read anyway.
+    /// Returns the number of bytes of the values, or `None` if their type cannot be read.
     pub(super) fn data_size(&self, name: &str) -> Result<Option<usize>, Error> {
         if self.element.is_none() {
             return Ok(None);
@@ -69,13 +70,13 @@ impl Header {
     }
 }
 
-/// The number of bytes of so many elements, if it can be counted.
+/// Returns the number of bytes of an array, or `None` if it overflows.
 fn byte_count(shape: &[usize], element_bytes: usize) -> Option<usize> {
     let count = shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size))?;
     count.checked_mul(element_bytes)
 }
 
-/// Reads up to the first value; also says where that is.
+/// Reads the header. Returns it with the position of the first value.
 pub(super) fn read_header(mut reader: impl Read, name: &str) -> Result<(Header, usize), Error> {
     let broken = |found: &dyn std::fmt::Display| format_error(name, "an npy header", found);
     let mut text = vec![0; 12];
@@ -98,7 +99,7 @@ pub(super) fn read_header(mut reader: impl Read, name: &str) -> Result<(Header, 
     Ok((interpret(&header, name)?, text.len()))
 }
 
-/// Refuses what the parser of Python literals or the product of a shape would choke on.
+/// Rejects text on which the parser of Python literals or the product of a shape would fail.
 fn check_literal(text: &[u8]) -> Result<(), &'static str> {
     let (mut depth, mut number, mut product) = (0usize, None, 1u64);
     for &byte in text {
@@ -106,7 +107,8 @@ fn check_literal(text: &[u8]) -> Result<(), &'static str> {
             (b'{', _) if depth > 0 => return Err("one nested too deeply"),
             (b'(' | b'[' | b'{', _) => depth += 1,
             (b')' | b']' | b'}', _) => depth = depth.saturating_sub(1),
-            // These write numbers other than in decimal digits, or text that is not what it looks like.
+            // These allow numbers in other notations than decimal digits, and text that differs from its
+            // appearance.
             (b'+' | b'-' | b'\\', _) | (b'_' | b'a'..=b'z' | b'A'..=b'Z', Some(_)) => {
                 return Err("one with more than plain names and numbers");
             }
@@ -168,12 +170,12 @@ fn element(kind: TypeChar, bytes: u64) -> Option<Element> {
     }
 }
 
-/// The parser's errors show the text over several lines; the first says where.
+/// Returns the first line of a parser's error, which states the position. The other lines show the text.
 fn one_line(error: &std::io::Error) -> String {
     error.to_string().lines().next().unwrap_or_default().trim_end().to_owned()
 }
 
-/// An npy file of f32, in row-major order.
+/// Returns an npy file of f32, in row-major order.
 ///
 /// ```
 /// use wgpu_rnn::{io, ndarray::array};
@@ -203,7 +205,8 @@ pub(super) fn write(to: impl std::io::Write, values: &ArrayViewD<'_, f32>) -> st
     writer.finish()
 }
 
-/// Little-endian on every machine, so that the same values give the same file.
+/// Returns the type of f32 values, little-endian on every machine, so that the same values give the same
+/// file.
 fn f32_type() -> std::io::Result<npyz::TypeStr> {
     "<f4".parse().map_err(std::io::Error::other)
 }

@@ -14,17 +14,17 @@ use crate::Error;
 
 pub(super) type Archive<'a> = ZipArchive<Cursor<&'a [u8]>>;
 
-/// Bytes of a member's longest name; the zip crate would write the length of a longer one modulo 2¹⁶.
+/// The largest length of a member's name in bytes. The zip crate would write a larger length modulo 2¹⁶.
 const LONGEST_NAME: usize = u16::MAX as usize;
-/// Archives below this size need no zip64 record of their end.
+/// Archives below this size in bytes need no zip64 end record.
 const ZIP64: usize = u32::MAX as usize;
 
 impl<'a> Tensors<'a> {
-    /// The arrays of an npz file. Values are unpacked when they are asked for.
+    /// Reads the arrays of an npz file. Values are unpacked on request.
     ///
     /// # Errors
     ///
-    /// [`Error::Format`] if the bytes are no npz file, or one of its arrays is no npy file.
+    /// [`Error::Format`] if the bytes are not an npz file, or one of its arrays is not an npy file.
     pub fn from_npz(bytes: &'a [u8]) -> Result<Self, Error> {
         check_end(bytes)?;
         let archive = ZipArchive::new(Cursor::new(bytes))
@@ -44,7 +44,8 @@ impl<'a> Tensors<'a> {
     }
 }
 
-/// The zip crate reserves memory for as many files as a zip64 record names, before it sees them.
+/// Checks the end records. The zip crate reserves memory for the number of files in a zip64 record before it
+/// reads them.
 fn check_end(bytes: &[u8]) -> Result<(), Error> {
     let tail = &bytes[bytes.len().saturating_sub(22 + usize::from(u16::MAX))..];
     let end = tail.windows(4).rposition(|signature| signature == b"PK\x05\x06");
@@ -55,7 +56,7 @@ fn check_end(bytes: &[u8]) -> Result<(), Error> {
     }
 }
 
-/// The file of an archive that is read as an array of that name.
+/// Returns the name of the archive's file that is read as an array of that name.
 fn member_of(name: &str) -> Result<String, Error> {
     let member = npyz::npz::file_name_from_array_name(name);
     if member.len() > LONGEST_NAME {
@@ -81,7 +82,7 @@ fn open<'z>(archive: &'z mut Archive<'_>, name: &str, member: &str) -> Result<Zi
     }
 }
 
-/// Unpacks an array's values, never more than its header asks for.
+/// Unpacks an array's values, but never more bytes than its header states.
 pub(super) fn values(archive: &Archive<'_>, name: &str, member: &str) -> Result<Vec<u8>, Error> {
     let mut archive = archive.clone();
     let mut file = open(&mut archive, name, member)?;
@@ -103,7 +104,7 @@ pub(super) fn values(archive: &Archive<'_>, name: &str, member: &str) -> Result<
     Ok(values)
 }
 
-/// An npz file of f32 arrays, not compressed, as `numpy.savez` writes it.
+/// Returns an uncompressed npz file of f32 arrays, as `numpy.savez` writes it.
 ///
 /// ```
 /// use wgpu_rnn::{io, ndarray::array};
@@ -118,8 +119,8 @@ pub(super) fn values(archive: &Archive<'_>, name: &str, member: &str) -> Result<
 ///
 /// # Errors
 ///
-/// [`Error::Format`] if two arrays have one name, or one has a name that no member of an archive can have: with a NUL
-/// character, or of more than 65531 bytes.
+/// [`Error::Format`] if two arrays have the same name, or a name is not possible in an archive: it contains
+/// a NUL character or has more than 65531 bytes.
 pub fn to_npz<'v>(
     tensors: impl IntoIterator<Item = (&'v str, ArrayViewD<'v, f32>)>,
 ) -> Result<Vec<u8>, Error> {
@@ -131,7 +132,7 @@ pub fn to_npz<'v>(
             return Err(twice(name));
         }
         let large = values.len() >= ZIP64 / size_of::<f32>();
-        // A fixed date: the same arrays give the same file.
+        // The date is fixed, so that the same arrays give the same file.
         let options = FileOptions::default()
             .compression_method(CompressionMethod::Stored)
             .last_modified_time(DateTime::default())

@@ -1,4 +1,4 @@
-//! ONNX: the recurrent nodes of a model, and the layers that they were exported from.
+//! ONNX: reads the recurrent nodes of a model, and combines them to the layers that they were exported from.
 
 mod config;
 mod flow;
@@ -21,16 +21,18 @@ use proto::Model;
 
 /// The recurrent layers of an ONNX model.
 ///
-/// Read are nodes `RNN`, `GRU` and `LSTM` of ONNX's own domain, from opset 7 on, whose weights are initializers or Constant
-/// nodes of f16, bf16, f32 or f64, or slices of these put together in the graph. Nodes that feed one another as the layers of a stack do are one layer of so many
-/// [`num_layers`](Config::num_layers): those of one kind, where the lower one's Y goes to the upper one's X and nowhere
-/// else, through nothing but Transpose, Reshape, Squeeze, Unsqueeze, Identity and Dropout. The names of nodes and values
-/// play no part in that.
+/// It reads `RNN`, `GRU` and `LSTM` nodes of ONNX's own domain, from opset 7 on. Their weights must be
+/// initializers or Constant nodes of f16, bf16, f32 or f64, or slices of these that the graph concatenates.
+/// A stack of nodes becomes one layer with that many [`num_layers`](Config::num_layers). Two nodes are
+/// stacked if they are of the same kind and the lower node's Y goes only to the upper node's X, through
+/// Transpose, Reshape, Squeeze, Unsqueeze, Identity and Dropout alone. The names of nodes and values do not
+/// matter for this.
 ///
-/// A layer is not the model: its input is the first node's X, be it what other nodes computed, and its output is the last
-/// one's Y as `[N, T, D*H]`, whatever the node's `layout`. Initial states that are left out or zero are
-/// [`State::zero`](crate::State::zero); others, and lengths, must depend on the model's inputs, and are the caller's to give.
-/// Graphs inside of nodes (the bodies of If, Loop and Scan) and functions are not read.
+/// A layer is only a part of the model. Its input is the first node's X, which other nodes may compute. Its
+/// output is the last node's Y as `[N, T, D*H]`, whatever the node's `layout`. Initial states that are
+/// omitted or zero are [`State::zero`](crate::State::zero). Other initial states and lengths must depend on
+/// the model's inputs, and the caller passes them. Graphs inside nodes (the bodies of If, Loop and Scan) and
+/// functions are not read.
 ///
 /// ```
 /// use wgpu_rnn::io::OnnxModel;
@@ -49,21 +51,21 @@ pub struct OnnxModel<'a> {
     opset: i64,
 }
 
-/// A recurrent layer of an ONNX model: a node, or the stack that several nodes are.
+/// A recurrent layer of an ONNX model: a node, or a stack of nodes.
 ///
-/// Its `Display` is the configuration, or the operator where the layer is refused, and the names of its nodes.
+/// Its `Display` is the configuration, or the operator if the layer is rejected, and the names of its nodes.
 #[derive(Debug)]
 pub struct OnnxLayer<'m> {
-    /// The lowest first; at least one.
+    /// The nodes, the lowest first; at least one.
     nodes: Vec<Recurrent<'m>>,
 }
 
 impl<'a> OnnxModel<'a> {
-    /// The model in a file's bytes. Tensors stay in them until their layer's weights are taken.
+    /// Parses the model in the bytes of a file. Tensors are only read when a layer's weights are requested.
     ///
     /// # Errors
     ///
-    /// [`Error::Format`] if the bytes are no ONNX model, not the whole of one, or of an opset before 7.
+    /// [`Error::Format`] if the bytes are not one complete ONNX model, or its opset is below 7.
     pub fn new(bytes: &'a [u8]) -> Result<Self, Error> {
         let model =
             Model::decode(bytes).map_err(|error| format_error("onnx", "a complete ONNX model", error))?;
@@ -78,28 +80,30 @@ impl<'a> OnnxModel<'a> {
         }
     }
 
-    /// The version of ONNX's operators that the model uses.
+    /// Returns the version of ONNX's operators that the model uses.
     pub fn opset(&self) -> i64 {
         self.opset
     }
 
-    /// All recurrent layers, also those that [`OnnxLayer::config`] refuses, in the order of their first nodes.
+    /// Returns all recurrent layers in the order of their first nodes, including those that
+    /// [`OnnxLayer::config`] rejects.
     ///
     /// # Errors
     ///
-    /// [`Error::Format`] if two nodes give one value.
+    /// [`Error::Format`] if two nodes produce the same value.
     pub fn layers(&self) -> Result<Vec<OnnxLayer<'_>>, Error> {
         let Some(graph) = &self.model.graph else { return Ok(Vec::new()) };
         let stacks = layers::stacks(Flow::new(graph, self.opset)?);
         Ok(stacks.into_iter().map(|nodes| OnnxLayer { nodes }).collect())
     }
 
-    /// The layer that a node belongs to, or without a name the only one there is. A node's name is also that of one of its
-    /// outputs, which nodes without a name are called by.
+    /// Returns the layer that the named node belongs to, or the only layer if no name is given. A node can
+    /// also be named by one of its outputs, since a node may have no name.
     ///
     /// # Errors
     ///
-    /// [`Error::Format`] if there is no such layer, or none, or several and no name; it lists those that there are.
+    /// [`Error::Format`] if there is no such layer, no layer at all, or several layers and no name is given.
+    /// It lists the layers of the model.
     pub fn layer(&self, node: Option<&str>) -> Result<OnnxLayer<'_>, Error> {
         let layers = self.layers()?;
         if layers.is_empty() {
@@ -126,7 +130,7 @@ impl<'a> OnnxModel<'a> {
         format_error("onnx", "an RNN, GRU or LSTM node", self.other_nodes())
     }
 
-    /// What there is in place of recurrent nodes.
+    /// Describes the model's nodes, for the error that none is recurrent.
     fn other_nodes(&self) -> String {
         let graph = self.model.graph.as_ref();
         let nodes = graph.map_or(&[][..], |graph| &graph.nodes);
@@ -142,22 +146,23 @@ impl<'a> OnnxModel<'a> {
 }
 
 impl OnnxLayer<'_> {
-    /// The names of the nodes, the lowest layer first; a node without a name is called by its first output.
+    /// Returns the names of the nodes, the lowest layer first. The name of a node without one is that of its
+    /// first output.
     pub fn nodes(&self) -> impl Iterator<Item = &str> {
         self.nodes.iter().map(|node| node.proto.label())
     }
 
-    /// The name of the value that the layer reads.
+    /// Returns the name of the layer's input.
     pub fn input(&self) -> Option<&str> {
         self.nodes.first()?.proto.input(0)
     }
 
-    /// The names of the values that the nodes take as `h_0`, where those are not zero.
+    /// Returns the names of the values that the nodes read as `h_0`, unless they are zero.
     pub fn h_0(&self) -> impl Iterator<Item = &str> {
         self.states(|node| node.initial_h)
     }
 
-    /// The names of the values that the nodes take as `c_0`, where those are not zero.
+    /// Returns the names of the values that the nodes read as `c_0`, unless they are zero.
     pub fn c_0(&self) -> impl Iterator<Item = &str> {
         self.states(|node| node.initial_c)
     }
@@ -169,17 +174,17 @@ impl OnnxLayer<'_> {
         })
     }
 
-    /// The name of the value that has the rows' lengths, if there is one.
+    /// Returns the name of the value with the rows' lengths, if there is one.
     pub fn lengths(&self) -> Option<&str> {
         self.nodes.first()?.node.as_ref().ok()?.lengths
     }
 
-    /// What the layer is.
+    /// Returns the layer's configuration.
     ///
     /// # Errors
     ///
-    /// [`Error::Format`], [`Error::Shape`] and [`Error::Dtype`] name the node and its attribute or input that is wrong, or
-    /// that no layer can have.
+    /// [`Error::Format`], [`Error::Shape`] and [`Error::Dtype`] name the node and the attribute or input
+    /// that is wrong or not supported.
     pub fn config(&self) -> Result<Config, Error> {
         let configs = self.checked()?.into_iter().map(config::config_of).collect::<Result<Vec<_>, _>>()?;
         let bias = configs.iter().any(|config| config.bias);
@@ -187,11 +192,11 @@ impl OnnxLayer<'_> {
         Ok(first.num_layers(configs.len()).bias(bias))
     }
 
-    /// The layer's weights, with PyTorch's order of gates.
+    /// Returns the layer's weights, with PyTorch's order of gates.
     ///
     /// # Errors
     ///
-    /// As [`OnnxLayer::config`]; [`Error::NonFinite`] if a weight is NaN or infinite.
+    /// The same as [`OnnxLayer::config`]; [`Error::NonFinite`] if a weight is NaN or infinite.
     pub fn weights(&self) -> Result<Weights, Error> {
         let (nodes, config) = (self.checked()?, self.config()?);
         Weights::from_named(config, &format!("{}: ", self.names()), |parameter, _| {
@@ -200,7 +205,7 @@ impl OnnxLayer<'_> {
         })
     }
 
-    /// The nodes, if none is refused.
+    /// Returns the nodes, or the error of the first node that is rejected.
     fn checked(&self) -> Result<Vec<&Node<'_>>, Error> {
         self.nodes.iter().map(|node| node.node.as_ref().map_err(Error::clone)).collect()
     }
@@ -209,7 +214,7 @@ impl OnnxLayer<'_> {
         self.nodes.iter().any(|node| node.proto.name == name || node.proto.outputs.contains(&name))
     }
 
-    /// The operator and the names of the nodes.
+    /// Returns the operator and the names of the nodes.
     fn names(&self) -> String {
         let operator = self.nodes.first().map_or("", |node| node.operator.name());
         let names: Vec<String> = self.nodes().map(|name| format!("{name:?}")).collect();
@@ -217,7 +222,7 @@ impl OnnxLayer<'_> {
     }
 }
 
-/// The layers that a model has, as far as a line of text can tell.
+/// Lists a model's layers in one line of text.
 fn listed(layers: &[OnnxLayer<'_>]) -> String {
     const LISTED: usize = 12;
     let mut names: Vec<String> = layers.iter().take(LISTED).map(OnnxLayer::names).collect();
@@ -237,8 +242,8 @@ impl fmt::Display for OnnxLayer<'_> {
 }
 
 impl Weights {
-    /// The weights of a recurrent layer in an ONNX model's bytes: [`OnnxModel::new`], [`OnnxModel::layer`] and
-    /// [`OnnxLayer::weights`].
+    /// Reads the weights of a recurrent layer from the bytes of an ONNX model, with [`OnnxModel::new`],
+    /// [`OnnxModel::layer`] and [`OnnxLayer::weights`].
     ///
     /// ```
     /// use wgpu_rnn::Weights;
@@ -251,7 +256,7 @@ impl Weights {
     ///
     /// # Errors
     ///
-    /// As these.
+    /// The same as these three.
     pub fn from_onnx(bytes: &[u8], node: Option<&str>) -> Result<Self, Error> {
         OnnxModel::new(bytes)?.layer(node)?.weights()
     }

@@ -10,17 +10,17 @@ use safetensors::tensor::{Dtype, SafeTensors, View, serialize};
 use super::{Data, Element, Entry, Tensors, format_error, twice};
 use crate::Error;
 
-/// Bytes of the header's length, in front of the header.
+/// The number of bytes before the header, which hold its length.
 const PREFIX: usize = 8;
-/// What the header has in place of a tensor's name for its metadata.
+/// The key of the metadata in the header, where tensors have their name.
 const METADATA: &str = "__metadata__";
 
 impl<'a> Tensors<'a> {
-    /// The tensors of a safetensors file.
+    /// Reads the tensors of a safetensors file.
     ///
     /// # Errors
     ///
-    /// [`Error::Format`] if the bytes are no safetensors file, or not the whole of one.
+    /// [`Error::Format`] if the bytes are not one complete safetensors file.
     pub fn from_safetensors(bytes: &'a [u8]) -> Result<Self, Error> {
         let broken = |found: String| format_error("safetensors", "a complete safetensors file", found);
         check_numbers(bytes)?;
@@ -61,7 +61,7 @@ fn element(dtype: Dtype) -> Option<Element> {
     }
 }
 
-/// Refuses numbers of 19 digits, whose sums overflow in `read_metadata`.
+/// Rejects numbers of 19 digits, whose sums overflow in `read_metadata`.
 fn check_numbers(bytes: &[u8]) -> Result<(), Error> {
     let Some((length, rest)) = bytes.split_first_chunk::<PREFIX>() else { return Ok(()) };
     let length = usize::try_from(u64::from_le_bytes(*length)).unwrap_or(usize::MAX);
@@ -77,7 +77,7 @@ fn check_numbers(bytes: &[u8]) -> Result<(), Error> {
     Ok(())
 }
 
-/// A safetensors file of f32 tensors.
+/// Returns a safetensors file of f32 tensors.
 ///
 /// ```
 /// use wgpu_rnn::{io, ndarray::array};
@@ -91,8 +91,8 @@ fn check_numbers(bytes: &[u8]) -> Result<(), Error> {
 ///
 /// # Errors
 ///
-/// [`Error::Format`] if two tensors have one name, one has the name that the format keeps for metadata
-/// (`__metadata__`), or the header would be too long for the format (100 MB).
+/// [`Error::Format`] if two tensors have the same name, a tensor has the name that the format reserves for
+/// metadata (`__metadata__`), or the header would be too long for the format (100 MB).
 pub fn to_safetensors<'v>(
     tensors: impl IntoIterator<Item = (&'v str, ArrayViewD<'v, f32>)>,
 ) -> Result<Vec<u8>, Error> {
@@ -109,7 +109,8 @@ pub fn to_safetensors<'v>(
         .map_err(|error| format_error("safetensors", "tensors that the format can hold", error))
 }
 
-/// Puts metadata in front of a file's header. The crate would write it in the random order of a hash map.
+/// Inserts metadata at the start of a file's header. The safetensors crate would write it in the random
+/// order of a hash map.
 ///
 /// Keys and values must need no escapes in JSON.
 pub(super) fn with_metadata(file: &[u8], metadata: &[(&str, String)]) -> Result<Vec<u8>, Error> {
@@ -132,7 +133,7 @@ pub(super) fn with_metadata(file: &[u8], metadata: &[(&str, String)]) -> Result<
     Ok(whole)
 }
 
-/// An array as the crate wants to see it.
+/// An array with the interface that the safetensors crate requires.
 struct Values<'v>(ArrayViewD<'v, f32>);
 
 impl View for Values<'_> {

@@ -1,4 +1,4 @@
-//! What the three formats must read, write and refuse.
+//! Tests of reading, writing and rejecting files of the three formats.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -7,12 +7,12 @@ use ndarray::{ArrayD, array};
 use super::{Tensors, to_npy, to_npz, to_safetensors};
 use crate::{Cell, Config, Error, LoadOptions, Nonlinearity, Weights};
 
-/// A safetensors file with that header and so many zero bytes behind it.
+/// Returns a safetensors file with that header and `data` zero bytes after it.
 fn safetensors(header: &str, data: usize) -> Vec<u8> {
     [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &vec![0; data]].concat()
 }
 
-/// An npy file of version 1 with that header and so many zero bytes behind it.
+/// Returns an npy file of version 1 with that header and `data` zero bytes after it.
 fn npy(header: &str, data: usize) -> Vec<u8> {
     let length = u16::try_from(header.len()).unwrap().to_le_bytes();
     [b"\x93NUMPY\x01\x00", &length[..], header.as_bytes(), &vec![0; data]].concat()
@@ -27,7 +27,7 @@ fn npy_in_order(descr: &str, fortran: &str, shape: &str, data: &[u8]) -> Vec<u8>
     [&npy(&header, 0)[..], data].concat()
 }
 
-/// A zip archive of one member, as given.
+/// Returns a zip archive with the given member.
 fn zip(name: &str, contents: &[u8], method: npyz::zip::CompressionMethod) -> Vec<u8> {
     use std::io::Write;
     let mut writer = npyz::zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
@@ -82,7 +82,7 @@ fn deflated_archives_are_read() {
     assert_eq!(tensors.f32("a/x").unwrap(), sample());
 }
 
-/// What must be refused, and a part of the message.
+/// Lists files that must be rejected, each with a part of the message.
 #[test]
 fn broken_files_are_errors() {
     let one = r#"{"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
@@ -127,7 +127,7 @@ fn broken_files_are_errors() {
         ("missing key", four("{'descr': '<f4', 'fortran_order': False, }")),
         ("nested too deeply", four(&"(".repeat(5000))),
         ("nested too deeply", four(&"{".repeat(60))),
-        // Seconds, if it were parsed.
+        // Parsing this would take seconds.
         ("nested too deeply", four(&format!("{{{{{{{{{}}}}}}}}}", "1,".repeat(4900)))),
         ("number too large", of("<f4", "(99999999999999999999,)")),
         ("shape too large", of("<f4", "(9999999999, 9999999999, 0)")),

@@ -1,4 +1,4 @@
-//! Weights from named tensors, whatever the format.
+//! Weights from named tensors of any format.
 
 use std::collections::BTreeMap;
 
@@ -6,17 +6,17 @@ use super::{Tensors, format_error};
 use crate::{Cell, Config, Error, LoadOptions, Nonlinearity, Variant, Weights, infer_config};
 
 impl Weights {
-    /// Infers the configuration from the tensors' names and shapes and takes the parameters; other tensors are not
-    /// read.
+    /// Infers the configuration from the tensors' names and shapes, and reads the parameters. Other tensors
+    /// are not read.
     ///
-    /// The nonlinearity of an RNN, which shapes do not tell, is the one in `options`, else the one in the metadata
-    /// entry `nonlinearity`, else tanh. If there is a metadata entry `cell`, as [`Weights::to_safetensors`] writes it,
-    /// the metadata must agree with the shapes.
+    /// Shapes do not determine the nonlinearity of an RNN. It is the one in `options`, else the one in the
+    /// metadata entry `nonlinearity`, else tanh. If there is a metadata entry `cell`, as
+    /// [`Weights::to_safetensors`] writes it, the metadata must agree with the shapes.
     ///
     /// # Errors
     ///
-    /// As [`infer`] and [`Weights::from_fn`]; [`Error::Dtype`] if a parameter is not of floating point,
-    /// [`Error::Format`] if the metadata contradicts the shapes.
+    /// The same as [`infer_config`] and [`Weights::from_fn`]; [`Error::Dtype`] if a parameter is not
+    /// floating-point, [`Error::Format`] if the metadata contradicts the shapes.
     pub fn from_tensors(tensors: &Tensors<'_>, options: &LoadOptions) -> Result<Self, Error> {
         let (prefix, mut config) = infer_config(tensors.shapes(), options)?;
         check_metadata(tensors.metadata(), &config)?;
@@ -28,34 +28,37 @@ impl Weights {
         Weights::from_named(config, &prefix, |_, name| tensors.f32(name))
     }
 
-    /// The weights in a safetensors file's bytes: [`Tensors::from_safetensors`] and [`Weights::from_tensors`].
+    /// Reads the weights from the bytes of a safetensors file, with [`Tensors::from_safetensors`] and
+    /// [`Weights::from_tensors`].
     ///
     /// # Errors
     ///
-    /// As these.
+    /// The same as these two.
     #[cfg(feature = "safetensors")]
     pub fn from_safetensors(bytes: &[u8], options: &LoadOptions) -> Result<Self, Error> {
         Weights::from_tensors(&Tensors::from_safetensors(bytes)?, options)
     }
 
-    /// The weights in an npz file's bytes: [`Tensors::from_npz`] and [`Weights::from_tensors`].
+    /// Reads the weights from the bytes of an npz file, with [`Tensors::from_npz`] and
+    /// [`Weights::from_tensors`].
     ///
     /// # Errors
     ///
-    /// As these.
+    /// The same as these two.
     #[cfg(feature = "npz")]
     pub fn from_npz(bytes: &[u8], options: &LoadOptions) -> Result<Self, Error> {
         Weights::from_tensors(&Tensors::from_npz(bytes)?, options)
     }
 
-    /// A safetensors file with PyTorch's names, and the configuration as metadata: `cell` (`rnn`, `lstm`, `gru`),
-    /// `nonlinearity` (`tanh`, `relu`), `input_size`, `hidden_size`, `num_layers`, `bias`, `bidirectional`,
-    /// `proj_size`. The same weights give the same bytes.
+    /// Returns a safetensors file with PyTorch's names and the configuration as metadata: `cell` (`rnn`,
+    /// `lstm`, `gru`), `nonlinearity` (`tanh`, `relu`), `input_size`, `hidden_size`, `num_layers`, `bias`,
+    /// `bidirectional`, `proj_size`. The same weights give the same bytes.
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] for a layer that PyTorch cannot have, but for peepholes: a state dict does not say what it is;
-    /// [`Error::Format`] if the file's header would be too long for the format (100 MB).
+    /// [`Error::Config`] for a layer that PyTorch cannot have, because a state dict cannot describe it
+    /// (peepholes are an exception: they have a tensor); [`Error::Format`] if the file's header would be too
+    /// long for the format (100 MB).
     #[cfg(feature = "safetensors")]
     pub fn to_safetensors(&self) -> Result<Vec<u8>, Error> {
         check_state_dict(self.config())?;
@@ -64,11 +67,11 @@ impl Weights {
         super::safetensors::with_metadata(&super::to_safetensors(tensors)?, &metadata(self.config()))
     }
 
-    /// An npz file with PyTorch's names. It does not say whether an RNN's nonlinearity is ReLU.
+    /// Returns an npz file with PyTorch's names. It does not record whether an RNN's nonlinearity is ReLU.
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] as [`Weights::to_safetensors`]; as [`to_npz`](super::to_npz).
+    /// [`Error::Config`] as in [`Weights::to_safetensors`]; otherwise the same as [`to_npz`](super::to_npz).
     #[cfg(feature = "npz")]
     pub fn to_npz(&self) -> Result<Vec<u8>, Error> {
         check_state_dict(self.config())?;
@@ -77,17 +80,17 @@ impl Weights {
     }
 }
 
-/// Whether a state dict's names and shapes say what the layer is.
+/// Checks that a state dict's names and shapes determine the layer.
 fn check_state_dict(config: &Config) -> Result<(), Error> {
-    let told = Variant { peepholes: config.variant.peepholes, ..Variant::default() };
-    if !config.reverse && config.variant == told {
+    let inferred = Variant { peepholes: config.variant.peepholes, ..Variant::default() };
+    if !config.reverse && config.variant == inferred {
         return Ok(());
     }
     let rule = "a state dict says nothing of reverse, activations, clip and input_forget".to_owned();
     Err(Error::Config { rule, found: config.to_string() })
 }
 
-/// The configuration as strings, in the order of PyTorch's arguments.
+/// Returns the configuration as strings, in the order of PyTorch's arguments.
 fn metadata(config: &Config) -> [(&'static str, String); 8] {
     let nonlinearity = match config.cell {
         Cell::Rnn(nonlinearity) => nonlinearity,
@@ -105,7 +108,7 @@ fn metadata(config: &Config) -> [(&'static str, String); 8] {
     ]
 }
 
-/// Metadata that says what the layer is must say what the shapes say.
+/// Checks that metadata about the configuration agrees with the shapes.
 fn check_metadata(found: &BTreeMap<String, String>, config: &Config) -> Result<(), Error> {
     if !found.contains_key("cell") {
         return Ok(());

@@ -1,19 +1,19 @@
-//! A layer on another device, after its own was lost.
+//! Moving a layer to another device after its own device was lost.
 
 use super::{Backend, Layer};
 use crate::{Error, Weights};
 
 impl Layer {
-    /// Puts the layer on another backend, with the weights that it keeps: on a fresh device after
-    /// [`Error::DeviceLost`], on another adapter, or on the CPU. It is the same layer, with the same options; a sequence goes
-    /// on from a state that was saved before. A reload that fails leaves the layer as it was. Clones that were made before
-    /// stay where they are.
+    /// Moves the layer to another backend, with the weights that it keeps: to a fresh device after
+    /// [`Error::DeviceLost`], to another adapter, or to the CPU. The layer keeps its options, and a sequence
+    /// can continue from a state that was saved before. A reload that fails leaves the layer unchanged.
+    /// Earlier clones of the layer stay on their backend.
     ///
     /// # Errors
     ///
     /// [`Error::WeightsNotKept`] unless the layer was made with
-    /// [`LayerOptions::keep_weights`](crate::LayerOptions::keep_weights) or is on [`Backend::Reference`], which needs them
-    /// anyway; those of [`Layer::with_options`].
+    /// [`LayerOptions::keep_weights`](crate::LayerOptions::keep_weights) or is on [`Backend::Reference`],
+    /// which always keeps them; those of [`Layer::with_options`].
     ///
     /// ```
     /// use wgpu_rnn::{Backend, Config, Error, Input, Layer, LayerOptions, State, Weights, ndarray::Array3};
@@ -44,19 +44,19 @@ impl Layer {
         pollster::block_on(self.reload_async(backend))
     }
 
-    /// As [`Layer::reload`], without waiting for the device, as [`Layer::new_async`]. If the future is
-    /// dropped before it is ready, the layer is as it was.
+    /// Like [`Layer::reload`], without waiting for the device, as in [`Layer::new_async`]. If the future is
+    /// dropped before it is ready, the layer is unchanged.
     ///
     /// # Errors
     ///
-    /// As [`Layer::reload`].
+    /// The same as [`Layer::reload`].
     pub async fn reload_async(&mut self, backend: Backend) -> Result<(), Error> {
         let weights = self.weights.clone().ok_or(Error::WeightsNotKept)?;
         self.reload_with_async(&weights, backend).await
     }
 
-    /// As [`Layer::reload`], with weights that are given again: those that the layer was made of, or others of the same
-    /// configuration.
+    /// Like [`Layer::reload`], with weights from the caller: those that the layer was made from, or others
+    /// of the same configuration.
     ///
     /// # Errors
     ///
@@ -76,11 +76,11 @@ impl Layer {
         pollster::block_on(self.reload_with_async(weights, backend))
     }
 
-    /// As [`Layer::reload_with`], without waiting, as [`Layer::reload_async`].
+    /// Like [`Layer::reload_with`], without waiting for the device, as in [`Layer::reload_async`].
     ///
     /// # Errors
     ///
-    /// As [`Layer::reload_with`].
+    /// The same as [`Layer::reload_with`].
     pub async fn reload_with_async(&mut self, weights: &Weights, backend: Backend) -> Result<(), Error> {
         if *weights.config() != self.config {
             return Err(Error::OtherConfig {

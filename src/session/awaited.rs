@@ -1,4 +1,4 @@
-//! Calls of a session that do not block.
+//! The calls of a session that do not block.
 
 use ndarray::{Array, Axis, Dimension};
 
@@ -6,22 +6,22 @@ use super::{Active, Kept, SavedState, Session};
 use crate::{Error, Input, State};
 
 impl Session {
-    /// As [`Session::push`], without blocking the thread that polls, as
-    /// [`Layer::forward_async`](crate::Layer::forward_async). If the future is dropped before it is ready, no row has taken
-    /// a step.
+    /// Like [`Session::push`], without blocking the thread that polls, as in
+    /// [`Layer::forward_async`](crate::Layer::forward_async). If the future is dropped before it is ready,
+    /// every row is unchanged.
     ///
     /// # Errors
     ///
-    /// As [`Session::push`].
+    /// The same as [`Session::push`].
     pub async fn push_async<D: Dimension>(&mut self, input: &Input<'_, D>) -> Result<Array<f32, D>, Error> {
         self.push_active_async(Active::All(self.rows), input).await
     }
 
-    /// As [`Session::push_rows`], without blocking, as [`Session::push_async`].
+    /// Like [`Session::push_rows`], without blocking, as in [`Session::push_async`].
     ///
     /// # Errors
     ///
-    /// As [`Session::push_rows`].
+    /// The same as [`Session::push_rows`].
     pub async fn push_rows_async<D: Dimension>(
         &mut self,
         rows: &[usize],
@@ -31,11 +31,11 @@ impl Session {
         self.push_active_async(Active::Named(rows), input).await
     }
 
-    /// As [`Session::state`], without blocking.
+    /// Like [`Session::state`], without blocking.
     ///
     /// # Errors
     ///
-    /// As [`Session::state`].
+    /// The same as [`Session::state`].
     pub async fn state_async(&self) -> Result<SavedState, Error> {
         match &self.kept {
             Kept::Host(state) => Ok(state.saved(self.layer.config())),
@@ -43,21 +43,22 @@ impl Session {
         }
     }
 
-    /// As [`Session::set_state`], without waiting for the device. Outside of a browser it is ready at the first poll; if it
-    /// is dropped before, rows that had a state may have either.
+    /// Like [`Session::set_state`], without waiting for the device. Outside a browser the future is ready at
+    /// the first poll. If it is dropped before it is ready, each row that already had a state may have the
+    /// old state or the new one.
     ///
     /// # Errors
     ///
-    /// As [`Session::set_state`].
+    /// The same as [`Session::set_state`].
     pub async fn set_state_async(&mut self, state: &State<'_>) -> Result<(), Error> {
         self.set_active(Active::All(self.rows), state).await
     }
 
-    /// As [`Session::set_state_rows`], without waiting, as [`Session::set_state_async`].
+    /// Like [`Session::set_state_rows`], without waiting for the device, as in [`Session::set_state_async`].
     ///
     /// # Errors
     ///
-    /// As [`Session::set_state_rows`].
+    /// The same as [`Session::set_state_rows`].
     pub async fn set_state_rows_async(&mut self, rows: &[usize], state: &State<'_>) -> Result<(), Error> {
         self.check_rows(rows)?;
         self.set_active(Active::Named(rows), state).await

@@ -1,4 +1,4 @@
-//! The state of a session on the CPU or the reference, and a push on it.
+//! The state of a session on the CPU or the reference, and the push that advances it.
 
 #[cfg(not(target_arch = "wasm32"))]
 use std::sync::Arc;
@@ -14,17 +14,18 @@ use crate::layer::Implementation;
 use crate::offload;
 use crate::{Config, Error, State};
 
-/// The state of all rows. A push works on a copy of those that it names, so that one that fails changes nothing.
+/// The state of all rows. A push works on a copy of the rows that it lists, so that a push that fails
+/// changes nothing.
 pub(super) struct HostState {
     /// `[L, R, H_out]`.
     h: Array3<f32>,
-    /// `[L, R, H]`, or `[L, R, 0]` where the cell has no cell state.
+    /// `[L, R, H]`, or `[L, R, 0]` if the cell has no cell state.
     c: Array3<f32>,
-    /// Kept for the next push.
+    /// The arrays of a push, kept for the next one.
     pass: Pass,
 }
 
-/// What a push works in, in the order of its rows.
+/// The arrays that a push works in, in the order of its rows.
 #[derive(Default)]
 struct Pass {
     h: Reused,
@@ -42,7 +43,7 @@ impl HostState {
         })
     }
 
-    /// `output [M, T, H_out]` is zero.
+    /// Runs a push. The caller sets `output [M, T, H_out]` to zero.
     pub(super) fn push(
         &mut self,
         implementation: &Implementation,
@@ -56,7 +57,7 @@ impl HostState {
         self.scatter(active)
     }
 
-    /// As [`HostState::push`], on a thread of the pool.
+    /// Like [`HostState::push`], but runs on a thread of the pool.
     #[cfg(not(target_arch = "wasm32"))]
     pub(super) async fn push_elsewhere(
         &mut self,
@@ -110,7 +111,8 @@ impl HostState {
 }
 
 impl Pass {
-    /// From the state before to the state after; `alone` without the help of the thread pool.
+    /// Computes the state after the push from the state before it. `alone` means without the help of the
+    /// thread pool.
     fn run(
         &mut self,
         implementation: &Implementation,
@@ -140,7 +142,8 @@ impl Pass {
     }
 }
 
-/// Gives rows of a state `[L, R, …]` those of another, `[L, M, …]`, or zeros where there is none.
+/// Copies the rows of a state `[L, M, …]` to the active rows of a state `[L, R, …]`, or sets them to zero if
+/// `from` is `None`.
 fn assign(active: Active<'_>, from: Option<&ArrayView3<'_, f32>>, to: &mut Array3<f32>) {
     for (slot, row) in active.iter().enumerate() {
         let mut to = to.slice_mut(s![.., row, ..]);

@@ -1,4 +1,4 @@
-//! A result beside what was expected of it.
+//! The comparison of a result with the expected one.
 
 use ndarray::{Array, Dimension};
 
@@ -12,7 +12,7 @@ pub struct Comparison {
     pub absolute: f64,
     /// The largest `|found - expected| / |expected|` over elements that should not be zero.
     pub relative: f64,
-    /// The element that used most of its tolerance; none if there are no elements.
+    /// The element that used most of its tolerance; `None` if there are no elements.
     pub worst: Option<Worst>,
 }
 
@@ -22,13 +22,13 @@ pub struct Comparison {
 pub struct Worst {
     /// `output`, `h_n` or `c_n`.
     pub name: &'static str,
-    /// Where in it.
+    /// The index of the element in that array.
     pub index: Vec<usize>,
-    /// What was expected there.
+    /// The expected value.
     pub expected: f64,
-    /// What was found.
+    /// The value found.
     pub found: f64,
-    /// How far they may differ.
+    /// The largest allowed difference.
     pub tolerance: f64,
     /// `|found - expected| / tolerance`; above 1 is a failure.
     pub ratio: f64,
@@ -65,12 +65,12 @@ impl Comparison {
         Ok(all)
     }
 
-    /// Whether every element is within its tolerance.
+    /// Returns whether every element is within its tolerance.
     pub fn passes(&self) -> bool {
         self.worst.as_ref().is_none_or(|worst| worst.ratio <= 1.0)
     }
 
-    /// How much of its tolerance the worst element used: above 1 is a failure.
+    /// Returns the fraction of its tolerance that the worst element used; above 1 is a failure.
     pub fn ratio(&self) -> f64 {
         self.worst.as_ref().map_or(0.0, |worst| worst.ratio)
     }
@@ -101,7 +101,7 @@ impl Comparison {
             if expected != 0.0 {
                 self.relative = self.relative.max(difference / expected.abs());
             }
-            // A tolerance that is not a number allows nothing: the reference itself overflowed.
+            // A NaN tolerance allows nothing: the reference itself overflowed.
             let ratio = match difference {
                 0.0 => 0.0,
                 _ if tolerance > 0.0 => difference / tolerance,
@@ -116,7 +116,7 @@ impl Comparison {
     }
 }
 
-/// The index of the element at `position` in row-major order.
+/// Returns the index of the element at `position` in row-major order.
 fn index_of(mut position: usize, shape: &[usize]) -> Vec<usize> {
     let mut index: Vec<usize> =
         shape.iter().rev().map(|&size| (position % size, position /= size).0).collect();
@@ -124,7 +124,8 @@ fn index_of(mut position: usize, shape: &[usize]) -> Vec<usize> {
     index
 }
 
-/// `|found - expected|`, where equal infinities and two NaN are no difference and one NaN is an infinite one.
+/// Returns `|found - expected|`. Equal infinities and two NaNs differ by 0; a single NaN differs by
+/// infinity.
 fn distance(found: f64, expected: f64) -> f64 {
     if found == expected || (found.is_nan() && expected.is_nan()) {
         return 0.0;

@@ -1,22 +1,22 @@
-//! A configuration from the names and shapes of a state dict's tensors.
+//! Inferring a configuration from the names and shapes of a state dict's tensors.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Parameter, ParameterKind};
 use crate::{Cell, Config, Error, Nonlinearity, Variant};
 
-/// What a state dict does not tell.
+/// The settings that a state dict does not contain.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LoadOptions {
-    /// What stands before the parameters' names (`"encoder."`); found if there is only one.
+    /// The prefix of the parameters' names, such as `"encoder."`. If it is `None`, the only prefix is used.
     pub prefix: Option<String>,
-    /// The activation of an Elman RNN; other cells have none to choose. Tanh unless given.
+    /// The activation of an Elman RNN; tanh by default. Other cells have no such option.
     pub nonlinearity: Option<Nonlinearity>,
 }
 
 impl LoadOptions {
-    /// Sets what stands before the parameters' names, such as `"encoder."`.
+    /// Sets the prefix of the parameters' names, such as `"encoder."`.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = Some(prefix.into());
         self
@@ -31,16 +31,16 @@ impl LoadOptions {
 
 type Shapes<'a> = BTreeMap<Parameter, &'a [usize]>;
 
-/// The prefix and the configuration of the recurrent layer among named tensors.
+/// Returns the prefix and the configuration of the recurrent layer among named tensors.
 ///
 /// H is the number of columns of `weight_hr_l0` if there is one, else of `weight_hh_l0`; G is the rows of
-/// `weight_hh_l0` over H. Names that are not parameters of a recurrent layer are left alone.
+/// `weight_hh_l0` over H. Names that are not parameters of a recurrent layer are ignored.
 ///
 /// # Errors
 ///
 /// [`Error::Prefix`] if there is no recurrent layer, or several and no prefix is given;
-/// [`Error::MissingParameter`], [`Error::UnexpectedParameter`], [`Error::UnknownShape`] and [`Error::Shape`] name the
-/// tensor; [`Error::Config`] if a nonlinearity is given for a cell that has none.
+/// [`Error::MissingParameter`], [`Error::UnexpectedParameter`], [`Error::UnknownShape`] and [`Error::Shape`]
+/// name the tensor; [`Error::Config`] if a nonlinearity is given for a cell that has none.
 pub fn infer_config<'a>(
     tensors: impl IntoIterator<Item = (&'a str, &'a [usize])>,
     options: &LoadOptions,
@@ -64,7 +64,7 @@ pub fn infer_config<'a>(
     Ok((prefix.to_owned(), config))
 }
 
-/// The given prefix if it is there, else the only one.
+/// Returns the given prefix if it exists, else the only one.
 fn choose_prefix<'a>(names: impl Iterator<Item = &'a str>, wanted: Option<&str>) -> Result<&'a str, Error> {
     let prefixes: BTreeSet<&str> = names.filter_map(|name| Some(Parameter::parse(name)?.0)).collect();
     let list = || {
@@ -77,7 +77,7 @@ fn choose_prefix<'a>(names: impl Iterator<Item = &'a str>, wanted: Option<&str>)
     let error = |expected: String| Err(Error::Prefix { expected, found: list() });
     match (wanted, prefixes.len()) {
         (Some(wanted), _) => {
-            // `encoder` is taken for `encoder.`, which is how a module is named.
+            // `encoder` means `encoder.`, because users write a module's name without the dot.
             let dotted = format!("{wanted}.");
             match prefixes.iter().find(|&&prefix| prefix == wanted || prefix == dotted) {
                 Some(prefix) => Ok(prefix),
@@ -129,7 +129,7 @@ fn config_of(prefix: &str, shapes: &Shapes<'_>, options: &LoadOptions) -> Result
         reverse: false,
         variant: Variant { peepholes: has(ParameterKind::WeightCh), ..Variant::default() },
     };
-    // A layer number like 10^18 must not make the check below list as many missing parameters.
+    // A layer number such as 10^18 must not make the check below list that many missing parameters.
     if config.num_layers > shapes.len() {
         let first_missing = (0..config.num_layers)
             .map(|layer| Parameter { kind: ParameterKind::WeightIh, layer, reverse: false })
@@ -159,7 +159,7 @@ fn matrix_shape(prefix: &str, shapes: &Shapes<'_>, parameter: Parameter) -> Resu
     }
 }
 
-/// Every parameter of `config` is there, with its shape, and no other.
+/// Checks that every parameter of `config` exists with its shape, and that there are no others.
 fn check_parameters(prefix: &str, shapes: &Shapes<'_>, config: &Config) -> Result<(), Error> {
     if let Some(parameter) = shapes.keys().find(|parameter| !parameter.is_in(config)) {
         let reason = format!("{config} has none");

@@ -17,7 +17,8 @@ pub enum ParameterKind {
     BiasHh,
     /// `weight_hr [P, H]`, the projection of an LSTM's hidden state.
     WeightHr,
-    /// `weight_ch [3*H]`, an LSTM's peepholes in the order i f o. PyTorch has none; the name is this library's.
+    /// `weight_ch [3*H]`, an LSTM's peepholes in the order i f o. PyTorch has none; the name is this
+    /// library's.
     WeightCh,
 }
 
@@ -31,7 +32,7 @@ impl ParameterKind {
         ParameterKind::WeightCh,
     ];
 
-    /// Whether it is a bias; the others are matrices.
+    /// Returns whether it is a bias. The others are matrices.
     pub(super) fn is_bias(self) -> bool {
         matches!(self, ParameterKind::BiasIh | ParameterKind::BiasHh)
     }
@@ -51,7 +52,7 @@ impl ParameterKind {
 /// One parameter of a layer. Its `Display` is PyTorch's name, such as `weight_hh_l1_reverse`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Parameter {
-    /// Which of the direction's parameters.
+    /// The kind of parameter.
     pub kind: ParameterKind,
     /// The layer, from 0.
     pub layer: usize,
@@ -60,7 +61,7 @@ pub struct Parameter {
 }
 
 impl Parameter {
-    /// The parameters of a configuration in PyTorch's order: by layer, forward before reverse.
+    /// Returns the parameters of a configuration in PyTorch's order: by layer, forward before reverse.
     pub fn all(config: &Config) -> impl Iterator<Item = Parameter> + use<> {
         let config = *config;
         let reverse = if config.bidirectional { &[false, true][..] } else { &[false] };
@@ -72,8 +73,8 @@ impl Parameter {
         })
     }
 
-    /// The shape that `config` gives the parameter; the largest `usize` stands for sizes beyond it, which
-    /// [`Config::validate`] refuses.
+    /// Returns the shape that `config` gives the parameter. A size that overflows is `usize::MAX`;
+    /// [`Config::validate`] rejects such a configuration.
     pub fn shape(&self, config: &Config) -> Vec<usize> {
         let rows = config.cell.gates().saturating_mul(config.hidden_size);
         match self.kind {
@@ -85,7 +86,7 @@ impl Parameter {
         }
     }
 
-    /// Whether `config` has the parameter.
+    /// Returns whether `config` has the parameter.
     pub(super) fn is_in(&self, config: &Config) -> bool {
         let kind = match self.kind {
             ParameterKind::WeightIh | ParameterKind::WeightHh => true,
@@ -96,7 +97,8 @@ impl Parameter {
         kind && self.layer < config.num_layers && (config.bidirectional || !self.reverse)
     }
 
-    /// Splits a tensor's name into its prefix and the parameter: `rnn.weight_ih_l0` into `rnn.` and `weight_ih_l0`.
+    /// Splits a tensor's name into its prefix and the parameter: `rnn.weight_ih_l0` into `rnn.` and
+    /// `weight_ih_l0`.
     pub(super) fn parse(name: &str) -> Option<(&str, Parameter)> {
         let (prefix, rest) = split(name);
         let (stem, layer, reverse) = split_layer(rest)?;
@@ -104,7 +106,8 @@ impl Parameter {
         Some((prefix, Parameter { kind, layer, reverse }))
     }
 
-    /// The prefix of a tensor that is named like a recurrent parameter (`something_l0`) and is none.
+    /// Returns the prefix of a tensor whose name looks like a recurrent parameter (`something_l0`) but is
+    /// not one.
     pub(super) fn parse_unknown(name: &str) -> Option<&str> {
         let (prefix, rest) = split(name);
         let (stem, ..) = split_layer(rest)?;
@@ -113,12 +116,12 @@ impl Parameter {
     }
 }
 
-/// Cuts a name behind its last dot.
+/// Splits a name after its last dot.
 fn split(name: &str) -> (&str, &str) {
     name.split_at(name.rfind('.').map_or(0, |dot| dot + 1))
 }
 
-/// Cuts `_l{layer}` and `_reverse` off a name.
+/// Splits `_l{layer}` and `_reverse` off a name.
 fn split_layer(rest: &str) -> Option<(&str, usize, bool)> {
     let (rest, reverse) = match rest.strip_suffix("_reverse") {
         Some(rest) => (rest, true),

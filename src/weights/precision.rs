@@ -1,4 +1,4 @@
-//! How the elements of weight matrices are stored.
+//! The storage type of weight matrices.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,16 +10,18 @@ use half::f16;
 use super::{DirectionWeights, Weights};
 use crate::Error;
 
-/// How a layer stores its weight matrices. Biases are f32, and so is all arithmetic, with either.
+/// The type in which a layer stores its weight matrices. Biases and all arithmetic are f32 with either
+/// precision.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Precision {
-    /// As they are given.
+    /// f32, unchanged.
     #[default]
     F32,
-    /// Rounded to the nearest IEEE half: by at most 2⁻¹¹ of a weight from 2⁻¹⁴ on. On a GPU two share a word, so the
-    /// weights take half of the memory and of its bandwidth, and each product unpacks them; a GPU may take those
-    /// below 2⁻¹⁴ for zero. The other backends round them the same, and keep them as f32.
+    /// f16: each weight is rounded to the nearest IEEE half, by at most 2⁻¹¹ of its value if it is at least
+    /// 2⁻¹⁴. On a GPU two weights share a 32-bit word. They take half the memory and half the bandwidth, and
+    /// each product unpacks them. A GPU may treat weights below 2⁻¹⁴ as zero. The other backends round the
+    /// weights in the same way and keep them as f32.
     F16,
 }
 
@@ -27,7 +29,7 @@ impl Precision {
     /// Every precision.
     pub const ALL: &'static [Precision] = &[Precision::F32, Precision::F16];
 
-    /// Bytes of four weights.
+    /// Returns the number of bytes of four weights.
     pub(crate) fn quad_bytes(self) -> usize {
         match self {
             Precision::F32 => 16,
@@ -35,7 +37,7 @@ impl Precision {
         }
     }
 
-    /// The weights that the layer has with this precision.
+    /// Returns the weights as a layer with this precision stores them.
     ///
     /// ```
     /// use wgpu_rnn::{Config, Precision, Weights};
@@ -50,7 +52,7 @@ impl Precision {
     ///
     /// # Errors
     ///
-    /// [`Error::Precision`] if a weight is too large for a half, from 65520 on.
+    /// [`Error::Precision`] if a weight is too large for f16 (65520 or more).
     pub fn round(self, weights: &Weights) -> Result<Cow<'_, Weights>, Error> {
         if self == Precision::F32 {
             return Ok(Cow::Borrowed(weights));
@@ -67,7 +69,7 @@ impl Precision {
     }
 }
 
-/// Every weight must be one that a half can hold.
+/// Checks that f16 can hold every weight.
 fn check(weights: &Weights) -> Result<(), Error> {
     for (parameter, values) in weights.parameters().filter(|(parameter, _)| !parameter.kind.is_bias()) {
         let large = values.indexed_iter().find(|(_, value)| !f16::from_f32(**value).is_finite());

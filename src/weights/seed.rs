@@ -8,21 +8,23 @@ use rand_mt::Mt;
 pub struct Generator(Mt);
 
 impl Generator {
-    /// The stream that `torch.manual_seed(seed)` starts. As there, only the low 32 bits of the seed count.
+    /// Creates the stream that `torch.manual_seed(seed)` starts. As in PyTorch, only the low 32 bits of the
+    /// seed count.
     pub fn seeded(seed: u64) -> Self {
         #[allow(clippy::cast_possible_truncation, reason = "init_genrand takes 32 bits, as in PyTorch")]
         Generator(Mt::new(seed as u32))
     }
 
-    /// `torch.nn.init.uniform_(tensor, -k, k)` with `k = 1/√hidden_size`, what `RNNBase.reset_parameters` does.
+    /// Draws `torch.nn.init.uniform_(tensor, -k, k)` with `k = 1/√hidden_size`, as
+    /// `RNNBase.reset_parameters` does.
     pub(crate) fn uniform(&mut self, shape: &[usize], hidden_size: usize) -> ArrayD<f32> {
         #[allow(clippy::cast_possible_truncation, reason = "PyTorch computes k in f64 and fills in f32")]
         let k = (1.0 / (hidden_size as f64).sqrt()) as f32;
-        // PyTorch's compiler contracts u·2k - k into one rounding.
+        // PyTorch's compiler contracts u·2k - k to a fused multiply-add with one rounding.
         ArrayD::from_shape_simple_fn(shape, || self.next_unit().mul_add(k + k, -k))
     }
 
-    /// A multiple of 2⁻²⁴ in [0, 1), as PyTorch takes it from 32 random bits.
+    /// Returns a multiple of 2⁻²⁴ in [0, 1), which PyTorch derives from 32 random bits in this way.
     fn next_unit(&mut self) -> f32 {
         const BITS: u32 = 0xFF_FFFF;
         (self.0.next_u32() & BITS) as f32 * (1.0 / (BITS + 1) as f32)

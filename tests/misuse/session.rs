@@ -24,11 +24,22 @@ pub fn rows() -> Vec<Row> {
         row("Layer::session_async", pollster::block_on(layer(gru().reverse(true)).session_async(2)), reverse),
     ];
     rows.extend(of_session(&mut layer(gru()).session(2).unwrap()));
+    rows.extend(of_small_sessions());
     rows
 }
 
-const ABSENT: &str = "rows: expected numbers of rows below 2 (the session's rows), found 7";
+const ABSENT: &str = "rows: row 7 is out of range; the session has 2 rows (0 to 1)";
 const TWICE: &str = "rows: expected each row once, found 1 twice";
+
+/// The range in the message follows the number of the session's rows.
+fn of_small_sessions() -> Vec<Row> {
+    let x = random((1, 3, 3), 1.0, 2);
+    let of = |(rows, range): (usize, &str)| {
+        let pushed = layer(gru()).session(rows).unwrap().push_rows(&[1], &Input::new(x.view()));
+        row("Session::push_rows", pushed, format!("rows: row 1 is out of range; the session has {range}"))
+    };
+    [(0, "no rows"), (1, "1 row (0)")].into_iter().map(of).collect()
+}
 
 /// Of a session of two rows.
 fn of_session(session: &mut Session) -> Vec<Row> {
@@ -62,8 +73,8 @@ fn of_rows(session: &mut Session) -> Vec<Row> {
         ]);
     }
     let (more, less) = (
-        "input: expected 1 rows (as many as the call is about), found 2",
-        "input: expected 2 rows (as many as the call is about), found 1",
+        "input: expected 1 rows, one for each listed row of the session, found 2",
+        "input: expected 2 rows, one for each listed row of the session, found 1",
     );
     let one = Input::new(x.slice(s![..1, .., ..]));
     all.extend([

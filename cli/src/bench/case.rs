@@ -1,4 +1,4 @@
-//! What is timed.
+//! The cases: the forward passes to time.
 
 use std::borrow::Cow;
 
@@ -12,18 +12,18 @@ use crate::shape::{BatchArguments, CellName};
 /// A forward pass.
 #[derive(Debug)]
 pub(crate) struct Case {
-    /// In rows and messages.
+    /// The name in rows and messages.
     pub(crate) name: String,
-    /// Without the cell, in a plot of that cell.
+    /// The name without the cell, for the plot of that cell.
     pub(crate) short_name: String,
     pub(crate) config: Config,
-    /// Of a file; seeded unless given.
+    /// The weights from a file; none for seeded ones.
     pub(crate) weights: Option<Weights>,
     pub(crate) batch: usize,
     pub(crate) steps: usize,
 }
 
-/// The grid: name, N, T, I, H, L, D.
+/// The standard sizes: name, N, T, I, H, L, D.
 const GRID: [(&str, [usize; 6]); 8] = [
     ("tiny", [1, 100, 5, 8, 1, 1]),
     ("stream", [1, 1, 80, 256, 2, 1]),
@@ -35,7 +35,7 @@ const GRID: [(&str, [usize; 6]); 8] = [
     ("long", [1, 4096, 64, 128, 1, 1]),
 ];
 
-/// The grid, or the case that the flags describe.
+/// Returns the grid, or the case that the flags describe.
 pub(super) fn cases(arguments: &BenchArguments) -> Result<Vec<Case>> {
     let cells = match (arguments.grid, arguments.layer.cell) {
         (false, _) => return Ok(vec![one(arguments)?]),
@@ -46,7 +46,7 @@ pub(super) fn cases(arguments: &BenchArguments) -> Result<Vec<Case>> {
     Ok(cells.into_iter().flat_map(grid).collect())
 }
 
-/// The grid's sizes with that kind of cell.
+/// Returns the grid's sizes with the given cell.
 pub(crate) fn grid(cell: CellName) -> [Case; 8] {
     GRID.map(|(name, sizes)| of_grid(cell, name, sizes))
 }
@@ -74,7 +74,7 @@ fn of_grid(cell: CellName, name: &str, sizes: [usize; 6]) -> Case {
 }
 
 impl Case {
-    /// The file's, or seeded ones.
+    /// Returns the file's weights, or seeded ones.
     pub(super) fn weights(&self) -> Result<Cow<'_, Weights>> {
         match &self.weights {
             Some(weights) => Ok(Cow::Borrowed(weights)),
@@ -82,19 +82,19 @@ impl Case {
         }
     }
 
-    /// Sines, so that no two neighbours are alike.
+    /// Returns sines as the input, so that no two neighbours are equal.
     pub(super) fn input(&self) -> Array3<f32> {
         let shape = (self.batch, self.steps, self.config.input_size);
         Array3::from_shape_fn(shape, |(n, t, i)| ((n + 3 * t + 7 * i) as f32).sin())
     }
 
-    /// Of the whole forward pass.
+    /// Returns the multiply-adds of the whole forward pass.
     pub(super) fn multiply_adds(&self) -> f64 {
         self.batch as f64 * self.steps as f64 * multiply_adds_of_a_step(&self.config)
     }
 }
 
-/// For one row: D * the sum over layers of G*H*(in + H_out) + P*H.
+/// Returns the multiply-adds of one step of one row: D * the sum over layers of G*H*(in + H_out) + P*H.
 pub(super) fn multiply_adds_of_a_step(config: &Config) -> f64 {
     let (h, p) = (config.hidden_size as f64, config.proj_size as f64);
     let gates = config.cell.gates() as f64;

@@ -1,4 +1,4 @@
-//! What the reference says of a case, as far as there is time for it.
+//! The reference's result of a case, or of a part of it if the whole takes too long.
 
 use wgpu_rnn::ndarray::{Array3, Axis, Ix3, s};
 use wgpu_rnn::tolerance::{self, Comparison};
@@ -6,15 +6,15 @@ use wgpu_rnn::{Error, Input, Output, Precision, State, Weights, reference};
 
 use super::case::multiply_adds_of_a_step;
 
-/// Multiply-adds that the reference may take for a case: a few seconds.
+/// The multiply-adds that the reference may take for a case: a few seconds.
 const AFFORDABLE: f64 = 3e8;
 
-/// The reference's result for some rows of a batch, and for their first steps.
+/// The reference's result for some rows of a batch and their first steps.
 #[derive(Debug)]
 pub(super) struct Expected {
     rows: Vec<usize>,
     steps: usize,
-    /// Whether these are all steps, so that the final states are the reference's.
+    /// Whether all steps were computed, so that the final states can be compared.
     all_steps: bool,
     values: Output<Ix3, f64>,
     tolerance: Output<Ix3, f64>,
@@ -34,7 +34,7 @@ impl Expected {
         let (batch, all) = (input.len_of(Axis(0)), input.len_of(Axis(1)));
         let row_steps = affordable / multiply_adds_of_a_step(weights.config());
         let rows = spread(whole(row_steps / all as f64, batch), batch);
-        // The reverse direction begins at the end.
+        // A reverse direction begins at the end, so all steps are needed.
         let cut = rows.len() == 1 && !weights.config().bidirectional;
         let steps = if cut { whole(row_steps, all) } else { all };
         let part = input.select(Axis(0), &rows).slice_move(s![.., ..steps, ..]);
@@ -51,12 +51,13 @@ impl Expected {
         Ok(Expected { rows, steps, all_steps, values, tolerance })
     }
 
-    /// How many rows and steps of them.
+    /// Returns the numbers of rows and of their steps that are compared.
     pub(super) fn checked(&self) -> [usize; 2] {
         [self.rows.len(), self.steps]
     }
 
-    /// How much of its tolerance the worst element of a result used, or what is wrong with it.
+    /// Returns the fraction of its tolerance that the worst element of a result used, or describes the
+    /// wrong element.
     pub(super) fn check(&self, found: &Output) -> Result<f64, String> {
         let output = found.output.select(Axis(0), &self.rows).slice_move(s![.., ..self.steps, ..]);
         let part = if self.all_steps {
@@ -81,16 +82,16 @@ fn output_alone<A: Clone + Default>(output: Array3<A>) -> Output<Ix3, A> {
     Output::new(output, Array3::default((0, 0, 0)), None)
 }
 
-/// At least one and at most all.
+/// Returns `wanted` as a whole number of at least one and at most `all`.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and `all`")]
 fn whole(wanted: f64, all: usize) -> usize {
     wanted.clamp(1.0, all.max(1) as f64) as usize
 }
 
-/// So many of the rows, from the first to the last.
+/// Returns `count` of the rows, spread from the first to the last.
 fn spread(count: usize, rows: usize) -> Vec<usize> {
     match count {
-        // The last: where a tile or a piece is not full.
+        // The last row, where a tile or a piece may not be full.
         1 => vec![rows - 1],
         _ => (0..count).map(|place| place * (rows - 1) / (count - 1)).collect(),
     }

@@ -1,4 +1,4 @@
-//! The files of `--json` and `--plot`, which appear when both are complete.
+//! The files of `--json` and `--plot`. They appear when both are complete.
 
 use super::machine::Machine;
 use super::{Results, Subject, json, plot};
@@ -24,7 +24,7 @@ impl Files {
         }
     }
 
-    /// Makes sure that the files can be written.
+    /// Checks that the files can be written.
     pub(super) fn open(&mut self) -> Result<()> {
         [&mut self.json, &mut self.plot].into_iter().flatten().try_for_each(Draft::open)
     }

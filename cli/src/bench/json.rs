@@ -1,4 +1,4 @@
-//! Figures for programs. The help of `bench` documents the names.
+//! The figures as JSON. The help of `bench` documents the names.
 
 use std::time::Duration;
 
@@ -86,7 +86,7 @@ struct Failed<'a> {
     error: &'a str,
 }
 
-/// Everything that is known of the figures.
+/// Formats the figures, the machine and the devices as JSON.
 pub(super) fn text(
     results: &Results<'_>,
     subjects: &[Subject],

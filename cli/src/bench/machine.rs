@@ -1,4 +1,4 @@
-//! What the figures were measured on.
+//! The machine on which the figures were measured.
 
 use std::num::NonZeroUsize;
 
@@ -11,22 +11,23 @@ use crate::failure::{Failure, Result};
 /// The machine and the program.
 #[derive(Debug, Serialize)]
 pub(super) struct Machine {
-    /// The CPU's name; empty where the system does not tell.
+    /// The CPU's name; empty if the system does not report it.
     pub(super) cpu: String,
-    /// Of the CPU backend.
+    /// The number of threads of the CPU backend.
     pub(super) cpu_threads: usize,
     pub(super) cpu_instructions: String,
     architecture: String,
     pub(super) os: String,
-    /// Of wgpu-rnn.
+    /// The version of wgpu-rnn.
     version: &'static str,
     wgpu: &'static str,
-    /// Whether the program was built for speed.
+    /// Whether the program was built with optimisation.
     optimised: bool,
 }
 
 impl Machine {
-    /// `threads`: those that the CPU backend may use; rayon's unless given.
+    /// Describes this machine. `threads` is the limit of the CPU backend's threads; by default it is
+    /// rayon's number.
     pub(super) fn this(threads: Option<NonZeroUsize>) -> Result<Self> {
         let refresh = RefreshKind::nothing().with_cpu(CpuRefreshKind::nothing());
         let system = System::new_with_specifics(refresh).ok();

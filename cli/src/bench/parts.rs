@@ -1,4 +1,4 @@
-//! Where the time of a call goes, on devices that can tell.
+//! The parts of a call's time, on devices with timestamps.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -8,10 +8,10 @@ use wgpu_rnn::{Backend, Error, Input, Layer, State, Timings};
 
 use super::race::LONG;
 
-/// Of the time for the whole calls.
+/// The timed parts get the time of the whole calls divided by this.
 const SHARE: u32 = 4;
 
-/// A call, whose submissions go one after the other, and its parts.
+/// A call with one submission after the other, and its parts.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Parts {
     pub(super) call: Duration,
@@ -19,14 +19,14 @@ pub(super) struct Parts {
 }
 
 impl Parts {
-    /// What is in no part.
+    /// Returns the time that belongs to no part.
     pub(super) fn rest(&self) -> Duration {
         let Timings { upload, compute, readback, .. } = self.timings;
         self.call.saturating_sub(upload + compute + readback)
     }
 }
 
-/// Why there are no parts.
+/// The reason why there are no parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Missing {
     Host,
@@ -46,8 +46,8 @@ impl fmt::Display for Missing {
     }
 }
 
-/// The parts of the call that took the median time: as parts of one call they add up to less than that. An earlier call
-/// took `first`.
+/// Measures the parts of the call with the median time. They are parts of one call, so they add up to less
+/// than its time. `first` is the time of an earlier call.
 pub(super) fn measure(
     layer: &Layer,
     input: &Array3<f32>,
@@ -61,7 +61,7 @@ pub(super) fn measure(
         _ => return Ok(Err(Missing::Host)),
     }
     let (mut spent, mut parts) = (Duration::ZERO, Vec::new());
-    // One call at least.
+    // At least one call.
     while spent.is_zero() || spent < budget / SHARE {
         let start = Instant::now();
         let (_, timings) = layer.forward_timed(&Input::new(input.view()), &State::zero())?;

@@ -1,4 +1,4 @@
-//! Time against size, for people.
+//! A plot of time against size.
 
 mod axis;
 mod panel;
@@ -20,7 +20,7 @@ const MARGIN: i32 = 24;
 const LEGEND_LINE: i32 = 22;
 const FONT: &str = "sans-serif";
 const GREY: RGBColor = RGBColor(0x60, 0x60, 0x60);
-/// Okabe and Ito's colours but for yellow, which is faint on white: told apart by people who are colour-blind, too.
+/// Okabe and Ito's colours without yellow, which is faint on white. Colour-blind people can distinguish them.
 const COLOURS: [RGBColor; 7] = [
     RGBColor(0x00, 0x00, 0x00),
     RGBColor(0x00, 0x72, 0xB2),
@@ -31,7 +31,7 @@ const COLOURS: [RGBColor; 7] = [
     RGBColor(0xE6, 0x9F, 0x00),
 ];
 
-/// A panel for each kind of cell, and in each a line for each device and strategy.
+/// Draws a panel for each kind of cell, with a line for each device and strategy.
 pub(super) fn svg(rows: &[Row<'_>], subjects: &[Subject], machine: &Machine) -> Result<String> {
     let mut cells: Vec<&str> = rows.iter().map(|row| row.case.config.cell.name()).collect();
     cells.dedup();
@@ -55,12 +55,12 @@ pub(super) fn svg(rows: &[Row<'_>], subjects: &[Subject], machine: &Machine) -> 
     Ok(text)
 }
 
-/// How a device and strategy are drawn.
+/// The style of the line of a device and strategy.
 #[derive(Debug)]
 struct Line {
     label: String,
     colour: RGBColor,
-    /// Beyond the number of colours, lines have other markers.
+    /// The number of the marker. It changes when the colours start again.
     marker: usize,
 }
 
@@ -73,7 +73,7 @@ impl Line {
 
 type Drawn = std::result::Result<(), Box<dyn std::error::Error>>;
 
-/// What this is, where it was measured, and the legend.
+/// Draws the title, the machine and the legend.
 fn header(area: &Area<'_>, lines: &[Line], machine: &Machine) -> std::result::Result<(), String> {
     let draw = || -> Drawn {
         let title = "Forward pass, from the host's input to the host's output: median time";

@@ -1,18 +1,19 @@
-//! Measurements in turns, so that what else the machine does hurts all alike.
+//! Measurements in turns, so that other work on the machine slows all devices alike.
 
 use std::time::{Duration, Instant};
 
 use wgpu_rnn::Error;
 
-/// How long a device goes on before it is the next one's turn: long beside what changing over costs.
+/// The time of a device's turn. It is long compared with the cost of a change of devices.
 const TURN: Duration = Duration::from_millis(50);
-/// Calls of each, unless fewer take [`LONG`].
+/// The least number of calls of each device, unless fewer calls take [`LONG`].
 const LEAST: usize = 3;
 pub(super) const LONG: Duration = Duration::from_secs(10);
-/// A first call that takes so long counts, and is not repeated: what kernels take to compile is little beside it.
+/// A first call of at least this time counts and is not repeated: the compilation of kernels is a small
+/// part of it.
 const VERY_LONG: Duration = Duration::from_secs(30);
 
-/// One thing to time.
+/// A forward pass to time, and its times.
 pub(super) struct Runner<'a> {
     pass: Box<dyn Fn() -> Result<(), Error> + 'a>,
     times: Vec<Duration>,
@@ -21,14 +22,14 @@ pub(super) struct Runner<'a> {
 }
 
 impl<'a> Runner<'a> {
-    /// The first call, which took that long, counts if it was very long.
+    /// Makes a runner. The first call took `first`; it counts if that is very long.
     pub(super) fn new(first: Duration, pass: impl Fn() -> Result<(), Error> + 'a) -> Self {
         let times: Vec<Duration> = (first >= VERY_LONG).then_some(first).into_iter().collect();
         let spent = times.iter().sum();
         Runner { pass: Box::new(pass), times, spent, failure: None }
     }
 
-    /// What was measured, or why it stopped.
+    /// Returns the times, or the error that stopped the runner.
     pub(super) fn finish(self) -> Result<Times, Error> {
         match self.failure {
             Some(error) => Err(error),
@@ -59,7 +60,7 @@ impl<'a> Runner<'a> {
     }
 }
 
-/// Times all of them, for about that long each.
+/// Times all runners, for about `budget` each.
 pub(super) fn race(runners: &mut [Runner<'_>], budget: Duration) {
     while runners.iter().any(|runner| !runner.is_done(budget)) {
         for runner in &mut *runners {
@@ -68,7 +69,7 @@ pub(super) fn race(runners: &mut [Runner<'_>], budget: Duration) {
     }
 }
 
-/// What the calls took, in seconds, in ascending order; at least one.
+/// The times of the calls in seconds, in ascending order; at least one.
 #[derive(Clone, Debug)]
 pub(super) struct Times(Vec<f64>);
 
@@ -91,12 +92,12 @@ impl Times {
         self.quantile(0.5)
     }
 
-    /// From the first to the third quartile, in parts of the median.
+    /// Returns the distance from the first to the third quartile, as a fraction of the median.
     pub(super) fn spread(&self) -> f64 {
         (self.quantile(0.75) - self.quantile(0.25)) / self.median()
     }
 
-    /// Between the two nearest times in proportion.
+    /// Interpolates linearly between the two nearest times.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place among the times")]
     fn quantile(&self, part: f64) -> f64 {
         let place = part * self.0.len().saturating_sub(1) as f64;

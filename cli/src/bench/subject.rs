@@ -1,4 +1,4 @@
-//! What is compared: devices, a GPU with each strategy.
+//! The subjects of the benchmark: devices, and for a GPU each strategy.
 
 use wgpu_rnn::{Backend, LayerOptions, Strategy};
 
@@ -8,13 +8,13 @@ use crate::device::{DeviceChoice, Work};
 use crate::failure::{Failure, Result};
 use crate::report;
 
-/// A device, and a GPU's strategy.
+/// A device with, for a GPU, a strategy.
 #[derive(Debug)]
 pub(super) struct Subject {
-    /// No two devices have the same.
+    /// The device's name, unique among the subjects' devices.
     pub(super) device: String,
     pub(super) backend: Backend,
-    /// None where a device has none.
+    /// The strategy of a GPU; none for other devices.
     pub(super) strategy: Option<Strategy>,
 }
 
@@ -23,7 +23,7 @@ impl Subject {
         matches!(self.backend, Backend::Cpu)
     }
 
-    /// Whether this is an adapter whose driver runs on the CPU.
+    /// Returns whether the device is a software adapter: its driver runs on the CPU.
     pub(super) fn is_software(&self) -> bool {
         matches!(&self.backend, Backend::Gpu(gpu) if gpu.is_software())
     }
@@ -36,7 +36,7 @@ impl Subject {
     }
 }
 
-/// Those that were asked for; the CPU backend and every adapter that can be opened if none was.
+/// Returns the requested subjects; by default the CPU backend and every adapter that can be opened.
 pub(super) fn subjects(arguments: &BenchArguments, cases: &[Case]) -> Result<Vec<Subject>> {
     let options = LayerOptions::default().precision(arguments.precision);
     let options = options.strategy(arguments.strategy.one()).threads(threads(arguments.threads));
@@ -66,7 +66,8 @@ fn work(case: &Case) -> Work<'_> {
     Work { name: &case.name, config: case.config, batch: case.batch, steps: case.steps }
 }
 
-/// Each choice once; what `auto` takes last, and only if it is not there yet.
+/// Opens each choice once. The devices that `auto` chooses come last, and only if no other choice opened
+/// them.
 fn opened(choices: &[DeviceChoice], works: &[Work<'_>], options: &LayerOptions) -> Result<Vec<Backend>> {
     let once = choices.iter().enumerate().filter(|(place, choice)| !choices[..*place].contains(choice));
     let mut once: Vec<&DeviceChoice> = once.map(|(_, choice)| choice).collect();

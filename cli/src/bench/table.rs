@@ -1,4 +1,4 @@
-//! The rows for people.
+//! The rows as a table.
 
 use std::time::Duration;
 
@@ -13,7 +13,8 @@ const HEADINGS: [&str; 10] =
 const PARTS: [&str; 8] =
     ["case", "device", "strategy", "call ms", "upload ms", "compute ms", "readback ms", "rest ms"];
 
-/// Aligned columns, and what the ratio is; the parts of a call in columns of their own.
+/// Formats the rows as aligned columns with an explanation of `x cpu`, and the parts of a call as a second
+/// table.
 pub(super) fn table(rows: &[Row<'_>], machine: &Machine) -> String {
     let mut lines = vec![HEADINGS.map(str::to_owned)];
     lines.extend(rows.iter().map(cells));
@@ -26,12 +27,12 @@ pub(super) fn table(rows: &[Row<'_>], machine: &Machine) -> String {
         text.push_str(&format!("cpu: {cpu}, {cpu_instructions}, {cpu_threads} threads\n"));
     }
     if rows.iter().any(|row| row.subject.is_software()) {
-        text.push_str("software: an adapter whose driver runs on the CPU; it says nothing of a GPU\n");
+        text.push_str("software: an adapter whose driver runs on the CPU; it says nothing about a GPU\n");
     }
     text + &parts(rows)
 }
 
-/// Where the time goes, and why that is not known.
+/// Formats the parts of the calls' times, and the reasons for missing parts.
 fn parts(rows: &[Row<'_>]) -> String {
     let mut lines = vec![PARTS.map(str::to_owned)];
     lines.extend(rows.iter().filter_map(|row| Some(cells_of_parts(row, row.parts.as_ref().ok()?))));
@@ -41,7 +42,7 @@ fn parts(rows: &[Row<'_>]) -> String {
         text.push_str("call: its submissions go one after the other, so that its parts do not overlap\n");
     }
     if rows.iter().any(|row| row.parts.is_ok_and(|parts| !parts.timings.copies_timed)) {
-        text.push_str("upload, readback: of the host alone where a device cannot time copies\n");
+        text.push_str("upload, readback: the host's time only, where a device cannot time copies\n");
     }
     let mut notes: Vec<String> = Vec::new();
     for note in rows.iter().filter_map(why_not) {
@@ -53,7 +54,7 @@ fn parts(rows: &[Row<'_>]) -> String {
     text
 }
 
-/// Why a row of a GPU has no parts.
+/// Returns the reason why a row of a GPU has no parts.
 fn why_not(row: &Row<'_>) -> Option<String> {
     let (device, why) = (&row.subject.device, row.parts.err()?);
     let of = match why {
@@ -61,7 +62,7 @@ fn why_not(row: &Row<'_>) -> Option<String> {
         Missing::NoTimestamps => device.clone(),
         Missing::Unsound | Missing::Long => format!("{} on {device}", row.case.name),
     };
-    Some(format!("{of}: no upload, compute and readback apart: {why}\n"))
+    Some(format!("{of}: no separate upload, compute, readback: {why}\n"))
 }
 
 fn cells_of_parts(row: &Row<'_>, parts: &Parts) -> [String; 8] {
@@ -94,7 +95,7 @@ fn cells(row: &Row<'_>) -> [String; 10] {
     ]
 }
 
-/// How much of the result was held against the reference.
+/// Formats how much of the result was compared with the reference.
 fn checked(row: &Row<'_>) -> String {
     let of = |checked: usize, all: usize, what: &str| {
         if checked == all { None } else { Some(format!("{checked} of {all} {what}")) }
@@ -105,7 +106,7 @@ fn checked(row: &Row<'_>) -> String {
     if parts.is_empty() { "all".into() } else { parts.join(", ") }
 }
 
-/// Three digits or more, without an exponent.
+/// Formats a value with at least three digits and without an exponent.
 pub(super) fn digits(value: f64) -> String {
     let places = match value.abs() {
         value if value >= 100.0 => 0,
@@ -141,11 +142,11 @@ mod tests {
         timings.copies_timed = true;
         let parts = Ok(Parts { call: Duration::from_millis(2), timings });
         let call = "call: its submissions go one after the other, so that its parts do not overlap";
-        let host = "upload, readback: of the host alone where a device cannot time copies";
+        let host = "upload, readback: the host's time only, where a device cannot time copies";
         let no_queries =
-            "gpu: it: no upload, compute and readback apart: the device has no timestamp queries";
+            "gpu: it: no separate upload, compute, readback: the device has no timestamp queries";
         let unsound =
-            "small on gpu: it: no upload, compute and readback apart: the device's timestamps make no sense";
+            "small on gpu: it: no separate upload, compute, readback: the device's timestamps make no sense";
         assert_eq!(notes([parts, Err(Missing::Host)]), [call]);
         timings.copies_timed = false;
         let without_copies = Ok(Parts { call: Duration::from_millis(2), timings });

@@ -1,4 +1,4 @@
-//! A case file: what goes into a layer, and what PyTorch makes of it.
+//! A case file: the inputs of a layer, and PyTorch's results.
 
 use wgpu_rnn::io::Tensors;
 use wgpu_rnn::ndarray::{ArrayD, IxDyn};
@@ -7,24 +7,24 @@ use wgpu_rnn::{Error, LoadOptions, Output, Precision, Weights};
 
 use crate::given::{Given, to_lengths};
 
-/// A case that is complete and whose shapes fit each other.
+/// A complete case with matching shapes.
 #[derive(Debug)]
 pub(super) struct Case {
     pub(super) name: String,
     pub(super) weights: Weights,
-    /// How the devices are to store them.
+    /// The precision in which the devices store the weights.
     pub(super) precision: Precision,
     pub(super) given: Given,
     /// PyTorch's result in f64.
     pub(super) expected: Output<IxDyn, f64>,
-    /// How far a result in f32, of weights stored so, may be from that.
+    /// The tolerance for a result in f32, with weights of that precision.
     pub(super) tolerance: Output<IxDyn, f64>,
-    /// How far PyTorch's own result in f32 is from that.
+    /// The comparison of PyTorch's own f32 result with the f64 result.
     pub(super) torch: Comparison,
 }
 
 impl Case {
-    /// Takes a case from its tensors.
+    /// Reads a case from its tensors.
     pub(super) fn from_tensors(
         name: String,
         tensors: &Tensors<'_>,
@@ -48,7 +48,7 @@ impl Case {
     }
 }
 
-/// The result of a forward pass as a file has it, with the shapes that the layer gives it.
+/// Reads the result of a forward pass from a file, and checks that it has the shapes of the layer's result.
 fn result<A>(
     shapes: &Output<IxDyn, f64>,
     suffix: &str,
@@ -62,13 +62,13 @@ fn result<A>(
     Ok(Output::new(read("output", &shapes.output)?, read("h_n", &shapes.h_n)?, c_n.transpose()?))
 }
 
-/// A tensor of f32 and nothing else: another type would hide what PyTorch's own error is.
+/// Reads a tensor of f32. Another type is refused, since it would hide PyTorch's own error.
 fn f32s(tensors: &Tensors<'_>, name: &str) -> Result<ArrayD<f32>, Error> {
     check_dtype(tensors, name, "f32")?;
     tensors.f32(name)
 }
 
-/// A tensor of f64 and nothing else.
+/// Reads a tensor of f64. Another type is refused.
 fn f64s(tensors: &Tensors<'_>, name: &str) -> Result<ArrayD<f64>, Error> {
     check_dtype(tensors, name, "f64")?;
     tensors.f64(name)

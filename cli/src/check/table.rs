@@ -1,4 +1,4 @@
-//! The rows of a check for people.
+//! The results of a check as a table.
 
 use super::Row;
 use crate::columns::columns;
@@ -6,7 +6,7 @@ use crate::columns::columns;
 const HEADINGS: [&str; 9] =
     ["case", "device", "strategy", "absolute", "PyTorch's", "relative", "PyTorch's", "tolerance used", ""];
 
-/// Aligned columns, and a line that sums up.
+/// Formats the rows as aligned columns, with a summary line.
 pub(super) fn table(rows: &[Row]) -> String {
     let mut lines = vec![HEADINGS.map(str::to_owned)];
     lines.extend(rows.iter().map(cells));

@@ -1,4 +1,4 @@
-//! Plans for programs. The help of `plan` documents the names.
+//! Plans as JSON. The help of `plan` documents the names.
 
 use std::collections::BTreeMap;
 
@@ -52,7 +52,7 @@ struct Dispatch<'a> {
     written_bytes: u64,
 }
 
-/// An array of the plans.
+/// Formats the plans as a JSON array.
 pub(super) fn text(work: &Work, plans: &[PlanReport]) -> Result<String> {
     let plans: Vec<Plan<'_>> = plans.iter().map(|report| plan(work, report)).collect();
     let mut text = serde_json::to_string_pretty(&plans).map_err(Failure::new)?;

@@ -103,7 +103,7 @@ fn a_gpus_calls_have_parts_or_say_why_not() {
         let why = "the device has no timestamp queries";
         assert!(rows.iter().all(|row| row["parts"].is_null() && row["no_parts"] == why), "{rows:?}");
         let name = rows[0]["device"].as_str().unwrap();
-        let line = format!("{name}: no upload, compute and readback apart: {why}");
+        let line = format!("{name}: no separate upload, compute, readback: {why}");
         assert_eq!((ran.stdout.lines().last(), table.len()), (Some(&line[..]), 0));
         return;
     }

@@ -122,7 +122,7 @@ fn flags_of_keras_are_for_its_files() {
         assert!(ran.stderr.starts_with("error: "), "{arguments}: {}", ran.stderr);
     }
     for (flag, value) in [("--layers", " a"), ("--go-backwards", ""), ("--prefix", " a"), ("--node", " a")] {
-        let line = format!("{flag}: expected the file that it is about");
+        let line = format!("{flag}: expected the file it applies to");
         let plan = "plan --cell gru --input-size 3 --hidden-size 4";
         refuse(folder.path(), &format!("{plan} {flag}{value}"), &line);
         refuse(folder.path(), &format!("bench --grid {flag}{value}"), &line);

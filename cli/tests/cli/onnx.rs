@@ -66,7 +66,7 @@ fn results_are_laid_out_as_they_are_asked_for() {
 fn what_the_model_gives_the_layer_is_told_where_it_is_left_out() {
     let folder = folder();
     let run = "run --device cpu --model gru_torchscript_states.onnx --input x.npy --output y.npy";
-    let told = "wgpu-rnn: without --h0, which the model takes from /Slice_output_0, /Slice_1_output_0\n";
+    let told = "wgpu-rnn: --h0 is not given; the model takes it from /Slice_output_0, /Slice_1_output_0\n";
     let ran = "wgpu-rnn: ran GRU(3, 4, num_layers=2, bidirectional=True) on cpu\n";
     assert_eq!(succeed(folder.path(), run).stderr, format!("{told}{ran}"));
 }

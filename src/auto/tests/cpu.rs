@@ -1,4 +1,4 @@
-//! What is expected of the CPU backend beside what it takes.
+//! Compares the expected times of the CPU backend with measured times.
 
 use std::time::Instant;
 
@@ -8,13 +8,13 @@ use super::super::cost::{self, Work};
 use super::grid;
 use crate::{Backend, Cell, Config, CpuInstructions, Input, Layer, LayerOptions, State, Weights};
 
-/// Measured over expected, either way round, at most.
+/// The largest allowed ratio of measured and expected time, in either direction.
 const LIMIT: f64 = 2.0;
-/// Seconds for each size, and passes at least.
+/// The minimum time in seconds and the minimum number of passes for each size.
 const SECONDS: f64 = 0.4;
 const PASSES: usize = 3;
 
-/// Times of one thread, for an optimised build on a quiet machine:
+/// Measures one thread, in an optimised build on a quiet machine:
 /// `cargo test --release --lib auto::tests::cpu -- --ignored --nocapture`.
 #[test]
 #[ignore = "a time, to be taken by hand"]
@@ -42,7 +42,7 @@ fn the_cpu_takes_about_what_is_expected() {
     assert!(far.is_empty(), "{far:#?}");
 }
 
-/// The fastest of some passes.
+/// Returns the time of the fastest of several passes.
 fn measured_us(config: &Config, batch: usize, steps: usize) -> f64 {
     let layer = Layer::new(&Weights::seeded(*config, 0).unwrap(), Backend::Cpu).unwrap();
     let input = Array3::from_shape_fn((batch, steps, config.input_size), |(n, t, i)| {

@@ -1,4 +1,4 @@
-//! Where there is one thread alone, in a browser.
+//! Running jobs in a browser, which has one thread.
 
 use super::Job;
 use crate::Error;

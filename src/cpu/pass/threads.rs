@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use super::Job;
 use crate::Error;
 
-/// The first error of several threads.
+/// Keeps the first error of several threads.
 #[derive(Default)]
 struct Failure(Mutex<Option<Error>>);
 
@@ -22,10 +22,10 @@ impl Failure {
     }
 }
 
-/// Runs jobs on the calling thread and on others of rayon's pool, `threads` in all at most. If the others are busy with
-/// something else, the calling thread does their work.
+/// Runs jobs on the calling thread and on others of rayon's pool, at most `threads` in total. If the others
+/// are busy, the calling thread does their work.
 pub(super) fn run_jobs(jobs: &[Job<'_>], threads: usize) -> Result<(), Error> {
-    // Each job as often as it has members: first all for their first member.
+    // Each job appears once for each of its members: first all jobs for their first member, and so on.
     let most = jobs.iter().map(Job::members).max().unwrap_or(0);
     let member = |member| jobs.iter().filter(move |job| job.members() > member);
     let places: Vec<_> = (0..most).flat_map(member).collect();

@@ -1,4 +1,4 @@
-//! The caller's buffers against their contract.
+//! Checks the caller's buffers against their contract.
 
 use std::ops::Range;
 
@@ -8,7 +8,7 @@ use super::{GpuBuffers, Slot};
 use crate::gpu::Capabilities;
 use crate::{Config, Error};
 
-/// A buffer that fits: the bytes of an array.
+/// A buffer that fits the contract, with the range of its array.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Given<'a> {
     pub(super) buffer: &'a Buffer,
@@ -22,7 +22,7 @@ impl Given<'_> {
     }
 }
 
-/// The buffers of a call, those that are there, in the order of [`Slot::ALL`].
+/// The buffers of a call in the order of [`Slot::ALL`]; `None` for a buffer that was not given.
 pub(super) type AllGiven<'a> = [Option<Given<'a>>; 7];
 
 /// Checks everything that can be checked without the device.
@@ -105,7 +105,7 @@ fn shape(config: &Config, &GpuBuffers { batch, steps, .. }: &GpuBuffers<'_>, slo
     }
 }
 
-/// Bytes of an array of words; none if they cannot be counted.
+/// Returns the bytes of an array of 4-byte words; `None` if the number overflows.
 fn bytes(shape: &[usize]) -> Option<u64> {
     shape.iter().try_fold(4u64, |bytes, &size| bytes.checked_mul(size as u64))
 }

@@ -1,4 +1,4 @@
-//! What goes between the caller's buffers and the layer's own, before the forward pass and behind it.
+//! The copies between the caller's buffers and the layer's own, before and after the forward pass.
 
 use super::Slot;
 use crate::Config;
@@ -10,14 +10,14 @@ use crate::gpu::plan::{Bound, Plan, Sequence, quads, small};
 pub(super) struct Copy {
     /// The caller's buffer.
     pub(super) slot: Slot,
-    /// Whether this is for calls that give that buffer or for those that do not.
+    /// Whether this copy is for calls that give that buffer (`true`) or for calls that do not (`false`).
     pub(super) given: bool,
     /// The layer's own buffer.
     pub(super) own: Bound,
     pub(super) vectors: Vectors,
 }
 
-/// Every copy that a call may need, those to the layer's buffers first.
+/// Returns every copy that a call may need, first those to the layer's buffers.
 pub(super) fn list(config: &Config, plan: &Plan) -> Vec<Copy> {
     let list = List { config, plan, of_a_layer: small(config.directions()) * plan.rows };
     let mut copies = Vec::new();
@@ -31,12 +31,13 @@ pub(super) fn list(config: &Config, plan: &Plan) -> Vec<Copy> {
 struct List<'a> {
     config: &'a Config,
     plan: &'a Plan,
-    /// State vectors of a layer.
+    /// The number of state vectors of a layer.
     of_a_layer: u32,
 }
 
 impl List<'_> {
-    /// Whole quads are read where they are.
+    /// Adds the copy that pads the input to whole quads. An input of whole quads is read from the caller's
+    /// buffer.
     fn input(&self, copies: &mut Vec<Copy>) {
         if self.plan.bytes.own_input == 0 {
             return;
@@ -47,7 +48,8 @@ impl List<'_> {
         copies.push(Copy { slot: Slot::Input, given: true, own, vectors });
     }
 
-    /// T for each row where there are no lengths. Kernels rely on none being above T.
+    /// Adds the copies of the lengths. Without lengths, each row gets T. Kernels rely on every length being
+    /// at most T.
     fn lengths(&self, copies: &mut Vec<Copy>) {
         let most = self.plan.steps;
         for given in [true, false] {
@@ -56,7 +58,8 @@ impl List<'_> {
         }
     }
 
-    /// The hidden state into both buffers: each layer starts with the one that its parity says.
+    /// Adds the copies of the initial state. The hidden state goes to both buffers, since each layer starts
+    /// with the buffer of its parity.
     fn initial_state(&self, copies: &mut Vec<Copy>) {
         let count = self.of_a_layer * small(self.config.num_layers);
         let mut state = |slot, own, size, padded| {
@@ -74,7 +77,8 @@ impl List<'_> {
         }
     }
 
-    /// Neighbouring layers whose hidden state ends in the same buffer go together.
+    /// Adds the copies of the final state. One copy takes all neighbouring layers whose hidden state ends
+    /// in the same buffer.
     fn final_state(&self, copies: &mut Vec<Copy>) {
         let parities = &self.plan.final_parity;
         let size = self.config.hidden_output_size();
@@ -95,7 +99,7 @@ impl List<'_> {
     }
 }
 
-/// So many vectors of floats from one size to another, padded with zeros.
+/// Describes a copy of `count` vectors of floats from one size to another, padded with zeros.
 fn vectors(count: u32, from_size: usize, to_size: usize) -> Vectors {
     Vectors {
         first: 0,

@@ -1,4 +1,5 @@
-//! What the recordings of one shape share: the layer's own buffers, and bind groups with the caller's.
+//! The objects that all recordings of one shape share: the layer's own buffers, and bind groups with the
+//! caller's.
 
 use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,29 +18,30 @@ use crate::gpu::layer::Resident;
 use crate::gpu::plan::{Bound, CallShape, Plan, Sequence};
 use crate::gpu::workspace::{Groups, Workspace, bind_group};
 
-/// Sets of the caller's buffers that are remembered for a shape: enough for a program that alternates between a few.
+/// The number of sets of the caller's buffers that are kept for a shape. It is enough for a program that
+/// alternates between a few sets.
 const KEPT_BINDINGS: usize = 4;
 
-/// The GPU objects of a plan between the caller's buffers.
+/// The GPU objects of a plan that reads and writes the caller's buffers.
 pub(super) struct Scratch {
     workspace: Workspace,
     copies: Vec<Copy>,
     pipeline: Arc<ComputePipeline>,
-    /// Each copy's `Vectors`, `stride` bytes from one to the next.
+    /// The `Vectors` of each copy, one every `stride` bytes.
     parameters: Buffer,
     stride: u32,
-    /// Workgroups along one side of a grid at most.
+    /// The largest number of workgroups along one dimension of a grid.
     side: u32,
     bound: Mutex<Vec<(Key, Arc<Bindings>)>>,
 }
 
-/// What tells the buffers of one call from those of another.
+/// Identifies the buffers of a call: each buffer that was given, and its offset.
 type Key = [Option<(Buffer, u64)>; 7];
 
 /// The bind groups of a call.
 pub(super) struct Bindings {
     groups: Groups,
-    /// For each copy; none if the call does without it.
+    /// One for each copy; `None` if the call does not need the copy.
     copies: Vec<Option<BindGroup>>,
 }
 
@@ -68,7 +70,7 @@ impl Scratch {
         self.workspace.plan.size()
     }
 
-    /// The bind groups with the caller's buffers: those of a call before, or new ones.
+    /// Returns the bind groups with the caller's buffers: those of an earlier call, or new ones.
     pub(super) async fn bindings(
         &self,
         resident: &Resident,
@@ -100,8 +102,9 @@ impl Scratch {
         Bindings { groups: self.workspace.bind(gpu, weights, of_the_caller), copies: copies.collect() }
     }
 
-    /// What is at bindings 0 to 9 for a copy: its parameters at 1, what it writes at 7, what it reads at 9. The others are in
-    /// the layout for the sake of the plan's kernels, and get what no copy writes or reads.
+    /// Returns the resources at bindings 0 to 9 for a copy: its parameters at 1, the buffer that it writes
+    /// at 7, and the buffer that it reads at 9. The layout has the other bindings for the plan's kernels.
+    /// They get buffers that no copy writes or reads.
     fn resources<'a>(
         &'a self,
         copy: &Copy,
@@ -122,7 +125,7 @@ impl Scratch {
             unread(),
             unread(),
             own(Bound::Gates),
-            own(Bound::Halfway),
+            own(Bound::Intermediate),
             written,
             unread(),
             read,
@@ -140,7 +143,7 @@ impl Scratch {
         self.copy(&mut pass, bindings, true);
     }
 
-    /// Records the copies to the layer's buffers, or those back.
+    /// Records the copies to the layer's buffers or, with `back`, the copies from them.
     fn copy(&self, pass: &mut ComputePass<'_>, bindings: &Bindings, back: bool) {
         pass.set_pipeline(&self.pipeline);
         for (index, (copy, group)) in (0..).zip(self.copies.iter().zip(&bindings.copies)) {
@@ -153,7 +156,7 @@ impl Scratch {
     }
 }
 
-/// One of the caller's buffers, if it was given.
+/// Returns one of the caller's buffers, if it was given.
 fn resource<'a>(given: &AllGiven<'a>, slot: Slot) -> Option<BindingResource<'a>> {
     given[slot as usize].map(|Given { buffer, offset, bytes }| {
         BindingResource::Buffer(BufferBinding { buffer, offset, size: NonZeroU64::new(bytes) })
@@ -168,7 +171,8 @@ fn is_key_of(key: &Key, given: &AllGiven<'_>) -> bool {
     })
 }
 
-/// What wgpu refuses to bind is a buffer that the caller gave: all that it can see was checked, but not where it is from.
+/// Converts wgpu's refusal to bind to an error about the caller's buffers. Everything else was checked
+/// before, but not which device a buffer is from.
 fn of_the_caller(error: Error) -> Error {
     match error {
         Error::Gpu { found } => Error::Buffer {

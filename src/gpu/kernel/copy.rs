@@ -1,11 +1,11 @@
-//! What `copy.wgsl` is told.
+//! The parameters of `copy.wgsl`.
 
 use bytemuck::{Pod, Zeroable};
 
-/// Invocations of a workgroup.
+/// The number of invocations in a workgroup.
 pub(in crate::gpu) const COPY_UNITS: u32 = 64;
 
-/// `Vectors` of `copy.wgsl`, where the fields are described.
+/// The struct `Vectors` of `copy.wgsl`, which documents the fields.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub(in crate::gpu) struct Vectors {
@@ -18,8 +18,8 @@ pub(in crate::gpu) struct Vectors {
 }
 
 impl Vectors {
-    /// Workgroups along x, y and z, of which no side is above `side`: one for each workgroup's worth of words, or fewer, which
-    /// then take turns.
+    /// Returns the number of workgroups along x, y and z, at most `side` each. Each workgroup copies one
+    /// word per invocation; if the grid would be too large, there are fewer workgroups and they loop.
     pub(in crate::gpu) fn grid(&self, side: u32) -> [u32; 3] {
         let words = u64::from(self.count) * u64::from(self.to_size);
         let (tiles, side) = (words.div_ceil(u64::from(COPY_UNITS)), u64::from(side));

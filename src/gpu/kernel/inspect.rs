@@ -1,4 +1,4 @@
-//! The kernels as text, for tools that look at them without a GPU.
+//! The kernels as text, for tools that inspect them without a GPU.
 
 use std::collections::HashMap;
 
@@ -7,36 +7,39 @@ use crate::gpu::Capabilities;
 use crate::gpu::plan::{BUDGET, Endpoints, Kind, Plan, Request, Strategy, parts};
 use crate::{Activation, Activations, Cell, Config, Nonlinearity, Precision};
 
-/// A kernel as it is handed to the GPU's compiler, see [`kernels`].
+/// A kernel as the library passes it to the GPU's compiler. See [`kernels`].
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct KernelSource {
-    /// What tells it from the others, as in `scan LSTM projected 64x8`: invocations of a workgroup, and rows of each.
+    /// The unique name, such as `scan LSTM projected 64x8`. The numbers are the invocations of a workgroup
+    /// and the rows of each invocation.
     pub name: String,
-    /// WGSL.
+    /// The WGSL source.
     pub source: &'static str,
     /// The function that is compiled.
     pub entry_point: &'static str,
-    /// Names and values of the overrides.
+    /// The names and values of the overrides.
     pub overrides: Vec<(&'static str, f64)>,
-    /// Batch rows that an invocation computes.
+    /// The number of batch rows that an invocation computes.
     pub rows: u32,
-    /// How its weights are stored.
+    /// The precision of the stored weights.
     pub precision: Precision,
-    /// Whether it multiplies matrices; the others move states between a session and its passes.
+    /// Whether the kernel multiplies matrices; the others move states between a session and its passes, or
+    /// copy vectors.
     pub is_product: bool,
-    /// Whether it keeps the recurrent weights in workgroup memory.
+    /// Whether the kernel keeps the recurrent weights in workgroup memory.
     pub on_chip: bool,
-    /// Whether it needs subgroups: only planned for drivers on the CPU that have them. WGSL asks for `enable subgroups;`
-    /// before such a text, which naga does not know.
+    /// Whether the kernel needs subgroups. Such kernels are planned only for software drivers that have
+    /// subgroups. WGSL requires `enable subgroups;` before the source; the source omits it because naga does
+    /// not know it.
     pub subgroups: bool,
 }
 
-/// Every kernel that a plan can ask for on an adapter with WebGPU's default limits, with the overrides to compile it with; and
-/// the one behind [`GpuLayer::encode`](crate::GpuLayer::encode), `copy`.
-/// Of variants that only differ in the size of their workgroup memory the largest stands for all.
+/// Returns all kernels that a plan can use on an adapter with WebGPU's default limits, each with its
+/// overrides, and the kernel `copy` of [`GpuLayer::encode`](crate::GpuLayer::encode). If kernels differ only
+/// in the size of their workgroup memory, the list has only the largest.
 ///
-/// The library compiles them itself; this is for tools that measure or translate kernels:
+/// The library compiles the kernels itself. This function is for tools that measure or translate them:
 ///
 /// ```
 /// for kernel in wgpu_rnn::kernels() {
@@ -99,12 +102,12 @@ const EVERY_FUNCTION: [Activation; 11] = [
     Activation::Softplus,
 ];
 
-/// The variants of plans over sizes around every edge, on hardware and on drivers on the CPU.
+/// Returns the kernels of plans for sizes around every threshold, on hardware and on software drivers.
 pub(super) fn planned() -> Vec<KernelSpec> {
     let mut variants = Vec::new();
     for size in [1, 17, 65, 255, 300, 1000] {
         let cells = [Config::rnn, Config::rnn_relu, Config::lstm, Config::gru].map(|cell| cell(3, size));
-        // Other functions change nothing about the sizes: one size is enough for them.
+        // ONNX's additions do not depend on the size, so one size is enough for them.
         let others = if size == 65 { beyond_pytorch(size) } else { Vec::new() };
         let projected = Config::lstm(3, size + 1).proj_size(size);
         let reset_before = Config::gru(3, size).reset_after(false);
@@ -121,7 +124,8 @@ pub(super) fn planned() -> Vec<KernelSpec> {
     variants
 }
 
-/// Cells that PyTorch has not: every function, and all else that they can be, alone and together.
+/// Returns cells that PyTorch does not have: every activation function and every other addition of ONNX's
+/// operators, alone and together.
 fn beyond_pytorch(size: usize) -> Vec<Config> {
     let lstm = Config::lstm(3, size);
     let cells = [Config::rnn(3, size), lstm, Config::gru(3, size), Config::lstm(3, size + 1).proj_size(size)];
@@ -138,12 +142,12 @@ fn beyond_pytorch(size: usize) -> Vec<Config> {
     configs
 }
 
-/// The variants of a layer's plans, over a few steps of any number of rows.
+/// Returns the kernels of a layer's plans for several numbers of rows.
 fn of_layer(config: &Config, precision: Precision, capabilities: &Capabilities) -> Vec<KernelSpec> {
-    // A size that the limits do not allow has no kernels.
+    // There are no kernels for a size that exceeds the limits.
     let Ok(parts) = parts(config, precision, capabilities) else { return Vec::new() };
     let parts = &parts[..];
-    // `scan` takes several rows to a workgroup only where there are enough for every core.
+    // `scan` puts several rows into a workgroup only if there are enough rows for all cores.
     let plans = [1, 3, 9, 30, 100, 5000].into_iter().flat_map(|rows| {
         let (steps, budget, bounds_checks) = (1, BUDGET, false);
         let endpoints = Endpoints::Session { rows: u32::try_from(rows).unwrap_or(u32::MAX) };

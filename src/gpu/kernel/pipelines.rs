@@ -1,4 +1,4 @@
-//! Pipelines, made once for a device and kept.
+//! The pipelines of a device. Each one is compiled once and kept.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -16,7 +16,7 @@ use super::{DispatchParams, Kernel, LayerDims};
 #[derive(Debug, Default)]
 pub(in crate::gpu) struct Kernels {
     made: Mutex<Made>,
-    /// Replaces a piece of shader text, to see that the tests notice.
+    /// Replaces a piece of shader source, to check that the tests notice it.
     #[cfg(test)]
     pub(in crate::gpu) mutation: Option<(&'static str, &'static str)>,
 }
@@ -28,12 +28,12 @@ struct Made {
 }
 
 impl Kernels {
-    /// The layout of the one bind group of every kernel.
+    /// Returns the layout of the bind group that all kernels use.
     pub(in crate::gpu) fn layout(&self, device: &Device) -> BindGroupLayout {
         self.lock().layout(device)
     }
 
-    /// A kernel's pipeline, compiled at its first use.
+    /// Returns a kernel's pipeline, and compiles it at its first use.
     pub(in crate::gpu) fn pipeline(&self, device: &Device, kernel: Kernel) -> Arc<ComputePipeline> {
         let mut made = self.lock();
         if let Some(pipeline) = made.pipelines.get(&kernel) {
@@ -45,7 +45,7 @@ impl Kernels {
         pipeline
     }
 
-    /// A pipeline that did not compile must not be handed out again.
+    /// Removes a pipeline that did not compile, so that it is not returned again.
     pub(in crate::gpu) fn forget(&self, kernel: Kernel) {
         self.lock().pipelines.remove(&kernel);
     }
@@ -58,7 +58,7 @@ impl Kernels {
         Cow::Borrowed(kernel.source())
     }
 
-    /// What is kept is valid at any time, also after a panic elsewhere.
+    /// Locks the pipelines. They are valid at any time, even after a panic elsewhere.
     fn lock(&self) -> std::sync::MutexGuard<'_, Made> {
         self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -70,7 +70,7 @@ impl Made {
     }
 }
 
-/// Bindings 0 to 9 of `bindings.wgsl` and of `exchange.wgsl`.
+/// Creates the layout of bindings 0 to 9 of `bindings.wgsl` and `exchange.wgsl`.
 fn bind_group_layout(device: &Device) -> BindGroupLayout {
     let uniform = |bytes: usize, has_dynamic_offset| BindingType::Buffer {
         ty: BufferBindingType::Uniform,
@@ -130,31 +130,34 @@ fn compile(device: &Device, layout: &BindGroupLayout, kernel: Kernel, text: Cow<
         entry_point: Some(kernel.entry_point()),
         compilation_options: wgpu::PipelineCompilationOptions {
             constants: &kernel.overrides(),
-            // Every element that is read was written before.
+            // The kernels write every element before they read it.
             zero_initialize_workgroup_memory: false,
         },
         cache: None,
     })
 }
 
-/// A module without wgpu's bounds checks and loop counters, with which the products take 1.4 times as long (lavapipe,
-/// Mesa 25.0, with one row and with eight).
+/// Creates a module without wgpu's bounds checks and loop counters. With them, the products take 1.4 times
+/// as long (lavapipe, Mesa 25.0, with one row and with eight).
 ///
-/// Why that is sound: loops run over sizes that the plan has checked, and end. Of the accesses,
-/// - `weights`: [`crate::gpu::pack::elements`] counts what the kernels read of it; columns beyond the last are replaced by it
-///   (`spread`), and invocations without a unit read nothing;
-/// - `input`, `hidden`, `gates`, `lengths` and what is written: rows are below `shape.rows` (`place_of`, the bounds of the
-///   loops over rows), times below `shape.steps` (a length is at most T), units below H or H_out, steps inside the chunk; the
-///   buffers are of just these sizes ([`crate::gpu::plan::PassMemory`]);
-/// - workgroup memory: rows below `ROWS`, quads below `TILE`; in `scan` units below H, for which the plan
-///   sets `STATE`, and weights of one direction, for which it sets `KEPT`;
-/// - `exchange.wgsl`: slots below N, and rows below R, since a session names no others;
-/// - what `copy` reads and writes: the vectors that its parameters name, which the buffers hold ([`crate::gpu::encode`] checks the
-///   caller's); lengths come out of it at most T.
+/// This is sound. The loops run over sizes that the plan has checked, and they end. All accesses are in
+/// bounds:
 ///
-/// The checked variant stays selectable, and the tests compare the two.
+/// - `weights`: [`crate::gpu::pack::elements`] counts the elements that the kernels read. `spread` replaces
+///   columns beyond the last one by the last one, and invocations without a unit read nothing.
+/// - `input`, `hidden`, `gates`, `lengths` and the buffers that are written: rows are below `dims.rows`
+///   (`place_of`, the bounds of the loops over rows), times are below `dims.steps` (a length is at most T),
+///   units are below H or H_out, and steps are inside the chunk. The buffers have these sizes
+///   ([`crate::gpu::plan::PassMemory`]).
+/// - Workgroup memory: rows are below `ROWS` and quads below `TILE`. In `scan`, units are below H, for which
+///   the plan sets `STATE`, and the weights are those of one direction, for which it sets `KEPT`.
+/// - `exchange.wgsl`: slots are below N. Rows are below R, because a session names no other rows.
+/// - `copy`: it reads and writes only the vectors that its parameters name. The buffers hold these vectors
+///   ([`crate::gpu::encode`] checks the caller's buffers). The lengths that it writes are at most T.
+///
+/// The caller can still select the checked kernels, and the tests compare the two.
 #[allow(unsafe_code, reason = "measured, and sound as said above")]
 fn trusted(device: &Device, descriptor: wgpu::ShaderModuleDescriptor<'_>) -> wgpu::ShaderModule {
-    // SAFETY: no access of the kernels is out of bounds and no loop is endless, as said above.
+    // SAFETY: no access of the kernels is out of bounds and no loop is endless, as explained above.
     unsafe { device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
 }

@@ -1,11 +1,12 @@
-//! Cells that are not PyTorch's: what chooses among the functions of `activation/variant.wgsl`.
+//! The overrides for what ONNX's operators add to PyTorch's cells, such as other activation functions.
 
 use crate::{Activation, Activations, Config, Variant};
 
-/// What the overrides of `activation/variant.wgsl`, `cell/variant_lstm.wgsl` and `cell/reset_gru.wgsl` say.
+/// The additions of ONNX's operators, as `activation/variant.wgsl`, `cell/variant_lstm.wgsl` and
+/// `cell/reset_gru.wgsl` need them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct VariantSpec {
-    /// f, g and h of both directions.
+    /// The activation functions f, g and h of both directions.
     functions: [[Function; 3]; 2],
     clip: u32,
     pub(super) input_forget: bool,
@@ -13,7 +14,7 @@ pub(super) struct VariantSpec {
     pub(super) resets_before: bool,
 }
 
-/// A function's number in `act`, and the bits of alpha and beta.
+/// The number of a function in `act` of `activation/variant.wgsl`, and the bits of its alpha and beta.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Function {
     number: u32,
@@ -22,7 +23,7 @@ struct Function {
 }
 
 impl VariantSpec {
-    /// None where the configuration is PyTorch's.
+    /// Returns `None` if the configuration is one of PyTorch's.
     pub(super) fn new(config: &Config) -> Option<Self> {
         let Variant { clip, input_forget, peepholes, .. } = config.variant;
         let of = |direction| {

@@ -1,32 +1,32 @@
-//! What each dispatch binds.
+//! The buffers that each dispatch binds.
 
 use super::dispatch::{Dispatch, Kind, Sequence};
 
-/// A buffer that a kernel sees. Of two that alternate the number tells which.
+/// A buffer that a kernel binds. If two buffers alternate, the number selects one of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(in crate::gpu) enum Bound {
-    /// `LayerDims`, of a part of the weights.
+    /// The `LayerDims` of a part of the weights.
     Dims(usize),
-    /// `DispatchParams`.
+    /// The `DispatchParams`.
     Parameters,
     /// A part of the weights.
     Weights(usize),
     Sequence(Sequence),
     Hidden(usize),
-    /// What the first product of a step leaves for the second one.
-    Halfway,
+    /// The result of a step's first product, which the second one reads.
+    Intermediate,
     Cell,
     Gates,
     Lengths,
-    /// Of a session: its rows in the order of the pass, and its two states, of which a pass reads the one and writes the
-    /// other.
+    /// A session's rows in the order of the pass. The session has two states; a pass reads one and writes
+    /// the other.
     Rows,
     SavedHidden(usize),
     SavedCell(usize),
 }
 
 impl Bound {
-    /// As the plan's list of buffers names it.
+    /// Returns the name that the plan's list of buffers uses.
     pub(super) fn name(self) -> &'static str {
         match self {
             Bound::Dims(_) => "dimensions",
@@ -36,7 +36,7 @@ impl Bound {
             Bound::Sequence(Sequence::Between(_)) => "the sequence between layers",
             Bound::Sequence(Sequence::Output) => "output",
             Bound::Hidden(_) => "hidden state",
-            Bound::Halfway => "halfway through a step",
+            Bound::Intermediate => "between the products of a step",
             Bound::Cell => "cell state",
             Bound::Gates => "gates",
             Bound::Lengths => "lengths",
@@ -48,8 +48,9 @@ impl Bound {
 }
 
 impl Dispatch {
-    /// What is at bindings 0 to 9 of `bindings.wgsl` or `exchange.wgsl`, of a layer whose steps have one product or two;
-    /// `from` is which of a session's states is read.
+    /// Returns the buffers at bindings 0 to 9 of `bindings.wgsl` or `exchange.wgsl`. `two_products` says
+    /// whether a step of the layer has two products; `from` is the number of the session's state that is
+    /// read.
     pub(in crate::gpu) fn bindings(&self, two_products: bool, from: usize) -> [Bound; 10] {
         let input = Bound::Sequence(self.input);
         let (dims, weights) = (Bound::Dims(self.part), Bound::Weights(self.part));
@@ -73,15 +74,15 @@ impl Dispatch {
 
     fn of_cell(&self, two_products: bool) -> [Bound; 10] {
         let input = match self.kind {
-            Kind::Projection | Kind::Candidate => Bound::Halfway,
+            Kind::Projection | Kind::Candidate => Bound::Intermediate,
             _ => Bound::Sequence(self.input),
         };
         let next_hidden = match self.kind {
             Kind::InputProduct => Bound::Gates,
-            Kind::Step if two_products => Bound::Halfway,
+            Kind::Step if two_products => Bound::Intermediate,
             _ => Bound::Hidden(1 - self.parity),
         };
-        // The product that makes the gates cannot read them.
+        // The input product writes the gates and cannot read them, too.
         let gates = if self.kind == Kind::InputProduct { Bound::Lengths } else { Bound::Gates };
         [
             Bound::Dims(self.part),

@@ -1,4 +1,4 @@
-//! The few plans of a request that are worth timing against each other.
+//! The candidates of a request: the few plans that are worth timing.
 
 use std::slice;
 
@@ -6,27 +6,28 @@ use super::tiling::{self, MAX_ROWS, MIN_UNITS, Tiling};
 use super::{Kind, PassMemory, Plan, Request, Strategy, cost};
 use crate::Error;
 
-/// Candidates at most: each of them has its kernels compiled.
+/// The maximum number of candidates. The kernels of each candidate must be compiled.
 const MOST: usize = 5;
-/// Candidates that are expected to take so many times as long as the best are left out.
+/// Candidates are left out if their expected time is more than this multiple of the best one's.
 const TOO_SLOW: f64 = 4.0;
 
-/// What is left open by a request: a plan is made from the two.
+/// What a request leaves open. A request and a choice determine a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::gpu) struct Choice {
-    /// Not `Auto`.
+    /// The strategy, never `Auto`.
     pub(super) strategy: Strategy,
     /// The tiling of each kind of kernel that the strategy uses.
     pub(super) tilings: Vec<(Kind, Tiling)>,
 }
 
 impl Choice {
-    /// The tilings that the planner takes for a strategy.
+    /// Returns the planner's choice of tilings for a strategy.
     pub(super) fn new(request: &Request<'_>, strategy: Strategy) -> Result<Self, Error> {
         Ok(Choice { strategy, tilings: tiling::choose(request, strategy)? })
     }
 
-    /// Every choice of tilings for a strategy that may be the best on some device, the planner's first.
+    /// Returns all choices of tilings for a strategy that may be the best on some device. The planner's
+    /// choice comes first.
     fn all(request: &Request<'_>, strategy: Strategy) -> Vec<Self> {
         let Ok(own) = Choice::new(request, strategy) else { return Vec::new() };
         let recurrent = match strategy {
@@ -43,7 +44,7 @@ impl Choice {
         all
     }
 
-    /// The same with another tiling of what runs step by step.
+    /// Returns this choice with another tiling for the recurrent kernels.
     fn with_recurrent(&self, tiling: Tiling) -> Self {
         let tilings = self.tilings.iter().map(|&(kind, own)| match kind {
             Kind::InputProduct => (kind, own),
@@ -60,7 +61,8 @@ impl Choice {
     }
 }
 
-/// Small workgroups spread a step over more cores, and so do single rows, where there are few of them.
+/// Returns the tilings of a step that are worth timing. Small workgroups spread a step over more cores. So
+/// do single rows, which are tried only if there are few rows.
 fn steps(request: &Request<'_>, strategy: Strategy) -> Vec<Tiling> {
     let own = tiling::step(request, strategy);
     let few_rows = request.rows <= MAX_ROWS as usize;
@@ -70,12 +72,13 @@ fn steps(request: &Request<'_>, strategy: Strategy) -> Vec<Tiling> {
 }
 
 impl Plan {
-    /// The plans that are worth timing, those that the cost model expects to be faster first: [`Plan::new`]'s, the best
-    /// of each strategy that is allowed, and others up to a handful.
+    /// Returns the plans that are worth timing: the plan of [`Plan::new`], the best one of each allowed
+    /// strategy, and others, at most five in all. They are in the order of their expected times, the fastest
+    /// first.
     ///
     /// # Errors
     ///
-    /// As [`Plan::new`].
+    /// The same as for [`Plan::new`].
     pub(in crate::gpu) fn candidates(request: &Request<'_>, strategy: Strategy) -> Result<Vec<Plan>, Error> {
         let own = Plan::new(request, strategy)?.choice();
         let strategies = if strategy == Strategy::Auto { Strategy::ALL } else { slice::from_ref(&strategy) };
@@ -99,7 +102,7 @@ impl Plan {
         Ok(picked.into_iter().filter_map(|(_, choice)| Plan::of(request, choice).ok()).collect())
     }
 
-    /// What makes this plan out of its request.
+    /// Returns the choice that gives this plan for its request.
     pub(in crate::gpu) fn choice(&self) -> Choice {
         let tilings = self.variants.iter().map(|(kind, variant)| (*kind, variant.tiling()));
         Choice { strategy: self.strategy, tilings: tilings.collect() }

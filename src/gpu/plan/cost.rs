@@ -1,36 +1,39 @@
-//! What a plan is expected to take. The figures are coarse; they only have to put the strategies into the right order.
+//! The cost model: the expected time of a plan. The figures are coarse; they only have to put the strategies
+//! into the right order.
 //!
-//! A dispatch costs its launch and then, for each wave of workgroups (as many as there are cores), the multiply-adds of one
-//! workgroup over the rate of a core. A core's rate grows with the rows of an invocation, since each weight that is loaded
-//! serves all of them, until arithmetic is the limit. Input products that were computed before are written and read once
-//! more. `scan` pays a barrier a step instead of a launch, and its cores are as many as there are workgroups of rows. Bytes
-//! count where they are the limit: one row's rate is that of loading the weights.
+//! A dispatch costs its launch and its waves of workgroups. A wave has one workgroup for each core and takes
+//! the multiply-adds of one workgroup divided by the rate of a core. The rate grows with the rows of an
+//! invocation, because each weight that is loaded serves all of them, until arithmetic is the limit. Input
+//! products that are computed ahead are written and read once more. A step of `scan` costs a barrier instead
+//! of a launch; `scan` has one workgroup for each tile of rows, so it uses at most that many cores. Memory
+//! traffic counts only where it is the limit: the rate of one row is that of loading the weights.
 
 use super::tiling::Tiling;
 use super::{First, Kind, PassMemory, Request, Second, Strategy};
 use crate::gpu::Capabilities;
 
-/// What a kind of adapter can do.
+/// The performance of a kind of adapter.
 struct Machine {
-    /// Workgroups that run at once.
+    /// The number of workgroups that run at once.
     cores: f64,
-    /// Invocations that take no longer than one.
+    /// The number of invocations that take no longer than one.
     wide: f64,
-    /// Microseconds between two dispatches of a pass.
+    /// The time between two dispatches of a pass, in microseconds.
     launch_us: f64,
-    /// Microseconds that a step of `scan` takes beside its arithmetic.
+    /// The time that a step of `scan` takes in addition to its arithmetic, in microseconds.
     barrier_us: f64,
-    /// Multiply-adds per microsecond of one core, with 1, 2, 4 and 8 rows.
+    /// The multiply-adds per microsecond of one core with 1, 2, 4 and 8 rows.
     rates: [f64; 4],
-    /// The same in `scan`, from workgroup memory.
+    /// The same for `scan`, which reads the vectors from workgroup memory.
     scan_rates: [f64; 4],
-    /// Microseconds that one core takes to write an input product and to read it again.
+    /// The time in which one core writes an input product and reads it again, in microseconds.
     gate_us: f64,
-    /// How much faster `scan`'s products are with weights from workgroup memory.
+    /// The factor by which `scan`'s products are faster with weights in workgroup memory.
     on_chip: f64,
 }
 
-/// lavapipe on one core of a recent x86-64 server, measured: 4.2 to 15 GFLOP/s on two cores, 20 µs a launch.
+/// lavapipe on one core of a recent x86-64 server. Measured: 4.2 to 15 GFLOP/s on two cores, 20 µs for each
+/// launch.
 const SOFTWARE: Machine = Machine {
     cores: 1.0,
     wide: 1.0,
@@ -42,15 +45,16 @@ const SOFTWARE: Machine = Machine {
     on_chip: 1.0,
 };
 
-/// The same where rows share vectors in subgroups: twice the rate of several rows, somewhat less in `scan`.
+/// The same if the rows' vectors are shared through subgroups: twice the rate for several rows, somewhat
+/// less in `scan`.
 const SUBGROUPS: Machine = Machine {
     rates: [1050.0, 3400.0, 5800.0, 7800.0],
     scan_rates: [770.0, 2000.0, 3400.0, 4200.0],
     ..SOFTWARE
 };
 
-/// A middling GPU, estimated: 50 GB/s of weights and 100 GFLOP/s for each of 16 cores, 5 µs between dependent dispatches,
-/// twice the bandwidth from workgroup memory.
+/// An average GPU. Estimated: 50 GB/s of weights and 100 GFLOP/s for each of 16 cores, 5 µs between
+/// dependent dispatches, and twice the bandwidth from workgroup memory.
 const HARDWARE: Machine = Machine {
     cores: 16.0,
     wide: 64.0,
@@ -62,10 +66,11 @@ const HARDWARE: Machine = Machine {
     on_chip: 2.0,
 };
 
-/// A slow integrated GPU, estimated, for what one dispatch may hold: 20 GFLOP/s in all, on eight cores.
+/// A slow integrated GPU, which limits the work of one dispatch. Estimated: 20 GFLOP/s in all, on eight
+/// cores.
 const SLOW_MULTIPLY_ADDS_PER_US: f64 = 10_000.0;
 const SLOW_CORES: f64 = 8.0;
-/// Half of the two seconds after which drivers give up.
+/// The maximum time of one dispatch: half of the two seconds after which drivers give up.
 const PATIENCE_US: f64 = 1e6;
 
 impl Machine {
@@ -85,18 +90,18 @@ impl Machine {
         self.scan_rates[place(tiling.rows)] * if tiling.on_chip { self.on_chip } else { 1.0 }
     }
 
-    /// `tiles` workgroups of `work` multiply-adds each.
+    /// Returns the time of `tiles` workgroups with `work` multiply-adds each.
     fn dispatch_us(&self, tiles: f64, work: f64, rate: f64) -> f64 {
         self.launch_us + (tiles / self.cores).ceil().max(1.0) * work / rate
     }
 }
 
-/// Where the rate of so many rows stands.
+/// Returns the position in the rates of a number of rows.
 fn place(rows: u32) -> usize {
     (rows.max(1).ilog2() as usize).min(3)
 }
 
-/// Microseconds that a forward pass is expected to take on the device, upload and readback aside.
+/// Returns the expected time of a forward pass on the device in microseconds, without upload and readback.
 pub(super) fn expected_us(
     request: &Request<'_>,
     strategy: Strategy,
@@ -116,7 +121,7 @@ pub(super) fn expected_us(
                         - machine.launch_us
                 })
                 .sum();
-            // On a diagonal the layers share a launch.
+            // On a diagonal, the layers share a launch.
             let launches = if request.config.bidirectional { request.config.num_layers as f64 } else { 1.0 };
             steps * (one + launches * machine.launch_us) + second_us(&machine, request)
         }
@@ -136,12 +141,12 @@ pub(super) fn expected_us(
     }
 }
 
-/// One step of a layer's directions in a dispatch, without the input's product.
+/// Returns the expected time of a dispatch of one step of a layer's directions, without the input product.
 pub(super) fn step_us(request: &Request<'_>, strategy: Strategy, tiling: Tiling) -> f64 {
     one_step_us(&Machine::of(request.capabilities), request, strategy, tiling, 0.0)
 }
 
-/// The same over `inputs` inputs beside the hidden state.
+/// Returns the expected time of a dispatch of one step with `inputs` inputs in addition to the hidden state.
 fn one_step_us(
     machine: &Machine,
     request: &Request<'_>,
@@ -164,7 +169,7 @@ fn one_step_us(
     machine.dispatch_us(tiles, work, machine.rate(tiling.rows))
 }
 
-/// The input products of a layer.
+/// Returns the expected time of a layer's input products.
 fn ahead_us(machine: &Machine, request: &Request<'_>, layer: usize, bytes: &PassMemory) -> f64 {
     let config = request.config;
     let columns = (config.cell.gates() * config.hidden_size * config.directions()) as f64;
@@ -175,7 +180,7 @@ fn ahead_us(machine: &Machine, request: &Request<'_>, layer: usize, bytes: &Pass
     chunks * machine.launch_us + columns * rows * each / machine.cores
 }
 
-/// One step of `scan`.
+/// Returns the expected time of one step of `scan`.
 pub(super) fn scan_step_us(request: &Request<'_>, tiling: Tiling) -> f64 {
     let machine = Machine::of(request.capabilities);
     let config = request.config;
@@ -193,7 +198,7 @@ pub(super) fn scan_step_us(request: &Request<'_>, tiling: Tiling) -> f64 {
     (groups / machine.cores).ceil() * (work / machine.scan_rate(tiling) + machine.barrier_us)
 }
 
-/// The launches of all steps' second products, where they are dispatches of their own.
+/// Returns the time of the launches of all steps' second products, if they are dispatches of their own.
 fn second_us(machine: &Machine, request: &Request<'_>) -> f64 {
     if Second::of(request.config).is_none() {
         return 0.0;
@@ -205,7 +210,7 @@ fn inputs(request: &Request<'_>, layer: usize) -> f64 {
     request.config.layer_input_size(layer) as f64
 }
 
-/// Steps that one dispatch may take even on a slow GPU.
+/// Returns the number of steps that one dispatch may compute even on a slow GPU.
 pub(super) fn patient_steps(request: &Request<'_>, strategy: Strategy, tilings: &[(Kind, Tiling)]) -> u32 {
     let config = request.config;
     let columns = (config.cell.gates() * config.hidden_size) as f64;
@@ -235,7 +240,8 @@ mod tests {
         Plan::new(&Request::usual(config, parts, 8, 100, capabilities), strategy).unwrap().expected_us
     }
 
-    /// A GRU that resets before the recurrent product multiplies as much as one that resets after it, in two products.
+    /// A GRU that resets before the recurrent product has two products, but as many multiply-adds as one
+    /// that resets after it.
     #[test]
     fn both_grus_are_expected_to_multiply_as_much() {
         let after = Config::gru(64, 256);

@@ -11,13 +11,13 @@ use crate::{Config, Error};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::gpu) struct Dispatch {
     pub(in crate::gpu) kind: Kind,
-    /// Which buffer of weights it reads.
+    /// The number of the weights buffer that it reads.
     pub(in crate::gpu) part: usize,
     pub(in crate::gpu) params: DispatchParams,
     /// The sequence that is read and the one that is written.
     pub(in crate::gpu) input: Sequence,
     pub(in crate::gpu) output: Sequence,
-    /// Which of the two hidden buffers is read; the other one is written.
+    /// The number of the hidden buffer, of two, that it reads; it writes the other one.
     pub(in crate::gpu) parity: usize,
     pub(in crate::gpu) grid: [u32; 3],
 }
@@ -25,27 +25,28 @@ pub(in crate::gpu) struct Dispatch {
 /// The kernel of a dispatch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(in crate::gpu) enum Kind {
-    /// The input products of a chunk of steps.
+    /// Computes the input products of a chunk of steps.
     InputProduct,
-    /// One step.
+    /// Computes one step.
     Step,
-    /// The projection of one step's hidden state.
+    /// Computes the projection of one step's hidden state.
     Projection,
-    /// The gate n of one step, and with it the hidden state, of a GRU that resets before the recurrent product.
+    /// Computes the gate n of one step and with it the hidden state, for a GRU that resets before the
+    /// recurrent product.
     Candidate,
-    /// A chunk of steps.
+    /// Computes a chunk of steps.
     Scan,
-    /// The state of a session's rows that have input, before a pass.
+    /// Copies the state of the session's rows that have input to the pass, before it.
     Gather,
-    /// The same back, behind it.
+    /// Copies the state back to the session, after the pass.
     Scatter,
 }
 
-/// A buffer `[N, T, …]`.
+/// A sequence: a buffer `[N, T, …]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(in crate::gpu) enum Sequence {
     Input,
-    /// Between layers: one of two.
+    /// One of the two sequences between layers.
     Between(usize),
     Output,
 }
@@ -81,7 +82,7 @@ struct List<'a> {
 }
 
 impl List<'_> {
-    /// One layer of `project-step` or `scan`, chunk by chunk.
+    /// Adds the dispatches of one layer of `project-step` or `scan`, chunk by chunk.
     fn hoisted_layer(&self, plan: &mut Plan, layer: usize) -> Result<(), Error> {
         let (steps, chunk) = (self.request.steps, plan.bytes.chunk as usize);
         let rows = self.request.rows;
@@ -113,7 +114,8 @@ impl List<'_> {
         Ok(())
     }
 
-    /// One step of neighbouring layers: the lowest does `step`, each above it, on a diagonal, one less.
+    /// Adds the dispatches of one step of neighbouring layers. The lowest layer does `step`. On a diagonal,
+    /// each layer is one step behind the layer below it.
     fn step(
         &self,
         plan: &mut Plan,
@@ -127,11 +129,12 @@ impl List<'_> {
         let last = config.num_layers - 1;
         let sequences =
             if on_diagonal { (Sequence::Input, Sequence::Output) } else { self.sequences(first_layer) };
-        // Neighbouring layers on a diagonal differ by one in both layer and step, so all of them read the same buffer.
+        // Neighbouring layers on a diagonal differ by one in both layer and step, so all of them read the
+        // same hidden buffer.
         let whole = Whole { parity: (first_layer + step) % 2, sequences, layers };
         let params = |first: u32| {
             let layer = first as usize / d;
-            // On a diagonal only the last layer's hidden state goes into a sequence.
+            // On a diagonal, only the last layer writes its hidden state to a sequence.
             let stride = if on_diagonal { self.stride(last) } else { self.stride(first_layer) };
             DispatchParams {
                 first,
@@ -150,7 +153,7 @@ impl List<'_> {
         Ok(())
     }
 
-    /// A dispatch for each part of the weights that the layers' directions are in.
+    /// Adds a dispatch for each part of the weights that has directions of the layers.
     fn push(
         &self,
         plan: &mut Plan,
@@ -182,21 +185,22 @@ impl List<'_> {
         Ok(())
     }
 
-    /// What a layer reads and writes where layers run one after the other.
+    /// Returns the sequences that a layer reads and writes if the layers run one after the other.
     fn sequences(&self, layer: usize) -> (Sequence, Sequence) {
         let input = if layer == 0 { Sequence::Input } else { Sequence::Between((layer - 1) % 2) };
         let last = layer + 1 == self.request.config.num_layers;
         (input, if last { Sequence::Output } else { Sequence::Between(layer % 2) })
     }
 
-    /// Floats of a direction's vector in the sequence that a layer writes: dense for the caller, else whole quads.
+    /// Returns the number of floats of a direction's vector in the sequence that a layer writes. The output
+    /// is dense; the sequences between layers have whole quads.
     fn stride(&self, layer: usize) -> u32 {
         let Config { num_layers, .. } = *self.request.config;
         let size = self.request.config.hidden_output_size();
         small(if layer + 1 == num_layers { size } else { 4 * super::quads(size) })
     }
 
-    /// Tiles of columns and rows, folded over x and y, and the indices along z.
+    /// Returns the grid: the tiles of columns and rows, folded over x and y, and the indices along z.
     fn grid(
         &self,
         strategy: Strategy,
@@ -215,7 +219,7 @@ impl List<'_> {
         let tiles = columns.div_ceil(units as usize * each) as u64 * rows.div_ceil(tile_rows as usize) as u64;
         let side = u64::from(self.request.capabilities.max_compute_workgroups_per_dimension);
         let z = indices as u64;
-        // Scan has its rows along x alone: there are never that many.
+        // `scan` has its tiles of rows along x only. The limit allows more rows than occur.
         let most = if kind == Kind::Scan { side } else { side * side };
         if tiles > most || z > side {
             let (needed, limit) = if z > side { (z, side) } else { (tiles, most) };
@@ -226,7 +230,7 @@ impl List<'_> {
     }
 }
 
-/// What the dispatches for the parts of the weights share.
+/// The common properties of the dispatches for the parts of the weights.
 struct Whole {
     layers: Range<usize>,
     parity: usize,

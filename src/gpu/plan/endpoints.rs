@@ -1,26 +1,27 @@
-//! Where a pass begins and ends.
+//! The endpoints of a pass: where it reads its input and writes its output.
 
 use super::dispatch::{Dispatch, Kind, Sequence};
 use super::{Plan, Request, small};
 use crate::gpu::kernel::Exchange;
 
-/// Where a pass gets its input and initial state from, and where it leaves its result.
+/// Where a pass reads its input and initial state, and where it writes its output and final state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(in crate::gpu) enum Endpoints {
-    /// The host's arrays, by way of staging buffers.
+    /// The host's arrays, through staging buffers.
     #[default]
     Host,
-    /// Likewise, but for the state, which stays in a session of so many rows.
+    /// The host's arrays for input and output. The state stays in a session.
     Session {
-        /// R.
+        /// R, the number of the session's rows.
         rows: u32,
     },
-    /// The caller's buffers on the GPU: nothing is staged, and the work goes into the caller's submission.
+    /// The caller's buffers on the GPU. There are no staging buffers, and the work becomes part of the
+    /// caller's submission.
     Buffers,
 }
 
 impl Endpoints {
-    /// The kernels that a plan needs for it.
+    /// Returns the additional kernels that a plan needs.
     pub(super) fn kernels(self) -> &'static [Kind] {
         match self {
             Endpoints::Host | Endpoints::Buffers => &[],
@@ -29,7 +30,7 @@ impl Endpoints {
     }
 }
 
-/// Puts a session's exchange of states around the dispatches of a plan.
+/// Adds a session's exchange of states before and after the dispatches of a plan.
 pub(super) fn add(plan: &mut Plan, request: &Request<'_>) {
     let Endpoints::Session { rows } = request.endpoints else { return };
     let config = request.config;
@@ -68,7 +69,7 @@ mod tests {
     #[test]
     fn between_the_callers_buffers_nothing_is_staged() {
         let capabilities = &Capabilities::default();
-        // Wide enough for several segments from the host.
+        // From the host, these inputs are wide enough for several segments.
         for (config, own_input) in [(Config::gru(8000, 64), 0), (Config::gru(7999, 64), 4 * 300 * 8000)] {
             let parts = &parts(&config, Precision::F32, capabilities).unwrap()[..];
             let plan = |endpoints, budget| {
@@ -86,7 +87,7 @@ mod tests {
             assert_eq!((buffers.bytes.upload, buffers.bytes.download), (0, 0));
             assert_eq!((buffers.bytes.own_input, buffers.bytes.own_output), (own_input, 0));
             assert_eq!((host.bytes.own_input, host.bytes.own_output), (host.bytes.input, host.bytes.output));
-            // All else is the same, to the bit of the result.
+            // Everything else is the same, so the results have the same bits.
             assert_eq!((&host.dispatches, &host.variants), (&buffers.dispatches, &buffers.variants));
             assert_eq!(host.bytes.workspace(), buffers.bytes.workspace());
         }

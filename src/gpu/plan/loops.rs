@@ -1,18 +1,21 @@
-//! How often one invocation goes round its loops.
+//! The number of loop iterations of one invocation.
 //!
-//! Mesa's drivers on the CPU leave all loops of an invocation after 65535 rounds without a word
-//! (`LP_MAX_TGSI_LOOP_ITERATIONS` of its gallivm). `scan` is cut in time before that; other kernels only come near with tens
-//! of thousands of inputs. The counts here are bounds, as if no loop were unrolled, with the round that ends it counted.
+//! Mesa's software drivers silently leave all loops of an invocation after 65535 iterations
+//! (`LP_MAX_TGSI_LOOP_ITERATIONS` of its gallivm). The planner respects this limit on all software drivers.
+//! It divides `scan` into chunks of time that stay below the limit. Other kernels come near the limit only
+//! with tens of thousands of inputs. The counts here are upper bounds: they assume that no loop is unrolled
+//! and include the final check of each loop.
 
 use super::tiling::Tiling;
 use super::{First, Kind, Request, Second, Strategy, quads};
 use crate::Error;
 
 const MOST: u64 = 65_535;
-/// Rounds before the first step and behind the last one, at most: states are cleared, loaded and stored.
+/// The maximum number of iterations before the first step and after the last one, which clear, load and
+/// store the states.
 const AROUND: u64 = 3 * (4096 / 16 + 2) + 1024;
 
-/// Steps of `scan` that a dispatch may take on such a driver.
+/// Returns the number of steps that a dispatch of `scan` may compute. Only software drivers limit it.
 pub(super) fn steps_at_once(request: &Request<'_>, tilings: &[(Kind, Tiling)]) -> u32 {
     let scan = tilings.iter().find(|(kind, _)| *kind == Kind::Scan);
     match scan {
@@ -24,7 +27,7 @@ pub(super) fn steps_at_once(request: &Request<'_>, tilings: &[(Kind, Tiling)]) -
     }
 }
 
-/// Refuses kernels that such a driver would not run to their end.
+/// Returns an error for kernels that a software driver would not run to their end.
 pub(super) fn check(request: &Request<'_>, tilings: &[(Kind, Tiling)]) -> Result<(), Error> {
     if !request.capabilities.software {
         return Ok(());
@@ -37,12 +40,12 @@ pub(super) fn check(request: &Request<'_>, tilings: &[(Kind, Tiling)]) -> Result
     Ok(())
 }
 
-/// Rounds of a dispatch, of one step if it is `scan`.
+/// Returns the number of iterations of a dispatch; for `scan`, those of a dispatch of one step.
 fn rounds(request: &Request<'_>, kind: Kind, tiling: Tiling) -> u64 {
     let config = request.config;
     let rows = u64::from(tiling.rows);
     let widest = (0..config.num_layers).map(|layer| config.layer_input_size(layer)).max().unwrap_or(0);
-    // Each direction of the layer below has whole quads of its own.
+    // The vector of each direction of the layer below is padded to whole quads.
     let of_input = product(quads(widest) + 1, rows);
     let finish = (rows + 1) * 6;
     match kind {
@@ -66,10 +69,11 @@ fn scan_step(request: &Request<'_>, tiling: Tiling) -> u64 {
     passes(first.columns, first.each, config.hidden_output_size()) + second + 4
 }
 
-/// Rounds of a product over so many quads, of whichever way several rows share their vectors.
+/// Returns the number of iterations of a product over a number of quads, for any way in which several rows
+/// share their vectors.
 fn product(quads: usize, rows: u64) -> u64 {
     let blocks = quads.div_ceil(4) as u64;
-    // A block's quads, each with a round for every row; and twice the rows of a block.
+    // Each block has four quads with one iteration for each row, and two more loops over the rows.
     2 + blocks * (2 + 4 * (rows + 2) + 2 * (rows + 1))
 }
 
@@ -95,7 +99,7 @@ mod tests {
     #[test]
     fn a_scan_ends_before_the_driver_does() {
         let config = Config::rnn(64, 128);
-        // 124 rounds a step were seen: 528 steps came out right, 529 did not.
+        // 124 iterations for each step were observed: 528 steps gave the right result, 529 did not.
         let chunk = plan(true, &config, 1, 4096, Strategy::Scan).unwrap().bytes.chunk;
         assert!((100..528).contains(&chunk), "{chunk}");
         assert_eq!(plan(false, &config, 1, 4096, Strategy::Scan).unwrap().bytes.chunk, 4096);

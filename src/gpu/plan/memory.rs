@@ -1,54 +1,57 @@
-//! The size of each buffer, and the chunk of time steps that is computed at once.
+//! The size of each buffer, and the number of time steps in a chunk.
 
 use super::tiling::Tiling;
 use super::{Endpoints, Kind, Request, Second, Strategy, cost, loops, small};
 use crate::Error;
 use crate::gpu::kernel::LayerDims;
 
-/// vec4s that hold so many floats.
+/// Returns the number of vec4s that hold a number of floats.
 pub(in crate::gpu) fn quads(floats: usize) -> usize {
     floats.div_ceil(4)
 }
 
-/// The size of each buffer in bytes.
+/// The sizes of a pass's buffers in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::gpu) struct PassMemory {
     /// `[N, T, quads of I]`.
     pub(in crate::gpu) input: u64,
-    /// `[N, T, D*H_out]`, of the last layer.
+    /// `[N, T, D*H_out]`, the output of the last layer.
     pub(in crate::gpu) output: u64,
-    /// Of the pass's own buffers for the two: 0 where the kernels are given the caller's.
+    /// The pass's own buffers for input and output; 0 if the kernels use the caller's buffers.
     pub(in crate::gpu) own_input: u64,
     pub(in crate::gpu) own_output: u64,
-    /// `[N, T, D, quads of H_out]`, of each of the two between which the layers of a stack alternate.
+    /// `[N, T, D, quads of H_out]` each: the two sequences between layers, which the layers of a stack use
+    /// in turn.
     pub(in crate::gpu) between: [u64; 2],
     /// `[chunk, D, N, G*H]`: the input products of a chunk.
     pub(in crate::gpu) gates: u64,
-    /// `[L*D, N, quads of H_out]`, of each of the two between which the steps alternate.
+    /// `[L*D, N, quads of H_out]`, the size of each of the two hidden buffers, which the steps use in turn.
     pub(in crate::gpu) hidden: u64,
-    /// `[L*D, N, H]`, if the cell has one.
+    /// `[L*D, N, H]`, if the cell has a cell state.
     pub(in crate::gpu) cell: u64,
-    /// `[L*D, N, vectors, quads of H]`, if the second product of a step is a dispatch of its own.
-    pub(in crate::gpu) halfway: u64,
-    /// `[N]`.
+    /// `[L*D, N, vectors, quads of H]`: the result of a step's first product, if the second product is a
+    /// dispatch of its own.
+    pub(in crate::gpu) intermediate: u64,
+    /// `[N]`: the number of steps of each row.
     pub(in crate::gpu) lengths: u64,
-    /// One `DispatchParams` for each dispatch, at multiples of the alignment.
+    /// One `DispatchParams` for each dispatch, at multiples of the uniform buffer alignment.
     pub(in crate::gpu) params: u64,
-    /// `[N]`, of a session: which row of it each is.
+    /// `[N]`: the session's row for each row of the pass.
     pub(in crate::gpu) rows: u64,
-    /// What says where a pass starts: h_0 and c_0, or a session's rows.
+    /// The data that defines the initial state: h_0 and c_0, or a session's rows.
     pub(in crate::gpu) start: u64,
-    /// What is brought back of where it endpoints: h_n and c_n, unless a session keeps them.
+    /// The final state that is read back: h_n and c_n, unless a session keeps them.
     pub(in crate::gpu) end: u64,
-    /// From the host: input, lengths, start; and to it: output, end. 0 between the caller's buffers.
+    /// The staging buffers: `upload` holds input, lengths and start, `download` holds output and end. Both
+    /// are 0 if the pass uses the caller's buffers.
     pub(in crate::gpu) upload: u64,
     pub(in crate::gpu) download: u64,
-    /// Steps of a chunk; T where nothing is computed ahead.
+    /// The number of steps in a chunk; T if nothing is computed ahead.
     pub(in crate::gpu) chunk: u32,
 }
 
 impl PassMemory {
-    /// The sizes for a request, if the limits allow them.
+    /// Returns the sizes for a request, or an error if they exceed the limits.
     pub(super) fn fitting(
         request: &Request<'_>,
         strategy: Strategy,
@@ -60,14 +63,14 @@ impl PassMemory {
         bytes.params = params(request, strategy, bytes.chunk);
         if strategy.is_hoisted() {
             bytes.chunk = bytes.chunk_steps(request, strategy, tilings)?;
-            // Smaller chunks are more dispatches, whose parameters need room, too.
+            // Smaller chunks give more dispatches, whose parameters need memory, too.
             loop {
                 let needed = params(request, strategy, bytes.chunk);
                 if needed <= bytes.params {
                     break;
                 }
                 bytes.params = needed;
-                // If there is not room for both, the check of the workspace says it.
+                // If the budget is too small for both, the check of the workspace reports it.
                 let Ok(chunk) = bytes.chunk_steps(request, strategy, tilings) else { break };
                 bytes.chunk = chunk;
             }
@@ -77,14 +80,14 @@ impl PassMemory {
         Ok(bytes)
     }
 
-    /// What the budget counts: all that is neither weights, input, output nor state.
+    /// Returns the bytes that count against the budget: all buffers except weights, input, output and state.
     pub(in crate::gpu) fn workspace(&self) -> u64 {
         let [first, second] = self.between;
-        [first, second, self.gates, self.halfway, self.params].into_iter().fold(0, u64::saturating_add)
+        [first, second, self.gates, self.intermediate, self.params].into_iter().fold(0, u64::saturating_add)
     }
 
-    /// Label and size of each buffer, as [`Workspace`](crate::gpu::workspace) makes them: one of 16 bytes stands in for
-    /// one that is not needed.
+    /// Returns the label and the size of each buffer, as [`Workspace`](crate::gpu::workspace) creates them.
+    /// A buffer that is not needed has 16 bytes.
     pub(super) fn buffers(&self, parts: usize) -> Vec<(&'static str, u64)> {
         let made = |bytes: u64| bytes.max(16);
         let [first, second] = self.between;
@@ -95,7 +98,7 @@ impl PassMemory {
             ("gates", made(self.gates)),
             ("hidden state", 2 * made(self.hidden)),
             ("cell state", made(self.cell)),
-            ("halfway through a step", made(self.halfway)),
+            ("between the products of a step", made(self.intermediate)),
             ("lengths", made(self.lengths)),
             ("rows", self.rows),
             ("dispatches' parameters", self.params),
@@ -126,7 +129,7 @@ impl PassMemory {
             if config.cell.has_cell_state() { floats([states, rows, 1, config.hidden_size]) } else { 0 };
         let lengths = floats([rows, 1, 1, 1]);
         let apart = Second::of(config).filter(|_| strategy != Strategy::Scan);
-        let halfway =
+        let intermediate =
             apart.map_or(0, |second| floats([states, rows, 4 * second.vectors, quads(config.hidden_size)]));
         let sum = |sizes: [u64; 3]| sizes.into_iter().fold(0, u64::saturating_add);
         let state = sum([hidden, cell, 0]);
@@ -150,7 +153,7 @@ impl PassMemory {
             between: [between(1), between(2)],
             hidden,
             cell,
-            halfway,
+            intermediate,
             lengths,
             rows: session_rows,
             start,
@@ -161,7 +164,8 @@ impl PassMemory {
         }
     }
 
-    /// As many steps as keep the gates inside the budget and the limits, and a dispatch inside a watchdog's patience.
+    /// Returns the number of steps in a chunk: the largest for which the gates fit the budget and the
+    /// limits, and a dispatch ends before a driver's watchdog stops it.
     fn chunk_steps(
         &self,
         request: &Request<'_>,
@@ -186,7 +190,7 @@ impl PassMemory {
 
     fn check(&self, request: &Request<'_>) -> Result<(), Error> {
         let capabilities = request.capabilities;
-        // Kernels count floats in 32 bits.
+        // Kernels index floats with 32 bits.
         let countable = 4 * u64::from(u32::MAX);
         let buffer = capabilities.max_buffer_size.min(countable);
         let binding = capabilities.max_storage_buffer_binding_size.min(buffer);
@@ -197,7 +201,7 @@ impl PassMemory {
             ("bytes of input", self.input, binding),
             ("bytes of output", self.output, binding),
             ("bytes of hidden state", self.hidden, binding),
-            ("bytes of cell state", self.cell.max(self.halfway), binding),
+            ("bytes of cell state", self.cell.max(self.intermediate), binding),
             ("bytes of the sequence between two layers", self.between[0], binding),
             ("bytes of lengths", self.lengths, binding),
             ("bytes of dispatches' parameters", self.params, buffer.min(index)),
@@ -212,20 +216,21 @@ impl PassMemory {
     }
 }
 
-/// Bytes of the input products of one step.
+/// Returns the bytes of the input products of one step.
 fn gates_of_a_step(request: &Request<'_>) -> u64 {
     let config = request.config;
     let columns = config.directions() * config.cell.gates() * config.hidden_size;
     4u64.saturating_mul(request.rows as u64).saturating_mul(columns as u64)
 }
 
-/// Bytes of the dispatches' parameters.
+/// Returns the bytes of the dispatches' parameters.
 fn params(request: &Request<'_>, strategy: Strategy, chunk: u32) -> u64 {
     dispatches_at_most(request, strategy, chunk)
         .saturating_mul(u64::from(request.capabilities.min_uniform_buffer_offset_alignment))
 }
 
-/// Dispatches at most: not every one of them touches every part of the weights.
+/// Returns an upper bound for the number of dispatches. It assumes that each dispatch is repeated for every
+/// part of the weights.
 fn dispatches_at_most(request: &Request<'_>, strategy: Strategy, chunk: u32) -> u64 {
     let Request { config, steps, .. } = *request;
     let (layers, steps) = (config.num_layers as u64, steps as u64);

@@ -1,31 +1,32 @@
-//! What `scan` keeps in a workgroup's memory: the hidden state, and the recurrent weights where they fit.
+//! The arrays that `scan` keeps in workgroup memory: the hidden state, and the recurrent weights if they
+//! fit.
 
 use super::tiling::{Tiling, WORKGROUP_BYTES};
 use super::{Request, Second, quads, small};
 use crate::gpu::pack;
 use crate::{Config, Precision};
 
-/// The sizes of `scan`'s arrays. There are few, small ones and all that fits, so that layers of like sizes share a
-/// pipeline.
+/// The sizes of `scan`'s arrays. The planner uses few sizes, a small and a large one if possible, so that
+/// layers of similar sizes share a pipeline.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(in crate::gpu) struct ScanMemory {
-    /// Floats of one hidden state of a workgroup's rows; there are two.
+    /// The number of floats of one hidden state of a workgroup's rows. There are two hidden states.
     pub(in crate::gpu) state: u32,
-    /// Floats of what a step's second product multiplies, 1 where there is none.
+    /// The number of floats of the vectors that a step's second product multiplies; 1 if there is none.
     pub(in crate::gpu) wide_state: u32,
-    /// Elements of weights, 1 where they are read from memory.
+    /// The number of weight elements in workgroup memory; 1 if the weights are read from their buffer.
     pub(in crate::gpu) kept: u32,
 }
 
 impl ScanMemory {
-    /// Bytes in all.
+    /// Returns the total number of bytes.
     pub(in crate::gpu) fn bytes(&self, precision: Precision) -> u64 {
         let floats = 2 * u64::from(self.state) + u64::from(self.wide_state);
         4 * floats + precision.quad_bytes() as u64 * u64::from(self.kept)
     }
 }
 
-/// The arrays that a tiling of `scan` needs.
+/// Returns the sizes of the arrays that a tiling of `scan` needs.
 pub(in crate::gpu) fn scan_memory(request: &Request<'_>, tiling: Tiling) -> ScanMemory {
     let config = request.config;
     let two_products = Second::of(config).is_some();
@@ -41,11 +42,12 @@ pub(in crate::gpu) fn scan_memory(request: &Request<'_>, tiling: Tiling) -> Scan
     }
 }
 
-/// Elements of the weights of a direction: what is left beside small states, or more if that is not enough.
+/// Returns the number of weight elements of a direction that are kept: all that fit in addition to small
+/// states, or more if the direction has more.
 fn kept(config: &Config, precision: Precision) -> u32 {
     let room = (WORKGROUP_BYTES - SMALL_STATES) as usize / precision.quad_bytes();
     small(pack::recurrent_elements(config, precision).max(room))
 }
 
-/// Bytes that small states take at most, and what drivers align arrays to.
+/// The maximum number of bytes of small states, and the padding with which drivers align arrays.
 const SMALL_STATES: u32 = 2048 + 32;

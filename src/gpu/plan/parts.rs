@@ -1,4 +1,4 @@
-//! Weights in as few buffers as the limits allow.
+//! The weights, divided into the smallest number of buffers that the limits allow.
 
 use std::ops::Range;
 
@@ -6,19 +6,19 @@ use super::memory::quads;
 use crate::gpu::{Capabilities, pack};
 use crate::{Config, Error, Precision};
 
-/// The indices (layer * D + direction) whose weights share a buffer, and its size in bytes.
+/// The indices (layer * D + direction) whose weights share a buffer, and the size of the buffer in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::gpu) struct Part {
     pub(in crate::gpu) indices: Range<usize>,
     pub(in crate::gpu) bytes: u64,
 }
 
-/// Cuts the weights into parts.
+/// Divides the weights into parts.
 ///
 /// # Errors
 ///
-/// [`Error::TooLarge`] if one direction of a layer is too large for a buffer of its own, or the state of one row is: that
-/// bounds the number of layers, before they are counted one by one.
+/// [`Error::TooLarge`] if the weights of one direction of a layer or the hidden state of one row are too
+/// large for a buffer. The second check limits the number of layers before the loop over them.
 pub(in crate::gpu) fn parts(
     config: &Config,
     precision: Precision,

@@ -1,23 +1,23 @@
-//! A batch that does not fit at once, in pieces of rows.
+//! Divides a batch that is too large into pieces of rows.
 
 use super::{Plan, Request, Strategy};
 use crate::Error;
 
-/// How a batch goes.
+/// The division of a batch into pieces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::gpu) struct Pieces {
-    /// Rows of a piece at most.
+    /// The maximum number of rows in a piece.
     pub(in crate::gpu) rows: usize,
-    /// Pieces that are on the GPU at once.
+    /// The number of pieces that are on the GPU at once.
     pub(in crate::gpu) in_flight: usize,
-    /// Bytes of workspace of each of them.
+    /// The budget for the workspace of each piece, in bytes.
     pub(in crate::gpu) budget: u64,
 }
 
 impl Pieces {
-    /// One piece, if the batch fits; else pieces of about the same size, of which two share the budget: one is uploaded
-    /// or read back while the GPU computes the other. If half of the budget does not do for a single row, they go one by
-    /// one.
+    /// Returns one piece if the batch fits. Otherwise, returns pieces of about the same size. Two pieces
+    /// share the budget: one is uploaded or read back while the GPU computes the other. If half of the
+    /// budget is too small for one row, the pieces run one after the other.
     ///
     /// # Errors
     ///
@@ -50,12 +50,12 @@ mod tests {
         let of = |rows, budget| {
             let request = Request { budget, ..Request::usual(&config, parts, rows, 4, capabilities) };
             let pieces = Pieces::of(&request, strategy)?;
-            // What was found does fit, and is not less than it has to be.
+            // The pieces that were found fit.
             let piece = Request { rows: pieces.rows, budget: pieces.budget, ..request };
             Plan::new(&piece, strategy)?;
             Ok::<_, Error>((pieces.rows, pieces.in_flight, pieces.budget))
         };
-        // A row's gates of one step take 512 bytes, the parameters of eight dispatches 2048.
+        // A row's gates of one step take 512 bytes; the parameters of eight dispatches take 2048 bytes.
         assert_eq!(of(100, 60_000).unwrap(), (100, 1, 60_000));
         assert_eq!(of(100, 40_000).unwrap(), (34, 2, 20_000));
         assert_eq!(of(100, 6_000).unwrap(), (1, 2, 3_000));

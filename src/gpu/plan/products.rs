@@ -1,18 +1,19 @@
-//! The products of a step. Some layers have a second one, which needs all of what the first one gave: a projection, or the
-//! gate n of a GRU that resets before the recurrent product.
+//! The products of a step. Some layers have a second one, which needs the whole result of the first one: a
+//! projection, or the gate n of a GRU that resets before the recurrent product.
 
 use super::dispatch::Kind;
 use super::{Strategy, quads};
 use crate::Config;
 
-/// How the first product goes to invocations.
+/// The division of the first product among invocations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::gpu) struct First {
-    /// What invocations share: units, or columns where a unit's are made apart.
+    /// The number of work items: hidden units, or single gate columns if different invocations compute the
+    /// gates of a unit.
     pub(in crate::gpu) columns: usize,
-    /// How many of those an invocation has.
+    /// The number of work items of each invocation.
     pub(in crate::gpu) each: usize,
-    /// Gates of W_hh that it reads.
+    /// The number of gates of W_hh that the product reads.
     pub(in crate::gpu) gates: usize,
 }
 
@@ -26,26 +27,27 @@ impl First {
         }
     }
 
-    /// Sums for each column: an invocation that has a whole unit computes all of its gates.
+    /// Returns the number of sums for each work item. For a whole unit, an invocation computes all gates.
     pub(in crate::gpu) fn sums(&self, config: &Config) -> usize {
         self.gates * config.hidden_size / self.columns
     }
 
-    /// Invocations for one row.
+    /// Returns the number of invocations for one row.
     pub(in crate::gpu) fn invocations(&self) -> usize {
         self.columns.div_ceil(self.each)
     }
 }
 
-/// The second product.
+/// The second product of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::gpu) struct Second {
-    /// Its kernel, where it is a dispatch of its own.
+    /// The kernel, if the product is a dispatch of its own.
     pub(in crate::gpu) kind: Kind,
-    /// Its columns; it has H terms.
+    /// The number of columns. Each one has H terms.
     pub(in crate::gpu) columns: usize,
-    /// Vectors of H that the first product leaves for it: what is multiplied, and for a GRU z and, unless that was computed
-    /// before, the input's share of n.
+    /// The number of vectors of H elements that the first product stores for the second one: the vector that
+    /// is multiplied, and for a GRU also z and the input's share of n (unused if the input products are
+    /// computed ahead).
     pub(in crate::gpu) vectors: usize,
 }
 
@@ -60,7 +62,7 @@ impl Second {
         }
     }
 
-    /// Quads of its weights.
+    /// Returns the number of quads of the product's weights.
     pub(in crate::gpu) fn weights(&self, config: &Config) -> usize {
         self.columns * quads(config.hidden_size)
     }

@@ -1,4 +1,4 @@
-//! A plan for people and programs to read.
+//! A readable report of a plan, for people and programs.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use super::{Dispatch, Endpoints, First, Kind, Pieces, Plan, Request, Second, Str
 use crate::gpu::{Capabilities, pack};
 use crate::{Config, Error, LayerOptions};
 
-/// What a forward pass does on a GPU: every dispatch and every buffer.
+/// A report of all dispatches and buffers of a forward pass on a GPU.
 ///
 /// ```
 /// use wgpu_rnn::{Capabilities, Config, LayerOptions, PlanReport, Strategy};
@@ -21,63 +21,66 @@ use crate::{Config, Error, LayerOptions};
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct PlanReport {
-    /// The strategy: the one asked for, or the planner's choice.
+    /// The strategy: the requested one, or the planner's choice for [`Strategy::Auto`].
     pub strategy: Strategy,
-    /// N, as many rows as go at once; the batch goes in pieces of these if that is less.
+    /// N, the number of rows that are computed at once. If the batch has more rows, it is divided into
+    /// pieces of at most this size.
     pub rows: usize,
-    /// Pieces that are on the GPU at once: two share the budget where there are several, so that one is uploaded or read
-    /// back while the GPU computes the other.
+    /// The number of pieces that are on the GPU at once. If there are several pieces, two share the budget:
+    /// one is uploaded or read back while the GPU computes the other.
     pub in_flight: usize,
-    /// T.
+    /// T, the number of steps.
     pub steps: usize,
-    /// Steps whose input products are computed at once; T where none are computed ahead.
+    /// The number of steps whose input products are computed at once; T if none are computed ahead.
     pub chunk: usize,
-    /// What the cost model expects of the dispatches, in microseconds. Coarse: it only orders the strategies.
+    /// The time that the cost model expects for the dispatches, in microseconds. It is coarse and serves
+    /// only to order the strategies.
     pub expected_us: f64,
-    /// Submissions of a piece. Where time goes in several chunks, a layer of one direction takes several, so that the
-    /// next steps of the input are written and the last ones of the output read while the GPU computes.
+    /// The number of submissions of a piece. If there are several chunks, a layer of one direction may use
+    /// several submissions. The host then writes the next steps of the input and reads earlier steps of the
+    /// output while the GPU computes.
     pub submissions: usize,
-    /// Bytes beyond weights, input, output and state, of all pieces in flight.
+    /// The bytes of workspace of all pieces in flight, without weights, input, output and state.
     pub workspace_bytes: u64,
-    /// Name and bytes of the buffers on the GPU, those of the host's side included, of all pieces in flight.
+    /// The names and bytes of the buffers of all pieces in flight, including the staging buffers.
     pub buffers: Vec<(&'static str, u64)>,
-    /// The dispatches in order; neighbours that differ in the step alone stand together.
+    /// The dispatches in order. Neighbours that differ only in the step are combined.
     pub dispatches: Vec<DispatchReport>,
 }
 
-/// Dispatches of one kernel with one grid.
+/// One or more dispatches of the same kernel with the same grid.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct DispatchReport {
     /// The kernel's entry point.
     pub kernel: &'static str,
-    /// Times that it is dispatched in a row, a step later each time.
+    /// The number of dispatches, each one step later than the one before.
     pub times: usize,
-    /// The lowest layer that takes part, and how many layers' directions do.
+    /// The lowest layer that the dispatch computes.
     pub layer: usize,
-    /// Directions, of one or more layers: the grid's z.
+    /// The number of directions, of one or more layers. This is the grid's z.
     pub directions: usize,
     /// The first step.
     pub step: usize,
-    /// Steps that one dispatch does.
+    /// The number of steps that one dispatch computes.
     pub steps: usize,
-    /// Workgroups along x, y and z.
+    /// The number of workgroups along x, y and z.
     pub grid: [u32; 3],
-    /// Invocations of a workgroup.
+    /// The number of invocations in a workgroup.
     pub invocations: u32,
-    /// Rows of an invocation.
+    /// The number of rows of an invocation.
     pub rows: u32,
-    /// Names and values of the kernel's overrides.
+    /// The names and values of the kernel's overrides.
     pub overrides: Vec<(&'static str, f64)>,
-    /// The buffers at bindings 0, 1, … of bind group 0, as [`PlanReport::buffers`] names them.
+    /// The buffers at bindings 0, 1, … of bind group 0, with their names in [`PlanReport::buffers`].
     pub bindings: Vec<&'static str>,
-    /// Bytes of workgroup memory.
+    /// The bytes of workgroup memory.
     pub workgroup_bytes: u64,
-    /// Bytes of weights that one dispatch reads, at least.
+    /// The minimum number of bytes of weights that one dispatch reads.
     pub weight_bytes: u64,
-    /// Bytes of vectors (input, state, gates) that one dispatch reads, and of those that it writes.
+    /// The bytes of vectors (input, state, gates) that one dispatch reads.
     pub read_bytes: u64,
-    /// See `read_bytes`.
+    /// The bytes of vectors that one dispatch writes.
     pub written_bytes: u64,
 }
 
@@ -86,7 +89,8 @@ impl PlanReport {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`], [`Error::NoSteps`]; [`Error::TooLarge`] if not even one row fits the limits.
+    /// [`Error::Config`] if the configuration is not valid, [`Error::NoSteps`] if `steps` is 0, and
+    /// [`Error::TooLarge`] if not even one row fits the limits.
     pub fn new(
         config: &Config,
         rows: usize,
@@ -115,7 +119,7 @@ impl PlanReport {
         Ok(PlanReport::of(&Plan::new(&request, options.strategy)?, &request, pieces.in_flight))
     }
 
-    /// Describes a plan that was made for that request, of which so many are in flight.
+    /// Describes the plan of a request. `in_flight` is the number of pieces on the GPU at once.
     pub(in crate::gpu) fn of(plan: &Plan, request: &Request<'_>, in_flight: usize) -> Self {
         PlanReport {
             strategy: plan.strategy,
@@ -131,12 +135,12 @@ impl PlanReport {
         }
     }
 
-    /// Dispatches in all.
+    /// Returns the total number of dispatches.
     pub fn dispatch_count(&self) -> usize {
         self.dispatches.iter().map(|dispatch| dispatch.times).sum()
     }
 
-    /// The first dispatch of each kernel with its bindings.
+    /// Returns the first dispatch of each combination of kernel, overrides and bindings.
     fn kernels(&self) -> impl Iterator<Item = &DispatchReport> {
         let same = |a: &DispatchReport, b: &DispatchReport| {
             a.kernel == b.kernel && a.overrides == b.overrides && a.bindings == b.bindings
@@ -147,7 +151,7 @@ impl PlanReport {
         })
     }
 
-    /// Bytes of all buffers.
+    /// Returns the total bytes of all buffers.
     pub fn bytes(&self) -> u64 {
         self.buffers.iter().map(|(_, bytes)| bytes).sum()
     }
@@ -163,7 +167,7 @@ fn buffers(plan: &Plan, request: &Request<'_>, in_flight: usize) -> Vec<(&'stati
 
 fn dispatches(plan: &Plan, request: &Request<'_>) -> Vec<DispatchReport> {
     let mut reports: Vec<DispatchReport> = Vec::new();
-    // A second product stands between two steps: what repeats is the kernel before last, too.
+    // If steps have a second product, a dispatch may continue the last report or the one before it.
     for dispatch in
         plan.dispatches.iter().filter(|dispatch| !request.endpoints.kernels().contains(&dispatch.kind))
     {
@@ -179,7 +183,7 @@ fn dispatches(plan: &Plan, request: &Request<'_>) -> Vec<DispatchReport> {
 }
 
 impl DispatchReport {
-    /// Whether `next` is the same a step later.
+    /// Returns whether `next` is the same dispatch one step later.
     fn goes_on(&self, next: &DispatchReport) -> bool {
         let expected = self.step + self.times * self.steps;
         next.steps == 1
@@ -214,7 +218,7 @@ fn report(plan: &Plan, request: &Request<'_>, dispatch: &Dispatch) -> DispatchRe
             Kind::Projection => (of_second, 4 * h, 8 * h_out),
             Kind::Candidate => (of_second, 4 * 4 * h, 8 * h),
             Kind::Scan => {
-                // Weights kept on chip are read once.
+                // Weights that are kept on chip are read once.
                 let times = if variant.is_some_and(|variant| variant.tiling().on_chip) { 1 } else { steps };
                 ((of_hidden + of_second) * times, 4 * (steps * (gates + h) + h_out), 4 * steps * (h + h_out))
             }
@@ -242,12 +246,12 @@ fn report(plan: &Plan, request: &Request<'_>, dispatch: &Dispatch) -> DispatchRe
     }
 }
 
-/// `1 piece`, `2 pieces`.
+/// Formats a count with its noun, such as `1 piece` or `2 pieces`.
 fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-/// A line for the plan, then its dispatches as a table, its kernels and its buffers.
+/// Writes a line for the plan, then a table of its dispatches, its kernels and its buffers.
 impl fmt::Display for PlanReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(

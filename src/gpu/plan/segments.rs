@@ -1,38 +1,41 @@
-//! The submissions of a forward pass, and what each takes from the host and gives back.
+//! The submissions of a forward pass, and the data that each one uploads and reads back.
 //!
-//! Where time goes in chunks, a layer of one direction needs no more of the input than its chunk's steps, and the last
-//! layer's output is done chunk by chunk. One submission for each run of chunks lets the host write the input of the next
-//! and read the output of the one before while the GPU computes. A reverse direction starts at the other end of the
-//! sequence, so with two directions there is one submission.
+//! If time is divided into chunks, a layer of one direction needs only its chunk's steps of the input, and
+//! the last layer completes the output chunk by chunk. With one submission for each run of chunks, the host
+//! writes the input of the next run and reads the output of the previous one while the GPU computes. A
+//! reverse direction starts at the other end of the sequence, so a bidirectional layer has one submission.
 
 use std::ops::Range;
 
 use super::{Endpoints, Kind, PassMemory, Plan, Request, small};
 
-/// Input and output that the host has to move in the meantime, so that a submission of its own is worth its cost, and so
-/// that a copy of one row's steps is: a submission takes some 100 µs on lavapipe, a copy 1.3 µs (recorded and done), in
-/// which the host moves 13 bytes a nanosecond.
+/// The bytes of input and output for which one more submission is worth its cost. A submission takes about
+/// 100 µs on lavapipe, in which the host moves 13 bytes per nanosecond.
 const SUBMISSION_BYTES: u64 = 1 << 20;
+/// The bytes for which one more copy of a row's steps is worth its cost. A copy, including its recording,
+/// takes 1.3 µs on lavapipe; the host moves bytes at the same rate.
 const COPY_BYTES: u64 = 16 << 10;
-/// Runs of chunks at most: with so many the host's part that nothing hides is an eighth.
+/// The maximum number of runs of chunks. With eight runs, only an eighth of the host's transfers does not
+/// overlap with the GPU's work.
 const MOST_RUNS: usize = 8;
 
 /// A part of a forward pass with a submission of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::gpu) struct Segment {
-    /// Which of the plan's dispatches.
+    /// The range of the plan's dispatches.
     pub(in crate::gpu) dispatches: Range<usize>,
-    /// Steps of the input that are uploaded with it.
+    /// The steps of the input that are uploaded for it.
     pub(in crate::gpu) input: Range<u32>,
-    /// Steps of the output that are read back behind it.
+    /// The steps of the output that are read back after it.
     pub(in crate::gpu) output: Range<u32>,
-    /// Whether it takes lengths and initial state along.
+    /// Whether the lengths and the initial state are uploaded for it.
     pub(in crate::gpu) is_first: bool,
-    /// Whether the final state is read back behind it.
+    /// Whether the final state is read back after it.
     pub(in crate::gpu) is_last: bool,
 }
 
-/// A run of bytes of a sequence `[N, T, …]`: where it is on the GPU, and where in a staging buffer with some of the steps.
+/// Contiguous bytes of a sequence `[N, T, …]`: their offset in the sequence's buffer on the GPU, and in a
+/// staging buffer that has some of the steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::gpu) struct Span {
     pub(in crate::gpu) resident: u64,
@@ -40,12 +43,12 @@ pub(in crate::gpu) struct Span {
     pub(in crate::gpu) bytes: u64,
 }
 
-/// Cuts a plan's dispatches into segments.
+/// Divides a plan's dispatches into segments.
 pub(super) fn cut(plan: &Plan, request: &Request<'_>) -> Vec<Segment> {
     let (layers, dispatches, steps) = (request.config.num_layers, plan.dispatches.len(), plan.steps);
     let chunks = steps.div_ceil(plan.bytes.chunk) as usize;
     let runs = runs(request, &plan.bytes, chunks);
-    // With one direction each chunk of each layer starts with one input product.
+    // With one direction, each chunk of each layer starts with one input product.
     let starts: Vec<usize> =
         (0..dispatches).filter(|&index| plan.dispatches[index].kind == Kind::InputProduct).collect();
     if runs < 2 || starts.len() != layers * chunks {
@@ -58,7 +61,7 @@ pub(super) fn cut(plan: &Plan, request: &Request<'_>) -> Vec<Segment> {
     };
     let of_layer = |layer: usize| (0..runs).map(move |run| (layer, run));
     let last = layers - 1;
-    // The layers between the first and the last go with the first's last run.
+    // The layers between the first and the last one belong to the last run of the first layer.
     let upper = if last > 0 { Some(of_layer(last)) } else { None };
     let mut segments: Vec<Segment> = of_layer(0)
         .chain(upper.into_iter().flatten())
@@ -70,7 +73,7 @@ pub(super) fn cut(plan: &Plan, request: &Request<'_>) -> Vec<Segment> {
             is_last: layer == last && run + 1 == runs,
         })
         .collect();
-    // What a session puts around the passes goes with them.
+    // The first and the last segment include a session's exchange of states.
     segments[0].dispatches.start = 0;
     for index in 1..segments.len() {
         segments[index - 1].dispatches.end = segments[index].dispatches.start;
@@ -82,12 +85,12 @@ fn whole(dispatches: usize, steps: u32) -> Segment {
     Segment { dispatches: 0..dispatches, input: 0..steps, output: 0..steps, is_first: true, is_last: true }
 }
 
-/// As many runs of chunks as are worth it.
+/// Returns the number of runs of chunks that are worth their submissions and copies.
 fn runs(request: &Request<'_>, bytes: &PassMemory, chunks: usize) -> usize {
     if request.config.bidirectional || request.config.reverse || request.endpoints == Endpoints::Buffers {
         return 1;
     }
-    // A stack's input and output go with different submissions.
+    // In a stack, the input and the output belong to different submissions.
     let submissions = if request.config.num_layers > 1 { 2 } else { 1 };
     let copies = if request.rows > 1 { 2 * request.rows as u64 } else { 0 };
     let cost = submissions * SUBMISSION_BYTES + copies.saturating_mul(COPY_BYTES);
@@ -96,7 +99,8 @@ fn runs(request: &Request<'_>, bytes: &PassMemory, chunks: usize) -> usize {
 }
 
 impl Plan {
-    /// Bytes that a segment uploads: its steps of the input; lengths and where the pass starts behind them.
+    /// Returns the bytes that are uploaded for a segment: its steps of the input, and for the first segment
+    /// the lengths and the initial state after them.
     pub(in crate::gpu) fn upload_bytes(&self, segment: &Segment) -> u64 {
         if self.endpoints == Endpoints::Buffers {
             return 0;
@@ -106,7 +110,8 @@ impl Plan {
         self.part_of(bytes.input, &segment.input) + first
     }
 
-    /// Bytes that a segment reads back: its steps of the output; where the pass ends behind them.
+    /// Returns the bytes that are read back after a segment: its steps of the output, and for the last
+    /// segment the final state after them.
     pub(in crate::gpu) fn download_bytes(&self, segment: &Segment) -> u64 {
         if self.endpoints == Endpoints::Buffers {
             return 0;
@@ -116,12 +121,13 @@ impl Plan {
         self.part_of(bytes.output, &segment.output) + last
     }
 
-    /// Bytes of some steps of a sequence that has so many in all.
+    /// Returns the bytes of some steps of a sequence. `sequence` is the size of the whole sequence in bytes.
     pub(in crate::gpu) fn part_of(&self, sequence: u64, steps: &Range<u32>) -> u64 {
         sequence / u64::from(self.steps) * u64::from(steps.end - steps.start)
     }
 
-    /// Where some steps of a sequence of so many bytes are: a span for each row, or one where they are contiguous.
+    /// Returns the spans of some steps of a sequence: one for each row, or a single one if the steps are
+    /// contiguous. `sequence` is the size of the whole sequence in bytes.
     pub(in crate::gpu) fn spans(&self, sequence: u64, steps: &Range<u32>) -> impl Iterator<Item = Span> {
         let part = self.part_of(sequence, steps);
         let rows = if part == sequence || self.rows == 1 { 1 } else { u64::from(self.rows) };
@@ -145,10 +151,10 @@ mod tests {
         Plan::new(&request, strategy).unwrap()
     }
 
-    /// A plan in two chunks.
+    /// Returns a plan with two chunks.
     fn cut_plan(config: &Config, rows: usize, steps: usize, strategy: Strategy) -> Plan {
         let whole = plan(config, rows, steps, strategy, BUDGET);
-        // Two more dispatches a layer at most, with 256 bytes of parameters each.
+        // At most two more dispatches for each layer, with 256 bytes of parameters each.
         let parameters = 2 * 256 * config.num_layers as u64;
         plan(config, rows, steps, strategy, whole.bytes.workspace() - whole.bytes.gates / 2 + parameters)
     }
@@ -257,9 +263,9 @@ mod tests {
         // 0.8, 2.4 and 9.6 MB of input.
         assert_eq!(count(Config::gru(2000, 64), 1, 100), 1);
         assert_eq!(count(Config::gru(2000, 64), 1, 300), 2);
-        // There are no more than two chunks.
+        // The plan has only two chunks.
         assert_eq!(count(Config::gru(8000, 64), 1, 300), 2);
-        // Two submissions for each run of a stack; a copy for each row.
+        // A stack needs two submissions for each run, and each row needs a copy.
         assert_eq!(count(Config::gru(2000, 64).num_layers(2), 1, 300), 1);
         assert_eq!(count(Config::gru(8000, 64).num_layers(2), 1, 300), 4);
         assert_eq!(count(Config::gru(64, 64), 128, 100), 1);

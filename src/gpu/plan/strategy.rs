@@ -1,37 +1,39 @@
-//! The names of the strategies.
+//! The strategies and their names.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::Error;
 
-/// How the GPU backend cuts a forward pass into dispatches.
+/// How the GPU backend divides a forward pass into dispatches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Strategy {
-    /// The planner chooses.
+    /// The planner chooses the strategy.
     #[default]
     Auto,
-    /// A dispatch for each time step, which fuses both matrix products, the biases and the activation. Stacked layers of
-    /// one direction share a dispatch, each one step behind the layer below it.
+    /// One dispatch for each time step, which fuses both matrix products, the biases and the activation.
+    /// Stacked layers of one direction share a dispatch; each layer is one step behind the layer below it.
     Step,
-    /// The input products of all time steps as one matrix product, then a dispatch for each step with the hidden state's.
+    /// One matrix product for the input products of all time steps, then one dispatch for each step with the
+    /// product of the hidden state.
     ProjectStep,
-    /// The input products likewise, then one dispatch that walks time: a workgroup owns some rows of the batch.
+    /// One matrix product for the input products of all time steps, then one dispatch that loops over time.
+    /// Each workgroup owns some rows of the batch.
     Scan,
 }
 
 impl Strategy {
-    /// Every strategy that can be forced.
+    /// All strategies except [`Strategy::Auto`].
     pub const ALL: &[Strategy] = &[Strategy::Step, Strategy::ProjectStep, Strategy::Scan];
 
-    /// Whether input products are computed ahead of the steps.
+    /// Returns whether the input products are computed ahead of the steps.
     pub(in crate::gpu) fn is_hoisted(self) -> bool {
         matches!(self, Strategy::ProjectStep | Strategy::Scan)
     }
 }
 
-/// `auto`, `step`, `project-step` or `scan`.
+/// Writes `auto`, `step`, `project-step` or `scan`.
 impl fmt::Display for Strategy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -1,27 +1,29 @@
-//! How many invocations a workgroup has and how many rows each of them computes.
+//! The number of invocations in a workgroup, and the number of rows that each of them computes.
 
 use std::fmt;
 
 use super::{First, Kind, Request, Second, Strategy, cost, on_chip};
 use crate::Error;
 
-/// Invocations of a workgroup at most.
+/// The maximum number of invocations in a workgroup.
 pub(in crate::gpu) const MAX_UNITS: u32 = 64;
-/// Invocations of a workgroup at least.
+/// The minimum number of invocations in a workgroup.
 pub(in crate::gpu) const MIN_UNITS: u32 = 16;
-/// Rows of an invocation at most: MAX_ROWS of the shaders. A workgroup has at least as many invocations, since each row is
-/// prepared by one.
+/// The maximum number of rows of an invocation, MAX_ROWS in the shaders. A workgroup must not have fewer
+/// invocations than rows, because one invocation prepares each row.
 pub(in crate::gpu) const MAX_ROWS: u32 = 8;
-/// Bytes of workgroup memory that any kernel may take: the baseline's limit
-/// (<https://www.w3.org/TR/webgpu/#limits>), less what GL drivers keep for themselves.
+/// The maximum number of bytes of workgroup memory of a kernel: WebGPU's default limit
+/// (<https://www.w3.org/TR/webgpu/#limits>) minus the bytes that GL drivers reserve.
 pub(in crate::gpu) const WORKGROUP_BYTES: u32 = 16_352;
-/// What the step kernel takes for eight rows, without which nothing can run: TILE vec4s and a start each.
+/// The bytes of workgroup memory of the step kernel for eight rows: TILE vec4s and a start for each row. A
+/// device with less cannot run any plan.
 pub(in crate::gpu) const MIN_WORKGROUP_BYTES: u32 = MAX_ROWS * (64 * 16 + 4);
 
-/// The part of its time that a step has to take with small workgroups, for which another kernel may have to be compiled.
+/// The planner takes small workgroups only if they reduce the time of a step to less than this fraction,
+/// because another kernel may have to be compiled for them.
 const WORTHWHILE: f64 = 0.9;
 
-/// A workgroup's invocations and each one's rows.
+/// The number of invocations in a workgroup, and the number of rows of each invocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(in crate::gpu) struct Tiling {
     pub(in crate::gpu) units: u32,
@@ -31,7 +33,8 @@ pub(in crate::gpu) struct Tiling {
 }
 
 impl Tiling {
-    /// Few sizes, so that few kernels are compiled: 16 or 64 invocations; one row or eight.
+    /// Returns one of a few tilings, so that few kernels are compiled: 16 or 64 invocations, and one or
+    /// eight rows.
     fn new(invocations: usize, rows: usize) -> Self {
         Tiling {
             units: if invocations <= MIN_UNITS as usize { MIN_UNITS } else { MAX_UNITS },
@@ -41,18 +44,18 @@ impl Tiling {
     }
 }
 
-/// `64x8`, or `64x8 on chip`.
+/// Writes `64x8` or `64x8 on chip`.
 impl fmt::Display for Tiling {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}x{}{}", self.units, self.rows, if self.on_chip { " on chip" } else { "" })
     }
 }
 
-/// The tiling of each kind of kernel that a strategy uses.
+/// Returns the tiling of each kind of kernel that a strategy uses.
 ///
 /// # Errors
 ///
-/// [`Error::TooLarge`] if the hidden state does not fit a workgroup's memory, which only `scan` needs.
+/// [`Error::TooLarge`] if the strategy is `scan` and the hidden state does not fit into workgroup memory.
 pub(super) fn choose(request: &Request<'_>, strategy: Strategy) -> Result<Vec<(Kind, Tiling)>, Error> {
     let config = request.config;
     let input_product = || {
@@ -74,7 +77,7 @@ pub(super) fn choose(request: &Request<'_>, strategy: Strategy) -> Result<Vec<(K
     Ok(tilings)
 }
 
-/// The tiling of a step of the layer: small workgroups where they keep more cores busy.
+/// Returns the tiling of a step. Workgroups are small if that keeps more cores busy.
 pub(super) fn step(request: &Request<'_>, strategy: Strategy) -> Tiling {
     let large = whole(request, strategy);
     let small = Tiling { units: MIN_UNITS, ..large };
@@ -82,12 +85,13 @@ pub(super) fn step(request: &Request<'_>, strategy: Strategy) -> Tiling {
     if expected_us(small) < WORTHWHILE * expected_us(large) { small } else { large }
 }
 
-/// The tiling with an invocation for all columns of the first product.
+/// Returns the tiling with enough invocations for all columns of the first product, up to the maximum.
 pub(super) fn whole(request: &Request<'_>, strategy: Strategy) -> Tiling {
     Tiling::new(First::of(request.config, strategy).invocations(), request.rows)
 }
 
-/// As many rows as fit into workgroup memory and keep the cores busy, the weights beside them if that is faster.
+/// Returns the fastest tiling of `scan`, as the cost model expects: as many rows as fit into workgroup
+/// memory and keep the cores busy, and the weights in workgroup memory, too, if that is faster.
 fn scan(request: &Request<'_>) -> Result<Tiling, Error> {
     let expected_us = |tiling: &Tiling| cost::scan_step_us(request, *tiling);
     let best = scans(request).into_iter().min_by(|a, b| expected_us(a).total_cmp(&expected_us(b)));
@@ -98,11 +102,11 @@ fn scan(request: &Request<'_>) -> Result<Tiling, Error> {
     })
 }
 
-/// The tilings of `scan` that fit into workgroup memory.
+/// Returns the tilings of `scan` that fit into workgroup memory.
 pub(super) fn scans(request: &Request<'_>) -> Vec<Tiling> {
     let step = whole(request, Strategy::Scan);
     let units = if step.units > MIN_UNITS { &[MAX_UNITS, MIN_UNITS][..] } else { &[MIN_UNITS] };
-    // To a driver on the CPU all memory is the same.
+    // For a software driver, workgroup memory is not faster than other memory.
     let places = if request.capabilities.software { &[false][..] } else { &[false, true] };
     let mut tilings = Vec::new();
     for &units in units {
@@ -118,7 +122,7 @@ fn scan_limit(request: &Request<'_>) -> u64 {
     u64::from(WORKGROUP_BYTES.min(request.capabilities.max_compute_workgroup_storage_size))
 }
 
-/// Bytes of workgroup memory of `scan`.
+/// Returns the bytes of workgroup memory of `scan`.
 fn scan_bytes(request: &Request<'_>, tiling: Tiling) -> u64 {
     on_chip::scan_memory(request, tiling).bytes(request.precision)
 }

@@ -1,4 +1,5 @@
-//! What recording into the caller's encoder makes, and that a changed line of the copy kernel is noticed.
+//! Tests of recording into the caller's encoder: what it makes, and that every mutation of the copy kernel
+//! is noticed.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
@@ -15,7 +16,8 @@ use super::{Mutation, gpu, random};
 use crate::batch::Batch;
 use crate::{Config, Generator, Input, LayerOptions, State, Weights};
 
-/// Bytes between two arrays in a buffer: more than any of them, and a multiple of every alignment.
+/// The distance between two arrays in a buffer, in bytes. It is larger than any array, and a multiple of
+/// every alignment.
 const APART: u64 = 1 << 16;
 
 /// A program's buffers: one that is read and one that is written.
@@ -54,7 +56,7 @@ impl Program {
         gpu.queue().write_buffer(&self.read, place * APART, bytes);
     }
 
-    /// Words of the result.
+    /// Returns the words of the result.
     fn result(&self, gpu: &Gpu) -> Vec<u32> {
         let usage = BufferUsages::MAP_READ | BufferUsages::COPY_DST;
         let (label, size, mapped_at_creation) = (None, self.written.size(), false);
@@ -77,11 +79,12 @@ pub(super) fn encoder(gpu: &Gpu) -> CommandEncoder {
     gpu.device().create_command_encoder(&Default::default())
 }
 
-/// Padded input and whole quads; stacks; both directions; a projection.
+/// Returns configurations with padded input and with whole quads, with several layers, with both
+/// directions, with a projection, and with the reset gate before the product.
 fn configs() -> [Config; 5] {
     let lstm = Config::lstm(8, 12);
     [
-        // More words of input than a grid of three workgroups a side has invocations.
+        // The input has more words than a grid of three workgroups a side has invocations.
         Config::rnn(45, 9),
         Config::gru(6, 10).num_layers(3),
         lstm.bidirectional(true),
@@ -129,7 +132,8 @@ fn buffers_are_the_plans_and_nothing_is_made_again_or_submitted() {
     }
 }
 
-/// What fails while another shape is made must not show while this one is recorded, where nothing catches it.
+/// A failure while another shape is made must not appear while this one is recorded, since nothing catches
+/// errors there.
 #[test]
 fn a_recording_compiles_nothing() {
     let Some(gpu) = gpu() else { return };
@@ -165,7 +169,8 @@ const MUTATIONS: &[Mutation] = &[
     ("select(0u, 1u, words % UNITS > 0u)", "0u"),
 ];
 
-/// Results with lengths, one beyond T, and without; and what `forward` gives.
+/// Returns two pairs of a result and the result of `forward`: first with lengths, one of them above T, then
+/// without lengths.
 fn results(gpu: &Gpu, config: Config, strategy: Strategy) -> [(Vec<u32>, Vec<u32>); 2] {
     let (rows, steps) = (9, 6);
     let mut generator = Generator::seeded(5);
@@ -181,7 +186,7 @@ fn results(gpu: &Gpu, config: Config, strategy: Strategy) -> [(Vec<u32>, Vec<u32
     for (place, bytes) in (0..).zip(&written) {
         program.write(gpu, place, bytes);
     }
-    // Mutated lengths lead beyond the sequences.
+    // Bounds are checked because mutated lengths lead beyond the sequences.
     let options = LayerOptions::default().strategy(strategy).bounds_checks(true);
     let layer = GpuLayer::new(gpu, &weights, &options).unwrap();
     let held: Vec<usize> = lengths.iter().map(|&length| steps.min(length as usize)).collect();
@@ -209,7 +214,7 @@ fn results(gpu: &Gpu, config: Config, strategy: Strategy) -> [(Vec<u32>, Vec<u32
     })
 }
 
-/// Whether every strategy's results are those of `forward`.
+/// Returns whether the results of every strategy equal those of `forward`.
 fn are_right(gpu: &Gpu) -> bool {
     let all = configs().into_iter().flat_map(|config| Strategy::ALL.iter().map(move |&s| (config, s)));
     all.flat_map(|(config, strategy)| results(gpu, config, strategy))
@@ -219,7 +224,7 @@ fn are_right(gpu: &Gpu) -> bool {
 #[test]
 fn a_changed_line_of_the_copy_is_noticed() {
     let Some(gpu) = gpu() else { return };
-    // Grids of three workgroups a side: folded, and taking turns.
+    // Grids have three workgroups a side: they are folded, and each workgroup may take several tiles.
     let small = gpu.with_capabilities(|capabilities| capabilities.max_compute_workgroups_per_dimension = 3);
     assert!(are_right(&gpu) && are_right(&small), "without a mutation");
     let source = Kernel::Copy { checked: false }.source();

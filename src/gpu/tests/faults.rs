@@ -1,4 +1,4 @@
-//! Kernels that do not compile, and futures that give way at every await point.
+//! Tests of kernels that do not compile, and of futures that are pending at every await point.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -9,7 +9,8 @@ use super::super::{Gpu, PlanReport, Strategy, Tuning};
 use super::{gpu, random};
 use crate::{Backend, Config, Generator, Input, Layer, LayerOptions, Output, State, Weights, offload};
 
-/// Every way for a call of nine rows and five steps to go: forced strategies, at once, measured and in pieces.
+/// Returns options for every way to run a call of nine rows and five steps: with each strategy, at once,
+/// measured and in pieces.
 fn options(gpu: &Gpu, config: &Config) -> Vec<LayerOptions> {
     let ways = |&strategy| {
         let options = LayerOptions::default().strategy(strategy);
@@ -39,15 +40,15 @@ fn a_kernel_that_does_not_compile_is_an_error_and_stays_one() {
             ]
         };
         for result in results().into_iter().chain(results()) {
-            let told = result.unwrap_err().to_string();
+            let reason = result.unwrap_err().to_string();
             let expected = "wgpu refused a call (a defect of wgpu-rnn or of the driver): ";
-            assert!(told.starts_with(expected) && told.contains("not a type"), "{told}");
+            assert!(reason.starts_with(expected) && reason.contains("not a type"), "{reason}");
         }
         sound.forward(&input, &state).expect("the device is none the worse for it");
     }
 }
 
-/// Wakes the thread that polls.
+/// Wakes the polling thread.
 struct Unpark(Thread);
 
 impl Wake for Unpark {
@@ -56,7 +57,8 @@ impl Wake for Unpark {
     }
 }
 
-/// The result of a future that is polled so many times at most, each time it asks for it.
+/// Polls a future at most `polls` times, and waits between polls until it wakes the thread. Returns its
+/// result, if it is ready.
 pub(super) fn polled<T>(future: impl Future<Output = T>, polls: usize) -> Option<T> {
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut future = pin!(future);
@@ -69,8 +71,9 @@ pub(super) fn polled<T>(future: impl Future<Output = T>, polls: usize) -> Option
     None
 }
 
-/// Drops a call behind its first, second, … poll, until a poll gives the result, and sees that the layer gives what it gave
-/// before. How often that was.
+/// Drops a call after its first poll, another one after its second poll, and so on, until a poll returns
+/// the result. Checks each time that the layer still returns the expected output. Returns the number of
+/// polls of the last call.
 fn dropped_everywhere(layer: impl Fn() -> Layer, input: &Input<'_>, expected: &Output) -> usize {
     let state = State::zero();
     for polls in 1.. {
@@ -107,8 +110,8 @@ fn a_future_may_be_dropped_wherever_it_waits() {
         let polls = dropped_everywhere(layer, &input, &expected);
         let pieces = 9usize.div_ceil(layer().plan(9, 5).unwrap().unwrap().rows);
         println!("{polls} polls, {pieces} pieces, {}, {}", options.strategy, options.tuning);
-        // Of each piece: the thread that submits, the one that waits, and both mapped buffers; and of the first the one
-        // that compiles.
+        // Each piece waits for the thread that submits, for the one that waits, and for both mapped
+        // buffers. The first piece also waits for the thread that compiles.
         assert!(polls > 1 + 4 * pieces, "{polls} polls, {pieces} pieces, {options:?}");
     }
 }

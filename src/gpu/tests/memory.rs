@@ -1,4 +1,4 @@
-//! GPU memory as the plan says, and nothing made by a call that is repeated.
+//! Tests that GPU memory is as planned, and that a repeated call makes nothing.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use super::gpu;
 use crate::batch::Batch;
 use crate::{Config, Input, LayerOptions, Output, State, Weights};
 
-/// A layer's configuration, N and T.
+/// A layer's configuration and options, N and T.
 struct Case {
     config: Config,
     rows: usize,
@@ -24,7 +24,8 @@ impl Case {
         PlanReport::new(&self.config, self.rows, self.steps, gpu.capabilities(), &self.options).unwrap()
     }
 
-    /// The same with a part of the budget that it needs at once.
+    /// Returns the same case with a smaller budget: the workspace that it needs at once, divided by
+    /// `share`.
     fn with_less(&self, gpu: &Gpu, share: u64) -> Case {
         let budget = self.report(gpu).workspace_bytes / share;
         Case { options: self.options.clone().budget(budget), ..*self }
@@ -49,7 +50,8 @@ impl Case {
     }
 }
 
-/// Every strategy; stacks, both directions, a projection; a batch at once, in chunks, in segments, in pieces.
+/// Returns cases with every strategy, with several layers, both directions and a projection, and with the
+/// batch at once, in chunks, in segments and in pieces.
 fn cases(gpu: &Gpu) -> Vec<Case> {
     let lstm = Config::lstm(6, 20);
     let shapes = [
@@ -73,7 +75,7 @@ fn cases(gpu: &Gpu) -> Vec<Case> {
         .filter(|case| {
             let plan =
                 PlanReport::new(&case.config, case.rows, case.steps, gpu.capabilities(), &case.options);
-            // Pieces of two sizes lie beside each other when they are done.
+            // Pieces of two sizes would leave two workspaces when they are done.
             plan.is_ok_and(|plan| case.rows.is_multiple_of(plan.rows))
         })
         .collect();
@@ -81,7 +83,7 @@ fn cases(gpu: &Gpu) -> Vec<Case> {
     cases
 }
 
-/// Buffers by name, as the plan has them.
+/// Returns the planned bytes of the buffers by name.
 pub(super) fn planned(report: &PlanReport) -> BTreeMap<String, u64> {
     report.buffers.iter().map(|&(name, bytes)| (name.to_owned(), bytes)).collect()
 }
@@ -119,13 +121,14 @@ fn buffers_and_submissions_are_the_plans() {
     assert!(chunks > 5 && segments > 3 && in_flight > 2, "{chunks} {segments} {in_flight}");
 }
 
-/// wgpu's counts of what there is, without what nothing holds any more.
+/// Returns wgpu's counts of existing objects, after it has freed those that are no longer used.
 pub(super) fn counters(gpu: &Gpu) -> HalCounters {
     gpu.device().poll(PollType::wait_indefinitely()).unwrap();
     gpu.device().get_internal_counters().hal
 }
 
-/// Buffers, their bytes, and bind groups, pipelines and shader modules.
+/// Returns the numbers of buffers, their bytes, bind groups, pipelines, pipeline layouts and shader
+/// modules.
 pub(super) fn objects(counters: &HalCounters) -> [isize; 6] {
     [
         counters.buffers.read(),

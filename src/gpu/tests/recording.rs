@@ -1,4 +1,4 @@
-//! What recording a forward pass costs the host.
+//! Measures the host's time to record a forward pass.
 
 use std::time::Instant;
 
@@ -9,11 +9,11 @@ use super::encode::{Program, encoder};
 use super::gpu;
 use crate::{Config, LayerOptions, Weights};
 
-/// Microseconds that a dispatch may take to record.
+/// The largest time to record a dispatch, in microseconds.
 const LIMIT_US: f64 = 2.0;
 const TIMES: usize = 101;
 
-/// A time is for an optimised build on a quiet machine:
+/// The time is meaningful only for an optimised build on a quiet machine:
 /// `cargo test --release --all-features --lib recording -- --ignored --nocapture`.
 #[test]
 #[ignore = "a time, to be taken by hand"]
@@ -48,7 +48,8 @@ fn recording_takes_less_than_two_microseconds_a_dispatch() {
     }
 }
 
-/// The whole of [`GpuLayer::encode`] into an encoder that is there: checks, lookups, copies and the plan's dispatches.
+/// Measures all of [`GpuLayer::encode`] with an existing encoder: checks, lookups, copies and the plan's
+/// dispatches.
 #[test]
 #[ignore = "a time, to be taken by hand"]
 fn encoding_takes_less_than_two_microseconds_a_dispatch() {

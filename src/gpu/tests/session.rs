@@ -1,4 +1,5 @@
-//! Sessions from inside: a changed line of their kernels is noticed, and a push whose shape is known makes nothing.
+//! Tests of a session's internals: every mutation of its kernels is noticed, and a push of a known shape
+//! makes nothing.
 
 use ndarray::Array3;
 
@@ -9,7 +10,7 @@ use crate::batch::Batch;
 use crate::session::{Active, SavedState};
 use crate::{Config, Error, Generator, Input, LayerOptions, State, Weights, offload};
 
-/// Of `exchange.wgsl`.
+/// Mutations of `exchange.wgsl`.
 const MUTATIONS: &[Mutation] = &[
     ("exchange.slots * exchange.capacity + row", "exchange.slots * exchange.capacity"),
     ("exchange.slots * exchange.capacity", "exchange.slots"),
@@ -25,7 +26,7 @@ const MUTATIONS: &[Mutation] = &[
     ("to_second[place_of(at, size)] = cell_state[at];", ""),
 ];
 
-/// Streams that come, go and start again, in every pattern that the kernels tell apart.
+/// Pushes of streams that come, go and start again, in every pattern that the kernels distinguish.
 const PUSHES: [(&[usize], usize); 5] =
     [(&[2, 0], 2), (&[1], 1), (&[4, 2, 3], 1), (&[0, 1, 2, 3, 4], 3), (&[3, 1], 2)];
 
@@ -44,7 +45,7 @@ fn push(
     session.push(&Batch::new(config, &input, &state)?, Active::Named(rows))
 }
 
-/// Every output, and the final state.
+/// Returns every output, and the final state.
 fn stream(gpu: &Gpu, config: Config, strategy: Strategy) -> Result<(Vec<Array3<f32>>, SavedState), Error> {
     let mut generator = Generator::seeded(2);
     let mut session = pollster::block_on(GpuSession::new(&layer(gpu, config, strategy)?, 5))?;
@@ -97,7 +98,7 @@ fn a_push_may_be_dropped_wherever_it_waits() {
             assert_eq!(session.state().unwrap(), twin.state().unwrap(), "after {polls} polls");
         }
         if done.is_some() {
-            // The threads that compile, submit and wait, and both mapped buffers.
+            // The push waits for the threads that compile, submit and wait, and for both mapped buffers.
             assert!(polls > 5, "{polls} polls");
             return;
         }

@@ -1,4 +1,4 @@
-//! Measurements in a file, for the next run.
+//! The tuning file, which stores measurements for later runs.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -14,12 +14,12 @@ use crate::gpu::Gpu;
 use crate::gpu::plan::{CallShape, Endpoints, Plan};
 use crate::{Config, LayerOptions, offload};
 
-/// The kernels' version: what was measured with others says nothing about them.
+/// The version of the kernels. Measurements of other versions are not used.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
-/// Bytes of a file at most; some 50 000 measurements.
+/// The maximum size of a file in bytes, enough for about 50 000 measurements.
 const MAX_BYTES: u64 = 16 << 20;
 
-/// A file, and what it said about a layer when the layer was made.
+/// A tuning file, and its entries for a layer when the layer was created.
 #[derive(Clone, Debug)]
 pub(in crate::gpu) struct TuningFile(Arc<Opened>);
 
@@ -32,18 +32,18 @@ struct Opened {
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Contents {
-    /// Of this crate.
+    /// The version of this crate.
     version: String,
     measured: Vec<Entry>,
 }
 
-/// What a shape's winner was.
+/// The winner for a shape of a layer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Entry {
     layer: LayerKey,
     batch: usize,
     steps: usize,
-    /// Bytes of workspace.
+    /// The budget for the workspace, in bytes.
     budget: u64,
     choice: Named,
 }
@@ -54,30 +54,31 @@ impl Entry {
     }
 }
 
-/// All that a measurement depends on beside the size.
+/// Everything that a measurement depends on, except the call's shape.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct LayerKey {
     adapter: String,
     backend: String,
     driver: String,
     driver_info: String,
-    /// As [`Config`] is displayed.
+    /// The [`Config`] as text.
     config: String,
-    /// The strategy that was asked for.
+    /// The strategy in the options.
     strategy: String,
     bounds_checks: bool,
     precision: String,
 }
 
-/// A plan by its names: it is looked up among the candidates, never built from a file.
+/// The names in a plan. A plan from the file is looked up among the candidates and never built from its
+/// names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Named {
     strategy: String,
-    /// Kernels and their tilings.
+    /// The kernels and their tilings.
     tilings: BTreeMap<String, String>,
 }
 
-/// Why a file cannot be used.
+/// The reason why a file cannot be used.
 #[derive(Debug, thiserror::Error)]
 enum Unusable {
     #[error("measured by wgpu-rnn {0}, not {VERSION}")]
@@ -89,7 +90,7 @@ enum Unusable {
 }
 
 impl TuningFile {
-    /// Reads what the options' file says about a layer, if there is one.
+    /// Opens the tuning file of the options, if there is one, and reads its entries for a layer.
     pub(super) fn open(gpu: &Gpu, config: &Config, options: &LayerOptions) -> Option<Self> {
         let path = options.tuning_file.clone().filter(|_| options.tuning == Tuning::Measure)?;
         let layer = LayerKey::new(gpu, config, options);
@@ -101,7 +102,7 @@ impl TuningFile {
         Some(TuningFile(Arc::new(Opened { path, layer, entries })))
     }
 
-    /// The one of a shape's candidates that the file names.
+    /// Returns the candidate of a shape that the file names.
     pub(super) fn choose<'a>(&self, candidates: &'a [Plan]) -> Option<&'a Plan> {
         let size @ CallShape { rows: batch, steps, .. } = candidates.first()?.size();
         let entry = self.0.entries.iter().find(|entry| entry.size() == size)?;
@@ -113,7 +114,7 @@ impl TuningFile {
         found
     }
 
-    /// Adds a measurement to what is in the file by now.
+    /// Adds a measurement to the current contents of the file.
     pub(super) fn record(&self, winner: &Plan) {
         let Opened { path, layer, .. } = &*self.0;
         let CallShape { rows: batch, steps, budget, .. } = winner.size();
@@ -123,7 +124,7 @@ impl TuningFile {
         }
     }
 
-    /// As [`TuningFile::record`], on a thread of its own.
+    /// Does the same as [`TuningFile::record`] on another thread.
     pub(super) async fn record_beside(&self, winner: Plan) {
         let file = self.clone();
         let run = move || {
@@ -159,7 +160,7 @@ impl Named {
     }
 }
 
-/// The measurements in a file. One that is empty or not there has none.
+/// Returns the measurements in a file. A file that is empty or does not exist has none.
 fn read(path: &Path) -> Result<Vec<Entry>, Unusable> {
     match fs::metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -171,14 +172,15 @@ fn read(path: &Path) -> Result<Vec<Entry>, Unusable> {
         return Ok(Vec::new());
     }
     let value: serde_json::Value = serde_json::from_str(&text)?;
-    // Another version's file may be made otherwise.
+    // A file of another version may have another structure.
     match value.get("version").and_then(|version| version.as_str()) {
         Some(version) if version != VERSION => Err(Unusable::Version(version.to_owned())),
         _ => Ok(serde_json::from_value::<Contents>(value)?.measured),
     }
 }
 
-/// Refuses what a file cannot take the place of, such as a device or a folder, and what is too large.
+/// Returns an error for a path that a file must not replace, such as a device or a folder, and for a file
+/// that is too large.
 fn check(found: &fs::Metadata) -> io::Result<()> {
     if !found.is_file() {
         return Err(io::Error::other("expected a file"));
@@ -190,8 +192,8 @@ fn check(found: &fs::Metadata) -> io::Result<()> {
     Ok(())
 }
 
-/// Puts an entry into a file, in place of one for the same shape. A file of another version is replaced; one that is no
-/// tuning file is left alone.
+/// Writes an entry into a file, and replaces an earlier one for the same layer, N and T. A file of another
+/// version is replaced. A file that is not a tuning file is not changed.
 fn add(path: &Path, entry: Entry) -> Result<(), Unusable> {
     let mut measured = match read(path) {
         Err(Unusable::Version(_)) => Vec::new(),
@@ -205,7 +207,8 @@ fn add(path: &Path, entry: Entry) -> Result<(), Unusable> {
     Ok(replace(path, text.as_bytes())?)
 }
 
-/// Writes a file that appears under its name, or behind the link of that name, when it is complete.
+/// Writes a file so that it appears under its name only when it is complete. If the path is a link, replaces
+/// the link's target.
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     static DRAFTS: AtomicUsize = AtomicUsize::new(0);
     let place = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
@@ -214,7 +217,7 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).open(&draft)?;
     let done = file.write_all(bytes).and_then(|()| fs::rename(&draft, &place));
     if done.is_err() {
-        // Already failing for another reason.
+        // The error of the write or the rename is returned instead.
         let _ = fs::remove_file(&draft);
     }
     done
@@ -224,7 +227,7 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    /// Only read here: a test that writes could replace the device where it runs as root.
+    /// This test only reads: as root, a test that writes could replace the device.
     #[test]
     #[cfg(unix)]
     fn devices_are_no_tuning_files() {

@@ -1,30 +1,34 @@
-//! The order in which candidates run, and who wins.
+//! A race between candidates: the order of their runs, and the winner.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::Error;
 
-/// Timed rounds at least, behind the one that warms up.
+/// The minimum number of timed rounds, after the warm-up round.
 const MIN_ROUNDS: usize = 3;
-/// Timed rounds at most, and the time that is enough for fewer.
+/// The maximum number of timed rounds.
 const MAX_ROUNDS: usize = 10;
+/// The total time of the timed runs after which [`MIN_ROUNDS`] rounds are enough.
 const ENOUGH: Duration = Duration::from_millis(30);
-/// A candidate whose best time is so many times the best of all is given up.
+/// A candidate is given up if its best time is more than this multiple of the best time of all.
 const HOPELESS: u32 = 3;
 
-/// A favourite wins unless another takes less than this part of its time: nothing is gained by noise choosing among equals.
+/// The favourite wins unless another candidate takes less than this fraction of its time. Otherwise, noise
+/// would choose among equals.
 const CLEARLY_FASTER: f64 = 0.95;
 
-/// Candidates that take turns, so that what else the machine does hurts them alike. The first round warms up and is not
-/// timed: it compiles kernels. Each one's best time counts, since noise only adds to it.
+/// A race of candidates that run in turn, so that other work on the machine slows all of them equally. The
+/// first round is a warm-up that compiles kernels; it is not timed. The best time of each candidate counts,
+/// because noise only adds to it.
 pub(super) struct Race<T> {
     runners: Vec<Runner<T>>,
-    /// Who runs next, and who ran last.
+    /// The first candidate that may run next in this round.
     next: usize,
+    /// The candidate that ran last.
     running: usize,
     round: usize,
-    /// Of all timed runs.
+    /// The total time of all timed runs.
     spent: Duration,
 }
 
@@ -34,7 +38,7 @@ struct Runner<T> {
     out: Option<Out>,
 }
 
-/// Why a candidate runs no more.
+/// The reason why a candidate does not run again.
 enum Out {
     Failed(Error),
     Slow,
@@ -46,7 +50,7 @@ impl<T> Race<T> {
         Race { runners: runners.collect(), next: 0, running: 0, round: 0, spent: Duration::ZERO }
     }
 
-    /// Who runs next; none once the race is decided.
+    /// Returns the candidate that runs next, or `None` if the race is decided.
     pub(super) fn next(&mut self) -> Option<&T> {
         let ahead =
             |race: &Self| (race.next..race.runners.len()).find(|&place| race.runners[place].out.is_none());
@@ -62,7 +66,7 @@ impl<T> Race<T> {
         Some(&self.runners[place].candidate)
     }
 
-    /// What came of the last run.
+    /// Records the result of the last run.
     pub(super) fn record(&mut self, time: Result<Duration, Error>) {
         let runner = &mut self.runners[self.running];
         match time {
@@ -76,7 +80,7 @@ impl<T> Race<T> {
         }
     }
 
-    /// The fastest of those that did not fail, or the favourite if it is about as fast.
+    /// Returns the fastest candidate that did not fail, or the favourite if it is about as fast.
     pub(super) fn winner(self, is_favourite: impl Fn(&T) -> bool) -> Option<T> {
         let left = self.runners.into_iter().filter(|runner| runner.out.is_none());
         let handicapped = left.map(|Runner { candidate, best, .. }| {
@@ -86,7 +90,7 @@ impl<T> Race<T> {
         handicapped.min_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, candidate)| candidate)
     }
 
-    /// Each candidate with what is to be said of it.
+    /// Returns each candidate with a description of its result.
     pub(super) fn outcomes(&self) -> impl Iterator<Item = (&T, impl fmt::Display)> {
         self.runners.iter().map(|runner| {
             let outcome = match (&runner.out, runner.best) {
@@ -99,7 +103,7 @@ impl<T> Race<T> {
         })
     }
 
-    /// Whether no further round is needed: `round` of them are over.
+    /// Returns whether no further round is needed, after `round` rounds.
     fn is_decided(&self) -> bool {
         let left = self.runners.iter().filter(|runner| runner.out.is_none()).count();
         let timed = self.round - 1;
@@ -125,8 +129,9 @@ mod tests {
         Duration::from_millis(count)
     }
 
-    /// Runs candidates that take, or fail, as `time` says for a candidate's number and its run. The numbers in the order of
-    /// their runs, and the winner where the first is the favourite.
+    /// Runs a race of `count` candidates. `time` returns the time of a candidate's run, or `None` if it
+    /// fails. Returns the candidates in the order of their runs, and the winner if the first one is the
+    /// favourite.
     fn run(count: usize, time: impl Fn(usize, usize) -> Option<Duration>) -> (Vec<usize>, Option<usize>) {
         let mut race = Race::new((0..count).collect());
         let (mut order, mut runs) = (Vec::new(), vec![0; count]);
@@ -140,7 +145,7 @@ mod tests {
 
     #[test]
     fn candidates_take_turns_and_the_best_time_wins() {
-        // The first run compiles; then each is slowed down in one of three rounds.
+        // The first run compiles. Then each candidate is slowed down in one of three rounds.
         let times = [[900, 12, 30, 12], [100, 30, 11, 11], [500, 13, 13, 30]];
         let (order, winner) = run(3, |who, run| Some(ms(times[who][run])));
         assert_eq!(order[..3], [0, 1, 2]);
@@ -171,7 +176,7 @@ mod tests {
         let (order, winner) = run(3, |who, _| Some(ms([100, 400, 250][who])));
         assert_eq!(order, [0, 1, 2, 0, 1, 2, 0, 2, 0, 2]);
         assert_eq!(winner, Some(0));
-        // Once one is left, it is the one.
+        // The race ends when only one candidate is left.
         let (order, winner) = run(2, |who, _| Some(ms([100, 30][who])));
         assert_eq!((order, winner), (vec![0, 1, 0, 1], Some(1)));
     }

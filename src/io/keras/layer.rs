@@ -1,4 +1,5 @@
-//! A stack of Keras' layers in this library's words, and their weights as PyTorch's parameters.
+//! The configuration of a stack of Keras layers, and the conversion of their weights to PyTorch's
+//! parameters.
 
 use ndarray::{Array2, ArrayD, ArrayView2, Axis, Ix2, s};
 
@@ -16,9 +17,11 @@ pub(super) struct Stack<'n, 'a> {
 }
 
 impl<'n, 'a> Stack<'n, 'a> {
+    /// Stacks the layers, the lowest first.
+    ///
     /// # Errors
     ///
-    /// [`Error::Config`] if the layers have not as many directions.
+    /// [`Error::Config`] if the layers have different numbers of directions.
     pub(super) fn new(layers: Vec<Vec<&'n CellTensors<'a>>>) -> Result<Self, Error> {
         let directions = layers.first().map_or(0, Vec::len);
         let first = layers.first().and_then(|cells| cells.first().copied());
@@ -31,12 +34,12 @@ impl<'n, 'a> Stack<'n, 'a> {
         }
     }
 
-    /// What the stack is.
+    /// Returns the stack's configuration.
     ///
     /// # Errors
     ///
-    /// [`Error::MissingParameter`], [`Error::UnknownShape`] and [`Error::Shape`] name the tensor; [`Error::Config`] if the layer
-    /// cannot have an option.
+    /// [`Error::MissingParameter`], [`Error::UnknownShape`] and [`Error::Shape`] name the tensor;
+    /// [`Error::Config`] if the layer cannot have an option.
     pub(super) fn config(&self, options: &KerasOptions) -> Result<Config, Error> {
         let (name, shape) = present(self.first, self.first.recurrent_kernel, "recurrent_kernel", "[H, G*H]")?;
         let (_, kernel) = present(self.first, self.first.kernel, "kernel", "[I, G*H]")?;
@@ -75,17 +78,19 @@ impl<'n, 'a> Stack<'n, 'a> {
         Ok(config)
     }
 
-    /// Whether a GRU resets behind the product: with a bias for that.
+    /// Returns whether a GRU applies the reset gate after the product: the option if it is given, else what
+    /// the rank of the bias shows, else true.
     fn is_reset_after(&self, options: &KerasOptions) -> bool {
-        let told = self.first.bias.map(|(_, shape)| shape.len() != 1);
-        options.reset_after.or(told).unwrap_or(true)
+        let inferred = self.first.bias.map(|(_, shape)| shape.len() != 1);
+        options.reset_after.or(inferred).unwrap_or(true)
     }
 
-    /// A parameter of the layer that [`Stack::config`] gave.
+    /// Returns a parameter of the layer that [`Stack::config`] describes.
     ///
     /// # Errors
     ///
-    /// As [`Tensors::f32`]; [`Error::NonFinite`] names the tensor; [`Error::OutOfMemory`] if there is no room for it.
+    /// The same as [`Tensors::f32`]; [`Error::NonFinite`] names the tensor; [`Error::OutOfMemory`] if there
+    /// is not enough memory for it.
     pub(super) fn parameter(
         &self,
         tensors: &Tensors<'_>,
@@ -99,7 +104,7 @@ impl<'n, 'a> Stack<'n, 'a> {
             ParameterKind::WeightHh => (cell.recurrent_kernel, 0),
             ParameterKind::BiasIh => (cell.bias, 0),
             ParameterKind::BiasHh => (cell.bias.filter(|(_, shape)| shape.len() == 2), 1),
-            // Keras has neither projections nor peepholes.
+            // Keras has no projections and no peepholes.
             ParameterKind::WeightHr | ParameterKind::WeightCh => (None, 0),
         };
         let Some((name, _)) = tensor else { return Ok(ArrayD::zeros(parameter.shape(config))) };
@@ -116,17 +121,17 @@ impl<'n, 'a> Stack<'n, 'a> {
     }
 }
 
-/// `[rows, G*H]` with Keras' order of gates as `[G*H, rows]` with PyTorch's.
+/// Converts `[rows, G*H]` in Keras' order of gates to `[G*H, rows]` in PyTorch's order.
 fn transposed(name: &str, config: &Config, values: &ArrayView2<'_, f32>) -> Result<Array2<f32>, Error> {
     let h = config.hidden_size;
-    // r z n of z r h; i f g o is Keras' i f c o.
+    // GRU: r z n from Keras' z r h. LSTM: i f g o is Keras' i f c o.
     let order: &[usize] = if config.cell == Cell::Gru { &[1, 0, 2] } else { &[0, 1, 2, 3] };
     let columns = order.iter().take(config.cell.gates()).flat_map(|gate| gate * h..(gate + 1) * h);
     let transposed = columns.flat_map(|column| values.index_axis_move(Axis(1), column)).copied();
     collected(name, Ix2(config.cell.gates() * h, values.nrows()), transposed)
 }
 
-/// The tensor, or an error that it is missing.
+/// Returns the tensor, or an error that it is missing.
 fn present<'a>(
     cell: &CellTensors<'a>,
     tensor: Option<Tensor<'a>>,
@@ -142,7 +147,7 @@ fn present<'a>(
     })
 }
 
-/// Refuses options that the layer cannot have.
+/// Rejects options that the layer cannot have.
 fn check_options(config: &Config, options: &KerasOptions) -> Result<(), Error> {
     let error = |rule: &str, found: String| Err(Error::Config { rule: rule.to_owned(), found });
     match config.cell {
@@ -168,7 +173,7 @@ fn with_activations(config: Config, options: &KerasOptions) -> Config {
     config.activations([Activations { f, g: activation, h: activation }; 2])
 }
 
-/// Whether a cell's tensors are all there and have the shapes that the layer gives them.
+/// Checks that a cell's tensors all exist and have the shapes that the layer gives them.
 fn check_cell(cell: &CellTensors<'_>, config: &Config, layer: usize) -> Result<(), Error> {
     let columns = config.cell.gates() * config.hidden_size;
     let kernel = [config.layer_input_size(layer), columns];

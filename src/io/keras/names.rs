@@ -1,11 +1,11 @@
-//! Which tensors are the weights of which layer, by their names.
+//! Assigning tensors to layers by their names.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::Error;
 use crate::io::twice;
 
-/// What separates the names of a path.
+/// The separators of the names in a path.
 const SEPARATORS: [char; 2] = ['/', '.'];
 
 /// A tensor's name in the file, and its shape.
@@ -14,7 +14,7 @@ pub(super) type Tensor<'a> = (&'a str, &'a [usize]);
 /// The weights of one cell.
 #[derive(Clone, Debug, Default)]
 pub(super) struct CellTensors<'a> {
-    /// What stands before their names.
+    /// The path before the names of the weights.
     pub(super) path: &'a str,
     pub(super) kernel: Option<Tensor<'a>>,
     pub(super) recurrent_kernel: Option<Tensor<'a>>,
@@ -36,7 +36,7 @@ impl Side {
         }
     }
 
-    /// What the name of a direction's layer says: `forward_lstm`.
+    /// Returns the direction that a layer's name states, such as `forward_lstm`.
     fn of(name: &str) -> Option<Self> {
         [Side::Forward, Side::Backward].into_iter().find(|side| {
             name.strip_prefix(side.name()).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
@@ -46,16 +46,18 @@ impl Side {
 
 /// The recurrent cells among a file's tensors.
 pub(super) struct Names<'a> {
-    /// By path.
+    /// The cells by path.
     cells: BTreeMap<&'a str, CellTensors<'a>>,
-    /// All tensors.
+    /// The names of all tensors.
     tensors: Vec<&'a str>,
 }
 
 impl<'a> Names<'a> {
+    /// Finds the recurrent cells among named tensors.
+    ///
     /// # Errors
     ///
-    /// [`Error::Format`] if two tensors are one weight.
+    /// [`Error::Format`] if two tensors are the same weight.
     pub(super) fn new(shapes: impl Iterator<Item = Tensor<'a>>) -> Result<Self, Error> {
         let mut cells: BTreeMap<&str, CellTensors<'_>> = BTreeMap::new();
         let mut tensors = Vec::new();
@@ -76,12 +78,13 @@ impl<'a> Names<'a> {
         Ok(Names { cells, tensors })
     }
 
-    /// The names of the layers, each once, sorted.
+    /// Returns the names of the layers, each once, sorted.
     pub(super) fn layers(&self) -> impl Iterator<Item = &'a str> {
         self.cells.keys().map(|path| layer_of(path)).collect::<BTreeSet<_>>().into_iter()
     }
 
-    /// The cells of each layer that is asked for, or of the only one: one, or a forward and a backward one.
+    /// Returns the cells of each wanted layer, or of the only layer: one cell, or a forward and a backward
+    /// cell.
     ///
     /// # Errors
     ///
@@ -101,7 +104,7 @@ impl<'a> Names<'a> {
         Ok(chosen)
     }
 
-    /// The layer of that name or below it, or the cell of one direction.
+    /// Returns the cells of the layer with that name or below it, or the cell of one direction.
     fn named(&self, name: &str, layers: &[&'a str]) -> Result<Vec<&CellTensors<'a>>, Error> {
         let name = name.strip_suffix(SEPARATORS).unwrap_or(name);
         if layers.contains(&name) {
@@ -117,7 +120,7 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// The cells of a layer.
+    /// Returns the cells of a layer.
     fn layer(&self, layer: &str) -> Result<Vec<&CellTensors<'a>>, Error> {
         if let Some(cell) = self.cells.get(layer).filter(|cell| side_of(cell.path).is_none()) {
             return Ok(vec![cell]);
@@ -156,7 +159,8 @@ impl<'a> Names<'a> {
         Error::Prefix { expected, found }
     }
 
-    /// Refuses a cell with weights that no cell has here. Of a cell without a name all tensors of the file would be.
+    /// Rejects a cell with weights that this crate does not know. A cell without a name is not checked,
+    /// because all tensors of the file would count as its own.
     fn check_alone(&self, cell: &CellTensors<'_>) -> Result<(), Error> {
         let own = [cell.kernel, cell.recurrent_kernel, cell.bias].map(|tensor| tensor.map(|(name, _)| name));
         let is_extra = |name: &&&str| {
@@ -174,7 +178,7 @@ impl<'a> Names<'a> {
 }
 
 impl<'a> CellTensors<'a> {
-    /// Takes another tensor of the cell.
+    /// Adds another tensor of the cell.
     fn join(&mut self, other: &CellTensors<'a>) -> Result<(), Error> {
         self.path = other.path;
         for (own, other) in [
@@ -192,7 +196,8 @@ impl<'a> CellTensors<'a> {
     }
 }
 
-/// Cuts a tensor's name into its path and the weight, without the output's number that Keras 2 writes: `a/b/kernel:0`.
+/// Splits a tensor's name into its path and the weight's name, without the output number of Keras 2:
+/// `a/b/kernel:0`.
 fn split(name: &str) -> (&str, &str) {
     let numbered =
         name.rsplit_once(':').filter(|(_, number)| number.bytes().all(|byte| byte.is_ascii_digit()));
@@ -200,12 +205,12 @@ fn split(name: &str) -> (&str, &str) {
     name.rsplit_once(SEPARATORS).unwrap_or(("", name))
 }
 
-/// Whether a path goes on behind another one.
+/// Returns whether a path continues another one.
 fn is_below(path: &str, above: &str) -> bool {
     above.is_empty() || path.strip_prefix(above).is_some_and(|rest| rest.starts_with(SEPARATORS))
 }
 
-/// The layer that a cell of one direction belongs to, and which one it is.
+/// Returns the layer that a cell of one direction belongs to, and the direction.
 fn side_of(path: &str) -> Option<(&str, Side)> {
     let mut end = path.len();
     loop {
@@ -218,7 +223,7 @@ fn side_of(path: &str) -> Option<(&str, Side)> {
     }
 }
 
-/// The layer that a cell belongs to.
+/// Returns the layer that a cell belongs to.
 fn layer_of(path: &str) -> &str {
     side_of(path).map_or(path, |(layer, _)| layer)
 }

@@ -1,15 +1,16 @@
-//! What a recurrent node is in this library's words, and what of ONNX's variants it has none for.
+//! Converts a recurrent node to a [`Config`], and rejects the variants of ONNX that the crate does not
+//! support.
 
 use super::node::Node;
 use super::operator::{Direction, Operator};
 use crate::io::format_error;
 use crate::{Activation, Activations, Config, Error};
 
-/// The layer that a node is, one of a stack or alone.
+/// Returns the configuration of a node, whether it is part of a stack or alone.
 ///
 /// # Errors
 ///
-/// [`Error::Format`] names the node and the attribute that no layer can have.
+/// [`Error::Format`] names the node and the unsupported attribute.
 pub(super) fn config_of(node: &Node<'_>) -> Result<Config, Error> {
     let attributes = &node.attributes;
     if let Some(clip) = attributes.clip.filter(|clip| !(*clip > 0.0 && clip.is_finite())) {
@@ -40,10 +41,11 @@ fn refused(node: &Node<'_>, name: &str, expected: &str, found: &str) -> Error {
     format_error(&format!("{}: {name}", node.what), expected, found)
 }
 
-/// The functions of both directions; the second stands in for itself where there is one.
+/// Returns the functions of both directions. If there is one direction, the second functions equal the
+/// first.
 ///
-/// Each function takes the next alpha and the next beta that are left, if it has one, as in ONNX Runtime; else its
-/// operator's default.
+/// Each function that has an alpha or a beta takes the next unused one of the node, as in ONNX Runtime, or
+/// else the default of its operator.
 fn activations(node: &Node<'_>, config: &Config) -> Result<[Activations; 2], Error> {
     let attributes = &node.attributes;
     let mut alphas = attributes.activation_alpha.iter().copied();

@@ -1,6 +1,7 @@
-//! Which value of a graph is what: constants, zeros, shapes, and the outputs of recurrent nodes on their way to the next.
+//! Classifies the values of a graph: constants, zeros, shapes, and the outputs of recurrent nodes that go to
+//! the next node.
 //!
-//! One pass over the nodes, which ONNX wants in topological order; nothing is computed but shapes.
+//! It makes one pass over the nodes, for which ONNX requires topological order, and computes only shapes.
 
 mod axes;
 mod step;
@@ -15,27 +16,28 @@ use crate::Error;
 use crate::io::format_error;
 pub(super) use axes::{Axes, Dim, Letter};
 
-/// What is known of a value.
+/// The known properties of a value.
 #[derive(Clone, Debug)]
 pub(super) enum Value<'g> {
     /// A constant of the file.
     Tensor(&'g Tensor<'g>),
-    /// Parts of those.
+    /// Parts of constants of the file.
     Pieces(Pieces<'g>),
-    /// Zeros, of whatever shape.
+    /// Zeros of any shape.
     Zeros,
-    /// Made of constants, and not known to be zeros.
+    /// Computed from constants, and not known to be zeros.
     Fixed,
     /// Sizes: a shape, or a part of one.
     Sizes(Vec<Dim>),
-    /// A recurrent node's Y, with its axes moved about.
+    /// A recurrent node's Y with rearranged axes.
     Sequence { node: usize, axes: Axes },
-    /// All that depends on the graph's inputs; `recurrent` if through a recurrent node.
+    /// Any other value that depends on the graph's inputs; `recurrent` if it does so through a recurrent
+    /// node.
     Computed { recurrent: bool },
 }
 
 impl Value<'_> {
-    /// For errors.
+    /// Returns a description for errors.
     pub(super) fn description(&self) -> &'static str {
         match self {
             Value::Tensor(_) | Value::Pieces(_) => "a constant",
@@ -47,7 +49,8 @@ impl Value<'_> {
         }
     }
 
-    /// What a node's further outputs are, where this is the first one: a part of the same, or beside it.
+    /// Returns the value of a node's further outputs if this is the first one. It has the same kind with
+    /// less detail.
     fn part(&self) -> Self {
         match self {
             Value::Zeros => Value::Zeros,
@@ -63,25 +66,25 @@ impl Value<'_> {
     }
 }
 
-/// The values by name.
+/// The values of a graph by name.
 pub(super) type Values<'g> = HashMap<&'g str, Value<'g>>;
 
-/// A recurrent node among the others.
+/// A recurrent node and its connections.
 #[derive(Debug)]
 pub(super) struct Recurrent<'g> {
     pub(super) proto: &'g NodeProto<'g>,
     pub(super) operator: Operator,
-    /// The node, or why it is refused.
+    /// The node, or the error that rejects it.
     pub(super) node: Result<Node<'g>, Error>,
-    /// The recurrent node whose Y is this one's X, as a stacked layer's would be.
+    /// The recurrent node whose Y is this node's X, as in a stacked layer.
     pub(super) below: Option<usize>,
-    /// Recurrent nodes that take this one's Y as their X.
+    /// The number of recurrent nodes that read this node's Y as their X.
     pub(super) readers: usize,
     /// Whether Y goes anywhere else.
     pub(super) escapes: bool,
     /// Whether an initial state comes from another recurrent node.
     pub(super) state_from_recurrent: bool,
-    /// T and N, where the file says.
+    /// T and N, if the file states them.
     sizes: [Option<usize>; 2],
 }
 
@@ -97,10 +100,10 @@ impl<'g> Flow<'g> {
     ///
     /// # Errors
     ///
-    /// [`Error::Format`] if two nodes give one value.
+    /// [`Error::Format`] if two nodes produce the same value.
     pub(super) fn new(graph: &'g Graph<'g>, opset: i64) -> Result<Self, Error> {
         let inputs = graph.inputs.iter().map(|input| (input.name, Value::Computed { recurrent: false }));
-        // An initializer may also be listed as an input, whose default it is.
+        // An initializer may also be listed as an input; it is then the input's default.
         let initializers = graph.initializers.iter().map(|tensor| (tensor.name, Value::Tensor(tensor)));
         let mut flow = Flow { values: inputs.chain(initializers).collect(), nodes: Vec::new() };
         let shapes: HashMap<&str, &[Option<i64>]> = (graph.inputs.iter().chain(&graph.values))
@@ -124,7 +127,7 @@ impl<'g> Flow<'g> {
         Ok(flow)
     }
 
-    /// Takes in a recurrent node, and says what its outputs are.
+    /// Adds a recurrent node, and returns its outputs.
     fn recurrent(
         &mut self,
         proto: &'g NodeProto<'g>,
@@ -134,7 +137,7 @@ impl<'g> Flow<'g> {
     ) -> Vec<Value<'g>> {
         let node = Node::read(proto, operator, &self.values, opset);
         let below = self.below(proto, node.as_ref().ok());
-        // A sequence that this node takes in another way than a stacked layer would.
+        // Marks the sequences that this node reads in another way than a stacked layer does.
         proto.inputs.iter().enumerate().filter(|&(place, _)| place > 0 || below.is_none()).for_each(
             |(_, name)| {
                 self.escape(name);
@@ -174,7 +177,7 @@ impl<'g> Flow<'g> {
         vec![y, state.clone(), state]
     }
 
-    /// The node whose Y a node's X is.
+    /// Returns the node whose Y is this node's X.
     fn below(&self, proto: &NodeProto<'_>, node: Option<&Node<'_>>) -> Option<usize> {
         match self.values.get(proto.input(0)?)? {
             Value::Sequence { node: below, axes } => {
@@ -185,7 +188,7 @@ impl<'g> Flow<'g> {
         }
     }
 
-    /// Notes that a value is used outside of a stacked layer.
+    /// Records that a value is used outside a stacked layer.
     fn escape(&mut self, name: &str) {
         if let Some(&Value::Sequence { node, .. }) = self.values.get(name) {
             self.nodes[node].escapes = true;
@@ -194,7 +197,7 @@ impl<'g> Flow<'g> {
 }
 
 impl Recurrent<'_> {
-    /// The size of an axis of Y, where it is known.
+    /// Returns the size of an axis of Y, if it is known.
     fn size(&self, letter: Letter) -> Option<usize> {
         let attributes = &self.node.as_ref().ok()?.attributes;
         match letter {
@@ -206,7 +209,7 @@ impl Recurrent<'_> {
     }
 }
 
-/// T and N as the file states them for X.
+/// Returns T and N as the file states them for X.
 fn sizes(
     proto: &NodeProto<'_>,
     batch_first: bool,

@@ -1,4 +1,5 @@
-//! A node's tensors as PyTorch's parameters: gates in its order, biases apart, directions apart.
+//! Converts a node's tensors to PyTorch's parameters: in PyTorch's order of gates, with separate biases and
+//! separate directions.
 
 use ndarray::{Array1, ArrayD, IxDyn};
 
@@ -8,7 +9,8 @@ use super::tensor::Values;
 use crate::array::reserved;
 use crate::{Config, Error, Parameter, ParameterKind};
 
-/// For each gate in PyTorch's order its place in ONNX's: i f g o in i o f c, and r z n in z r h.
+/// Returns, for each gate in PyTorch's order, its index in ONNX's order: i f g o in i o f c, and r z n in z
+/// r h.
 fn order(operator: Operator) -> &'static [usize] {
     match operator {
         Operator::Rnn => &[0],
@@ -17,11 +19,11 @@ fn order(operator: Operator) -> &'static [usize] {
     }
 }
 
-/// A parameter of a node's layer, zeros where the node has no biases.
+/// Returns a parameter of a node's layer; the biases of a node without biases are zeros.
 ///
 /// # Errors
 ///
-/// [`Error::OutOfMemory`] if there is no room for it.
+/// [`Error::OutOfMemory`] if there is not enough memory for it.
 pub(super) fn parameter(
     node: &Node<'_>,
     config: &Config,
@@ -33,7 +35,7 @@ pub(super) fn parameter(
     if parameter.kind == ParameterKind::WeightCh {
         return peepholes(node, direction);
     }
-    // Where the direction's first gate begins, in rows of its tensor.
+    // The row of its tensor at which the direction's first gate begins.
     let (tensor, first) = match parameter.kind {
         ParameterKind::WeightIh => (Some(&node.w), direction * rows),
         ParameterKind::WeightHh => (Some(&node.r), direction * rows),
@@ -54,19 +56,19 @@ pub(super) fn parameter(
     })
 }
 
-/// `[3*H]` in the order i f o, of ONNX's i o f.
+/// Returns the peepholes `[3*H]` in the order i f o, from ONNX's i o f.
 fn peepholes(node: &Node<'_>, direction: usize) -> Result<ArrayD<f32>, Error> {
     let size = node.attributes.hidden_size;
     let mut values = reserved("peepholes", 3 * size)?;
     for gate in [0, 2, 1] {
         let start = (direction * 3 + gate) * size;
-        // What is missing would show as a wrong shape.
+        // A missing part would give an error for the wrong shape.
         let _ = node.p.as_ref().and_then(|p| p.append_f32(&(start..start + size), &mut values));
     }
     Ok(Array1::from_vec(values).into_dyn())
 }
 
-/// The rows of each gate, from the one that begins the direction.
+/// Returns the rows of each gate in PyTorch's order; `first` is the first row of the direction.
 fn gates(node: &Node<'_>, tensor: &Values<'_>, first: usize, columns: usize) -> Result<Vec<f32>, Error> {
     let order = order(node.attributes.operator);
     let size = node.attributes.hidden_size * columns;
@@ -76,7 +78,7 @@ fn gates(node: &Node<'_>, tensor: &Values<'_>, first: usize, columns: usize) -> 
     })?;
     for gate in order {
         let start = first * columns + gate * size;
-        // What is missing would show as a wrong shape.
+        // A missing part would give an error for the wrong shape.
         let _ = tensor.append_f32(&(start..start + size), &mut values);
     }
     Ok(values)

@@ -1,13 +1,13 @@
-//! Recurrent nodes put together to the layers that they were exported from.
+//! Combines recurrent nodes to the layers that they were exported from.
 
 use super::flow::{Flow, Recurrent};
 use super::node::Node;
 
-/// The nodes of each layer, the lowest first.
+/// Returns the nodes of each layer, the lowest first.
 pub(super) fn stacks(flow: Flow<'_>) -> Vec<Vec<Recurrent<'_>>> {
     let lower: Vec<Option<usize>> = (0..flow.nodes.len()).map(|place| lower(&flow.nodes, place)).collect();
     let mut stacks: Vec<Vec<Recurrent<'_>>> = Vec::new();
-    // The stack that a node went to. Nodes come behind those that they read.
+    // The stack of each node. A node comes after the nodes that it reads.
     let mut stack_of = Vec::new();
     for (node, lower) in flow.nodes.into_iter().zip(lower) {
         match lower.and_then(|lower| stack_of.get(lower).copied()) {
@@ -25,7 +25,7 @@ pub(super) fn stacks(flow: Flow<'_>) -> Vec<Vec<Recurrent<'_>>> {
     stacks
 }
 
-/// The node that a node is stacked on: a layer of the same kind whose output goes to it alone.
+/// Returns the node that a node is stacked on: a layer of the same kind whose output goes only to it.
 fn lower(nodes: &[Recurrent<'_>], place: usize) -> Option<usize> {
     let upper = &nodes[place];
     let below = upper.below?;

@@ -1,4 +1,5 @@
-//! A recurrent node: its attributes and inputs, checked against the operator and not yet against what can be run.
+//! A recurrent node: its attributes and inputs, checked against the operator. They are not yet checked for
+//! what the crate supports.
 
 use super::flow::{Dim, Value, Values as Graph};
 use super::operator::{Direction, Operator};
@@ -7,30 +8,30 @@ use super::tensor::Values;
 use crate::Error;
 use crate::io::format_error;
 
-/// What a node says of its cell: equal in all nodes that one stacked layer was exported as.
+/// A node's settings for its cell. They are equal in all nodes that were exported from one stacked layer.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Attributes {
     pub(super) operator: Operator,
     pub(super) direction: Direction,
-    /// f, g and h, for each direction; the operator's defaults where the node has none.
+    /// f, g and h for each direction; the operator's defaults if the node has none.
     pub(super) activations: Vec<String>,
     pub(super) activation_alpha: Vec<f32>,
     pub(super) activation_beta: Vec<f32>,
     pub(super) clip: Option<f32>,
-    /// A GRU's; 0 unless given.
+    /// A GRU's attribute; 0 by default.
     pub(super) linear_before_reset: i64,
-    /// An LSTM's; 0 unless given.
+    /// An LSTM's attribute; 0 by default.
     pub(super) input_forget: i64,
     /// H.
     pub(super) hidden_size: usize,
 }
 
-/// Where an initial state comes from.
+/// The source of an initial state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Initial<'a> {
-    /// It is left out, or zero.
+    /// The state is omitted or zero.
     Zero,
-    /// The graph computes this value, or is given it.
+    /// The graph computes this value, or it is an input of the graph.
     Given(&'a str),
 }
 
@@ -40,7 +41,7 @@ impl Initial<'_> {
     }
 }
 
-/// A recurrent node, whose tensors have the shapes that the operator asks for.
+/// A recurrent node whose tensors have the shapes that the operator requires.
 #[derive(Debug)]
 pub(super) struct Node<'g> {
     /// `node "NAME"`, for errors.
@@ -56,7 +57,7 @@ pub(super) struct Node<'g> {
     pub(super) r: Values<'g>,
     /// `[D, 2*G*H]`.
     pub(super) b: Option<Values<'g>>,
-    /// `[D, 3*H]`; none where every weight is zero.
+    /// `[D, 3*H]`; `None` if every weight is zero.
     pub(super) p: Option<Values<'g>>,
     pub(super) lengths: Option<&'g str>,
     pub(super) initial_h: Initial<'g>,
@@ -109,7 +110,7 @@ impl<'g> Node<'g> {
     }
 }
 
-/// A node while it is read.
+/// The state while a node is read.
 struct Reader<'r, 'g> {
     proto: &'g NodeProto<'g>,
     operator: Operator,
@@ -130,7 +131,7 @@ impl<'g> Reader<'_, 'g> {
         self.error(input, "an initializer or a Constant node", "none")
     }
 
-    /// Refuses attributes and inputs that the operator does not have.
+    /// Rejects attributes and inputs that the operator does not have.
     fn check_names(&self, opset: i64) -> Result<(), Error> {
         let known = self.operator.attributes();
         for (place, attribute) in self.proto.attributes.iter().enumerate() {
@@ -172,7 +173,7 @@ impl<'g> Reader<'_, 'g> {
         })
     }
 
-    /// The attribute of that name and kind.
+    /// Returns the attribute of that name and kind.
     fn attribute(&self, name: &str, kind: i64, kind_name: &str) -> Result<Option<&'g Attribute<'g>>, Error> {
         match self.proto.attribute(name) {
             Some(attribute) if !attribute.may_be(kind) => {
@@ -184,11 +185,11 @@ impl<'g> Reader<'_, 'g> {
 
     fn int(&self, name: &str) -> Result<Option<i64>, Error> {
         let attribute = self.attribute(name, Attribute::INT, "an integer")?;
-        // Zero need not be written.
+        // A file may omit zero.
         Ok(attribute.map(|attribute| attribute.int.unwrap_or(0)))
     }
 
-    /// An integer that is 0 or 1, and 0 where the node does not have it.
+    /// Returns an integer attribute that is 0 or 1; 0 if the node does not have it.
     fn flag(&self, name: &str) -> Result<i64, Error> {
         match self.int(name)?.unwrap_or(0) {
             flag @ (0 | 1) => Ok(flag),
@@ -233,7 +234,7 @@ impl<'g> Reader<'_, 'g> {
         Ok(given.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect())
     }
 
-    /// H, from the attribute, and from R where there is none.
+    /// Returns H, from the attribute or, if it is missing, from R.
     fn hidden_size(&self, r: &Values<'_>) -> Result<usize, Error> {
         match self.int("hidden_size")? {
             Some(size) => {
@@ -244,7 +245,7 @@ impl<'g> Reader<'_, 'g> {
         }
     }
 
-    /// A constant of floating point at that input, if there is one.
+    /// Returns the floating-point constant at that input, if there is one.
     fn weights(&self, input: &str, place: usize) -> Result<Option<Values<'g>>, Error> {
         if self.operator.inputs().get(place) != Some(&input) {
             return Ok(None);
@@ -275,7 +276,7 @@ impl<'g> Reader<'_, 'g> {
         Err(Error::Shape { name: self.part(input), expected, found: found.shape.clone() })
     }
 
-    /// An initial state: zero, or given when the layer is run.
+    /// Returns an initial state: zero, or a value that the caller passes when the layer runs.
     fn initial(&self, input: &str, place: usize, hidden_size: usize) -> Result<Initial<'g>, Error> {
         if self.operator.inputs().get(place) != Some(&input) {
             return Ok(Initial::Zero);
@@ -298,7 +299,7 @@ impl<'g> Reader<'_, 'g> {
         }
     }
 
-    /// Whether a constant is a state of the right shape that is zero.
+    /// Checks that a constant is a state of the right shape, and returns whether it is zero.
     fn is_zero_state(&self, tensor: &Tensor<'_>, what: &str, hidden_size: usize) -> Result<bool, Error> {
         let found = tensor.values(what)?.shape;
         let batch_first = self.flag("layout")? == 1;
@@ -321,7 +322,7 @@ impl<'g> Reader<'_, 'g> {
         }
     }
 
-    /// The value that has the rows' lengths.
+    /// Returns the value with the rows' lengths.
     fn lengths(&self) -> Result<Option<&'g str>, Error> {
         let Some(name) = self.proto.input(4) else { return Ok(None) };
         let what = self.part(&format!("sequence_lens ({name:?})"));

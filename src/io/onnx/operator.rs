@@ -1,4 +1,4 @@
-//! ONNX's recurrent operators, and what their nodes may have.
+//! ONNX's recurrent operators, and the attributes and inputs of their nodes.
 
 use super::proto::NodeProto;
 
@@ -11,7 +11,7 @@ pub(super) enum Operator {
 }
 
 impl Operator {
-    /// The operator of a node, if it is a recurrent one.
+    /// Returns the operator of a node if it is a recurrent one.
     pub(super) fn of(node: &NodeProto<'_>) -> Option<Self> {
         match node.op_type {
             _ if !node.is_standard() => None,
@@ -30,7 +30,7 @@ impl Operator {
         }
     }
 
-    /// G.
+    /// Returns G, the number of gates.
     pub(super) fn gates(self) -> usize {
         match self {
             Operator::Rnn => 1,
@@ -39,7 +39,7 @@ impl Operator {
         }
     }
 
-    /// f, g and h of the operator's formulas, for one direction.
+    /// Returns f, g and h of the operator's formulas, for one direction.
     pub(super) fn default_activations(self) -> &'static [&'static str] {
         match self {
             Operator::Rnn => &["Tanh"],
@@ -48,7 +48,7 @@ impl Operator {
         }
     }
 
-    /// Names of the attributes.
+    /// Returns the names of the attributes.
     pub(super) fn attributes(self) -> Vec<&'static str> {
         const SHARED: [&str; 7] = [
             "activation_alpha",
@@ -67,7 +67,7 @@ impl Operator {
         SHARED.into_iter().chain(own).collect()
     }
 
-    /// Names of the inputs, in order.
+    /// Returns the names of the inputs, in order.
     pub(super) fn inputs(self) -> &'static [&'static str] {
         const LSTM: &[&str] = &["X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P"];
         match self {
@@ -96,7 +96,7 @@ impl Direction {
         }
     }
 
-    /// D.
+    /// Returns D, the number of directions.
     pub(super) fn count(self) -> usize {
         if self == Direction::Bidirectional { 2 } else { 1 }
     }

@@ -1,4 +1,5 @@
-//! Constants put together of parts of the file's tensors, as exporters that fold no constants leave the weights.
+//! Constants that are concatenated from parts of the file's tensors. Exporters without constant folding
+//! write weights in this way.
 
 use std::ops::Range;
 
@@ -6,7 +7,7 @@ use super::proto::Tensor;
 use super::tensor::Values;
 use crate::Error;
 
-/// Parts of tensors behind one another, in row-major order. Nothing is copied.
+/// Concatenated parts of tensors in row-major order. Nothing is copied.
 #[derive(Clone, Debug)]
 pub(super) struct Pieces<'g> {
     shape: Vec<usize>,
@@ -14,10 +15,11 @@ pub(super) struct Pieces<'g> {
 }
 
 impl<'g> Pieces<'g> {
-    /// More parts than any exporter makes of a layer's biases, of which each gate and direction is two.
+    /// A limit above the number of parts that any exporter makes of a layer's biases: two for each gate and
+    /// direction.
     const MOST: usize = 32;
 
-    /// A whole tensor.
+    /// Creates one piece from a whole tensor.
     pub(super) fn whole(tensor: &'g Tensor<'g>) -> Option<Self> {
         let shape: Vec<usize> =
             tensor.dims.iter().map(|&dim| usize::try_from(dim).ok()).collect::<Option<_>>()?;
@@ -29,27 +31,27 @@ impl<'g> Pieces<'g> {
         &self.shape
     }
 
-    /// Whether all tensors that have a part in this are zero.
+    /// Returns whether all tensors that contribute a part are zero.
     pub(super) fn is_zero(&self) -> bool {
         self.parts.iter().all(|(tensor, _)| tensor.is_zero())
     }
 
-    /// The values; `what` names them in errors.
+    /// Returns the values; `what` names them in errors.
     ///
     /// # Errors
     ///
-    /// As [`Tensor::values`].
+    /// The same as [`Tensor::values`].
     pub(super) fn values(&self, what: &str) -> Result<Values<'g>, Error> {
         let parts = self.parts.iter().map(|(tensor, range)| Ok(tensor.values(what)?.part(range)));
         Values::joined(self.shape.clone(), parts.collect::<Result<_, Error>>()?, what)
     }
 
-    /// The same values with axes of size 1 put in or left out.
+    /// Returns the same values with axes of size 1 inserted or removed.
     pub(super) fn with_shape(&self, shape: Vec<usize>) -> Self {
         Pieces { shape, parts: self.parts.clone() }
     }
 
-    /// Some of an axis before which there are none but of size 1.
+    /// Returns a slice of an axis. All axes before it must have size 1.
     pub(super) fn sliced(&self, axis: usize, range: Range<usize>) -> Option<Self> {
         let inner = self.inner(axis)?;
         if range.end > self.shape[axis] || range.start > range.end {
@@ -71,7 +73,7 @@ impl<'g> Pieces<'g> {
         Some(Pieces { shape, parts })
     }
 
-    /// One behind the other along an axis before which there are none but of size 1.
+    /// Concatenates along an axis. All axes before it must have size 1.
     pub(super) fn joined(&self, other: &Self, axis: usize) -> Option<Self> {
         let same_rank = self.shape.len() == other.shape.len();
         if !same_rank
@@ -86,7 +88,7 @@ impl<'g> Pieces<'g> {
         (parts.len() <= Self::MOST).then_some(Pieces { shape, parts })
     }
 
-    /// Values for one index of an axis, if no axis before it is larger than 1.
+    /// Returns the number of values for one index of an axis, if no axis before it is larger than 1.
     fn inner(&self, axis: usize) -> Option<usize> {
         let (before, rest) = self.shape.split_at_checked(axis)?;
         let inner = rest.get(1..)?;

@@ -1,6 +1,6 @@
-//! The messages of `onnx.proto`, as far as a recurrent layer needs them, borrowed from the file's bytes.
+//! The messages of `onnx.proto` that a recurrent layer needs, borrowed from the file's bytes.
 //!
-//! A graph inside of a node is not read, so that no file makes this recurse.
+//! A graph inside a node is not read, so that no file causes recursion.
 
 use std::borrow::Cow;
 use std::sync::OnceLock;
@@ -11,9 +11,9 @@ use super::wire::{Result, each_field};
 #[derive(Debug, Default)]
 pub(super) struct Model<'a> {
     pub(super) graph: Option<Graph<'a>>,
-    /// Domains of operators and their versions.
+    /// The domains of operators and their versions.
     pub(super) opsets: Vec<(&'a str, i64)>,
-    /// How many functions the model defines.
+    /// The number of functions that the model defines.
     pub(super) functions: usize,
 }
 
@@ -24,7 +24,7 @@ pub(super) struct Graph<'a> {
     pub(super) initializers: Vec<Tensor<'a>>,
     pub(super) inputs: Vec<ValueInfo<'a>>,
     pub(super) outputs: Vec<ValueInfo<'a>>,
-    /// What the file says of the values in between.
+    /// The types of the intermediate values, as far as the file states them.
     pub(super) values: Vec<ValueInfo<'a>>,
 }
 
@@ -43,7 +43,7 @@ pub(super) struct NodeProto<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Attribute<'a> {
     pub(super) name: &'a str,
-    /// 0 where the file does not say.
+    /// 0 if the file does not state it.
     pub(super) kind: i64,
     pub(super) float: Option<f32>,
     pub(super) int: Option<i64>,
@@ -53,7 +53,7 @@ pub(super) struct Attribute<'a> {
     pub(super) floats: Cow<'a, [u8]>,
     pub(super) ints: Vec<i64>,
     pub(super) strings: Vec<&'a [u8]>,
-    /// Whether the node has a graph of its own in here.
+    /// Whether the attribute contains a graph.
     pub(super) is_graph: bool,
 }
 
@@ -72,19 +72,19 @@ pub(super) struct Tensor<'a> {
     pub(super) int64s: Vec<i64>,
     /// Whether the values are in another file.
     pub(super) external: bool,
-    /// That file.
+    /// The name of that file.
     pub(super) location: &'a str,
     /// Whether this is a part of a larger tensor.
     pub(super) segment: bool,
-    /// Whether every value is zero, once somebody asked.
+    /// Whether every value is zero; computed on the first request.
     pub(super) zero: OnceLock<bool>,
 }
 
-/// `ValueInfoProto`, of a tensor.
+/// `ValueInfoProto` of a tensor.
 #[derive(Debug, Default)]
 pub(super) struct ValueInfo<'a> {
     pub(super) name: &'a str,
-    /// The dimensions that are numbers, if there is a shape.
+    /// The dimensions, if there is a shape; `None` for a dimension that is not a number.
     pub(super) dims: Option<Vec<Option<i64>>>,
 }
 
@@ -155,27 +155,28 @@ impl<'a> NodeProto<'a> {
         Ok(node)
     }
 
-    /// The attribute of that name.
+    /// Returns the attribute of that name.
     pub(super) fn attribute(&self, name: &str) -> Option<&Attribute<'a>> {
         self.attributes.iter().find(|attribute| attribute.name == name)
     }
 
-    /// The input at that place; none where it is left out.
+    /// Returns the input at that position, or `None` if it is omitted.
     pub(super) fn input(&self, place: usize) -> Option<&'a str> {
         self.inputs.get(place).copied().filter(|name| !name.is_empty())
     }
 
-    /// Whether there is a graph inside of the node.
+    /// Returns whether the node contains a graph.
     pub(super) fn has_graph(&self) -> bool {
         self.attributes.iter().any(|attribute| attribute.is_graph)
     }
 
-    /// Whether the operator is ONNX's own.
+    /// Returns whether the operator is ONNX's own.
     pub(super) fn is_standard(&self) -> bool {
         matches!(self.domain, "" | "ai.onnx")
     }
 
-    /// The name in messages and to choose by: the first output's where the node has none.
+    /// Returns the name for messages and for choosing the node; that of the first output if the node has
+    /// none.
     pub(super) fn label(&self) -> &'a str {
         match self.name {
             "" => self.outputs.iter().find(|name| !name.is_empty()).unwrap_or(&""),
@@ -185,7 +186,7 @@ impl<'a> NodeProto<'a> {
 }
 
 impl<'a> Attribute<'a> {
-    /// Values of `AttributeProto.AttributeType`.
+    /// The values of `AttributeProto.AttributeType`.
     pub(super) const FLOAT: i64 = 1;
     pub(super) const INT: i64 = 2;
     pub(super) const STRING: i64 = 3;
@@ -216,7 +217,8 @@ impl<'a> Attribute<'a> {
         Ok(attribute)
     }
 
-    /// Whether the attribute may be of that kind. Files written for the first ONNX releases do not say.
+    /// Returns whether the attribute may be of that kind. Files for the first ONNX releases do not state the
+    /// kind.
     pub(super) fn may_be(&self, kind: i64) -> bool {
         self.kind == 0 || self.kind == kind
     }
@@ -292,7 +294,7 @@ impl<'a> ValueInfo<'a> {
     }
 }
 
-/// Hands the messages that lie in the fields of that number to `take`.
+/// Passes the messages in the fields of that number to `take`.
 fn inside<'a>(message: &'a [u8], wanted: u32, take: &mut dyn FnMut(&'a [u8]) -> Result<()>) -> Result<()> {
     each_field(message, |number, field| match number == wanted {
         true => take(field.bytes()?),

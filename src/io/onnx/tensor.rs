@@ -8,24 +8,24 @@ use crate::Error;
 use crate::io::element::Element;
 use crate::io::format_error;
 
-/// Values that are converted at a time: a large tensor is not to be had in memory twice.
+/// The number of values that are converted at a time, so that a large tensor is not in memory twice.
 const BLOCK: usize = 4096;
 
-/// Values of one type, as many as the shape asks for.
+/// Values of one type; their number matches the shape.
 #[derive(Debug)]
 pub(super) struct Values<'t> {
     pub(super) shape: Vec<usize>,
     element: Element,
-    /// Behind one another.
+    /// The bytes of the values, in consecutive parts.
     parts: Vec<Cow<'t, [u8]>>,
 }
 
 impl<'t> Values<'t> {
-    /// Those of several tensors behind one another.
+    /// Concatenates the values of several tensors.
     ///
     /// # Errors
     ///
-    /// [`Error::Dtype`] if they are of several types.
+    /// [`Error::Dtype`] if their types differ.
     pub(super) fn joined(shape: Vec<usize>, all: Vec<Self>, what: &str) -> Result<Self, Error> {
         let element = all.first().map_or(Element::F32, |values| values.element);
         match all.iter().find(|values| values.element != element) {
@@ -41,7 +41,7 @@ impl<'t> Values<'t> {
         }
     }
 
-    /// Those at some places in row-major order.
+    /// Returns the values at some positions in row-major order.
     pub(super) fn part(mut self, places: &Range<usize>) -> Self {
         let size = self.element.bytes();
         let bytes = places.start * size..places.end * size;
@@ -55,7 +55,7 @@ impl<'t> Values<'t> {
         self
     }
 
-    /// Appends values of a floating-point type, rounded to f32, from those places in row-major order.
+    /// Appends the values of a floating-point type at some positions in row-major order, rounded to f32.
     pub(super) fn append_f32(&self, places: &Range<usize>, values: &mut Vec<f32>) -> Option<()> {
         let size = self.element.bytes();
         let (mut skip, mut left) = (places.start * size, places.len() * size);
@@ -71,17 +71,17 @@ impl<'t> Values<'t> {
         (left == 0).then_some(())
     }
 
-    /// Values of an integer type.
+    /// Returns the values of an integer type.
     pub(super) fn i64(&self) -> Option<Vec<i64>> {
         self.element.to_i64(&self.parts.concat(), false)
     }
 
-    /// Whether the type is one of floating point.
+    /// Returns whether the type is a floating-point type.
     pub(super) fn is_float(&self) -> bool {
         self.element.to_f32(&[], false).is_some()
     }
 
-    /// Whether every value is zero.
+    /// Returns whether every value is zero.
     pub(super) fn is_zero(&self) -> bool {
         let size = self.element.bytes();
         let mut blocks = self.parts.iter().flat_map(|part| part.chunks(size * BLOCK));
@@ -91,24 +91,25 @@ impl<'t> Values<'t> {
         })
     }
 
-    /// The type's name.
+    /// Returns the type's name.
     pub(super) fn dtype(&self) -> &'static str {
         self.element.name()
     }
 }
 
 impl Tensor<'_> {
-    /// Whether every value is known to be zero. Looked at once, however many nodes ask.
+    /// Returns whether every value is known to be zero. The values are examined only once, however many
+    /// nodes request it.
     pub(super) fn is_zero(&self) -> bool {
         *self.zero.get_or_init(|| self.values("value").is_ok_and(|values| values.is_zero()))
     }
 
-    /// The tensor's values; `what` names it in errors.
+    /// Returns the tensor's values; `what` names it in errors.
     ///
     /// # Errors
     ///
-    /// [`Error::Dtype`] for a type that cannot be read; [`Error::Format`] if the values are in another file, or not as many
-    /// as the shape asks for.
+    /// [`Error::Dtype`] for a type that cannot be read; [`Error::Format`] if the values are in another file,
+    /// or their number does not match the shape.
     pub(super) fn values(&self, what: &str) -> Result<Values<'_>, Error> {
         if self.external {
             let found = format!("external data in {:?}", self.location);
@@ -140,7 +141,7 @@ impl Tensor<'_> {
         self.dims.iter().map(size).collect()
     }
 
-    /// The element type, and the values that the field of that type has.
+    /// Returns the element type, and the values in the field of that type.
     fn typed(&self, what: &str) -> Result<(Element, Cow<'_, [u8]>), Error> {
         let (element, values) = match self.data_type {
             1 => (Element::F32, Cow::Borrowed(&self.floats[..])),
@@ -171,7 +172,7 @@ impl Tensor<'_> {
     }
 }
 
-/// Integers of a repeated field as the bytes of the type that they stand for.
+/// Converts the integers of a repeated field to the bytes of the type that they represent.
 fn ints<const BYTES: usize>(
     values: &[i64],
     convert: impl Fn(i64) -> Option<[u8; BYTES]>,
@@ -186,7 +187,7 @@ fn ints<const BYTES: usize>(
     Ok(Cow::Owned(bytes))
 }
 
-/// ONNX's name of a type that is not read.
+/// Returns ONNX's name of a type that cannot be read.
 fn type_name(data_type: i64) -> String {
     let name = match data_type {
         0 => "no type",

@@ -1,4 +1,4 @@
-//! Fields of a protobuf message, borrowed from the file's bytes.
+//! The fields of a protobuf message, borrowed from the file's bytes.
 
 use std::borrow::Cow;
 
@@ -8,13 +8,13 @@ use buffa::types::{borrow_bytes, borrow_str, decode_int64};
 
 pub(super) type Result<T> = std::result::Result<T, DecodeError>;
 
-/// One field of a message: its tag, and all that is left of the message behind it.
+/// One field of a message: its tag, and the rest of the message after it.
 pub(super) struct Field<'a> {
     tag: Tag,
     rest: &'a [u8],
 }
 
-/// Hands each field of a message to `take`, which reads or skips it.
+/// Passes each field of a message to `take`, which reads or skips it.
 pub(super) fn each_field<'a>(
     mut message: &'a [u8],
     mut take: impl FnMut(u32, &mut Field<'a>) -> Result<()>,
@@ -33,25 +33,25 @@ impl<'a> Field<'a> {
         skip_field(self.tag, &mut self.rest)
     }
 
-    /// A `string`.
+    /// Reads a `string`.
     pub(super) fn text(&mut self) -> Result<&'a str> {
         check_wire_type(self.tag, WireType::LengthDelimited)?;
         borrow_str(&mut self.rest)
     }
 
-    /// A `bytes`, or the message that a field is.
+    /// Reads a `bytes`, or an embedded message.
     pub(super) fn bytes(&mut self) -> Result<&'a [u8]> {
         check_wire_type(self.tag, WireType::LengthDelimited)?;
         borrow_bytes(&mut self.rest)
     }
 
-    /// An `int32`, an `int64` or an `enum`.
+    /// Reads an `int32`, an `int64` or an `enum`.
     pub(super) fn int(&mut self) -> Result<i64> {
         check_wire_type(self.tag, WireType::Varint)?;
         decode_int64(&mut self.rest)
     }
 
-    /// A `float`.
+    /// Reads a `float`.
     pub(super) fn float(&mut self) -> Result<f32> {
         let mut values = Cow::Borrowed(&[][..]);
         check_wire_type(self.tag, WireType::Fixed32)?;
@@ -59,7 +59,7 @@ impl<'a> Field<'a> {
         Ok(values.first_chunk().map_or(0.0, |bytes| f32::from_le_bytes(*bytes)))
     }
 
-    /// One `int32` or `int64` of a repeated field, or all of them where they are packed.
+    /// Reads one `int32` or `int64` of a repeated field, or all of them if they are packed.
     pub(super) fn ints(&mut self, values: &mut Vec<i64>) -> Result<()> {
         if self.tag.wire_type() != WireType::LengthDelimited {
             values.push(self.int()?);
@@ -67,13 +67,14 @@ impl<'a> Field<'a> {
         }
         let mut packed = borrow_bytes(&mut self.rest)?;
         while !packed.is_empty() {
-            // As two's complement: what is stored is an i64.
+            // A varint holds an i64 in two's complement.
             values.push(decode_varint(&mut packed)?.cast_signed());
         }
         Ok(())
     }
 
-    /// One `float` or `double` of a repeated field, or all of them where they are packed, as little-endian bytes.
+    /// Reads one `float` or `double` of a repeated field, or all of them if they are packed, as
+    /// little-endian bytes.
     pub(super) fn fixed<const BYTES: usize>(&mut self, values: &mut Cow<'a, [u8]>) -> Result<()> {
         let found = match self.tag.wire_type() {
             WireType::LengthDelimited => borrow_bytes(&mut self.rest)?,

@@ -1,11 +1,11 @@
-//! Logarithmic axes from one power of ten to another.
+//! Logarithmic axes between powers of ten.
 
 use std::ops::Range;
 
 use plotters::prelude::{IntoLogRange, LogCoord};
 
-/// Powers of ten around all of the values, which are above zero: at least three, since plotters draws an end of a single
-/// decade twice.
+/// Returns the range between powers of ten that encloses all values, which are above zero. It spans at
+/// least three powers of ten, since plotters draws an end of a single decade twice.
 pub(super) fn around(values: impl Iterator<Item = f64> + Clone) -> Range<f64> {
     let (least, most) = (values.clone().fold(f64::INFINITY, f64::min), values.fold(0.0, f64::max));
     // A value on the frame would be hard to see.
@@ -13,17 +13,18 @@ pub(super) fn around(values: impl Iterator<Item = f64> + Clone) -> Range<f64> {
     10f64.powf(low)..10f64.powf(high.max(low + 2.0))
 }
 
-/// The axis; its ends are a trace beyond the range, so that rounding leaves no mark out and draws none twice.
+/// Returns the axis. It extends slightly beyond the range, so that rounding neither omits a mark nor draws
+/// one twice.
 pub(super) fn log(range: &Range<f64>) -> LogCoord<f64> {
     (0.9999 * range.start..1.0001 * range.end).log_scale().into()
 }
 
-/// Where a value is on such an axis, from 0 to 1.
+/// Returns the position of a value on such an axis, from 0 to 1.
 pub(super) fn place(range: &Range<f64>, value: f64) -> f64 {
     (value / range.start).log10() / (range.end / range.start).log10()
 }
 
-/// `100 k`, `1 M`, `10 G`.
+/// Formats a count, as in `100 k`, `1 M` or `10 G`.
 pub(super) fn count(value: f64) -> String {
     let units = [(1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k")];
     let unit = units.into_iter().find(|&(size, _)| value >= 0.999 * size);
@@ -31,7 +32,7 @@ pub(super) fn count(value: f64) -> String {
     format!("{}{unit}", number(value / size))
 }
 
-/// Without the noise of a power of ten that is not exact.
+/// Formats a number without the rounding error of an inexact power of ten.
 pub(super) fn number(value: f64) -> String {
     format!("{}", (value * 1e6).round() / 1e6)
 }

@@ -1,4 +1,4 @@
-//! One kind of cell.
+//! The panel of one kind of cell.
 
 use plotters::chart::ChartBuilder;
 use plotters::element::Circle;
@@ -12,14 +12,14 @@ use crate::failure::{Failure, Result};
 
 const LEFT: i32 = 76;
 const BOTTOM: i32 = 50;
-/// The title and two lines of the cases' names.
+/// The height of the title and of two lines of the cases' names.
 const TOP: i32 = 74;
 const GRID: RGBColor = RGBColor(0xDD, 0xDD, 0xDD);
 const FAINT: RGBColor = RGBColor(0xF2, 0xF2, 0xF2);
-/// Of a character of a case's name, in pixels: more than it takes.
+/// An upper bound of the width of a character of a case's name, in pixels.
 const CHARACTER: f64 = 7.5;
 
-/// The rows of one kind of cell.
+/// Draws the rows of one kind of cell.
 pub(super) fn draw(area: &Area<'_>, cell: &str, rows: &[&Row<'_>], lines: &[Line]) -> Result<()> {
     drawn(area, cell, rows, lines).map_err(Failure::new)
 }
@@ -68,7 +68,7 @@ fn drawn(area: &Area<'_>, cell: &str, rows: &[&Row<'_>], lines: &[Line]) -> Draw
     names(area, &cases, |value| axis::place(&x, value))
 }
 
-/// The cases' names above the frame, in two lines where they would touch.
+/// Draws the cases' names above the frame, in two lines where they would touch.
 fn names(area: &Area<'_>, cases: &[(f64, &str)], place: impl Fn(f64) -> f64) -> Drawn {
     let (left, right) = (f64::from(MARGIN + LEFT), f64::from(WIDTH) - f64::from(MARGIN));
     let style = TextStyle::from((FONT, 14)).color(&GREY).pos(Pos::new(HPos::Center, VPos::Bottom));
@@ -90,7 +90,7 @@ fn pixel(value: f64) -> i32 {
     value.round() as i32
 }
 
-/// A dot, or a ring for lines whose colour has had its dot.
+/// Returns a dot, or a ring for a line whose colour is already used with dots.
 pub(super) fn marker<C>(line: &Line, at: C) -> Circle<C, i32> {
     let style = ShapeStyle { color: line.colour.to_rgba(), filled: line.marker == 0, stroke_width: 2 };
     Circle::new(at, if line.marker == 0 { 4 } else { 6 }, style)

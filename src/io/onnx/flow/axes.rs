@@ -1,6 +1,6 @@
-//! The axes of a sequence, and what becomes of them when it is transposed or reshaped.
+//! The axes of a sequence, and their changes when it is transposed or reshaped.
 
-/// Axes of a recurrent node's Y. One that is known to be of size 1 has no letter.
+/// The axes of a recurrent node's Y. An axis that is known to have size 1 has no letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::io::onnx) enum Letter {
     T,
@@ -11,28 +11,28 @@ pub(in crate::io::onnx) enum Letter {
 
 use Letter::{D, H, N, T};
 
-/// Each axis as the axes of Y that lie in it, the first moving slowest; none in an axis of size 1.
+/// Each axis as the list of axes of Y that it contains, the slowest first. An axis of size 1 contains none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::io::onnx) struct Axes(Vec<Vec<Letter>>);
 
-/// One size of a shape.
+/// The size of one dimension of a shape.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::io::onnx) enum Dim {
     /// A number.
     Known(i64),
     /// The size of these axes of that node's Y, in any order.
     Of(usize, Vec<Letter>),
-    /// Anything.
+    /// An unknown size.
     Unknown,
 }
 
 impl Dim {
-    /// Whether it is a number, whatever the model is given.
+    /// Returns whether it is a number that does not depend on the model's inputs.
     pub(in crate::io::onnx) fn is_known(&self) -> bool {
         matches!(self, Dim::Known(_))
     }
 
-    /// The product of two sizes.
+    /// Returns the product of two sizes.
     pub(super) fn product(&self, other: &Dim) -> Dim {
         match (self, other) {
             (Dim::Known(1), dim) | (dim, Dim::Known(1)) => dim.clone(),
@@ -46,20 +46,21 @@ impl Dim {
 }
 
 impl Axes {
-    /// More axes than any exporter makes on the way between two layers.
+    /// A limit above the number of axes that any exporter makes between two layers.
     pub(super) const MOST: usize = 8;
 
-    /// Y: `[T, D, N, H]`, or `[N, T, D, H]` where it is batch-first.
+    /// Returns the axes of Y: `[T, D, N, H]`, or `[N, T, D, H]` if it is batch-first.
     pub(super) fn of_output(batch_first: bool, size: impl Fn(Letter) -> Option<usize>) -> Self {
         Axes::new(if batch_first { [&[N][..], &[T], &[D], &[H]] } else { [&[T], &[D], &[N], &[H]] }, size)
     }
 
-    /// Whether these are the axes of the X of the next layer: `[T, N, D*H]`, or `[N, T, D*H]` where it is batch-first.
+    /// Returns whether these are the axes of the next layer's X: `[T, N, D*H]`, or `[N, T, D*H]` if it is
+    /// batch-first.
     pub(super) fn is_input(&self, batch_first: bool, size: impl Fn(Letter) -> Option<usize>) -> bool {
         *self == Axes::new(if batch_first { [&[N][..], &[T], &[D, H]] } else { [&[T], &[N], &[D, H]] }, size)
     }
 
-    /// Without the letters of size 1: where these lie makes no difference.
+    /// Creates the axes without the letters of size 1, whose position does not matter.
     fn new<const RANK: usize>(axes: [&[Letter]; RANK], size: impl Fn(Letter) -> Option<usize>) -> Self {
         let longer =
             |axis: &[Letter]| axis.iter().copied().filter(|&letter| size(letter) != Some(1)).collect();
@@ -70,7 +71,7 @@ impl Axes {
         self.0.len()
     }
 
-    /// The shape, as far as letters tell it.
+    /// Returns the shape, as far as the letters determine it.
     pub(super) fn dims(&self, node: usize) -> Vec<Dim> {
         let dim = |letters: &Vec<Letter>| match letters.is_empty() {
             true => Dim::Known(1),
@@ -79,7 +80,7 @@ impl Axes {
         self.0.iter().map(dim).collect()
     }
 
-    /// The axes in another order.
+    /// Returns the axes in another order.
     pub(super) fn transposed(&self, order: &[i64]) -> Option<Self> {
         let places: Vec<usize> = order.iter().filter_map(|&place| usize::try_from(place).ok()).collect();
         let mut sorted = places.clone();
@@ -88,16 +89,17 @@ impl Axes {
         all.then(|| Axes(places.into_iter().map(|place| self.0[place].clone()).collect()))
     }
 
-    /// Without the axes of size 1 at those places, or at all.
+    /// Returns the axes without those of size 1 at the given positions, or without any of size 1 if no
+    /// positions are given.
     pub(super) fn squeezed(&self, places: Option<&[i64]>) -> Option<Self> {
-        // A size that is not known might be 1 and would go, too.
+        // Without positions, an axis of unknown size might be 1 and would be removed too.
         let places = indices(places?, self.rank())?;
         let only_ones = places.iter().all(|&place| self.0[place].is_empty());
         let kept = self.0.iter().enumerate().filter(|(place, _)| !places.contains(place));
         only_ones.then(|| Axes(kept.map(|(_, letters)| letters.clone()).collect()))
     }
 
-    /// With axes of size 1 at those places of the result.
+    /// Returns the axes with axes of size 1 at the given positions of the result.
     pub(super) fn unsqueezed(&self, places: &[i64]) -> Option<Self> {
         let rank = self.rank().checked_add(places.len()).filter(|&rank| rank <= Axes::MOST)?;
         let places = indices(places, rank)?;
@@ -109,10 +111,10 @@ impl Axes {
         axes.collect::<Option<_>>().map(Axes)
     }
 
-    /// With another shape: each of its sizes must be that of whole axes, in their order.
+    /// Returns the axes for another shape. Each of its sizes must be that of whole axes, in their order.
     ///
-    /// `size` has what is known of the size of an axis, `zero_copies` says whether a size of 0 stands for that of the axis
-    /// at its place.
+    /// `size` returns the size of an axis if it is known. `zero_copies` says whether a size of 0 means the
+    /// size of the axis at the same position.
     pub(super) fn reshaped(
         &self,
         node: usize,
@@ -153,7 +155,7 @@ impl Axes {
     }
 }
 
-/// The axes that indices mean, each once.
+/// Converts indices, which may be negative, to axes. Each axis may occur once.
 pub(super) fn indices(places: &[i64], rank: usize) -> Option<Vec<usize>> {
     let signed = i64::try_from(rank).ok()?;
     let place = |&place: &i64| {
@@ -164,7 +166,7 @@ pub(super) fn indices(places: &[i64], rank: usize) -> Option<Vec<usize>> {
     distinct.then_some(found)
 }
 
-/// Whether the next letters are these, in any order.
+/// Returns whether the next letters are these, in any order.
 fn same(letters: &mut dyn Iterator<Item = Letter>, wanted: &[Letter]) -> bool {
     let mut found: Vec<Letter> = letters.take(wanted.len()).collect();
     let mut wanted = wanted.to_vec();
@@ -173,7 +175,7 @@ fn same(letters: &mut dyn Iterator<Item = Letter>, wanted: &[Letter]) -> bool {
     found == wanted
 }
 
-/// How many of the next axes have that many elements together.
+/// Returns the number of the next axes that together have the given number of elements.
 fn whole_axes(
     wanted: i64,
     letters: &mut dyn Iterator<Item = Letter>,

@@ -1,14 +1,14 @@
-//! What the outputs of a node are, by what its inputs are.
+//! Derives the outputs of a node from its inputs.
 
 use super::axes::indices;
 use super::{Axes, Dim, Flow, Value};
 use crate::io::onnx::pieces::Pieces;
 use crate::io::onnx::proto::{Attribute, NodeProto, Tensor};
 
-/// Sizes that are followed: shapes have no more, and steps of an index count fewer.
+/// The maximum number of sizes that are tracked. Shapes have no more sizes, and indices have fewer.
 const MOST_SIZES: usize = Axes::MOST;
 
-/// The outputs of a node that is not a recurrent one.
+/// Returns the outputs of a node that is not recurrent.
 pub(super) fn outputs<'g>(proto: &'g NodeProto<'g>, flow: &mut Flow<'g>, opset: i64) -> Vec<Value<'g>> {
     let value = Step { proto, flow, opset }.output();
     let asks_for_its_shape = proto.is_standard() && proto.op_type == "Shape";
@@ -50,12 +50,12 @@ impl<'g> Step<'_, 'g> {
         self.flow.values.get(self.proto.input(place)?)
     }
 
-    /// The integers of a constant input.
+    /// Returns the integers of a constant input.
     fn ints(&self, place: usize) -> Option<Vec<i64>> {
         ints(self.input(place)?)
     }
 
-    /// The integers that an input has, or before the opset where it became one, an attribute.
+    /// Returns the integers of an input, or of an attribute in opsets before it became an input.
     fn ints_or_attribute(&self, place: usize, name: &str) -> Option<Vec<i64>> {
         match self.proto.attribute(name) {
             Some(attribute) => Some(attribute.ints.clone()),
@@ -81,7 +81,7 @@ impl<'g> Step<'_, 'g> {
         }
     }
 
-    /// Zeros, unless another value is given.
+    /// Returns zeros, unless the node has another value.
     fn constant_of_shape(&self) -> Value<'g> {
         let value =
             self.proto.attribute("value").map(|attribute: &Attribute<'_>| attribute.tensor.as_deref());
@@ -89,7 +89,7 @@ impl<'g> Step<'_, 'g> {
         if is_zero { Value::Zeros } else { Value::Fixed }
     }
 
-    /// A sequence's shape; of other values it is only known that it is a shape.
+    /// Returns a sequence's shape. For other values, only the fact that it is a shape is known.
     fn shape(&self) -> Value<'g> {
         let Some(Value::Sequence { node, axes }) = self.input(0) else { return Value::Sizes(Vec::new()) };
         let dims = axes.dims(*node);
@@ -98,13 +98,13 @@ impl<'g> Step<'_, 'g> {
         Value::Sizes(dims.get(start..end).unwrap_or_default().to_vec())
     }
 
-    /// Whether a Dropout gives what it is given.
+    /// Returns whether a Dropout passes its input unchanged.
     fn is_inference(&self) -> bool {
         let training = self.proto.input(2).is_some();
         !(self.opset >= 12 && training) || self.flow.constant_is_zero(self.input(2))
     }
 
-    /// A sequence with its axes moved about. Sizes stay what they are: they have one axis, or none.
+    /// Returns a sequence with rearranged axes. Sizes stay unchanged, since they have one axis or none.
     fn rearranged(&self) -> Option<Value<'g>> {
         let input = self.input(0)?;
         if as_sizes(input).is_some() && self.proto.op_type != "Transpose" {
@@ -124,7 +124,8 @@ impl<'g> Step<'_, 'g> {
         Some(Value::Sequence { node: *node, axes: axes? })
     }
 
-    /// Sizes picked from sizes, or multiplied. Constants stay constants where they are of any use as such.
+    /// Returns sizes that are selected from sizes or multiplied. Constants stay constants where they are
+    /// useful as constants.
     fn sizes(&self) -> Option<Value<'g>> {
         let input = self.input(0)?;
         let is_shape = |value: Option<&Value<'_>>| matches!(value, Some(Value::Sizes(_)));
@@ -148,7 +149,7 @@ impl<'g> Step<'_, 'g> {
         Some(Value::Sizes(found.unwrap_or_default()))
     }
 
-    /// A constant shape in floats made one in integers, as PyTorch's exporter wrote them before opset 9.
+    /// Converts a constant shape of floats to integers. PyTorch's exporter wrote such shapes before opset 9.
     fn cast_to_sizes(&self) -> Option<Value<'g>> {
         const INT64: i64 = 7;
         let Some(Value::Tensor(tensor)) = self.input(0) else { return None };
@@ -173,13 +174,13 @@ impl<'g> Step<'_, 'g> {
         Some(sizes.get(start..end)?.to_vec())
     }
 
-    /// Sizes side by side, or zeros.
+    /// Returns concatenated sizes, or zeros.
     fn concatenated(&self) -> Option<Value<'g>> {
         let inputs: Vec<&Value<'_>> =
             (0..self.proto.inputs.len()).map(|place| self.input(place)).collect::<Option<_>>()?;
         if inputs.iter().any(|value| matches!(value, Value::Sizes(_))) {
             let parts: Vec<Vec<Dim>> = inputs.iter().map(|value| as_sizes(value)).collect::<Option<_>>()?;
-            // A part of which nothing is known makes the whole one.
+            // If nothing is known about one part, nothing is known about the whole.
             let known = parts.iter().all(|part| !part.is_empty());
             let whole = parts.concat();
             return Some(Value::Sizes(if known && whole.len() <= MOST_SIZES { whole } else { Vec::new() }));
@@ -189,7 +190,7 @@ impl<'g> Step<'_, 'g> {
         (!are_constants && inputs.iter().all(is_zero)).then_some(Value::Zeros)
     }
 
-    /// Parts of constants, picked and put together.
+    /// Returns slices of constants and their concatenations.
     fn pieces(&self) -> Option<Pieces<'g>> {
         if !self.proto.is_standard() {
             return None;
@@ -234,7 +235,8 @@ impl<'g> Step<'_, 'g> {
         }
     }
 
-    /// What can be said of any node: zeros moved about stay zeros, constants give constants, and the rest is computed.
+    /// Returns what holds for any node: rearranged zeros stay zeros, constants give constants, and all other
+    /// values are computed.
     fn other(&self) -> Value<'g> {
         const MOVES: [&str; 12] = [
             "Expand",
@@ -251,7 +253,7 @@ impl<'g> Step<'_, 'g> {
             "Flatten",
         ];
         let moves = self.proto.is_standard() && MOVES.contains(&self.proto.op_type);
-        // Where to, and to what shape, is no part of what is moved.
+        // The other inputs only state the new positions or the new shape.
         let data = if moves { 1 } else { self.proto.inputs.len() };
         let names = self.proto.inputs.iter().take(data).filter(|name| !name.is_empty());
         let inputs: Vec<Option<&Value<'_>>> = names.map(|name| self.flow.values.get(name)).collect();
@@ -280,26 +282,26 @@ impl Flow<'_> {
     }
 }
 
-/// The place that an index means.
+/// Returns the position of an index.
 fn index(place: i64, len: usize) -> Option<usize> {
     let place = if place < 0 { place.checked_add(i64::try_from(len).ok()?)? } else { place };
     usize::try_from(place).ok()
 }
 
-/// The place where a slice ends that is told by an index, at most `len`.
+/// Returns the position that an index means as a slice's bound, clamped to 0 and `len`.
 fn clamped(place: i64, len: usize) -> usize {
     let signed = i64::try_from(len).unwrap_or(i64::MAX);
     let place = if place < 0 { place.saturating_add(signed).max(0) } else { place };
     usize::try_from(place).unwrap_or(usize::MAX).min(len)
 }
 
-/// The integers of a constant that is no longer than a shape.
+/// Returns the integers of a constant that is no longer than a shape.
 fn ints(value: &Value<'_>) -> Option<Vec<i64>> {
     let known = |dim: Dim| if let Dim::Known(value) = dim { Some(value) } else { None };
     as_sizes(value)?.into_iter().map(known).collect()
 }
 
-/// A constant as parts of the file's.
+/// Returns a constant as parts of the file's tensors.
 fn as_pieces<'g>(value: &Value<'g>) -> Option<Pieces<'g>> {
     match value {
         Value::Tensor(tensor) => Pieces::whole(tensor),
@@ -308,7 +310,7 @@ fn as_pieces<'g>(value: &Value<'g>) -> Option<Pieces<'g>> {
     }
 }
 
-/// What can be sizes as such.
+/// Returns a value as sizes if it can be used as sizes.
 fn as_sizes(value: &Value<'_>) -> Option<Vec<Dim>> {
     match value {
         Value::Sizes(sizes) => Some(sizes.clone()),
