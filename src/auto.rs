@@ -66,6 +66,42 @@ pub struct Choice {
     pub reason: Reason,
 }
 
+impl Backend {
+    /// Chooses the GPU if it is expected to be at least twice as fast as the CPU for this layer and batches
+    /// of `batch` rows (N) and `steps` steps (T), and otherwise the CPU. It never chooses a software
+    /// adapter. [`auto`](crate::auto) describes the rule, its sources and how far it can be trusted.
+    ///
+    /// The returned value has the backend and the reason; both are logged at level `info`.
+    ///
+    /// ```
+    /// use wgpu_rnn::{Backend, Config, Layer, Weights};
+    ///
+    /// let weights = Weights::seeded(Config::lstm(80, 256), 0)?;
+    /// let choice = Backend::auto(weights.config(), 8, 200);
+    /// println!("{choice}"); // cpu, since there are only software adapters, which …
+    /// let layer = Layer::new(&weights, choice.backend)?;
+    /// # Ok::<(), wgpu_rnn::Error>(())
+    /// ```
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn auto(config: &Config, batch: usize, steps: usize) -> Choice {
+        Backend::auto_with_options(config, batch, steps, &LayerOptions::default())
+    }
+
+    /// Like [`Backend::auto`], for a layer with `options`. The estimate for a GPU uses their strategy,
+    /// precision and budget.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn auto_with_options(config: &Config, batch: usize, steps: usize, options: &LayerOptions) -> Choice {
+        pollster::block_on(Backend::auto_async(config, batch, steps, options))
+    }
+
+    /// Like [`Backend::auto_with_options`], without blocking. In a page without WebGPU it chooses the CPU.
+    pub async fn auto_async(config: &Config, batch: usize, steps: usize, options: &LayerOptions) -> Choice {
+        let choice = choose(config, batch, steps, options).await;
+        log::info!("backend: {choice}");
+        choice
+    }
+}
+
 /// `cpu, since …`.
 impl fmt::Display for Choice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -8,6 +8,7 @@
 
 mod activation;
 mod cell;
+mod detect;
 mod job;
 mod pack;
 mod pass;
@@ -54,11 +55,6 @@ pub(crate) fn threads() -> usize {
 #[cfg(target_arch = "wasm32")]
 pub(crate) fn threads() -> usize {
     1
-}
-
-/// Returns whether this machine has an instruction set and the loops were compiled for it.
-pub(crate) fn has(instructions: CpuInstructions) -> bool {
-    Set::of(instructions).is_some()
 }
 
 /// A layer with its weights packed for the CPU.

@@ -43,7 +43,6 @@ pub(crate) use plan::BUDGET;
 pub use plan::{DispatchReport, PlanReport, Strategy};
 pub(crate) use session::GpuSession;
 pub use timed::Timings;
-pub use tune::Tuning;
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -6,72 +6,12 @@ use std::sync::Arc;
 
 use ndarray::{Dimension, Ix3};
 
-use crate::auto::{self, Choice};
 use crate::batch::Batch;
 use crate::cpu::CpuLayer;
-use crate::gpu::{Gpu, GpuLayer, PlanReport, Timings};
+use crate::gpu::{GpuLayer, PlanReport, Timings};
 #[cfg(not(target_arch = "wasm32"))]
 use crate::offload;
-use crate::{Config, Error, Input, LayerOptions, Output, State, Weights, reference};
-
-/// The backend that a layer runs on.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Backend {
-    /// Plain loops over f64 with the result rounded to f32. This backend defines the layer; it is slow.
-    Reference,
-    /// f32 on the CPU's cores.
-    Cpu,
-    /// A GPU.
-    Gpu(Gpu),
-}
-
-impl Backend {
-    /// Chooses the GPU if it is expected to be at least twice as fast as the CPU for this layer and batches
-    /// of `batch` rows (N) and `steps` steps (T), and otherwise the CPU. It never chooses a software
-    /// adapter. [`auto`](crate::auto) describes the rule, its sources and how far it can be trusted.
-    ///
-    /// The returned value has the backend and the reason; both are logged at level `info`.
-    ///
-    /// ```
-    /// use wgpu_rnn::{Backend, Config, Layer, Weights};
-    ///
-    /// let weights = Weights::seeded(Config::lstm(80, 256), 0)?;
-    /// let choice = Backend::auto(weights.config(), 8, 200);
-    /// println!("{choice}"); // cpu, since there are only software adapters, which …
-    /// let layer = Layer::new(&weights, choice.backend)?;
-    /// # Ok::<(), wgpu_rnn::Error>(())
-    /// ```
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn auto(config: &Config, batch: usize, steps: usize) -> Choice {
-        Backend::auto_with_options(config, batch, steps, &LayerOptions::default())
-    }
-
-    /// Like [`Backend::auto`], for a layer with `options`. The estimate for a GPU uses their strategy,
-    /// precision and budget.
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn auto_with_options(config: &Config, batch: usize, steps: usize, options: &LayerOptions) -> Choice {
-        pollster::block_on(Backend::auto_async(config, batch, steps, options))
-    }
-
-    /// Like [`Backend::auto_with_options`], without blocking. In a page without WebGPU it chooses the CPU.
-    pub async fn auto_async(config: &Config, batch: usize, steps: usize, options: &LayerOptions) -> Choice {
-        let choice = auto::choose(config, batch, steps, options).await;
-        log::info!("backend: {choice}");
-        choice
-    }
-}
-
-/// `reference (f64)`, `cpu`, or `gpu: ` and the adapter's name and backend.
-impl std::fmt::Display for Backend {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Backend::Reference => f.write_str("reference (f64)"),
-            Backend::Cpu => f.write_str("cpu"),
-            Backend::Gpu(gpu) => write!(f, "gpu: {gpu}"),
-        }
-    }
-}
+use crate::{Backend, Config, Error, Input, LayerOptions, Output, State, Weights, reference};
 
 /// A recurrent layer that is ready to run. Its weights are packed once for its backend.
 ///

@@ -83,6 +83,7 @@ struct Readme;
 mod activation;
 mod array;
 pub mod auto;
+mod backend;
 mod batch;
 mod config;
 mod cpu;
@@ -101,16 +102,17 @@ pub mod tolerance;
 mod weights;
 
 pub use activation::{Activation, Activations};
+pub use backend::Backend;
 pub use batch::{Input, OnnxLayout, OnnxOutput, Output, State};
 pub use config::{Cell, Config, Nonlinearity, Variant};
 pub use error::Error;
 pub use gpu::{
     AdapterChoice, Capabilities, DispatchReport, Gpu, GpuBuffers, GpuLayer, KernelSource, LimitsChoice,
-    PlanReport, Strategy, Timings, Tuning, kernels,
+    PlanReport, Strategy, Timings, kernels,
 };
 pub use instructions::CpuInstructions;
-pub use layer::{Backend, Layer};
-pub use options::LayerOptions;
+pub use layer::Layer;
+pub use options::{LayerOptions, Tuning};
 pub use session::{SavedState, Session};
 pub use weights::{
     DirectionWeights, Generator, LoadOptions, Parameter, ParameterKind, Precision, Weights, infer_config,

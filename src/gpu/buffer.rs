@@ -1,9 +1,12 @@
-//! Makes buffers without wgpu's panics.
+//! Makes and maps buffers without wgpu's panics.
 
-use wgpu::{Buffer, BufferDescriptor, BufferUsages};
+use futures_intrusive::channel::shared::{OneshotReceiver, oneshot_channel};
+use wgpu::{Buffer, BufferAsyncError, BufferDescriptor, BufferUsages, MapMode};
 
 use super::Gpu;
 use crate::Error;
+
+pub(super) type Mapped = OneshotReceiver<Result<(), BufferAsyncError>>;
 
 impl Gpu {
     /// Makes a buffer without contents. The error scopes of the caller catch its errors.
@@ -36,4 +39,13 @@ impl Gpu {
         buffer.unmap();
         Ok(buffer)
     }
+}
+
+pub(super) fn map(buffer: &Buffer, mode: MapMode) -> Mapped {
+    let (sender, receiver) = oneshot_channel();
+    buffer.map_async(mode, .., move |result| {
+        // This fails if the receiver was dropped, that is, if no call waits any more.
+        let _ = sender.send(result);
+    });
+    receiver
 }

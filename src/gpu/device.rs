@@ -10,8 +10,12 @@ use wgpu::{
     SubmissionIndex,
 };
 
-use super::{Capabilities, timestamps};
+use super::Capabilities;
 use crate::Error;
+
+/// The features for timestamps, which a device requests if the adapter has them.
+pub(super) const TIMESTAMP_FEATURES: Features =
+    Features::TIMESTAMP_QUERY.union(Features::TIMESTAMP_QUERY_INSIDE_ENCODERS);
 
 /// The adapter to open.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -135,7 +139,7 @@ impl Gpu {
             LimitsChoice::Exactly(limits) => (**limits).clone(),
         };
         let optional = match limits {
-            LimitsChoice::Adapter => Features::SUBGROUP | timestamps::FEATURES,
+            LimitsChoice::Adapter => Features::SUBGROUP | TIMESTAMP_FEATURES,
             LimitsChoice::Baseline | LimitsChoice::Exactly(_) => Features::empty(),
         };
         let descriptor = wgpu::DeviceDescriptor {

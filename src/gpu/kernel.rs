@@ -61,6 +61,11 @@ pub(super) struct Exchange {
     pub(super) parity: u32,
 }
 
+/// `FRESH` of `exchange.wgsl`.
+pub(super) const FRESH: u32 = 1 << 31;
+/// `NOBODY` of `exchange.wgsl`.
+pub(super) const NOBODY: u32 = u32::MAX;
+
 // All three use the same binding.
 const _: () = assert!(size_of::<Exchange>() == size_of::<DispatchParams>());
 const _: () = assert!(size_of::<Vectors>() == size_of::<DispatchParams>());

@@ -15,10 +15,10 @@ use super::log_once::LogOnce;
 use super::pack;
 use super::plan::{self, CallShape, Endpoints, Part, Pieces, Plan, PlanReport, Request, Strategy};
 use super::transfer::{Given, Pending};
-use super::tune::{Tuner, Tuning};
+use super::tune::Tuner;
 use super::workspace::{Saved, Workspace};
 use crate::batch::Batch;
-use crate::{Config, Error, LayerOptions, Output, Precision, Weights};
+use crate::{Config, Error, LayerOptions, Output, Precision, Tuning, Weights};
 
 /// The largest number of unused workspaces that a layer keeps.
 const KEPT_WORKSPACES: usize = 4;

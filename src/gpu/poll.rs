@@ -6,15 +6,11 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures_intrusive::channel::shared::{OneshotReceiver, OneshotSender, oneshot_channel};
+use futures_intrusive::channel::shared::{OneshotReceiver, oneshot_channel};
 use wgpu::{Device, PollError, PollStatus, PollType, SubmissionIndex};
 
-use super::timer::Timer;
+use super::timer::{Answer, Timer};
 use crate::{Error, offload};
-
-/// Sends the result of a submission to the caller that waits: that it is done, or that it timed out,
-/// whichever comes first.
-pub(super) type Answer = OneshotSender<Result<(), Error>>;
 
 /// Waits for submissions. A blocking call waits on its own thread. For async calls, a thread of the poller
 /// waits; the first async call starts it.

@@ -13,20 +13,17 @@ use ndarray::{Array3, Axis, Slice};
 use wgpu::{Buffer, BufferUsages, MapMode};
 
 use super::Gpu;
+use super::buffer::map;
 use super::call_mode::CallMode;
+use super::kernel::{FRESH, NOBODY};
 use super::layer::{GpuLayer, Resident};
 use super::plan::{CallShape, Endpoints, Pieces, Plan, Strategy, quads};
-use super::transfer::{self, Given, Pending, Submitted, copy, is_mapped, map, padded};
+use super::transfer::{self, Given, Pending, Submitted, copy, is_mapped, padded};
 use super::workspace::{Saved, Turn};
 use crate::array::zeros;
 use crate::batch::Batch;
-use crate::session::{Active, SavedState};
+use crate::session::state::{Active, SavedState};
 use crate::{Config, Error, State};
-
-/// `FRESH` of `exchange.wgsl`.
-pub(super) const FRESH: u32 = 1 << 31;
-/// `NOBODY` of `exchange.wgsl`.
-pub(super) const NOBODY: u32 = u32::MAX;
 
 pub(crate) struct GpuSession {
     layer: GpuLayer,

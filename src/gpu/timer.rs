@@ -6,8 +6,13 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use super::poll::Answer;
+use futures_intrusive::channel::shared::OneshotSender;
+
 use crate::Error;
+
+/// Sends the result of a submission to the caller that waits: that it is done, or that it timed out,
+/// whichever comes first.
+pub(super) type Answer = OneshotSender<Result<(), Error>>;
 
 /// The smallest number of entries at which the timer removes those whose answer was given. After a removal,
 /// the next one comes when the number of entries has doubled.

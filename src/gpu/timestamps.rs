@@ -8,12 +8,8 @@ use wgpu::{
 };
 
 use super::Gpu;
-use super::transfer::{self, Mapped};
+use super::buffer::{Mapped, map};
 use crate::Error;
-
-/// The features that a device requests if the adapter has them.
-pub(super) const FEATURES: Features =
-    Features::TIMESTAMP_QUERY.union(Features::TIMESTAMP_QUERY_INSIDE_ENCODERS);
 
 /// The indices of a submission's timestamps: before the copies to the GPU, at the beginning and end of the
 /// pass, and after the copies from the GPU.
@@ -111,7 +107,7 @@ impl Timestamps {
 
     /// Maps the timestamps once the submission is done.
     pub(super) fn map(&self) -> Mapped {
-        transfer::map(&self.readable, MapMode::Read)
+        map(&self.readable, MapMode::Read)
     }
 
     /// Reads the mapped timestamps. Returns the times between them; `None` if the driver's clock stood

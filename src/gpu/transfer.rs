@@ -4,23 +4,21 @@ use std::mem;
 use std::ops::Range;
 use std::sync::Arc;
 
-use futures_intrusive::channel::shared::{OneshotReceiver, oneshot_channel};
 use ndarray::{ArrayView2, ArrayView3, ArrayViewMut3, s};
 #[cfg(not(target_arch = "wasm32"))]
 use wgpu::SubmissionIndex;
-use wgpu::{Buffer, BufferAsyncError, MapMode, MapRangeError, WriteOnly};
+use wgpu::{Buffer, MapMode, MapRangeError, WriteOnly};
 
+use super::buffer::{Mapped, map};
 use super::call_mode::{CallMode, Submission};
 use super::faults::Caught;
+use super::kernel::NOBODY;
 use super::layer::Resident;
 use super::plan::{Endpoints, Plan, Segment, quads};
-use super::session::NOBODY;
 use super::timestamps::Timestamps;
 use super::workspace::{Turn, Workspace};
 use crate::batch::Batch;
 use crate::{Config, Error, Output, offload};
-
-pub(super) type Mapped = OneshotReceiver<Result<(), BufferAsyncError>>;
 
 /// A forward pass that has been submitted. If it is dropped, its workspace is not used again.
 pub(super) struct Pending {
@@ -152,15 +150,6 @@ pub(super) fn submit(
         marks,
         caught,
     }
-}
-
-pub(super) fn map(buffer: &Buffer, mode: MapMode) -> Mapped {
-    let (sender, receiver) = oneshot_channel();
-    buffer.map_async(mode, .., move |result| {
-        // This fails if the receiver was dropped, that is, if no call waits any more.
-        let _ = sender.send(result);
-    });
-    receiver
 }
 
 /// Writes a segment's part of the batch into its mapped upload buffer, and unmaps the buffer for the GPU.

@@ -5,8 +5,6 @@ mod file;
 mod race;
 
 use std::collections::HashMap;
-use std::fmt;
-use std::str::FromStr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Instant;
@@ -14,58 +12,11 @@ use super::call_mode::CallMode;
 use super::layer::{GpuLayer, Resident};
 use super::plan::{CallShape, Choice, Endpoints, Pieces, Plan};
 use crate::batch::Batch;
-use crate::{Error, LayerOptions};
+use crate::{Error, LayerOptions, Tuning};
 
 #[cfg(all(feature = "tuning-file", not(target_arch = "wasm32")))]
 pub(super) use file::TuningFile;
 use race::Race;
-
-/// How the GPU backend chooses the strategy and the tile sizes for a shape (N rows and T steps).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Tuning {
-    /// A cost model predicts the fastest plan. This takes no measurements, and the choice is always the
-    /// same.
-    #[default]
-    Model,
-    /// The first call with a shape times the best plans of the cost model on the device, with that call's
-    /// batch. All calls with that shape then use the fastest plan. This is the model's choice unless another
-    /// plan takes at least 5 % less time.
-    ///
-    /// The first call takes about as long as twenty others, compiles the kernels of up to five plans and
-    /// allocates their memory. This is worthwhile if few shapes occur repeatedly.
-    ///
-    /// The bits of the result depend on the strategy. With a fixed strategy, they are the same as with
-    /// [`Tuning::Model`]. With [`Strategy::Auto`](crate::Strategy::Auto), another strategy may win in
-    /// another run or for another shape. The results then differ by rounding, within
-    /// [`tolerance`](mod@crate::tolerance).
-    ///
-    /// In a browser, the clock has a coarse resolution (0.1 ms in Chromium). Chance decides between plans
-    /// whose times differ by less.
-    Measure,
-}
-
-/// Writes `model` or `measure`.
-impl fmt::Display for Tuning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Tuning::Model => "model",
-            Tuning::Measure => "measure",
-        })
-    }
-}
-
-impl FromStr for Tuning {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let all = [Tuning::Model, Tuning::Measure];
-        all.into_iter().find(|tuning| tuning.to_string() == text).ok_or_else(|| Error::Config {
-            rule: "tuning must be one of model, measure".into(),
-            found: format!("'{text}'"),
-        })
-    }
-}
 
 /// The results of a layer's measurements.
 #[derive(Debug, Default)]

@@ -2,7 +2,8 @@
 
 use ndarray::{Array, Axis, Dimension};
 
-use super::{Active, Kept, SavedState, Session};
+use super::state::{Active, SavedState};
+use super::{Kept, Session};
 use crate::{Error, Input, State};
 
 impl Session {

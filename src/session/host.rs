@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ndarray::{Array3, ArrayView3, ArrayViewMut3, s};
 
-use super::{Active, SavedState};
+use super::state::{Active, SavedState};
 use crate::array::{Reused, zeros};
 use crate::batch::Batch;
 use crate::cpu::{Between, Work};

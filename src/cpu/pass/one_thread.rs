@@ -1,6 +1,6 @@
 //! Running jobs in a browser, which has one thread.
 
-use super::Job;
+use super::super::job::Job;
 use crate::Error;
 
 /// Runs one job after the other.

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::Job;
+use super::super::job::Job;
 use crate::Error;
 
 /// Keeps the first error of several threads.

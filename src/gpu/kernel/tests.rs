@@ -14,7 +14,6 @@ use naga::{AddressSpace, Module, ShaderStage, TypeInner};
 
 use super::*;
 use crate::gpu::plan::{MAX_ROWS, MAX_UNITS, WORKGROUP_BYTES};
-use crate::gpu::session::{FRESH, NOBODY};
 
 /// Every kernel that plans over sizes around every edge choose, and the one for copies.
 static EVERY_KERNEL: LazyLock<Vec<Kernel>> = LazyLock::new(|| {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
-use super::super::{Gpu, PlanReport, Strategy, Tuning};
+use super::super::{Gpu, PlanReport, Strategy};
 use super::{gpu, random};
+use crate::Tuning;
 use crate::{Backend, Config, Generator, Input, Layer, LayerOptions, Output, State, Weights, offload};
 
 /// Returns options for every way to run a call of nine rows and five steps: with each strategy, at once,
