@@ -1,18 +1,21 @@
 # shellcheck shell=bash
-# Finds a toolchain for a target that need not be the machine's own. scripts/wasm and scripts/aarch64 source it.
+# Finds a toolchain for a target, which may differ from the machine's own target. scripts/wasm and
+# scripts/aarch64 source this file.
 #
-#   find_toolchain TARGET CRATES [PACKAGE...]   finds one, installs one, or says what to do
-#   for_target COMMAND ARGS...                  cargo's COMMAND with it
+#   find_toolchain TARGET CRATES [PACKAGE...]   finds a toolchain, installs one, or prints what to do
+#   for_target COMMAND ARGS...                  runs cargo's COMMAND with this toolchain
 #
-# The toolchain is the one on PATH where it has the target or rustup can add it. Else it is Debian's and Ubuntu's, whose
-# packages bring std's source (rust-web-src), of which CRATES are built; a PACKAGE is what that toolchain needs besides and the
-# machine has not. Its version moves with the distribution's updates, so that warnings are denied in .ci/run alone.
+# The first choice is the toolchain on PATH, if it has the target or rustup can add the target. The second
+# choice is the toolchain of Debian and Ubuntu. Its packages contain the source of std (rust-web-src), and
+# cargo builds CRATES from this source. Each PACKAGE is a further package that this toolchain needs and the
+# machine does not have. The version of this toolchain changes with the distribution's updates, so only
+# .ci/run denies warnings.
 
 as_root() {
   if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
 }
 
-# $1: why; the rest: the packages.
+# $1: the reason; the rest: the packages.
 install() {
   command -v apt-get >/dev/null || return 1
   echo "$1: installing ${*:2}." >&2
@@ -44,7 +47,7 @@ find_toolchain() {
     cargo=/usr/bin/cargo
     options=(-Zbuild-std="$crates" --target "$target")
   else
-    echo "No toolchain for $target: run rustup target add $target." >&2
+    echo "No toolchain for $target was found; run: rustup target add $target" >&2
     return 1
   fi
 }
