@@ -2,13 +2,12 @@
 //! `scripts/wasm`'s; here is what it cannot say.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::{Path, PathBuf};
 
 use wgpu_rnn::ndarray::s;
 use wgpu_rnn::{Backend, Config, Input, LayerOptions, State, Weights};
 
 use crate::harness::{Implementation, assert_same_bits, on_each, random};
+use crate::source;
 
 /// Functions that block and whose twin has another name than theirs with `_async`, or that have none.
 const OTHER_TWIN: &[(&str, Option<&str>)] = &[
@@ -36,22 +35,10 @@ const ELSEWHERE: &[(&str, &[&str])] = &[
     ("PollType::Wait", &["gpu/poll.rs"]),
 ];
 
-fn source() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
-}
-
-/// The files of a folder but for unit tests.
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
-    let others = entries.filter(|path| path.file_stem().is_some_and(|stem| stem != "tests"));
-    others.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
-}
-
 /// The public methods of the library, and whether a browser has them.
 fn methods() -> BTreeMap<String, bool> {
     let mut found = BTreeMap::new();
-    for path in files(&source()) {
-        let text = fs::read_to_string(&path).expect("a source file");
+    for (path, text) in source::files() {
         let file = syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         found.extend(file.items.iter().flat_map(methods_of));
     }
@@ -110,14 +97,10 @@ fn what_blocks_is_left_out_and_has_a_twin_that_does_not() {
 
 #[test]
 fn nothing_waits_outside_of_what_is_left_out() {
-    let source = source();
     let mut wrong = Vec::new();
     let mut seen = BTreeSet::new();
-    for path in files(&source) {
-        let name = path.strip_prefix(&source).expect("a path in src").to_str().expect("ASCII").to_owned();
-        let text = fs::read_to_string(&path).expect("a source file");
-        // Unit tests stand last.
-        let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    for (path, text) in source::files() {
+        let name = path.to_str().expect("ASCII").to_owned();
         for (what, places) in ELSEWHERE.iter().filter(|(what, _)| text.contains(what)) {
             match places.contains(&&*name) {
                 true => drop(seen.insert((*what, name.clone()))),

@@ -1,8 +1,8 @@
 //! The order of the modules in `src`: which file imports which, as its `use` items and its paths say.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::{Path, PathBuf};
+
+use crate::source;
 
 /// The files that import each other in a circle. A change may only make this list shorter.
 const CIRCLES: &[&[&str]] = &[
@@ -48,23 +48,13 @@ type Name = Vec<String>;
 
 /// The parsed files by name, without unit tests.
 fn modules() -> BTreeMap<Name, (String, syn::File)> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut found = BTreeMap::new();
-    for path in files(&source) {
-        let text = fs::read_to_string(&path).expect("a source file");
-        let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default().to_owned();
+    let parsed = source::files().into_iter().map(|(path, text)| {
         let file = syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let inside = path.strip_prefix(&source).expect("a path in src").with_extension("");
+        let inside = path.with_extension("");
         let name: Name = inside.iter().map(|part| part.to_str().expect("ASCII").to_owned()).collect();
-        found.insert(if name == ["lib"] { Vec::new() } else { name }, (text, file));
-    }
-    found
-}
-
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
-    let sources = entries.filter(|path| path.file_stem().is_some_and(|stem| stem != "tests"));
-    sources.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+        (if name == ["lib"] { Vec::new() } else { name }, (text, file))
+    });
+    parsed.collect()
 }
 
 /// The paths of a tree of imports, each with the name that it gets.

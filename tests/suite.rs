@@ -65,6 +65,7 @@ mod property;
 mod seeds;
 mod session;
 mod shared_device;
+mod source;
 mod timed;
 mod tuning;
 mod variants;

@@ -1,16 +1,19 @@
 //! The arguments of every command.
 
+mod required;
+
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{Arg, ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use wgpu_rnn::{Error, Nonlinearity, Precision, Strategy, Tuning};
 
 use crate::device::DeviceChoice;
 use crate::keras::KerasArguments;
-use crate::shape::{BatchArguments, LayerArguments, NEEDED, OPTIONAL};
+use crate::shape::{BatchArguments, LayerArguments};
+use required::{FILES, WITH_ACTIVATION, needed, needed_without_file, needed_without_grid};
 
 /// RNN, LSTM and GRU inference with PyTorch's semantics, on any GPU that wgpu supports and on the CPU.
 ///
@@ -347,11 +350,6 @@ pub(crate) struct SourceArguments {
     pub(crate) keras_options: KerasArguments,
 }
 
-/// The flags that give a file with the layer.
-const FILES: [&str; 3] = ["weights", "model", "keras"];
-/// The flags whose file also determines the activation of an RNN.
-const WITH_ACTIVATION: [&str; 2] = ["model", "keras"];
-
 /// One strategy, or all of them.
 #[derive(Clone, Debug)]
 pub(crate) struct Strategies(pub(crate) Vec<Strategy>);
@@ -381,34 +379,6 @@ fn strategy_help(all: &str) -> String {
     let names = [Strategy::Auto].iter().chain(Strategy::ALL).map(Strategy::to_string);
     let names: Vec<String> = names.collect();
     format!("How a GPU cuts the work into dispatches: {}{all}", names.join(", "))
-}
-
-/// Makes the flags required that define a layer.
-fn needed(arg: Arg) -> Arg {
-    let needed = NEEDED.contains(&arg.get_id().as_str());
-    if needed { arg.required(true) } else { arg }
-}
-
-/// Makes the flags that define a layer required without a file, and refuses them with one.
-fn needed_without_file(arg: Arg) -> Arg {
-    let name = arg.get_id().as_str();
-    let (needed, optional) = (NEEDED.contains(&name), OPTIONAL.contains(&name));
-    let is_nonlinearity = name == "nonlinearity";
-    let arg = if needed { arg.required_unless_present_any(FILES) } else { arg };
-    let arg = if is_nonlinearity { arg.conflicts_with_all(WITH_ACTIVATION) } else { arg };
-    if needed || optional { arg.conflicts_with_all(FILES) } else { arg }
-}
-
-/// Makes the flags that define a layer required without a file or the grid. The grid defines all of its
-/// layers except their cell, so it refuses the other flags.
-fn needed_without_grid(arg: Arg) -> Arg {
-    let arg = needed_without_file(arg);
-    let name = arg.get_id().as_str();
-    let (needed, is_cell) = (NEEDED.contains(&name), name == "cell");
-    let shape =
-        needed || [&OPTIONAL[..], &FILES, &["nonlinearity", "batch", "steps"]].concat().contains(&name);
-    let arg = if needed { arg.required_unless_present("grid") } else { arg };
-    if shape && !is_cell { arg.conflicts_with("grid") } else { arg }
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -47,6 +47,19 @@ pub(super) struct Cut {
     pub(super) shared: usize,
 }
 
+/// How a pass is divided into jobs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Division {
+    /// Threads that share the units of each direction.
+    members: usize,
+    /// Parts of the units of each direction.
+    parts: usize,
+    /// Rows of a task.
+    rows: usize,
+    /// [`Cut::budget`].
+    budget: usize,
+}
+
 pub(super) struct Pass<'a> {
     pub(super) config: Config,
     pub(super) set: Set,
@@ -67,14 +80,14 @@ impl Pass<'_> {
         mut c: ArrayViewMut3<'_, f32>,
         cut: Cut,
     ) -> Result<(), Error> {
-        let rows = self.lengths.len();
-        if let ([weights], 1, true) = (self.weights, self.members(cut), self.rows_of_a_task(cut) >= rows) {
-            let task = self.task(0, weights, 0..rows, cut);
+        let (rows, division) = (self.lengths.len(), self.divide(cut));
+        if let ([weights], 1, true) = (self.weights, division.members, division.rows >= rows) {
+            let task = self.task(0, weights, 0..rows, division);
             let (h, c) = (h.index_axis_mut(Axis(0), 0), c.index_axis_mut(Axis(0), 0));
             let part = Part::new(&task, Share::of(weights, 0, 1), output, h, c)?;
             return run_alone(&task, part);
         }
-        let jobs = self.jobs(output, &mut h, &mut c, cut)?;
+        let jobs = self.jobs(output, &mut h, &mut c, division)?;
         let result = run_jobs(&jobs, cut.threads);
         jobs.into_iter().for_each(Job::finish);
         result
@@ -86,9 +99,9 @@ impl Pass<'_> {
         mut output: ArrayViewMut3<'a, f32>,
         h: &'a mut ArrayViewMut3<'_, f32>,
         c: &'a mut ArrayViewMut3<'_, f32>,
-        cut: Cut,
+        division: Division,
     ) -> Result<Vec<Job<'a>>, Error> {
-        let (members, rows) = (self.members(cut), self.rows_of_a_task(cut));
+        let Division { members, parts: count, rows, .. } = division;
         let mut jobs = Vec::new();
         let states = h.outer_iter_mut().zip(c.outer_iter_mut());
         for (direction, (weights, (mut h, mut c))) in self.weights.iter().zip(states).enumerate() {
@@ -99,8 +112,9 @@ impl Pass<'_> {
                 (part_output, own_output) = take(own_output, Axis(0), rows);
                 (part_h, h) = take(h, Axis(0), rows);
                 (part_c, c) = take(c, Axis(0), rows);
-                let task = self.task(direction, weights, start..self.lengths.len().min(start + rows), cut);
-                let parts = parts(&task, self.parts(cut, members), part_output, part_h, part_c)?;
+                let task =
+                    self.task(direction, weights, start..self.lengths.len().min(start + rows), division);
+                let parts = parts(&task, count, part_output, part_h, part_c)?;
                 jobs.push(Job::new(task, parts, members)?);
             }
         }
@@ -112,9 +126,11 @@ impl Pass<'_> {
         direction: usize,
         weights: &'a Direction,
         rows: Range<usize>,
-        cut: Cut,
+        division: Division,
     ) -> Task<'a> {
         let lengths = &self.lengths[rows.clone()];
+        let steps = lengths.iter().copied().max().unwrap_or(0);
+        let step = step_bytes(weights, division.members).saturating_mul(lengths.len());
         Task {
             cell: self.config.cell,
             set: self.set,
@@ -123,22 +139,40 @@ impl Pass<'_> {
             reverse: self.config.is_reverse(direction),
             input: self.input.slice_axis(Axis(0), Slice::from(rows)),
             lengths,
-            chunk: self.chunk(weights, lengths, cut),
+            steps,
+            chunk: (division.budget / step.max(1)).clamp(1, steps.max(1)),
+        }
+    }
+
+    /// Returns how the pass is divided.
+    pub(super) fn divide(&self, cut: Cut) -> Division {
+        let rows = self.lengths.len().max(1);
+        let Some(weights) = self.weights.first() else {
+            return Division { members: 1, parts: 1, rows, budget: cut.budget };
+        };
+        let members = self.members(weights, cut);
+        let parts = if members > 1 { self.parts(weights, cut, members) } else { 1 };
+        // There are enough tasks to keep every thread busy, and one step of a task's rows fits into the budget.
+        let blocks = if members > 1 { 1 } else { cut.threads.div_ceil(self.weights.len()) };
+        let fitting = cut.budget / step_bytes(weights, members).max(1);
+        Division {
+            members,
+            parts,
+            rows: rows.div_ceil(blocks.max(1)).min(fitting).max(1),
+            budget: cut.budget,
         }
     }
 
     /// Returns the number of threads that share the units of each direction: one if sharing the rows costs
     /// less.
-    fn members(&self, cut: Cut) -> usize {
-        let [rows, directions] = [self.lengths.len(), self.weights.len()].map(|count| count.max(1));
-        let threads = cut.threads / directions;
-        let Some(weights) = self.weights.first() else { return 1 };
+    fn members(&self, weights: &Direction, cut: Cut) -> usize {
+        let threads = cut.threads / self.weights.len().max(1);
         let elements = weights.output_blocks().max(1) * PANEL * threads.max(1);
-        if rows >= FEW_ROWS * threads && weights.step_work() / elements < EXCHANGE {
+        let has_rows_for_all = self.lengths.len().max(1) >= FEW_ROWS * threads;
+        if has_rows_for_all && weights.step_work() / elements < EXCHANGE {
             return 1;
         }
-        // An exchange follows each product.
-        let product = rows * weights.step_work() / weights.products();
+        let product = self.product_work(weights);
         let steps = self.lengths.iter().copied().max().unwrap_or(0);
         if steps.saturating_mul(product) < STEPS.saturating_mul(cut.shared) {
             return 1;
@@ -146,12 +180,10 @@ impl Pass<'_> {
         threads.min(product / cut.shared.max(1)).min(weights.output_blocks()).max(1)
     }
 
-    /// Returns the number of parts of the units of each direction: several for each thread that shares them
-    /// if there is enough work, and parts of whole tiles if there are enough units.
-    fn parts(&self, cut: Cut, members: usize) -> usize {
-        let Some(weights) = self.weights.first().filter(|_| members > 1) else { return 1 };
-        let product = self.lengths.len() * weights.step_work() / weights.products();
-        let parts = product / cut.shared.saturating_mul(PART).max(1);
+    /// Returns the number of parts of the units of each direction: several for each of the threads that share
+    /// them if there is enough work, and parts of whole tiles if there are enough units.
+    fn parts(&self, weights: &Direction, cut: Cut, members: usize) -> usize {
+        let parts = self.product_work(weights) / cut.shared.saturating_mul(PART).max(1);
         let tile = tile_panels(self.set, self.lengths.len());
         let whole =
             (1..tile).find(|blocks| (blocks * self.config.cell.gates()).is_multiple_of(tile)).unwrap_or(tile);
@@ -159,21 +191,9 @@ impl Pass<'_> {
         parts.clamp(members, members * PARTS).min(most).min(weights.output_blocks())
     }
 
-    /// Returns the number of rows of a task. There are enough tasks to keep every thread busy, and one step
-    /// of a task's rows fits into the budget.
-    fn rows_of_a_task(&self, cut: Cut) -> usize {
-        let members = self.members(cut);
-        let rows = self.lengths.len().max(1);
-        let Some(weights) = self.weights.first() else { return rows };
-        let blocks = if members > 1 { 1 } else { cut.threads.div_ceil(self.weights.len()) };
-        rows.div_ceil(blocks.max(1)).min(cut.budget / step_bytes(weights, members).max(1)).max(1)
-    }
-
-    /// Returns the number of steps of a chunk of some rows.
-    fn chunk(&self, weights: &Direction, lengths: &[usize], cut: Cut) -> usize {
-        let longest = lengths.iter().copied().max().unwrap_or(0);
-        let step = step_bytes(weights, self.members(cut)).saturating_mul(lengths.len());
-        (cut.budget / step.max(1)).clamp(1, longest.max(1))
+    /// Returns the multiply-adds of a step of all rows, for each product. An exchange follows each product.
+    fn product_work(&self, weights: &Direction) -> usize {
+        self.lengths.len().max(1) * weights.step_work() / weights.products()
     }
 }
 

@@ -21,6 +21,8 @@ pub(super) struct Task<'a> {
     pub(super) input: ArrayView3<'a, f32>,
     /// The number of valid steps of each row.
     pub(super) lengths: &'a [usize],
+    /// The largest number of steps of a row.
+    pub(super) steps: usize,
     /// The number of steps whose input product is computed at once, at least 1.
     pub(super) chunk: usize,
 }
@@ -38,23 +40,19 @@ pub(super) enum Round {
 }
 
 impl Task<'_> {
-    fn steps(&self) -> usize {
-        self.lengths.iter().copied().max().unwrap_or(0)
-    }
-
     /// Returns the number of rounds of the task.
     pub(super) fn rounds(&self) -> usize {
-        self.steps().div_ceil(self.chunk) + self.steps() * self.weights.products()
+        self.steps.div_ceil(self.chunk) + self.steps * self.weights.products()
     }
 
     /// Returns a round. Each chunk starts with its input product and continues with the products of each
     /// step.
     pub(super) fn round(&self, index: usize) -> Round {
         let products = self.weights.products();
-        let chunk = 1 + self.chunk.min(self.steps()) * products;
+        let chunk = 1 + self.chunk.min(self.steps) * products;
         let start = index / chunk * self.chunk;
         match (index % chunk).checked_sub(1) {
-            None => Round::Input(start..self.steps().min(start + self.chunk)),
+            None => Round::Input(start..self.steps.min(start + self.chunk)),
             Some(product) if product % products == 0 => {
                 Round::First { start, step: start + product / products }
             }

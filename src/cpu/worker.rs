@@ -133,57 +133,59 @@ impl<'t, 'a> Worker<'t, 'a> {
         multiply(set, &weights.input, panels.clone(), x, &mut part.space.of_input[..rows * panels.len()]);
     }
 
-    fn first_product(&mut self, part: &mut Part<'_>, start: usize, step: usize) {
+    /// Returns a recurrent product of a step and its elementwise part: the first one, or the second one of a
+    /// GRU that resets before it.
+    fn step<'s>(&'s mut self, part: &'s mut Part<'_>, start: usize, step: usize, second: bool) -> Step<'s> {
         let Task { cell, weights, set, .. } = *self.task;
         let Workspace { rows, sums, next, h, inner, .. } = &mut self.workspace;
-        let (live, gates) = (rows.live(step), part.gates(cell, rows, start, step));
-        let next = if weights.products() == 2 { &mut *inner } else { next };
-        let one = Step {
+        let gates = part.gates(cell, rows, start, step);
+        let (matrix, x, next) = match &weights.candidate {
+            Some(candidate) if second => (candidate, inner.rows(), next),
+            _ if weights.products() == 2 => (&weights.hidden, h.rows(), inner),
+            _ => (&weights.hidden, h.rows(), next),
+        };
+        let c = if weights.candidate.is_some() { &mut part.space.z } else { &mut part.space.c };
+        Step {
             set,
-            rows: live,
-            matrix: &weights.hidden,
+            rows: rows.live(step),
+            matrix,
             blocks: part.share.units.clone(),
-            x: h.rows(),
+            x,
             h: &h.values,
             of_input: &part.space.of_input[gates],
             sums,
             next: &mut next.values,
             width: next.width,
-            c: if weights.candidate.is_some() { &mut part.space.z.values } else { &mut part.space.c.values },
-        };
+            c: &mut c.values,
+        }
+    }
+
+    fn first_product(&mut self, part: &mut Part<'_>, start: usize, step: usize) {
+        let Task { cell, weights, .. } = *self.task;
+        let one = self.step(part, start, step, false);
         match (&weights.functions, &weights.candidate) {
             (Some(functions), Some(_)) => reset::gates(one, functions),
             (functions, _) => one.run(cell, functions.as_ref()),
         }
         match (weights.products(), self.team) {
-            (2, Some(team)) => team.inner().publish(inner, &part.share.units, live),
+            (2, Some(team)) => {
+                let Workspace { rows, inner, .. } = &self.workspace;
+                team.inner().publish(inner, &part.share.units, rows.live(step));
+            }
             (2, None) => {}
             _ => self.end_step(part, step),
         }
     }
 
     fn second_product(&mut self, part: &mut Part<'_>, start: usize, step: usize) {
-        let Task { cell, weights, set, .. } = *self.task;
-        let Workspace { rows, sums, next, h, inner, .. } = &mut self.workspace;
-        let (live, gates) = (rows.live(step), part.gates(cell, rows, start, step));
+        let Task { weights, set, .. } = *self.task;
         if let Some(matrix) = &weights.projection {
+            let Workspace { rows, next, inner, .. } = &mut self.workspace;
             let (panels, stride) = (part.share.outputs.clone(), next.width);
             let out = &mut next.values[panels.start..];
-            set.run(Product { matrix, x: inner.rows(), rows: 0..live, panels, out, stride });
-        } else if let (Some(functions), Some(matrix)) = (&weights.functions, &weights.candidate) {
-            let two = Step {
-                set,
-                rows: live,
-                matrix,
-                blocks: part.share.units.clone(),
-                x: inner.rows(),
-                h: &h.values,
-                of_input: &part.space.of_input[gates],
-                sums,
-                next: &mut next.values,
-                width: next.width,
-                c: &mut part.space.z.values,
-            };
+            set.run(Product { matrix, x: inner.rows(), rows: 0..rows.live(step), panels, out, stride });
+        } else if let (Some(functions), Some(_)) = (&weights.functions, &weights.candidate) {
+            let two = self.step(part, start, step, true);
             reset::candidate(two, functions);
         }
         self.end_step(part, step);

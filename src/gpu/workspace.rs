@@ -284,9 +284,9 @@ impl Buffers {
             params: uniform("dispatches' parameters", &params(plan, params_stride))?,
             dims: dims
                 .iter()
-                .map(|&shape| {
-                    let shape = LayerDims { rows: plan.rows, steps: plan.steps, ..shape };
-                    uniform("dimensions", bytemuck::bytes_of(&shape))
+                .map(|&dims| {
+                    let dims = LayerDims { rows: plan.rows, steps: plan.steps, ..dims };
+                    uniform("dimensions", bytemuck::bytes_of(&dims))
                 })
                 .collect::<Result<_, _>>()?,
         })
