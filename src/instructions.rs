@@ -55,7 +55,7 @@ impl CpuInstructions {
     }
 }
 
-/// Formats the name that [`FromStr`] parses.
+/// Formats the name that [`FromStr`](std::str::FromStr) parses.
 impl fmt::Display for CpuInstructions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())

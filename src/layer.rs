@@ -200,7 +200,7 @@ impl Layer {
     }
 
     /// Like [`Layer::forward`], and also returns where the time went. The timings are `None` for N = 0 and
-    /// unless the layer is on a GPU that [has timestamps](Gpu::has_timestamps) and whose clock ran.
+    /// unless the layer is on a GPU that [has timestamps](crate::Gpu::has_timestamps) and whose clock ran.
     ///
     /// The parts that `forward` overlaps run one after the other here, so that each can be timed. A batch in
     /// pieces or a pass in several submissions therefore takes longer. The result has the same bits.
