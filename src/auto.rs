@@ -221,7 +221,10 @@ impl Machine {
         let mut refusals = Vec::new();
         for (place, adapter) in self.adapters.iter().enumerate().filter(|(_, adapter)| !adapter.is_software())
         {
-            match adapter.check().and_then(|()| cost::gpu_us(work, adapter)) {
+            match adapter
+                .check()
+                .and_then(|()| cost::gpu_us(work, adapter.device_type, &adapter.capabilities))
+            {
                 Ok(us) if best.is_none_or(|(_, least)| us < least) => best = Some((place, us)),
                 Ok(_) => {}
                 Err(error) => refusals.push(Reason::Unusable { adapter: adapter.name.clone(), error }),

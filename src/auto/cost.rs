@@ -8,9 +8,8 @@
 
 use wgpu::DeviceType;
 
-use super::Adapter;
 use crate::cpu::{INLINE, PANEL, SHARED};
-use crate::{Config, CpuInstructions, Error, LayerOptions, PlanReport};
+use crate::{Capabilities, Config, CpuInstructions, Error, LayerOptions, PlanReport};
 
 /// The speedup over the CPU that must be expected of a GPU for the rule to choose it. The estimates are no
 /// more accurate than that. If both are equally fast, the CPU is better: it has no kernels to compile, no
@@ -39,9 +38,9 @@ fn slower(instructions: CpuInstructions) -> f64 {
         CpuInstructions::Avx2 => 1.0,
         // Measured on Zen 3, one thread: 2.8 to 3.1 for products of 4 to 2048 rows.
         CpuInstructions::Sse2 => 3.0,
-        // llvm-mca 19, multiply-adds per cycle of the largest tile: 16 with AVX2 on znver3. With AVX-512
-        // they are 14 on znver4, which has one unit of 512 bits, and 32 on skylake-avx512, which has two.
-        // Every Xeon on which this set is chosen has two.
+        // Measured on Zen 4, which has one unit of 512 bits: 0.9. By llvm-mca 19 it is 0.5 on skylake-avx512,
+        // which has two, as every Xeon on which this set is chosen: the largest tile does 32 multiply-adds
+        // per cycle there, and 16 with AVX2.
         CpuInstructions::Avx512 => 0.75,
         // llvm-mca 19, likewise: neoverse-n1 has two units of 128 bits, and the tile keeps them four fifths
         // busy.
@@ -139,9 +138,13 @@ fn layer_us(work: &Work<'_>, threads: usize, layer: usize) -> f64 {
 /// # Errors
 ///
 /// The errors of [`PlanReport::new`] if the layer does not fit.
-pub(super) fn gpu_us(work: &Work<'_>, adapter: &Adapter) -> Result<f64, Error> {
-    let plan = PlanReport::new(work.config, work.batch, work.steps, &adapter.capabilities, work.options)?;
-    let kind = Kind::of(adapter.device_type);
+pub(super) fn gpu_us(
+    work: &Work<'_>,
+    device_type: DeviceType,
+    capabilities: &Capabilities,
+) -> Result<f64, Error> {
+    let plan = PlanReport::new(work.config, work.batch, work.steps, capabilities, work.options)?;
+    let kind = Kind::of(device_type);
     let pieces = work.batch.div_ceil(plan.rows.max(1)) as f64;
     let recording = plan.dispatch_count() as f64 * RECORDING_US;
     let computing = plan.expected_us * kind.slower;

@@ -141,7 +141,8 @@ fn a_gpu_that_wins_with_all_threads_at_work_wins_with_more_rows() {
 fn more_work_is_never_expected_to_take_less() {
     let us = |config: &Config, batch, steps, threads| {
         let work = Work { config, batch, steps, options: &LayerOptions::default() };
-        [cost::cpu_us(&work, threads, CpuInstructions::Avx2), cost::gpu_us(&work, &gpu(DISCRETE)).unwrap()]
+        let gpu = cost::gpu_us(&work, DISCRETE, &Capabilities::default()).unwrap();
+        [cost::cpu_us(&work, threads, CpuInstructions::Avx2), gpu]
     };
     for (config, batch, steps) in grid() {
         let base = us(&config, batch, steps, 4);

@@ -8,6 +8,64 @@ use fearless_simd::prelude::*;
 
 use super::simd::Vector;
 
+/// The activation functions of a cell, named as in ONNX, and what else ONNX's operators add to it.
+pub(super) trait Functions {
+    /// The function of an RNN, and of the gates of an LSTM or GRU.
+    fn f<S: Simd>(&self, x: Vector<S>) -> Vector<S>;
+
+    /// The function of an LSTM's gate g and of a GRU's gate n.
+    #[inline(always)]
+    fn g<S: Simd>(&self, x: Vector<S>) -> Vector<S> {
+        tanh(x)
+    }
+
+    /// The function of an LSTM's cell state.
+    #[inline(always)]
+    fn h<S: Simd>(&self, x: Vector<S>) -> Vector<S> {
+        tanh(x)
+    }
+
+    /// Returns whether an LSTM's f is 1 - i.
+    #[inline(always)]
+    fn input_forget(&self) -> bool {
+        false
+    }
+
+    /// Adds a gate's peephole term for a block to its sums. The gates i, f, o are 0, 1, 2.
+    #[inline(always)]
+    fn peep<S: Simd>(&self, sums: Vector<S>, _block: usize, _gate: usize, _c: Vector<S>) -> Vector<S> {
+        sums
+    }
+}
+
+/// The functions of PyTorch's RNN.
+pub(super) struct Tanh;
+/// The functions of PyTorch's RNN with `nonlinearity='relu'`.
+pub(super) struct Relu;
+/// The functions of PyTorch's LSTM and GRU.
+pub(super) struct Sigmoid;
+
+impl Functions for Tanh {
+    #[inline(always)]
+    fn f<S: Simd>(&self, x: Vector<S>) -> Vector<S> {
+        tanh(x)
+    }
+}
+
+impl Functions for Relu {
+    #[inline(always)]
+    fn f<S: Simd>(&self, x: Vector<S>) -> Vector<S> {
+        relu(x)
+    }
+}
+
+impl Functions for Sigmoid {
+    #[inline(always)]
+    fn f<S: Simd>(&self, x: Vector<S>) -> Vector<S> {
+        sigmoid(x)
+    }
+}
+
 /// `1 / (1 + exp(-x))`.
 #[inline(always)]
 pub(super) fn sigmoid<S: Simd>(x: Vector<S>) -> Vector<S> {

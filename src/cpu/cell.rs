@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use fearless_simd::prelude::*;
 
-use super::activation::{relu, sigmoid, tanh};
+use super::activation::{Functions, Relu, Sigmoid, Tanh};
 use super::pack::Matrix;
 use super::product::{Product, Rows};
 use super::simd::{Block, Kernel, Set, Vector};
@@ -16,7 +16,7 @@ use crate::{Cell, Nonlinearity};
 const ROWS: usize = 24;
 
 /// The number of panels whose sums are computed at once, if there are enough: a multiple of every cell's
-/// number of gates and of the panels of the tiles for one row, except an LSTM's.
+/// number of gates and of the panels of the tiles for one row.
 const PANELS: usize = 12;
 
 /// The number of blocks that [`Step::sums`] must have.
@@ -32,6 +32,9 @@ pub(super) struct Step<'a> {
     pub(super) matrix: &'a Matrix,
     /// The blocks of units to compute.
     pub(super) blocks: Range<usize>,
+    /// Whether to compute the last units first. Every other step does so: it begins with the weights that
+    /// the step before it used last, which are still in the caches.
+    pub(super) backward: bool,
     /// The vectors that the matrix multiplies.
     pub(super) x: Rows<'a>,
     /// `[rows, width]`: the hidden state before the step.
@@ -54,19 +57,20 @@ impl Step<'_> {
     /// Runs the step of a cell with one product.
     pub(super) fn run(self, cell: Cell, functions: Option<&VariantFunctions>) {
         match (cell, functions) {
-            (Cell::Rnn(Nonlinearity::Tanh), None) => self.walk(&Tanh),
-            (Cell::Rnn(Nonlinearity::Relu), None) => self.walk(&Relu),
-            (Cell::Lstm, None) => self.walk(&Lstm),
-            (Cell::Gru, None) => self.walk(&Gru),
-            (Cell::Rnn(_), Some(functions)) => self.walk(&AnyRnn(functions)),
-            (Cell::Lstm, Some(functions)) => self.walk(&AnyLstm(functions)),
-            (Cell::Gru, Some(functions)) => self.walk(&AnyGru(functions)),
+            (Cell::Rnn(Nonlinearity::Tanh), None) => self.walk(&Rnn(&Tanh)),
+            (Cell::Rnn(Nonlinearity::Relu), None) => self.walk(&Rnn(&Relu)),
+            (Cell::Lstm, None) => self.walk(&Lstm(&Sigmoid)),
+            (Cell::Gru, None) => self.walk(&Gru(&Sigmoid)),
+            (Cell::Rnn(_), Some(functions)) => self.walk(&Rnn(functions)),
+            (Cell::Lstm, Some(functions)) => self.walk(&Lstm(functions)),
+            (Cell::Gru, Some(functions)) => self.walk(&Gru(functions)),
         }
     }
 
     pub(super) fn walk<A: Advance<G, X>, const G: usize, const X: usize>(mut self, cell: &A) {
         // A group's weights are used for all rows before the next group's are read.
-        for group in pieces(self.blocks.clone(), A::GROUP) {
+        let mut groups = pieces(self.blocks.clone(), PANELS / G);
+        while let Some(group) = if self.backward { groups.next_back() } else { groups.next() } {
             for rows in pieces(0..self.rows, ROWS) {
                 self.set.run(Product {
                     matrix: self.matrix,
@@ -129,7 +133,10 @@ fn load<S: Simd, const N: usize>(simd: S, blocks: &[Block; N]) -> [Vector<S>; N]
 
 /// Splits a range into pieces of `size`.
 #[inline(always)]
-fn pieces(range: Range<usize>, size: usize) -> impl Iterator<Item = Range<usize>> {
+fn pieces(
+    range: Range<usize>,
+    size: usize,
+) -> impl ExactSizeIterator<Item = Range<usize>> + DoubleEndedIterator {
     let end = range.end;
     range.step_by(size).map(move |start| start..end.min(start + size))
 }
@@ -156,8 +163,6 @@ impl<S: Simd, const G: usize, const X: usize> At<S, G, X> {
 
 /// The elementwise part of a cell with X gates, after the product for G of them.
 pub(super) trait Advance<const G: usize, const X: usize = G> {
-    /// The number of blocks whose sums are computed at once.
-    const GROUP: usize = PANELS / G;
     /// Whether the elementwise part reads the old hidden state.
     const TAKES_STATE: bool = false;
     /// Whether the cell uses [`Step::c`].
@@ -168,75 +173,25 @@ pub(super) trait Advance<const G: usize, const X: usize = G> {
     fn advance<S: Simd>(&self, at: At<S, G, X>) -> (Vector<S>, Vector<S>);
 }
 
-struct Tanh;
-struct Relu;
-struct Lstm;
-struct Gru;
+struct Rnn<'a, F>(&'a F);
+struct Lstm<'a, F>(&'a F);
+struct Gru<'a, F>(&'a F);
 
-impl Advance<1> for Tanh {
-    #[inline(always)]
-    fn advance<S: Simd>(&self, at: At<S, 1>) -> (Vector<S>, Vector<S>) {
-        (tanh(at.sum(0)), at.c)
-    }
-}
-
-impl Advance<1> for Relu {
-    #[inline(always)]
-    fn advance<S: Simd>(&self, at: At<S, 1>) -> (Vector<S>, Vector<S>) {
-        (relu(at.sum(0)), at.c)
-    }
-}
-
-impl Advance<4> for Lstm {
-    const GROUP: usize = 1;
-    const HAS_C: bool = true;
-
-    #[inline(always)]
-    fn advance<S: Simd>(&self, at: At<S, 4>) -> (Vector<S>, Vector<S>) {
-        let [i, f, o] = [sigmoid(at.sum(0)), sigmoid(at.sum(1)), sigmoid(at.sum(3))];
-        let c = f * at.c + i * tanh(at.sum(2));
-        (o * tanh(c), c)
-    }
-}
-
-impl Advance<3> for Gru {
-    const TAKES_STATE: bool = true;
-
-    #[inline(always)]
-    fn advance<S: Simd>(&self, at: At<S, 3>) -> (Vector<S>, Vector<S>) {
-        let [r, z] = [sigmoid(at.sum(0)), sigmoid(at.sum(1))];
-        let n = tanh(at.x[2] + r * at.h[2]);
-        (mix(z, at.state, n), at.c)
-    }
-}
-
-/// Returns a GRU's new state, `(1 - z) * n + z * h`.
-#[inline(always)]
-pub(super) fn mix<S: Simd>(z: Vector<S>, h: Vector<S>, n: Vector<S>) -> Vector<S> {
-    (Vector::splat(z.simd, 1.0) - z) * n + z * h
-}
-
-/// The cells with arbitrary activation functions.
-struct AnyRnn<'a>(&'a VariantFunctions);
-struct AnyLstm<'a>(&'a VariantFunctions);
-struct AnyGru<'a>(&'a VariantFunctions);
-
-impl Advance<1> for AnyRnn<'_> {
+impl<F: Functions> Advance<1> for Rnn<'_, F> {
     #[inline(always)]
     fn advance<S: Simd>(&self, at: At<S, 1>) -> (Vector<S>, Vector<S>) {
         (self.0.f(at.sum(0)), at.c)
     }
 }
 
-impl Advance<4> for AnyLstm<'_> {
-    const GROUP: usize = 1;
+impl<F: Functions> Advance<4> for Lstm<'_, F> {
     const HAS_C: bool = true;
 
     #[inline(always)]
     fn advance<S: Simd>(&self, at: At<S, 4>) -> (Vector<S>, Vector<S>) {
         let functions = self.0;
         let i = functions.f(functions.peep(at.sum(0), at.block, 0, at.c));
-        let f = if functions.input_forget {
+        let f = if functions.input_forget() {
             Vector::splat(i.simd, 1.0) - i
         } else {
             functions.f(functions.peep(at.sum(1), at.block, 1, at.c))
@@ -247,7 +202,7 @@ impl Advance<4> for AnyLstm<'_> {
     }
 }
 
-impl Advance<3> for AnyGru<'_> {
+impl<F: Functions> Advance<3> for Gru<'_, F> {
     const TAKES_STATE: bool = true;
 
     #[inline(always)]
@@ -256,4 +211,10 @@ impl Advance<3> for AnyGru<'_> {
         let n = self.0.g(at.x[2] + r * at.h[2]);
         (mix(z, at.state, n), at.c)
     }
+}
+
+/// Returns a GRU's new state, `(1 - z) * n + z * h`.
+#[inline(always)]
+pub(super) fn mix<S: Simd>(z: Vector<S>, h: Vector<S>, n: Vector<S>) -> Vector<S> {
+    (Vector::splat(z.simd, 1.0) - z) * n + z * h
 }

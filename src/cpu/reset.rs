@@ -3,6 +3,7 @@
 
 use fearless_simd::Simd;
 
+use super::activation::Functions;
 use super::cell::{Advance, At, Step, mix};
 use super::simd::Vector;
 use super::variant::VariantFunctions;

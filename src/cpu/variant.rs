@@ -1,9 +1,8 @@
-//! The activation functions of ONNX's operators, for a block of units at a time. PyTorch's cells have
-//! separate loops.
+//! What ONNX's operators add to PyTorch's cells, for a block of units at a time.
 
 use fearless_simd::prelude::*;
 
-use super::activation::{clamp, exp_m1, relu, sigmoid, tanh};
+use super::activation::{Functions, clamp, exp_m1, relu, sigmoid, tanh};
 use super::simd::{Block, PANEL, Vector};
 use crate::{Activation, Activations, Config, DirectionWeights, Variant};
 
@@ -12,7 +11,7 @@ use crate::{Activation, Activations, Config, DirectionWeights, Variant};
 pub(super) struct VariantFunctions {
     activations: Activations,
     clip: f32,
-    pub(super) input_forget: bool,
+    input_forget: bool,
     /// For each block of units, the peephole weights of the gates i, f and o; empty without peepholes.
     peepholes: Vec<[Block; 3]>,
 }
@@ -35,38 +34,35 @@ impl VariantFunctions {
         let activations = config.activations_of(direction);
         Some(VariantFunctions { activations, clip: clip.unwrap_or(f32::INFINITY), input_forget, peepholes })
     }
+}
 
-    /// Adds a gate's peephole term for a block to its sums. The gates i, f, o are 0, 1, 2.
+impl Functions for VariantFunctions {
     #[inline(always)]
-    pub(super) fn peep<S: Simd>(
-        &self,
-        sums: Vector<S>,
-        block: usize,
-        gate: usize,
-        c: Vector<S>,
-    ) -> Vector<S> {
+    fn f<S: Simd>(&self, x: Vector<S>) -> Vector<S> {
+        apply(self.activations.f, clamp(x, -self.clip, self.clip))
+    }
+
+    #[inline(always)]
+    fn g<S: Simd>(&self, x: Vector<S>) -> Vector<S> {
+        apply(self.activations.g, clamp(x, -self.clip, self.clip))
+    }
+
+    #[inline(always)]
+    fn h<S: Simd>(&self, x: Vector<S>) -> Vector<S> {
+        apply(self.activations.h, x)
+    }
+
+    #[inline(always)]
+    fn input_forget(&self) -> bool {
+        self.input_forget
+    }
+
+    #[inline(always)]
+    fn peep<S: Simd>(&self, sums: Vector<S>, block: usize, gate: usize, c: Vector<S>) -> Vector<S> {
         match self.peepholes.get(block) {
             Some(weights) => sums + weights[gate].load(sums.simd) * c,
             None => sums,
         }
-    }
-
-    /// Applies ONNX's f.
-    #[inline(always)]
-    pub(super) fn f<S: Simd>(&self, x: Vector<S>) -> Vector<S> {
-        apply(self.activations.f, clamp(x, -self.clip, self.clip))
-    }
-
-    /// Applies ONNX's g.
-    #[inline(always)]
-    pub(super) fn g<S: Simd>(&self, x: Vector<S>) -> Vector<S> {
-        apply(self.activations.g, clamp(x, -self.clip, self.clip))
-    }
-
-    /// Applies ONNX's h.
-    #[inline(always)]
-    pub(super) fn h<S: Simd>(&self, x: Vector<S>) -> Vector<S> {
-        apply(self.activations.h, x)
     }
 }
 

@@ -150,6 +150,7 @@ impl<'t, 'a> Worker<'t, 'a> {
             rows: rows.live(step),
             matrix,
             blocks: part.share.units.clone(),
+            backward: step % 2 == 1,
             x,
             h: &h.values,
             of_input: &part.space.of_input[gates],
