@@ -16,7 +16,9 @@ mod pack;
 mod plan;
 #[cfg(not(target_arch = "wasm32"))]
 mod poll;
+mod resident;
 mod session;
+mod submission;
 mod timed;
 #[cfg(not(target_arch = "wasm32"))]
 mod timer;
@@ -37,10 +39,9 @@ pub use capabilities::Capabilities;
 pub use device::{AdapterChoice, Gpu, LimitsChoice};
 pub(crate) use device::{available, named, no_adapter};
 pub use encode::GpuBuffers;
-pub use kernel::{KernelSource, kernels};
 pub use layer::GpuLayer;
 pub(crate) use plan::BUDGET;
-pub use plan::{DispatchReport, PlanReport, Strategy};
+pub use plan::{DispatchReport, KernelSource, PlanReport, Strategy, kernels};
 pub(crate) use session::GpuSession;
 pub use timed::Timings;
 

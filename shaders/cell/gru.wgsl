@@ -1,5 +1,6 @@
-// GRU: gates r z n, n = tanh(W_in x + b_in + r (W_hn h + b_hn)), h' = (1 - z) n + z h. The third sum is the
-// hidden state's share of n with its bias, which r multiplies. The fourth sum is the rest of n.
+// GRU: gates r z n, n = g(W_in x + b_in + r (W_hn h + b_hn)), h' = (1 - z) n + z h; r and z have the
+// activation f. The third sum is the hidden state's share of n with its bias, which r multiplies. The fourth
+// sum is the rest of n.
 
 const GATES = 3u;
 const COLUMNS = 3u;
@@ -12,8 +13,8 @@ fn outputs() -> u32 {
 }
 
 fn cell(sums: vec4<f32>, previous: Unit, index: u32, unit: u32) -> Unit {
-    let r = act_sigmoid(sums.x);
-    let z = act_sigmoid(sums.y);
-    let n = act_tanh(fma(r, sums.z, sums.w));
+    let r = act_f(index, sums.x);
+    let z = act_f(index, sums.y);
+    let n = act_g(index, fma(r, sums.z, sums.w));
     return Unit(fma(z, previous.h, (1.0 - z) * n), 0.0);
 }

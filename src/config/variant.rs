@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::Config;
-use crate::{Activations, Cell, Error};
+use crate::Activations;
 
 /// The features of ONNX's operators that PyTorch's modules lack. The default is PyTorch's behaviour.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -110,30 +110,6 @@ impl Config {
     /// Returns whether a direction (0 or 1) processes rows from their end.
     pub(crate) fn is_reverse(&self, direction: usize) -> bool {
         direction == 1 || self.reverse
-    }
-
-    pub(super) fn check_variant(&self) -> Result<(), Error> {
-        let error = |rule: &str, found: String| Err(Error::Config { rule: rule.to_owned(), found });
-        if self.reverse && self.bidirectional {
-            return error("reverse is for a layer of one direction", "a bidirectional one".into());
-        }
-        let Variant { activations, clip, input_forget, peepholes, reset_after } = self.variant;
-        if let Some(clip) = clip.filter(|clip| !(*clip > 0.0 && clip.is_finite())) {
-            return error("clip must be positive and finite", clip.to_string());
-        }
-        let only_for = [
-            ("input_forget", input_forget, Cell::Lstm),
-            ("peepholes", peepholes, Cell::Lstm),
-            ("reset_after = false", !reset_after, Cell::Gru),
-        ];
-        if let Some((name, _, cell)) = only_for.iter().find(|(_, set, cell)| *set && self.cell != *cell) {
-            return error(&format!("{name} is for {cell} only"), self.cell.to_string());
-        }
-        let used = activations.iter().flatten().flat_map(|functions| functions.used(self.cell));
-        match used.into_iter().find(|function| !function.parameters().iter().all(|value| value.is_finite())) {
-            Some(function) => error("alpha and beta must be finite", function.to_string()),
-            None => Ok(()),
-        }
     }
 
     pub(super) fn fmt_variant(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Gpu;
-use super::layer::Resident;
 use super::plan::CallShape;
-use super::transfer::Submitted;
+use super::resident::Resident;
+use super::submission::Submitted;
 use super::workspace::Workspace;
 use crate::Error;
 

@@ -7,10 +7,10 @@ use futures_intrusive::channel::shared::OneshotReceiver;
 use wgpu::SubmissionIndex;
 
 use super::Gpu;
-use super::layer::Resident;
 use super::plan::CallShape;
 use super::poll::Watched;
-use super::transfer::Submitted;
+use super::resident::Resident;
+use super::submission::Submitted;
 use super::workspace::Workspace;
 use crate::{Error, offload};
 

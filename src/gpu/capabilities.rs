@@ -100,12 +100,12 @@ impl Capabilities {
             (
                 "invocations per workgroup",
                 self.max_compute_invocations_per_workgroup.min(self.max_compute_workgroup_size_x),
-                super::plan::MAX_UNITS,
+                super::kernel::MAX_UNITS,
             ),
             (
                 "bytes of workgroup memory",
                 self.max_compute_workgroup_storage_size,
-                super::plan::MIN_WORKGROUP_BYTES,
+                super::kernel::MIN_WORKGROUP_BYTES,
             ),
         ];
         match needs.into_iter().find(|&(_, found, needed)| found < needed) {

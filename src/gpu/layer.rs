@@ -1,27 +1,17 @@
-//! A layer whose weights are resident on the GPU.
+//! Forward passes of a layer whose weights are resident on the GPU.
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use bytemuck::Zeroable;
-use wgpu::{Buffer, BufferUsages};
+use std::sync::Arc;
 
 use super::Gpu;
 use super::call_mode::CallMode;
 use super::encode::Encodings;
-use super::kernel::{Kernel, LayerDims};
-use super::log_once::LogOnce;
-use super::pack;
-use super::plan::{self, CallShape, Endpoints, Part, Pieces, Plan, PlanReport, Request, Strategy};
+use super::plan::{CallShape, Endpoints, Pieces, PlanReport};
+use super::resident::Resident;
 use super::transfer::{Given, Pending};
-use super::tune::Tuner;
-use super::workspace::{Saved, Workspace};
 use crate::batch::Batch;
-use crate::{Config, Error, LayerOptions, Output, Precision, Tuning, Weights};
-
-/// The largest number of unused workspaces that a layer keeps.
-const KEPT_WORKSPACES: usize = 4;
+use crate::{Config, Error, LayerOptions, Output, Weights};
 
 /// A layer with its weights on a GPU. [`GpuLayer::encode`] records its forward pass into the caller's own
 /// submission. Clones share the weights.
@@ -29,27 +19,7 @@ const KEPT_WORKSPACES: usize = 4;
 /// [`Layer::gpu_layer`](crate::Layer::gpu_layer) returns the `GpuLayer` of a [`Layer`](crate::Layer), which
 /// also runs batches from the host.
 #[derive(Clone)]
-pub struct GpuLayer(pub(super) Arc<Resident>);
-
-pub(super) struct Resident {
-    pub(super) gpu: Gpu,
-    pub(super) config: Config,
-    pub(super) options: LayerOptions,
-    parts: Vec<Part>,
-    /// One buffer for each part.
-    pub(super) weights: Vec<Buffer>,
-    /// The dimensions that do not depend on the batch, for each part.
-    pub(super) dims: Vec<LayerDims>,
-    unused: Mutex<Vec<Arc<Workspace>>>,
-    /// The largest number of unused workspaces. Up to this many concurrent calls of known shapes allocate
-    /// nothing.
-    kept: usize,
-    /// The states, if the layer belongs to a session.
-    pub(super) saved: Option<Saved>,
-    pub(super) encodings: Encodings,
-    pub(super) tuner: Tuner,
-    logged: LogOnce,
-}
+pub struct GpuLayer(pub(super) Arc<Resident>, pub(super) Arc<Encodings>);
 
 impl GpuLayer {
     /// Packs the weights and uploads them. A kernel is compiled when it is first needed.
@@ -69,31 +39,11 @@ impl GpuLayer {
     ///
     /// The same as for [`GpuLayer::new`].
     pub async fn new_async(gpu: &Gpu, weights: &Weights, options: &LayerOptions) -> Result<Self, Error> {
-        let config = *weights.config();
-        let precision = options.precision;
-        let weights = &*precision.round(weights)?;
-        let parts = plan::parts(&config, precision, gpu.capabilities())?;
-        let upload = |part| upload(gpu, weights, precision, part);
-        let buffers = gpu.caught(|| parts.iter().map(upload).collect::<Result<_, _>>()).await?;
-        // A browser makes buffers even on a lost device.
-        if let Some(found) = gpu.lost() {
-            return Err(Error::DeviceLost { found });
-        }
-        let dims = parts.iter().map(|part| dims(&config, precision, part)).collect();
-        Ok(GpuLayer(Arc::new(Resident {
-            gpu: gpu.clone(),
-            config,
-            options: options.clone(),
-            parts,
-            weights: buffers,
-            dims,
-            unused: Mutex::default(),
-            kept: KEPT_WORKSPACES,
-            saved: None,
-            encodings: Encodings::default(),
-            tuner: Tuner::new(gpu, &config, options),
-            logged: LogOnce::default(),
-        })))
+        Ok(GpuLayer::of(Resident::new(gpu, weights, options).await?))
+    }
+
+    pub(super) fn of(resident: Resident) -> Self {
+        GpuLayer(Arc::new(resident), Arc::default())
     }
 
     /// Returns the layer's configuration.
@@ -104,19 +54,6 @@ impl GpuLayer {
     /// Returns the GPU that the layer runs on.
     pub fn gpu(&self) -> &Gpu {
         &self.0.gpu
-    }
-
-    /// Returns the same layer with its own workspaces and this tuner. It measures nothing.
-    pub(super) fn trial(resident: &Resident, tuner: Tuner) -> Self {
-        GpuLayer(Arc::new(resident.like(tuner)))
-    }
-
-    /// Returns the same layer for a session with these states. It has a fixed strategy and its own
-    /// workspaces.
-    pub(super) fn of_session(&self, strategy: Strategy, kept: usize, saved: Saved) -> Self {
-        let own = self.0.like(Tuner::default());
-        let options = LayerOptions { strategy, ..own.options.clone() };
-        GpuLayer(Arc::new(Resident { options, kept, saved: Some(saved), ..own }))
     }
 
     /// Runs a batch and waits for its result. A batch that does not fit the device's limits at once runs in
@@ -217,166 +154,5 @@ impl GpuLayer {
 impl fmt::Debug for GpuLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GpuLayer").field("config", &self.0.config).field("gpu", &self.0.gpu).finish()
-    }
-}
-
-impl Resident {
-    /// Returns a layer with the same weights and no workspaces yet. It measures nothing.
-    fn like(&self, tuner: Tuner) -> Self {
-        Resident {
-            gpu: self.gpu.clone(),
-            config: self.config,
-            options: LayerOptions { tuning: Tuning::Model, ..self.options.clone() },
-            parts: self.parts.clone(),
-            weights: self.weights.clone(),
-            dims: self.dims.clone(),
-            unused: Mutex::default(),
-            kept: self.kept,
-            saved: self.saved.clone(),
-            encodings: Encodings::default(),
-            tuner,
-            logged: LogOnce::default(),
-        }
-    }
-
-    pub(super) fn request(&self, CallShape { rows, steps, budget, endpoints }: CallShape) -> Request<'_> {
-        Request {
-            config: &self.config,
-            precision: self.options.precision,
-            parts: &self.parts,
-            rows,
-            steps,
-            capabilities: self.gpu.capabilities(),
-            budget,
-            bounds_checks: self.options.bounds_checks,
-            endpoints,
-        }
-    }
-
-    /// Returns the plan for a shape: the measured plan, or the cost model's if there is none. Only passes
-    /// from the host and back are measured.
-    pub(super) fn plan(&self, size: CallShape) -> Result<Plan, Error> {
-        let request = self.request(size);
-        match self.tuner.choice(CallShape { endpoints: Endpoints::Host, ..size }) {
-            Some(choice) => Plan::of(&request, &choice),
-            None => Plan::new(&request, self.options.strategy),
-        }
-    }
-
-    pub(super) fn unused(&self) -> MutexGuard<'_, Vec<Arc<Workspace>>> {
-        self.unused.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn knows(&self, size: CallShape) -> bool {
-        self.unused().iter().any(|workspace| workspace.plan.size() == size)
-    }
-
-    /// Takes an unused workspace of that shape.
-    pub(super) fn unused_workspace(&self, size: CallShape) -> Option<Arc<Workspace>> {
-        let mut unused = self.unused();
-        let place = unused.iter().position(|workspace| workspace.plan.size() == size)?;
-        Some(unused.remove(place))
-    }
-
-    /// Makes a workspace of that shape, and compiles the kernels that were never used before.
-    pub(super) async fn new_workspace(&self, size: CallShape) -> Result<Arc<Workspace>, Error> {
-        let plan = self.plan(size)?;
-        let saved = self.saved.clone();
-        let make = |plan| Workspace::new(&self.gpu, &self.config, &self.weights, &self.dims, plan, saved);
-        self.make(plan, &[], make).await.map(Arc::new)
-    }
-
-    /// Makes the objects that a plan needs, inside error scopes. `make` compiles the plan's kernels and
-    /// `more`. If it fails, the device forgets these kernels.
-    pub(super) async fn make<T>(
-        &self,
-        plan: Plan,
-        more: &[Kernel],
-        make: impl FnOnce(Plan) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        log::log!(
-            self.logged.level(plan.size()),
-            "{} over N={}, T={} on {}: {plan}, {} steps at once, {} dispatches in {} submissions",
-            self.config,
-            plan.rows,
-            plan.steps,
-            self.gpu,
-            plan.bytes.chunk,
-            plan.dispatches.len(),
-            plan.segments.len()
-        );
-        let planned = plan.variants.iter().map(|(_, variant)| Kernel::Planned(*variant));
-        let kernels: Vec<Kernel> = planned.chain(more.iter().copied()).collect();
-        let made = self.gpu.caught(|| make(plan)).await;
-        if made.is_err() {
-            kernels.into_iter().for_each(|kernel| self.gpu.kernels().forget(kernel));
-        }
-        made
-    }
-
-    fn log_pieces(&self, whole: CallShape, pieces: &Pieces) {
-        let CallShape { rows, steps, budget, .. } = whole;
-        let in_flight = match pieces.in_flight {
-            1 => "one by one, since half of the budget holds no row",
-            _ => "two at a time",
-        };
-        log::log!(
-            self.logged.level(whole),
-            "{} over N={rows}, T={steps} on {} in pieces of {} rows, {in_flight}: limits or a budget of {budget} bytes",
-            self.config,
-            self.gpu,
-            pieces.rows
-        );
-    }
-
-    /// Takes over the unused workspaces of another layer. They replace the unused workspaces of the shape
-    /// `size`.
-    pub(super) fn adopt(&self, other: &Resident, size: CallShape) {
-        self.unused().retain(|workspace| workspace.plan.size() != size);
-        let adopted: Vec<Arc<Workspace>> = other.unused().drain(..).collect();
-        adopted.into_iter().for_each(|workspace| self.put_back(workspace));
-    }
-
-    /// Keeps a workspace for the next call of its shape. If there is no room, the one unused for longest is
-    /// dropped.
-    pub(super) fn put_back(&self, workspace: Arc<Workspace>) {
-        let mut unused = self.unused();
-        if unused.len() == self.kept {
-            unused.remove(0);
-        }
-        unused.push(workspace);
-    }
-}
-
-/// Packs a part of the weights and uploads it to a new buffer.
-fn upload(gpu: &Gpu, weights: &Weights, precision: Precision, part: &Part) -> Result<Buffer, Error> {
-    let config = weights.config();
-    let all = weights.directions().iter().enumerate();
-    let mut packed = Vec::new();
-    for (index, direction) in all.filter(|(index, _)| part.indices.contains(index)) {
-        packed.extend_from_slice(&pack::pack(config, precision, index / config.directions(), direction));
-    }
-    gpu.buffer_with("weights", &packed, BufferUsages::STORAGE)
-}
-
-/// Returns the dimensions of the layer for the kernels. The dimensions of the batch are zero.
-fn dims(config: &Config, precision: Precision, part: &Part) -> LayerDims {
-    // The sizes are below 2^32, since a matrix of these sizes fits a buffer.
-    let small = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
-    LayerDims {
-        hidden_size: small(config.hidden_size),
-        hidden_output_size: small(config.hidden_output_size()),
-        directions: small(config.directions()),
-        layers: small(config.num_layers),
-        input_quads: small(pack::input_quads(config, 0)),
-        hidden_quads: small(plan::quads(config.hidden_output_size())),
-        first_in_weights: small(part.indices.start),
-        first_layer_weights: small(pack::elements(config, precision, 0)),
-        upper_layer_weights: match config.num_layers {
-            1 => 0,
-            _ => small(pack::elements(config, precision, 1)),
-        },
-        first_reverse: u32::from(!config.is_reverse(0)),
-        ..LayerDims::zeroed()
     }
 }

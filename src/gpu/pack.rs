@@ -15,8 +15,12 @@
 use half::f16;
 use ndarray::{Array1, ArrayView2, Axis};
 
-use super::plan::quads;
 use crate::{Cell, Config, DirectionWeights, Precision};
+
+/// Returns the number of vec4s that hold a number of floats.
+pub(super) fn quads(floats: usize) -> usize {
+    floats.div_ceil(4)
+}
 
 /// Returns the number of elements of one direction of a layer. An element has `quad_bytes` bytes.
 pub(super) fn elements(config: &Config, precision: Precision, layer: usize) -> usize {

@@ -3,9 +3,11 @@
 
 mod bindings;
 mod candidates;
+mod choice;
 mod cost;
 mod dispatch;
-mod endpoints;
+mod exchange;
+mod inspect;
 mod loops;
 mod memory;
 mod on_chip;
@@ -13,44 +15,32 @@ mod parts;
 mod pieces;
 mod products;
 mod report;
+mod request;
 mod segments;
 mod strategy;
 mod tiling;
+mod transfers;
 
 pub(super) use bindings::Bound;
-pub(super) use candidates::Choice;
-pub(super) use dispatch::{Dispatch, Kind, Sequence};
-pub(super) use endpoints::Endpoints;
-pub(super) use memory::{PassMemory, quads};
-pub(super) use on_chip::{ScanMemory, scan_memory};
+pub(super) use choice::Choice;
+pub(super) use dispatch::{Dispatch, Sequence};
+#[cfg(test)]
+pub(super) use inspect::planned;
+pub use inspect::{KernelSource, kernels};
+pub(super) use memory::PassMemory;
 pub(super) use parts::{Part, parts};
 pub(super) use pieces::Pieces;
-pub(super) use products::{First, Second};
+pub(super) use products::Second;
 pub use report::{DispatchReport, PlanReport};
+pub(crate) use request::BUDGET;
+pub(super) use request::{CallShape, Endpoints, Request, small};
 pub(super) use segments::Segment;
 pub use strategy::Strategy;
-#[cfg(test)]
-pub(super) use tiling::{MAX_ROWS, WORKGROUP_BYTES};
-pub(super) use tiling::{MAX_UNITS, MIN_WORKGROUP_BYTES, Tiling};
 
 use std::fmt;
 
-use super::Capabilities;
-use super::kernel::KernelSpec;
-use crate::{Config, Error, Precision};
-
-/// The default budget in bytes for a workspace, without weights, input, output and state.
-pub(crate) const BUDGET: u64 = 64 << 20;
-
-/// The shape of a call, which is the key of cached workspaces and measurements: N (the rows of a piece), T,
-/// the budget for the workspace in bytes, and the endpoints.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct CallShape {
-    pub(super) rows: usize,
-    pub(super) steps: usize,
-    pub(super) budget: u64,
-    pub(super) endpoints: Endpoints,
-}
+use super::kernel::{KernelSpec, Kind, ScanMemory, Tiling, VariantSpec};
+use crate::{Cell, Error};
 
 /// A forward pass over N rows and T steps.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,42 +59,11 @@ pub(super) struct Plan {
     /// The submissions, in order.
     pub(super) segments: Vec<Segment>,
     /// The kernel of each kind that the dispatches use.
-    pub(super) variants: Vec<(Kind, KernelSpec)>,
+    pub(super) kernels: Vec<(Kind, KernelSpec)>,
     /// For each layer, the number of the hidden buffer, of two, that holds its final state.
     pub(super) final_parity: Vec<usize>,
     /// The time that the cost model expects, in microseconds.
     pub(super) expected_us: f64,
-}
-
-/// A request for a plan: everything that the plan depends on.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Request<'a> {
-    pub(super) config: &'a Config,
-    pub(super) precision: Precision,
-    pub(super) parts: &'a [Part],
-    pub(super) rows: usize,
-    pub(super) steps: usize,
-    pub(super) capabilities: &'a Capabilities,
-    /// The budget for the workspace, in bytes.
-    pub(super) budget: u64,
-    /// Whether wgpu adds bounds checks to the kernels.
-    pub(super) bounds_checks: bool,
-    pub(super) endpoints: Endpoints,
-}
-
-#[cfg(test)]
-impl<'a> Request<'a> {
-    /// Returns a request for a forward pass from the host with the default budget and weights in f32.
-    pub(super) fn usual(
-        config: &'a Config,
-        parts: &'a [Part],
-        rows: usize,
-        steps: usize,
-        capabilities: &'a Capabilities,
-    ) -> Self {
-        let (precision, budget, bounds_checks, endpoints) = (Precision::F32, BUDGET, false, Endpoints::Host);
-        Request { config, precision, parts, rows, steps, capabilities, budget, bounds_checks, endpoints }
-    }
 }
 
 impl Plan {
@@ -130,7 +89,7 @@ impl Plan {
     }
 
     fn with_strategy(request: &Request<'_>, strategy: Strategy) -> Result<Self, Error> {
-        Plan::of(request, &Choice::new(request, strategy)?)
+        Plan::of(request, &tiling::choose(request, strategy)?)
     }
 
     /// Plans a forward pass with a given choice of strategy and tilings.
@@ -139,30 +98,26 @@ impl Plan {
     ///
     /// The same as for [`Plan::new`].
     pub(super) fn of(request: &Request<'_>, choice: &Choice) -> Result<Self, Error> {
-        let Choice { strategy, ref tilings } = *choice;
-        let bytes = PassMemory::fitting(request, strategy, tilings)?;
-        let expected_us = cost::expected_us(request, strategy, tilings, &bytes);
-        let of_cell =
-            |&(kind, tiling): &(Kind, Tiling)| (kind, KernelSpec::new(kind, request, strategy, tiling));
-        let exchanges = |&kind: &Kind| (kind, KernelSpec::exchange(kind, request.bounds_checks));
-        let variants = tilings.iter().map(of_cell).chain(request.endpoints.kernels().iter().map(exchanges));
-        let mut plan = Plan {
-            strategy,
+        let bytes = PassMemory::fitting(request, choice)?;
+        let mut list = dispatch::list(request, choice, bytes.chunk)?;
+        exchange::add(&mut list, request);
+        let of_cell = choice.tilings.iter();
+        let of_cell = of_cell.map(|&(kind, tiling)| (kind, kernel(request, choice.strategy, kind, tiling)));
+        let exchanges = request.endpoints.kernels().iter();
+        let exchanges = exchanges.map(|&kind| (kind, KernelSpec::exchange(kind, request.bounds_checks)));
+        Ok(Plan {
+            strategy: choice.strategy,
             rows: small(request.rows),
             steps: small(request.steps),
             budget: request.budget,
             endpoints: request.endpoints,
             bytes,
-            dispatches: Vec::new(),
-            segments: Vec::new(),
-            variants: variants.collect(),
-            final_parity: Vec::new(),
-            expected_us,
-        };
-        dispatch::list(&mut plan, request, tilings)?;
-        endpoints::add(&mut plan, request);
-        plan.segments = segments::cut(&plan, request);
-        Ok(plan)
+            kernels: of_cell.chain(exchanges).collect(),
+            segments: segments::cut(request, &bytes, &list.dispatches),
+            dispatches: list.dispatches,
+            final_parity: list.final_parity,
+            expected_us: cost::expected_us(request, choice, bytes.chunk),
+        })
     }
 
     /// Returns the largest number of rows, up to the request's, that fit the limits at once.
@@ -185,10 +140,7 @@ impl Plan {
     }
 
     fn fits(request: &Request<'_>, strategy: Strategy) -> Result<(), Error> {
-        let one = |strategy| {
-            let tilings = tiling::choose(request, strategy)?;
-            PassMemory::fitting(request, strategy, &tilings).map(|_| ())
-        };
+        let one = |strategy| PassMemory::fitting(request, &tiling::choose(request, strategy)?).map(|_| ());
         match strategy {
             // The simplest strategy needs the least memory.
             Strategy::Auto => {
@@ -207,28 +159,48 @@ impl Plan {
         }
     }
 
-    /// Returns the entry point and the tiling of each kernel.
-    pub(super) fn kernels(&self) -> impl Iterator<Item = (&'static str, Tiling)> {
-        self.variants.iter().map(|(_, variant)| (variant.entry_point(), variant.tiling()))
+    /// Returns the choice that gives this plan for its request.
+    pub(super) fn choice(&self) -> Choice {
+        let planned = self.kernels.iter().filter(|(kind, _)| kind.is_product());
+        let tilings = planned.map(|(kind, kernel)| (*kind, kernel.tiling)).collect();
+        Choice { strategy: self.strategy, tilings }
     }
 
     /// Returns the kernel of a kind.
-    pub(super) fn variant(&self, kind: Kind) -> Option<KernelSpec> {
-        self.variants.iter().find(|(of, _)| *of == kind).map(|(_, variant)| *variant)
+    pub(super) fn kernel(&self, kind: Kind) -> Option<&KernelSpec> {
+        self.kernels.iter().find(|(of, _)| *of == kind).map(|(_, kernel)| kernel)
+    }
+}
+
+/// Returns a kernel that a strategy uses.
+fn kernel(request: &Request<'_>, strategy: Strategy, kind: Kind, tiling: Tiling) -> KernelSpec {
+    let config = request.config;
+    let is_cell = kind.is_recurrent() || kind == Kind::Candidate;
+    KernelSpec {
+        kind,
+        cell: if kind == Kind::Projection { Cell::Lstm } else { config.cell },
+        hoisted: is_cell && strategy.is_hoisted(),
+        two_products: kind.is_recurrent() && Second::of(config).is_some(),
+        precision: request.precision,
+        tiling,
+        memory: if kind == Kind::Scan {
+            on_chip::scan_memory(request, tiling)
+        } else {
+            ScanMemory::default()
+        },
+        subgroups: tiling.rows > 1 && request.capabilities.shares_in_subgroups(),
+        checked: request.bounds_checks,
+        variant: if is_cell { VariantSpec::new(config) } else { None },
     }
 }
 
 /// `scan (input_product 64x8, scan 64x4)`.
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kernels = self.kernels().map(|(kernel, tiling)| format!("{kernel} {tiling}"));
+        let kernels =
+            self.kernels.iter().map(|(_, kernel)| format!("{} {}", kernel.entry_point(), kernel.tiling));
         write!(f, "{} ({})", self.strategy, kernels.collect::<Vec<_>>().join(", "))
     }
-}
-
-/// Converts a size to 32 bits. [`PassMemory::fitting`] checks that every index fits into 32 bits.
-pub(super) fn small(value: usize) -> u32 {
-    u32::try_from(value).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

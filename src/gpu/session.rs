@@ -16,9 +16,12 @@ use super::Gpu;
 use super::buffer::map;
 use super::call_mode::CallMode;
 use super::kernel::{FRESH, NOBODY};
-use super::layer::{GpuLayer, Resident};
-use super::plan::{CallShape, Endpoints, Pieces, Plan, Strategy, quads};
-use super::transfer::{self, Given, Pending, Submitted, copy, is_mapped, padded};
+use super::layer::GpuLayer;
+use super::pack::quads;
+use super::plan::{CallShape, Endpoints, Pieces, Plan, Strategy};
+use super::resident::Resident;
+use super::submission::Submitted;
+use super::transfer::{self, Given, Pending, copy, is_mapped, padded};
 use super::workspace::{Saved, Turn};
 use crate::array::zeros;
 use crate::batch::Batch;
@@ -71,7 +74,7 @@ impl GpuSession {
         gpu.check_not_lost()?;
         log::debug!("session of {rows} rows of {config} on {gpu}: {}", plan.strategy);
         Ok(GpuSession {
-            layer: layer.of_session(plan.strategy, kept(rows), saved.clone()),
+            layer: GpuLayer::of(layer.0.of_session(plan.strategy, kept(rows), saved.clone())),
             endpoints,
             saved,
             current: 0,
@@ -125,7 +128,7 @@ impl GpuSession {
         let (hidden, cell) = gpu.caught(|| Ok(one_state(gpu, sizes(&self.layer.0.config, rows)))).await?;
         let other = 1 - self.current;
         (self.saved.hidden[other], self.saved.cell[other]) = (hidden, cell);
-        self.layer = self.layer.of_session(self.strategy(), kept(rows), self.saved.clone());
+        self.layer = GpuLayer::of(self.layer.0.of_session(self.strategy(), kept(rows), self.saved.clone()));
         Ok(())
     }
 

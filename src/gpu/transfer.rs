@@ -5,16 +5,16 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use ndarray::{ArrayView2, ArrayView3, ArrayViewMut3, s};
-#[cfg(not(target_arch = "wasm32"))]
-use wgpu::SubmissionIndex;
 use wgpu::{Buffer, MapMode, MapRangeError, WriteOnly};
 
 use super::buffer::{Mapped, map};
 use super::call_mode::{CallMode, Submission};
 use super::faults::Caught;
 use super::kernel::NOBODY;
-use super::layer::Resident;
-use super::plan::{Endpoints, Plan, Segment, quads};
+use super::pack::quads;
+use super::plan::{Endpoints, Plan, Segment};
+use super::resident::Resident;
+use super::submission::Submitted;
 use super::timestamps::Timestamps;
 use super::workspace::{Turn, Workspace};
 use crate::batch::Batch;
@@ -51,19 +51,6 @@ struct Started {
     /// The errors of writing the input.
     caught: Caught,
     submission: Submission,
-}
-
-/// A segment that has been submitted.
-pub(super) struct Submitted {
-    #[cfg(not(target_arch = "wasm32"))]
-    pub(super) index: SubmissionIndex,
-    /// The mapping of the upload buffer, for the next call.
-    pub(super) upload: Option<Mapped>,
-    pub(super) download: Option<Mapped>,
-    /// The mapping of the timestamps.
-    pub(super) marks: Option<Mapped>,
-    /// The errors of the submission. A submission that failed cannot be waited for.
-    pub(super) caught: Caught,
 }
 
 impl Pending {

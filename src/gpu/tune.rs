@@ -3,87 +3,17 @@
 #[cfg(all(feature = "tuning-file", not(target_arch = "wasm32")))]
 mod file;
 mod race;
-
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+mod tuner;
 
 use super::Instant;
 use super::call_mode::CallMode;
-use super::layer::{GpuLayer, Resident};
-use super::plan::{CallShape, Choice, Endpoints, Pieces, Plan};
+use super::layer::GpuLayer;
+use super::plan::{CallShape, Endpoints, Pieces, Plan};
+use super::resident::Resident;
 use crate::batch::Batch;
-use crate::{Error, LayerOptions, Tuning};
-
-#[cfg(all(feature = "tuning-file", not(target_arch = "wasm32")))]
-pub(super) use file::TuningFile;
+use crate::{Error, Tuning};
 use race::Race;
-
-/// The results of a layer's measurements.
-#[derive(Debug, Default)]
-pub(super) struct Tuner {
-    choices: Mutex<HashMap<CallShape, Choice>>,
-    #[cfg(all(feature = "tuning-file", not(target_arch = "wasm32")))]
-    file: Option<TuningFile>,
-    #[cfg(test)]
-    pub(super) measurements: std::sync::atomic::AtomicUsize,
-}
-
-impl Tuner {
-    /// Returns a tuner that knows only the results in the tuning file, if there is one.
-    #[cfg_attr(
-        not(all(feature = "tuning-file", not(target_arch = "wasm32"))),
-        allow(unused_variables, reason = "for the file alone")
-    )]
-    pub(super) fn new(gpu: &super::Gpu, config: &crate::Config, options: &LayerOptions) -> Self {
-        Tuner {
-            #[cfg(all(feature = "tuning-file", not(target_arch = "wasm32")))]
-            file: TuningFile::open(gpu, config, options),
-            ..Tuner::default()
-        }
-    }
-
-    /// Returns a tuner that knows one choice.
-    fn with(size: CallShape, choice: Choice) -> Self {
-        let tuner = Tuner::default();
-        tuner.remember(size, choice);
-        tuner
-    }
-
-    /// Returns the choice for a shape, if it is known.
-    pub(super) fn choice(&self, size: CallShape) -> Option<Choice> {
-        self.choices().get(&size).cloned()
-    }
-
-    fn knows(&self, size: CallShape) -> bool {
-        self.choices().contains_key(&size)
-    }
-
-    /// Stores a choice for a shape unless there is one already. Returns whether it was stored.
-    fn remember(&self, size: CallShape, choice: Choice) -> bool {
-        let mut choices = self.choices();
-        let new = !choices.contains_key(&size);
-        if new {
-            choices.insert(size, choice);
-        }
-        new
-    }
-
-    /// Returns the candidate that the tuning file names.
-    #[cfg(all(feature = "tuning-file", not(target_arch = "wasm32")))]
-    fn recorded<'a>(&self, candidates: &'a [Plan]) -> Option<&'a Plan> {
-        self.file.as_ref()?.choose(candidates)
-    }
-
-    #[cfg(not(all(feature = "tuning-file", not(target_arch = "wasm32"))))]
-    fn recorded<'a>(&self, _candidates: &'a [Plan]) -> Option<&'a Plan> {
-        None
-    }
-
-    /// Locks the choices. They are valid at any time, even after a panic elsewhere.
-    fn choices(&self) -> MutexGuard<'_, HashMap<CallShape, Choice>> {
-        self.choices.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+pub(super) use tuner::Tuner;
 
 /// A candidate, ready to run.
 pub(super) struct Trial {
@@ -153,7 +83,7 @@ impl GpuLayer {
         let own = Plan::new(&request, resident.options.strategy).ok()?;
         let trials = candidates.into_iter().map(|plan| {
             let tuner = Tuner::with(size, plan.choice());
-            Trial { layer: GpuLayer::trial(resident, tuner), by_model: plan == own, plan }
+            Trial { layer: GpuLayer::of(resident.like(tuner)), by_model: plan == own, plan }
         });
         Some(Race::new(trials.collect()))
     }

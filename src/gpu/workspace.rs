@@ -10,8 +10,8 @@ use wgpu::{
 };
 
 use super::Gpu;
-use super::kernel::{DispatchParams, Kernel, LayerDims};
-use super::plan::{Bound, Endpoints, Kind, Plan, Second, Segment, Sequence};
+use super::kernel::{DispatchParams, Kernel, Kind, LayerDims};
+use super::plan::{Bound, Endpoints, Plan, Second, Segment, Sequence};
 use super::timestamps::Timestamps;
 use crate::{Config, Error};
 
@@ -89,8 +89,8 @@ impl Workspace {
         let buffers = Buffers::new(gpu, &plan, dims, params_stride)?;
         let two_products = Second::of(config).is_some();
         let staging = plan.segments.iter().map(|segment| Staging::new(gpu, &plan, segment)).collect();
-        let pipeline = |variant| gpu.kernels().pipeline(gpu.device(), Kernel::Planned(variant));
-        let pipelines = plan.variants.iter().map(|&(kind, variant)| (kind, pipeline(variant))).collect();
+        let pipeline = |spec| gpu.kernels().pipeline(gpu.device(), Kernel::Planned(spec));
+        let pipelines = plan.kernels.iter().map(|&(kind, spec)| (kind, pipeline(spec))).collect();
         let groups = Groups::new();
         let mut made =
             Workspace { plan, staging, buffers, groups, saved, pipelines, two_products, params_stride };

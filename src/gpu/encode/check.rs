@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use wgpu::{Buffer, BufferBinding, BufferUsages};
 
-use super::{GpuBuffers, Slot};
+use super::buffers::{GpuBuffers, Slot};
 use crate::gpu::Capabilities;
 use crate::{Config, Error};
 

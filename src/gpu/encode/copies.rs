@@ -1,9 +1,10 @@
 //! The copies between the caller's buffers and the layer's own, before and after the forward pass.
 
-use super::Slot;
+use super::buffers::Slot;
 use crate::Config;
 use crate::gpu::kernel::Vectors;
-use crate::gpu::plan::{Bound, Plan, Sequence, quads, small};
+use crate::gpu::pack::quads;
+use crate::gpu::plan::{Bound, Plan, Sequence, small};
 
 /// A dispatch of the copy kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

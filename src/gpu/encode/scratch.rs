@@ -9,18 +9,39 @@ use wgpu::{
     ComputePipeline,
 };
 
+use super::buffers::Slot;
 use super::check::{AllGiven, Given};
 use super::copies::{self, Copy};
-use super::{Slot, keep};
 use crate::Error;
 use crate::gpu::kernel::{Kernel, Vectors};
-use crate::gpu::layer::Resident;
 use crate::gpu::plan::{Bound, CallShape, Plan, Sequence};
+use crate::gpu::resident::Resident;
 use crate::gpu::workspace::{Groups, Workspace, bind_group};
 
 /// The number of sets of the caller's buffers that are kept for a shape. It is enough for a program that
 /// alternates between a few sets.
 const KEPT_BINDINGS: usize = 4;
+
+/// The largest number of shapes whose scratch buffers are kept.
+const KEPT_SHAPES: usize = 4;
+
+/// The scratch buffers that a layer keeps for its next calls.
+#[derive(Default)]
+pub(in crate::gpu) struct Encodings(Mutex<Vec<Arc<Scratch>>>);
+
+impl Encodings {
+    /// Returns the scratch buffers of a shape. One set serves all recordings, because work on one queue
+    /// runs in the order of its submission, and each pass writes scratch data before it reads them.
+    pub(super) async fn scratch(&self, resident: &Resident, size: CallShape) -> Result<Arc<Scratch>, Error> {
+        let kept = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(scratch) = kept().iter().find(|scratch| scratch.size() == size) {
+            return Ok(Arc::clone(scratch));
+        }
+        let made = Arc::new(Scratch::new(resident, resident.plan(size)?).await?);
+        keep(&mut kept(), KEPT_SHAPES, Arc::clone(&made));
+        Ok(made)
+    }
+}
 
 /// The GPU objects of a plan that reads and writes the caller's buffers.
 pub(super) struct Scratch {
@@ -190,4 +211,12 @@ fn parameters(copies: &[Copy], stride: usize) -> Vec<u8> {
         place[..size_of::<Vectors>()].copy_from_slice(bytemuck::bytes_of(&copy.vectors));
     }
     bytes
+}
+
+/// Keeps a new item. If there are `most` items already, the oldest one is dropped.
+fn keep<T>(kept: &mut Vec<T>, most: usize, new: T) {
+    if kept.len() == most {
+        kept.remove(0);
+    }
+    kept.push(new);
 }

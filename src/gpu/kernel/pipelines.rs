@@ -1,6 +1,5 @@
 //! The pipelines of a device. Each one is compiled once and kept.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -40,7 +39,7 @@ impl Kernels {
             return Arc::clone(pipeline);
         }
         let layout = made.layout(device);
-        let pipeline = Arc::new(compile(device, &layout, kernel, self.text(kernel)));
+        let pipeline = Arc::new(compile(device, &layout, kernel, self.source(kernel)));
         made.pipelines.insert(kernel, Arc::clone(&pipeline));
         pipeline
     }
@@ -50,12 +49,12 @@ impl Kernels {
         self.lock().pipelines.remove(&kernel);
     }
 
-    fn text(&self, kernel: Kernel) -> Cow<'static, str> {
+    fn source(&self, kernel: Kernel) -> String {
         #[cfg(test)]
         if let Some((old, new)) = self.mutation {
-            return Cow::Owned(kernel.source().replace(old, new));
+            return kernel.source().replace(old, new);
         }
-        Cow::Borrowed(kernel.source())
+        kernel.source()
     }
 
     /// Locks the pipelines. They are valid at any time, even after a panic elsewhere.
@@ -110,9 +109,9 @@ fn bind_group_layout(device: &Device) -> BindGroupLayout {
     })
 }
 
-fn compile(device: &Device, layout: &BindGroupLayout, kernel: Kernel, text: Cow<'_, str>) -> ComputePipeline {
+fn compile(device: &Device, layout: &BindGroupLayout, kernel: Kernel, source: String) -> ComputePipeline {
     let label = Some(kernel.entry_point());
-    let descriptor = wgpu::ShaderModuleDescriptor { label, source: wgpu::ShaderSource::Wgsl(text) };
+    let descriptor = wgpu::ShaderModuleDescriptor { label, source: wgpu::ShaderSource::Wgsl(source.into()) };
     let module = if kernel.is_checked() {
         device.create_shader_module(descriptor)
     } else {

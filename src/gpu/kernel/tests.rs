@@ -13,11 +13,11 @@ use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, ShaderStage, TypeInner};
 
 use super::*;
-use crate::gpu::plan::{MAX_ROWS, MAX_UNITS, WORKGROUP_BYTES};
+use crate::gpu::plan::planned;
 
 /// Every kernel that plans over sizes around every edge choose, and the one for copies.
 static EVERY_KERNEL: LazyLock<Vec<Kernel>> = LazyLock::new(|| {
-    let mut kernels: Vec<Kernel> = inspect::planned().into_iter().map(Kernel::Planned).collect();
+    let mut kernels: Vec<Kernel> = planned().into_iter().map(Kernel::Planned).collect();
     kernels.sort_by_key(|kernel| format!("{kernel:?}"));
     kernels.dedup();
     kernels.push(COPY);
@@ -25,24 +25,25 @@ static EVERY_KERNEL: LazyLock<Vec<Kernel>> = LazyLock::new(|| {
 });
 
 fn of_kind(kind: Kind) -> Kernel {
-    let is_of = |kernel: &Kernel| matches!(kernel, Kernel::Planned(variant) if variant.kind == kind);
+    let is_of = |kernel: &Kernel| matches!(kernel, Kernel::Planned(spec) if spec.kind == kind);
     *EVERY_KERNEL.iter().find(|kernel| is_of(kernel)).unwrap()
 }
 
 const COPY: Kernel = Kernel::Copy { checked: false };
 
 fn has_subgroups(kernel: &Kernel) -> bool {
-    matches!(kernel, Kernel::Planned(variant) if variant.subgroups)
+    matches!(kernel, Kernel::Planned(spec) if spec.subgroups)
 }
 
 /// Whether it multiplies matrices; else it moves vectors.
 fn is_product(kernel: &Kernel) -> bool {
-    matches!(kernel, Kernel::Planned(variant) if variant.is_product())
+    matches!(kernel, Kernel::Planned(spec) if spec.kind.is_product())
 }
 
 fn parse(kernel: Kernel) -> (Module, ModuleInfo) {
-    let module = naga::front::wgsl::parse_str(kernel.source()).unwrap_or_else(|error| {
-        panic!("{kernel:?}: {}", error.emit_to_string(kernel.source()));
+    let source = kernel.source();
+    let module = naga::front::wgsl::parse_str(&source).unwrap_or_else(|error| {
+        panic!("{kernel:?}: {}", error.emit_to_string(&source));
     });
     // No capability beyond the baseline's, of which unpack2x16float is one, unless the device is known to have it.
     let mut capabilities = Capabilities::SHADER_FLOAT16_IN_FLOAT32;
@@ -53,7 +54,7 @@ fn parse(kernel: Kernel) -> (Module, ModuleInfo) {
         validator.subgroup_operations(naga::valid::SubgroupOperationSet::all());
     }
     let info = validator.validate(&module);
-    let info = info.unwrap_or_else(|error| panic!("{kernel:?}: {}", error.emit_to_string(kernel.source())));
+    let info = info.unwrap_or_else(|error| panic!("{kernel:?}: {}", error.emit_to_string(&source)));
     (module, info)
 }
 
@@ -73,9 +74,9 @@ fn every_kernel_and_tiling_is_among_the_variants() {
         for rows in [1, 8] {
             for units in [16, 64] {
                 let found = EVERY_KERNEL.iter().any(|kernel| {
-                    let Kernel::Planned(variant) = kernel else { return false };
-                    let tiling = variant.tiling();
-                    variant.entry_point() == entry_point && (tiling.units, tiling.rows) == (units, rows)
+                    let Kernel::Planned(spec) = kernel else { return false };
+                    let tiling = spec.tiling;
+                    spec.entry_point() == entry_point && (tiling.units, tiling.rows) == (units, rows)
                 });
                 assert!(found, "{entry_point} with {units} invocations of {rows} rows");
             }
@@ -151,7 +152,8 @@ fn the_shaders_constants_are_the_planners() {
 fn variables_are_initialised_in_so_many_words() {
     let bare = |line: &&str| line.trim_start().starts_with("var ") && !line.contains('=');
     for kernel in EVERY_KERNEL.iter() {
-        let found: Vec<&str> = kernel.source().lines().filter(bare).collect();
+        let source = kernel.source();
+        let found: Vec<&str> = source.lines().filter(bare).collect();
         assert!(found.is_empty(), "{kernel:?}: {found:?}");
     }
 }

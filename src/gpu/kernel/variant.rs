@@ -2,10 +2,10 @@
 
 use crate::{Activation, Activations, Config, Variant};
 
-/// The additions of ONNX's operators, as `activation/variant.wgsl`, `cell/variant_lstm.wgsl` and
+/// The additions of ONNX's operators, as `activation/variant.wgsl`, `cell/lstm.wgsl` and
 /// `cell/reset_gru.wgsl` need them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct VariantSpec {
+pub(in crate::gpu) struct VariantSpec {
     /// The activation functions f, g and h of both directions.
     functions: [[Function; 3]; 2],
     clip: u32,
@@ -24,7 +24,7 @@ struct Function {
 
 impl VariantSpec {
     /// Returns `None` if the configuration is one of PyTorch's.
-    pub(super) fn new(config: &Config) -> Option<Self> {
+    pub(in crate::gpu) fn new(config: &Config) -> Option<Self> {
         let Variant { clip, input_forget, peepholes, .. } = config.variant;
         let of = |direction| {
             let Activations { f, g, h } = config.activations_of(direction);

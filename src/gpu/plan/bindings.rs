@@ -1,6 +1,7 @@
 //! The buffers that each dispatch binds.
 
-use super::dispatch::{Dispatch, Kind, Sequence};
+use super::dispatch::{Dispatch, Sequence};
+use crate::gpu::kernel::Kind;
 
 /// A buffer that a kernel binds. If two buffers alternate, the number selects one of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -2,34 +2,20 @@
 
 use std::slice;
 
-use super::tiling::{self, MAX_ROWS, MIN_UNITS, Tiling};
-use super::{Kind, PassMemory, Plan, Request, Strategy, cost};
+use super::{Choice, PassMemory, Plan, Request, Strategy, cost, tiling};
 use crate::Error;
+use crate::gpu::kernel::{Kind, MAX_ROWS, MIN_UNITS, Tiling};
 
 /// The maximum number of candidates. The kernels of each candidate must be compiled.
 const MOST: usize = 5;
 /// Candidates are left out if their expected time is more than this multiple of the best one's.
 const TOO_SLOW: f64 = 4.0;
 
-/// What a request leaves open. A request and a choice determine a plan.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::gpu) struct Choice {
-    /// The strategy, never `Auto`.
-    pub(super) strategy: Strategy,
-    /// The tiling of each kind of kernel that the strategy uses.
-    pub(super) tilings: Vec<(Kind, Tiling)>,
-}
-
 impl Choice {
-    /// Returns the planner's choice of tilings for a strategy.
-    pub(super) fn new(request: &Request<'_>, strategy: Strategy) -> Result<Self, Error> {
-        Ok(Choice { strategy, tilings: tiling::choose(request, strategy)? })
-    }
-
     /// Returns all choices of tilings for a strategy that may be the best on some device. The planner's
     /// choice comes first.
     fn all(request: &Request<'_>, strategy: Strategy) -> Vec<Self> {
-        let Ok(own) = Choice::new(request, strategy) else { return Vec::new() };
+        let Ok(own) = tiling::choose(request, strategy) else { return Vec::new() };
         let recurrent = match strategy {
             Strategy::Scan => tiling::scans(request),
             Strategy::Auto | Strategy::Step | Strategy::ProjectStep => steps(request, strategy),
@@ -56,8 +42,7 @@ impl Choice {
     }
 
     fn expected_us(&self, request: &Request<'_>) -> Result<f64, Error> {
-        let bytes = PassMemory::fitting(request, self.strategy, &self.tilings)?;
-        Ok(cost::expected_us(request, self.strategy, &self.tilings, &bytes))
+        Ok(cost::expected_us(request, self, PassMemory::fitting(request, self)?.chunk))
     }
 }
 
@@ -100,12 +85,6 @@ impl Plan {
         }
         picked.sort_by(|(a, _), (b, _)| a.total_cmp(b));
         Ok(picked.into_iter().filter_map(|(_, choice)| Plan::of(request, choice).ok()).collect())
-    }
-
-    /// Returns the choice that gives this plan for its request.
-    pub(in crate::gpu) fn choice(&self) -> Choice {
-        let tilings = self.variants.iter().map(|(kind, variant)| (*kind, variant.tiling()));
-        Choice { strategy: self.strategy, tilings: tilings.collect() }
     }
 }
 

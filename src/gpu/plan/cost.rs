@@ -8,9 +8,12 @@
 //! of a launch; `scan` has one workgroup for each tile of rows, so it uses at most that many cores. Memory
 //! traffic counts only where it is the limit: the rate of one row is that of loading the weights.
 
-use super::tiling::Tiling;
-use super::{First, Kind, PassMemory, Request, Second, Strategy};
+use super::choice::Choice;
+use super::products::{First, Second};
+use super::request::Request;
+use super::strategy::Strategy;
 use crate::gpu::Capabilities;
+use crate::gpu::kernel::{Kind, Tiling};
 
 /// The performance of a kind of adapter.
 struct Machine {
@@ -102,19 +105,15 @@ fn place(rows: u32) -> usize {
 }
 
 /// Returns the expected time of a forward pass on the device in microseconds, without upload and readback.
-pub(super) fn expected_us(
-    request: &Request<'_>,
-    strategy: Strategy,
-    tilings: &[(Kind, Tiling)],
-    bytes: &PassMemory,
-) -> f64 {
+/// `chunk` is the number of steps in a chunk.
+pub(super) fn expected_us(request: &Request<'_>, choice: &Choice, chunk: u32) -> f64 {
     let machine = Machine::of(request.capabilities);
-    let tiling = |kind| tilings.iter().find(|(of, _)| *of == kind).map(|(_, tiling)| *tiling);
+    let strategy = choice.strategy;
     let layers = 0..request.config.num_layers;
     let steps = request.steps as f64;
     match strategy {
         Strategy::Auto | Strategy::Step => {
-            let Some(step) = tiling(Kind::Step) else { return f64::INFINITY };
+            let Some(step) = choice.tiling(Kind::Step) else { return f64::INFINITY };
             let one: f64 = layers
                 .map(|layer| {
                     one_step_us(&machine, request, Strategy::Step, step, inputs(request, layer))
@@ -126,16 +125,16 @@ pub(super) fn expected_us(
             steps * (one + launches * machine.launch_us) + second_us(&machine, request)
         }
         Strategy::ProjectStep => {
-            let Some(step) = tiling(Kind::Step) else { return f64::INFINITY };
+            let Some(step) = choice.tiling(Kind::Step) else { return f64::INFINITY };
             let one = one_step_us(&machine, request, strategy, step, 0.0);
-            layers.map(|layer| ahead_us(&machine, request, layer, bytes) + steps * one).sum::<f64>()
+            layers.map(|layer| ahead_us(&machine, request, layer, chunk) + steps * one).sum::<f64>()
                 + second_us(&machine, request)
         }
         Strategy::Scan => {
-            let Some(scan) = tiling(Kind::Scan) else { return f64::INFINITY };
+            let Some(scan) = choice.tiling(Kind::Scan) else { return f64::INFINITY };
             let one = scan_step_us(request, scan);
             layers
-                .map(|layer| ahead_us(&machine, request, layer, bytes) + machine.launch_us + steps * one)
+                .map(|layer| ahead_us(&machine, request, layer, chunk) + machine.launch_us + steps * one)
                 .sum()
         }
     }
@@ -170,11 +169,11 @@ fn one_step_us(
 }
 
 /// Returns the expected time of a layer's input products.
-fn ahead_us(machine: &Machine, request: &Request<'_>, layer: usize, bytes: &PassMemory) -> f64 {
+fn ahead_us(machine: &Machine, request: &Request<'_>, layer: usize, chunk: u32) -> f64 {
     let config = request.config;
     let columns = (config.cell.gates() * config.hidden_size * config.directions()) as f64;
     let rows = request.rows as f64 * request.steps as f64;
-    let chunks = (request.steps as f64 / f64::from(bytes.chunk.max(1))).ceil();
+    let chunks = (request.steps as f64 / f64::from(chunk.max(1))).ceil();
     let rate = machine.rate(if rows >= 8.0 { 8 } else { 1 });
     let each = inputs(request, layer) / rate + machine.gate_us;
     chunks * machine.launch_us + columns * rows * each / machine.cores
@@ -211,18 +210,18 @@ fn inputs(request: &Request<'_>, layer: usize) -> f64 {
 }
 
 /// Returns the number of steps that one dispatch may compute even on a slow GPU.
-pub(super) fn patient_steps(request: &Request<'_>, strategy: Strategy, tilings: &[(Kind, Tiling)]) -> u32 {
+pub(super) fn patient_steps(request: &Request<'_>, choice: &Choice) -> u32 {
     let config = request.config;
     let columns = (config.cell.gates() * config.hidden_size) as f64;
     let widest = (0..config.num_layers).map(|layer| inputs(request, layer)).fold(0.0, f64::max);
     let ahead = columns * (config.directions() * request.rows) as f64 * widest / SLOW_MULTIPLY_ADDS_PER_US;
-    let scan = tilings.iter().find(|(kind, _)| *kind == Kind::Scan).map_or(0.0, |(_, tiling)| {
+    let scan = choice.tiling(Kind::Scan).map_or(0.0, |tiling| {
         let rows = f64::from(tiling.rows);
         let groups = (request.rows as f64 / rows).ceil() * config.directions() as f64;
         let work = rows * columns * config.hidden_output_size() as f64;
         (groups / SLOW_CORES).ceil() * work / (SLOW_MULTIPLY_ADDS_PER_US / SLOW_CORES)
     });
-    let longest = if strategy == Strategy::Scan { ahead.max(scan) } else { ahead };
+    let longest = if choice.strategy == Strategy::Scan { ahead.max(scan) } else { ahead };
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped first")]
     let steps = (PATIENCE_US / longest.max(1e-3)).clamp(1.0, f64::from(u32::MAX)) as u32;
     steps

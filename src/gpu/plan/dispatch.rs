@@ -2,9 +2,12 @@
 
 use std::ops::Range;
 
-use super::tiling::Tiling;
-use super::{First, Plan, Request, Second, Strategy, small};
-use crate::gpu::kernel::DispatchParams;
+use super::choice::Choice;
+use super::products::{First, Second};
+use super::request::{Request, small};
+use super::strategy::Strategy;
+use crate::gpu::kernel::{DispatchParams, Kind};
+use crate::gpu::pack::quads;
 use crate::{Config, Error};
 
 /// One dispatch.
@@ -22,26 +25,6 @@ pub(in crate::gpu) struct Dispatch {
     pub(in crate::gpu) grid: [u32; 3],
 }
 
-/// The kernel of a dispatch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(in crate::gpu) enum Kind {
-    /// Computes the input products of a chunk of steps.
-    InputProduct,
-    /// Computes one step.
-    Step,
-    /// Computes the projection of one step's hidden state.
-    Projection,
-    /// Computes the gate n of one step and with it the hidden state, for a GRU that resets before the
-    /// recurrent product.
-    Candidate,
-    /// Computes a chunk of steps.
-    Scan,
-    /// Copies the state of the session's rows that have input to the pass, before it.
-    Gather,
-    /// Copies the state back to the session, after the pass.
-    Scatter,
-}
-
 /// A sequence: a buffer `[N, T, …]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(in crate::gpu) enum Sequence {
@@ -51,74 +34,85 @@ pub(in crate::gpu) enum Sequence {
     Output,
 }
 
-/// Lists the dispatches of a plan.
-pub(super) fn list(plan: &mut Plan, request: &Request<'_>, tilings: &[(Kind, Tiling)]) -> Result<(), Error> {
-    let list = List { request, tilings };
+/// The dispatches of a pass.
+#[derive(Debug, Default)]
+pub(super) struct List {
+    /// The dispatches in order. Each one may read what earlier ones wrote.
+    pub(super) dispatches: Vec<Dispatch>,
+    /// For each layer, the number of the hidden buffer, of two, that holds its final state.
+    pub(super) final_parity: Vec<usize>,
+}
+
+/// Lists the dispatches of a pass. `chunk` is the number of steps in a chunk.
+pub(super) fn list(request: &Request<'_>, choice: &Choice, chunk: u32) -> Result<List, Error> {
+    let mut builder = Builder { request, choice, chunk: chunk as usize, list: List::default() };
     let layers = request.config.num_layers;
-    if plan.strategy.is_hoisted() {
+    if choice.strategy.is_hoisted() {
         for layer in 0..layers {
-            list.hoisted_layer(plan, layer)?;
+            builder.hoisted_layer(layer)?;
         }
     } else if request.config.bidirectional {
         for layer in 0..layers {
             for step in 0..request.steps {
-                list.step(plan, layer..layer + 1, step, 0, false)?;
+                builder.step(layer..layer + 1, step, 0, false)?;
             }
-            plan.final_parity.push((layer + request.steps) % 2);
+            builder.list.final_parity.push((layer + request.steps) % 2);
         }
     } else {
         for diagonal in 0..request.steps + layers - 1 {
             let first = (diagonal + 1).saturating_sub(request.steps);
-            list.step(plan, first..layers.min(diagonal + 1), diagonal - first, 0, true)?;
+            builder.step(first..layers.min(diagonal + 1), diagonal - first, 0, true)?;
         }
-        plan.final_parity = (0..layers).map(|layer| (layer + request.steps) % 2).collect();
+        builder.list.final_parity = (0..layers).map(|layer| (layer + request.steps) % 2).collect();
     }
-    Ok(())
+    Ok(builder.list)
 }
 
-struct List<'a> {
+struct Builder<'a> {
     request: &'a Request<'a>,
-    tilings: &'a [(Kind, Tiling)],
+    choice: &'a Choice,
+    chunk: usize,
+    list: List,
 }
 
-impl List<'_> {
+impl Builder<'_> {
     /// Adds the dispatches of one layer of `project-step` or `scan`, chunk by chunk.
-    fn hoisted_layer(&self, plan: &mut Plan, layer: usize) -> Result<(), Error> {
-        let (steps, chunk) = (self.request.steps, plan.bytes.chunk as usize);
+    fn hoisted_layer(&mut self, layer: usize) -> Result<(), Error> {
+        let (steps, chunk, strategy) = (self.request.steps, self.chunk, self.choice.strategy);
         let rows = self.request.rows;
         let mut chunks = 0;
         for start in (0..steps).step_by(chunk) {
             let count = chunk.min(steps - start);
+            let output_stride = self.stride(layer);
             let params = |first| DispatchParams {
                 first,
                 step: small(start),
                 count: small(count),
                 chunk: small(start),
-                output_stride: self.stride(layer),
+                output_stride,
                 diagonal: 0,
             };
             let columns = self.request.config.cell.gates() * self.request.config.hidden_size;
             let whole =
                 Whole { layers: layer..layer + 1, parity: chunks % 2, sequences: self.sequences(layer) };
-            self.push(plan, Kind::InputProduct, &whole, columns, count.saturating_mul(rows), &params)?;
-            if plan.strategy == Strategy::Scan {
-                self.push(plan, Kind::Scan, &whole, 1, rows, &params)?;
+            self.push(Kind::InputProduct, &whole, columns, count.saturating_mul(rows), &params)?;
+            if strategy == Strategy::Scan {
+                self.push(Kind::Scan, &whole, 1, rows, &params)?;
             } else {
                 for step in start..start + count {
-                    self.step(plan, layer..layer + 1, step, start, false)?;
+                    self.step(layer..layer + 1, step, start, false)?;
                 }
             }
             chunks += 1;
         }
-        plan.final_parity.push(if plan.strategy == Strategy::Scan { chunks } else { layer + steps } % 2);
+        self.list.final_parity.push(if strategy == Strategy::Scan { chunks } else { layer + steps } % 2);
         Ok(())
     }
 
     /// Adds the dispatches of one step of neighbouring layers. The lowest layer does `step`. On a diagonal,
     /// each layer is one step behind the layer below it.
     fn step(
-        &self,
-        plan: &mut Plan,
+        &mut self,
         layers: Range<usize>,
         step: usize,
         chunk: usize,
@@ -132,31 +126,30 @@ impl List<'_> {
         // Neighbouring layers on a diagonal differ by one in both layer and step, so all of them read the
         // same hidden buffer.
         let whole = Whole { parity: (first_layer + step) % 2, sequences, layers };
+        // On a diagonal, only the last layer writes its hidden state to a sequence.
+        let output_stride = if on_diagonal { self.stride(last) } else { self.stride(first_layer) };
         let params = |first: u32| {
             let layer = first as usize / d;
-            // On a diagonal, only the last layer writes its hidden state to a sequence.
-            let stride = if on_diagonal { self.stride(last) } else { self.stride(first_layer) };
             DispatchParams {
                 first,
                 step: small(first_layer + step - layer),
                 count: 1,
                 chunk: small(chunk),
-                output_stride: stride,
+                output_stride,
                 diagonal: u32::from(on_diagonal),
             }
         };
-        let columns = First::of(config, plan.strategy).columns;
-        self.push(plan, Kind::Step, &whole, columns, self.request.rows, &params)?;
+        let columns = First::of(config, self.choice.strategy).columns;
+        self.push(Kind::Step, &whole, columns, self.request.rows, &params)?;
         if let Some(second) = Second::of(config) {
-            self.push(plan, second.kind, &whole, second.columns, self.request.rows, &params)?;
+            self.push(second.kind, &whole, second.columns, self.request.rows, &params)?;
         }
         Ok(())
     }
 
     /// Adds a dispatch for each part of the weights that has directions of the layers.
     fn push(
-        &self,
-        plan: &mut Plan,
+        &mut self,
         kind: Kind,
         whole: &Whole,
         columns: usize,
@@ -172,14 +165,15 @@ impl List<'_> {
                 continue;
             }
             let (input, output) = whole.sequences;
-            plan.dispatches.push(Dispatch {
+            let grid = self.grid(kind, columns, rows, end - first)?;
+            self.list.dispatches.push(Dispatch {
                 kind,
                 part,
                 params: params(small(first)),
                 input,
                 output,
                 parity: whole.parity,
-                grid: self.grid(plan.strategy, kind, columns, rows, end - first)?,
+                grid,
             });
         }
         Ok(())
@@ -197,23 +191,16 @@ impl List<'_> {
     fn stride(&self, layer: usize) -> u32 {
         let Config { num_layers, .. } = *self.request.config;
         let size = self.request.config.hidden_output_size();
-        small(if layer + 1 == num_layers { size } else { 4 * super::quads(size) })
+        small(if layer + 1 == num_layers { size } else { 4 * quads(size) })
     }
 
     /// Returns the grid: the tiles of columns and rows, folded over x and y, and the indices along z.
-    fn grid(
-        &self,
-        strategy: Strategy,
-        kind: Kind,
-        columns: usize,
-        rows: usize,
-        indices: usize,
-    ) -> Result<[u32; 3], Error> {
-        let tiling = self.tilings.iter().find(|(of, _)| *of == kind).map(|(_, tiling)| *tiling);
-        let (units, tile_rows) = tiling.map_or((1, 1), |tiling| (tiling.units, tiling.rows));
+    fn grid(&self, kind: Kind, columns: usize, rows: usize, indices: usize) -> Result<[u32; 3], Error> {
+        let (units, tile_rows) =
+            self.choice.tiling(kind).map_or((1, 1), |tiling| (tiling.units, tiling.rows));
         let each = match kind {
             Kind::InputProduct | Kind::Projection | Kind::Candidate => 4,
-            Kind::Step => First::of(self.request.config, strategy).each,
+            Kind::Step => First::of(self.request.config, self.choice.strategy).each,
             Kind::Scan | Kind::Gather | Kind::Scatter => 1,
         };
         let tiles = columns.div_ceil(units as usize * each) as u64 * rows.div_ceil(tile_rows as usize) as u64;

@@ -6,9 +6,13 @@
 //! with tens of thousands of inputs. The counts here are upper bounds: they assume that no loop is unrolled
 //! and include the final check of each loop.
 
-use super::tiling::Tiling;
-use super::{First, Kind, Request, Second, Strategy, quads};
+use super::choice::Choice;
+use super::products::{First, Second};
+use super::request::Request;
+use super::strategy::Strategy;
 use crate::Error;
+use crate::gpu::kernel::{Kind, Tiling};
+use crate::gpu::pack::quads;
 
 const MOST: u64 = 65_535;
 /// The maximum number of iterations before the first step and after the last one, which clear, load and
@@ -16,11 +20,10 @@ const MOST: u64 = 65_535;
 const AROUND: u64 = 3 * (4096 / 16 + 2) + 1024;
 
 /// Returns the number of steps that a dispatch of `scan` may compute. Only software drivers limit it.
-pub(super) fn steps_at_once(request: &Request<'_>, tilings: &[(Kind, Tiling)]) -> u32 {
-    let scan = tilings.iter().find(|(kind, _)| *kind == Kind::Scan);
-    match scan {
-        Some((_, tiling)) if request.capabilities.software => {
-            let steps = (MOST - AROUND) / scan_step(request, *tiling);
+pub(super) fn steps_at_once(request: &Request<'_>, choice: &Choice) -> u32 {
+    match choice.tiling(Kind::Scan) {
+        Some(tiling) if request.capabilities.software => {
+            let steps = (MOST - AROUND) / scan_step(request, tiling);
             u32::try_from(steps).unwrap_or(u32::MAX).max(1)
         }
         _ => u32::MAX,
@@ -28,11 +31,12 @@ pub(super) fn steps_at_once(request: &Request<'_>, tilings: &[(Kind, Tiling)]) -
 }
 
 /// Returns an error for kernels that a software driver would not run to their end.
-pub(super) fn check(request: &Request<'_>, tilings: &[(Kind, Tiling)]) -> Result<(), Error> {
+pub(super) fn check(request: &Request<'_>, choice: &Choice) -> Result<(), Error> {
     if !request.capabilities.software {
         return Ok(());
     }
-    let most = tilings.iter().map(|(kind, tiling)| rounds(request, *kind, *tiling)).max().unwrap_or(0);
+    let rounds = choice.tilings.iter().map(|&(kind, tiling)| rounds(request, kind, tiling));
+    let most = rounds.max().unwrap_or(0);
     if most > MOST {
         let what = "rounds of a kernel's loops, after which the driver leaves them".into();
         return Err(Error::TooLarge { what, needed: most, limit: MOST });

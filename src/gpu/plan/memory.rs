@@ -1,14 +1,13 @@
 //! The size of each buffer, and the number of time steps in a chunk.
 
-use super::tiling::Tiling;
-use super::{Endpoints, Kind, Request, Second, Strategy, cost, loops, small};
+use super::choice::Choice;
+use super::products::Second;
+use super::request::{Endpoints, Request, small};
+use super::strategy::Strategy;
+use super::{cost, loops};
 use crate::Error;
 use crate::gpu::kernel::LayerDims;
-
-/// Returns the number of vec4s that hold a number of floats.
-pub(in crate::gpu) fn quads(floats: usize) -> usize {
-    floats.div_ceil(4)
-}
+use crate::gpu::pack::quads;
 
 /// The sizes of a pass's buffers in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,17 +51,14 @@ pub(in crate::gpu) struct PassMemory {
 
 impl PassMemory {
     /// Returns the sizes for a request, or an error if they exceed the limits.
-    pub(super) fn fitting(
-        request: &Request<'_>,
-        strategy: Strategy,
-        tilings: &[(Kind, Tiling)],
-    ) -> Result<Self, Error> {
-        loops::check(request, tilings)?;
+    pub(super) fn fitting(request: &Request<'_>, choice: &Choice) -> Result<Self, Error> {
+        let strategy = choice.strategy;
+        loops::check(request, choice)?;
         let mut bytes = PassMemory::without_chunk(request, strategy);
         bytes.chunk = small(request.steps);
         bytes.params = params(request, strategy, bytes.chunk);
         if strategy.is_hoisted() {
-            bytes.chunk = bytes.chunk_steps(request, strategy, tilings)?;
+            bytes.chunk = bytes.chunk_steps(request, choice)?;
             // Smaller chunks give more dispatches, whose parameters need memory, too.
             loop {
                 let needed = params(request, strategy, bytes.chunk);
@@ -71,7 +67,7 @@ impl PassMemory {
                 }
                 bytes.params = needed;
                 // If the budget is too small for both, the check of the workspace reports it.
-                let Ok(chunk) = bytes.chunk_steps(request, strategy, tilings) else { break };
+                let Ok(chunk) = bytes.chunk_steps(request, choice) else { break };
                 bytes.chunk = chunk;
             }
             bytes.gates = u64::from(bytes.chunk) * gates_of_a_step(request);
@@ -166,12 +162,7 @@ impl PassMemory {
 
     /// Returns the number of steps in a chunk: the largest for which the gates fit the budget and the
     /// limits, and a dispatch ends before a driver's watchdog stops it.
-    fn chunk_steps(
-        &self,
-        request: &Request<'_>,
-        strategy: Strategy,
-        tilings: &[(Kind, Tiling)],
-    ) -> Result<u32, Error> {
+    fn chunk_steps(&self, request: &Request<'_>, choice: &Choice) -> Result<u32, Error> {
         let capabilities = request.capabilities;
         let one = gates_of_a_step(request).max(1);
         let left = request.budget.saturating_sub(self.workspace());
@@ -183,8 +174,7 @@ impl PassMemory {
                 limit,
             });
         }
-        let patient =
-            cost::patient_steps(request, strategy, tilings).min(loops::steps_at_once(request, tilings));
+        let patient = cost::patient_steps(request, choice).min(loops::steps_at_once(request, choice));
         Ok(small(request.steps).min(u32::try_from(limit / one).unwrap_or(u32::MAX)).min(patient).max(1))
     }
 

@@ -1,30 +1,11 @@
-//! The arrays that `scan` keeps in workgroup memory: the hidden state, and the recurrent weights if they
-//! fit.
+//! The sizes of the arrays that `scan` keeps in workgroup memory: the hidden state, and the recurrent weights
+//! if they fit.
 
-use super::tiling::{Tiling, WORKGROUP_BYTES};
-use super::{Request, Second, quads, small};
-use crate::gpu::pack;
+use super::products::Second;
+use super::request::{Request, small};
+use crate::gpu::kernel::{ScanMemory, Tiling, WORKGROUP_BYTES};
+use crate::gpu::pack::{self, quads};
 use crate::{Config, Precision};
-
-/// The sizes of `scan`'s arrays. The planner uses few sizes, a small and a large one if possible, so that
-/// layers of similar sizes share a pipeline.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(in crate::gpu) struct ScanMemory {
-    /// The number of floats of one hidden state of a workgroup's rows. There are two hidden states.
-    pub(in crate::gpu) state: u32,
-    /// The number of floats of the vectors that a step's second product multiplies; 1 if there is none.
-    pub(in crate::gpu) wide_state: u32,
-    /// The number of weight elements in workgroup memory; 1 if the weights are read from their buffer.
-    pub(in crate::gpu) kept: u32,
-}
-
-impl ScanMemory {
-    /// Returns the total number of bytes.
-    pub(in crate::gpu) fn bytes(&self, precision: Precision) -> u64 {
-        let floats = 2 * u64::from(self.state) + u64::from(self.wide_state);
-        4 * floats + precision.quad_bytes() as u64 * u64::from(self.kept)
-    }
-}
 
 /// Returns the sizes of the arrays that a tiling of `scan` needs.
 pub(in crate::gpu) fn scan_memory(request: &Request<'_>, tiling: Tiling) -> ScanMemory {

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::memory::quads;
-use crate::gpu::{Capabilities, pack};
+use crate::gpu::Capabilities;
+use crate::gpu::pack::{self, quads};
 use crate::{Config, Error, Precision};
 
 /// The indices (layer * D + direction) whose weights share a buffer, and the size of the buffer in bytes.

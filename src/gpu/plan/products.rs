@@ -1,9 +1,10 @@
 //! The products of a step. Some layers have a second one, which needs the whole result of the first one: a
 //! projection, or the gate n of a GRU that resets before the recurrent product.
 
-use super::dispatch::Kind;
-use super::{Strategy, quads};
+use super::strategy::Strategy;
 use crate::Config;
+use crate::gpu::kernel::Kind;
+use crate::gpu::pack::quads;
 
 /// The division of the first product among invocations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use super::{Dispatch, Endpoints, First, Kind, Pieces, Plan, Request, Second, Strategy, parts};
+use super::products::{First, Second};
+use super::{Dispatch, Endpoints, Pieces, Plan, Request, Strategy, parts};
+use crate::gpu::kernel::Kind;
 use crate::gpu::{Capabilities, pack};
 use crate::{Config, Error, LayerOptions};
 
@@ -196,7 +198,7 @@ fn report(plan: &Plan, request: &Request<'_>, dispatch: &Dispatch) -> DispatchRe
     let config = request.config;
     let (d, second) = (config.directions(), Second::of(config));
     let (first, directions) = (dispatch.params.first as usize, dispatch.grid[2] as usize);
-    let variant = plan.variant(dispatch.kind);
+    let kernel = plan.kernel(dispatch.kind);
     let (rows, steps) = (request.rows as u64, u64::from(dispatch.params.count));
     let (h, h_out) = (config.hidden_size as u64, config.hidden_output_size() as u64);
     let gates = config.cell.gates() as u64 * h;
@@ -219,7 +221,7 @@ fn report(plan: &Plan, request: &Request<'_>, dispatch: &Dispatch) -> DispatchRe
             Kind::Candidate => (of_second, 4 * 4 * h, 8 * h),
             Kind::Scan => {
                 // Weights that are kept on chip are read once.
-                let times = if variant.is_some_and(|variant| variant.tiling().on_chip) { 1 } else { steps };
+                let times = if kernel.is_some_and(|kernel| kernel.tiling.on_chip) { 1 } else { steps };
                 ((of_hidden + of_second) * times, 4 * (steps * (gates + h) + h_out), 4 * steps * (h + h_out))
             }
             Kind::Gather | Kind::Scatter => (0, 4 * state, 4 * state),
@@ -228,18 +230,18 @@ fn report(plan: &Plan, request: &Request<'_>, dispatch: &Dispatch) -> DispatchRe
     }
     let [weight_bytes, read_bytes, written_bytes] = sums;
     DispatchReport {
-        kernel: variant.map_or("", |variant| variant.entry_point()),
+        kernel: kernel.map_or("", |kernel| kernel.entry_point()),
         times: 1,
         layer: first / d,
         directions,
         step: dispatch.params.step as usize,
         steps: dispatch.params.count as usize,
         grid: dispatch.grid,
-        invocations: variant.map_or(0, |variant| variant.tiling().units),
-        rows: variant.map_or(0, |variant| variant.tiling().rows),
-        overrides: variant.map_or_else(Vec::new, |variant| variant.overrides()),
+        invocations: kernel.map_or(0, |kernel| kernel.tiling.units),
+        rows: kernel.map_or(0, |kernel| kernel.tiling.rows),
+        overrides: kernel.map_or_else(Vec::new, |kernel| kernel.overrides()),
         bindings: dispatch.bindings(second.is_some(), 0).map(|bound| bound.name()).to_vec(),
-        workgroup_bytes: variant.map_or(0, |variant| variant.workgroup_bytes()),
+        workgroup_bytes: kernel.map_or(0, |kernel| kernel.workgroup_bytes()),
         weight_bytes,
         read_bytes,
         written_bytes,

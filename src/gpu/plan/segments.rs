@@ -7,7 +7,10 @@
 
 use std::ops::Range;
 
-use super::{Endpoints, Kind, PassMemory, Plan, Request, small};
+use super::dispatch::Dispatch;
+use super::memory::PassMemory;
+use super::request::{Endpoints, Request, small};
+use crate::gpu::kernel::Kind;
 
 /// The bytes of input and output for which one more submission is worth its cost. A submission takes about
 /// 100 µs on lavapipe, in which the host moves 13 bytes per nanosecond.
@@ -34,29 +37,20 @@ pub(in crate::gpu) struct Segment {
     pub(in crate::gpu) is_last: bool,
 }
 
-/// Contiguous bytes of a sequence `[N, T, …]`: their offset in the sequence's buffer on the GPU, and in a
-/// staging buffer that has some of the steps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::gpu) struct Span {
-    pub(in crate::gpu) resident: u64,
-    pub(in crate::gpu) staged: u64,
-    pub(in crate::gpu) bytes: u64,
-}
-
-/// Divides a plan's dispatches into segments.
-pub(super) fn cut(plan: &Plan, request: &Request<'_>) -> Vec<Segment> {
-    let (layers, dispatches, steps) = (request.config.num_layers, plan.dispatches.len(), plan.steps);
-    let chunks = steps.div_ceil(plan.bytes.chunk) as usize;
-    let runs = runs(request, &plan.bytes, chunks);
+/// Divides the dispatches of a pass into segments.
+pub(super) fn cut(request: &Request<'_>, bytes: &PassMemory, list: &[Dispatch]) -> Vec<Segment> {
+    let (layers, dispatches, steps) = (request.config.num_layers, list.len(), small(request.steps));
+    let chunks = steps.div_ceil(bytes.chunk) as usize;
+    let runs = runs(request, bytes, chunks);
     // With one direction, each chunk of each layer starts with one input product.
     let starts: Vec<usize> =
-        (0..dispatches).filter(|&index| plan.dispatches[index].kind == Kind::InputProduct).collect();
+        (0..dispatches).filter(|&index| list[index].kind == Kind::InputProduct).collect();
     if runs < 2 || starts.len() != layers * chunks {
         return vec![whole(dispatches, steps)];
     }
     let boundary = |run: usize| run * chunks / runs;
     let steps_of = |run| {
-        let [start, end] = [run, run + 1].map(|run| boundary(run) * plan.bytes.chunk as usize);
+        let [start, end] = [run, run + 1].map(|run| boundary(run) * bytes.chunk as usize);
         small(start)..steps.min(small(end))
     };
     let of_layer = |layer: usize| (0..runs).map(move |run| (layer, run));
@@ -98,49 +92,10 @@ fn runs(request: &Request<'_>, bytes: &PassMemory, chunks: usize) -> usize {
     worth.min(chunks).clamp(1, MOST_RUNS)
 }
 
-impl Plan {
-    /// Returns the bytes that are uploaded for a segment: its steps of the input, and for the first segment
-    /// the lengths and the initial state after them.
-    pub(in crate::gpu) fn upload_bytes(&self, segment: &Segment) -> u64 {
-        if self.endpoints == Endpoints::Buffers {
-            return 0;
-        }
-        let bytes = &self.bytes;
-        let first = if segment.is_first { bytes.lengths + bytes.start } else { 0 };
-        self.part_of(bytes.input, &segment.input) + first
-    }
-
-    /// Returns the bytes that are read back after a segment: its steps of the output, and for the last
-    /// segment the final state after them.
-    pub(in crate::gpu) fn download_bytes(&self, segment: &Segment) -> u64 {
-        if self.endpoints == Endpoints::Buffers {
-            return 0;
-        }
-        let bytes = &self.bytes;
-        let last = if segment.is_last { bytes.end } else { 0 };
-        self.part_of(bytes.output, &segment.output) + last
-    }
-
-    /// Returns the bytes of some steps of a sequence. `sequence` is the size of the whole sequence in bytes.
-    pub(in crate::gpu) fn part_of(&self, sequence: u64, steps: &Range<u32>) -> u64 {
-        sequence / u64::from(self.steps) * u64::from(steps.end - steps.start)
-    }
-
-    /// Returns the spans of some steps of a sequence: one for each row, or a single one if the steps are
-    /// contiguous. `sequence` is the size of the whole sequence in bytes.
-    pub(in crate::gpu) fn spans(&self, sequence: u64, steps: &Range<u32>) -> impl Iterator<Item = Span> {
-        let part = self.part_of(sequence, steps);
-        let rows = if part == sequence || self.rows == 1 { 1 } else { u64::from(self.rows) };
-        let (apart, bytes) = (sequence / rows, part / rows);
-        let before = apart / u64::from(self.steps) * u64::from(steps.start);
-        let rows = if bytes > 0 { 0..rows } else { 0..0 };
-        rows.map(move |row| Span { resident: row * apart + before, staged: row * bytes, bytes })
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::{BUDGET, Strategy, parts};
+    use super::super::transfers::Span;
+    use super::super::{BUDGET, Plan, Strategy, parts};
     use super::*;
     use crate::{Capabilities, Config, Precision};
 

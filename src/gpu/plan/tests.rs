@@ -1,7 +1,9 @@
 //! Plans, with no GPU.
 
 use super::*;
+use crate::gpu::kernel::WORKGROUP_BYTES;
 use crate::gpu::pack;
+use crate::{Capabilities, Config, Precision};
 
 fn with(
     capabilities: &Capabilities,
@@ -50,9 +52,9 @@ fn small_layers_keep_their_recurrent_weights_on_chip_on_hardware() {
         let parts = &parts(&config, precision, capabilities).unwrap()[..];
         let request = Request { precision, ..Request::usual(&config, parts, 1, 9, capabilities) };
         let plan = Plan::new(&request, Strategy::Scan).unwrap();
-        let variant = plan.variant(Kind::Scan).unwrap();
-        assert!(variant.workgroup_bytes() <= u64::from(WORKGROUP_BYTES));
-        variant.tiling().on_chip
+        let kernel = plan.kernel(Kind::Scan).unwrap();
+        assert!(kernel.workgroup_bytes() <= u64::from(WORKGROUP_BYTES));
+        kernel.tiling.on_chip
     };
     // 4 gates of 28 units over 7 quads, and 28 biases, are 12992 bytes; a unit more takes another quad.
     assert!(kept(false, Config::lstm(5, 28), Precision::F32));

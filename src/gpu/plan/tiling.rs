@@ -1,62 +1,23 @@
-//! The number of invocations in a workgroup, and the number of rows that each of them computes.
+//! The choice of the number of invocations in a workgroup, and of the number of rows that each of them computes.
 
-use std::fmt;
-
-use super::{First, Kind, Request, Second, Strategy, cost, on_chip};
+use super::choice::Choice;
+use super::products::{First, Second};
+use super::request::Request;
+use super::strategy::Strategy;
+use super::{cost, on_chip};
 use crate::Error;
-
-/// The maximum number of invocations in a workgroup.
-pub(in crate::gpu) const MAX_UNITS: u32 = 64;
-/// The minimum number of invocations in a workgroup.
-pub(in crate::gpu) const MIN_UNITS: u32 = 16;
-/// The maximum number of rows of an invocation, MAX_ROWS in the shaders. A workgroup must not have fewer
-/// invocations than rows, because one invocation prepares each row.
-pub(in crate::gpu) const MAX_ROWS: u32 = 8;
-/// The maximum number of bytes of workgroup memory of a kernel: WebGPU's default limit
-/// (<https://www.w3.org/TR/webgpu/#limits>) minus the bytes that GL drivers reserve.
-pub(in crate::gpu) const WORKGROUP_BYTES: u32 = 16_352;
-/// The bytes of workgroup memory of the step kernel for eight rows: TILE vec4s and a start for each row. A
-/// device with less cannot run any plan.
-pub(in crate::gpu) const MIN_WORKGROUP_BYTES: u32 = MAX_ROWS * (64 * 16 + 4);
+use crate::gpu::kernel::{Kind, MAX_ROWS, MAX_UNITS, MIN_UNITS, Tiling, WORKGROUP_BYTES};
 
 /// The planner takes small workgroups only if they reduce the time of a step to less than this fraction,
 /// because another kernel may have to be compiled for them.
 const WORTHWHILE: f64 = 0.9;
 
-/// The number of invocations in a workgroup, and the number of rows of each invocation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(in crate::gpu) struct Tiling {
-    pub(in crate::gpu) units: u32,
-    pub(in crate::gpu) rows: u32,
-    /// Whether `scan` keeps the recurrent weights in workgroup memory.
-    pub(in crate::gpu) on_chip: bool,
-}
-
-impl Tiling {
-    /// Returns one of a few tilings, so that few kernels are compiled: 16 or 64 invocations, and one or
-    /// eight rows.
-    fn new(invocations: usize, rows: usize) -> Self {
-        Tiling {
-            units: if invocations <= MIN_UNITS as usize { MIN_UNITS } else { MAX_UNITS },
-            rows: if rows <= 1 { 1 } else { MAX_ROWS },
-            on_chip: false,
-        }
-    }
-}
-
-/// Writes `64x8` or `64x8 on chip`.
-impl fmt::Display for Tiling {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}x{}{}", self.units, self.rows, if self.on_chip { " on chip" } else { "" })
-    }
-}
-
-/// Returns the tiling of each kind of kernel that a strategy uses.
+/// Returns the planner's choice of tilings for a strategy.
 ///
 /// # Errors
 ///
 /// [`Error::TooLarge`] if the strategy is `scan` and the hidden state does not fit into workgroup memory.
-pub(super) fn choose(request: &Request<'_>, strategy: Strategy) -> Result<Vec<(Kind, Tiling)>, Error> {
+pub(super) fn choose(request: &Request<'_>, strategy: Strategy) -> Result<Choice, Error> {
     let config = request.config;
     let input_product = || {
         let columns = config.cell.gates() * config.hidden_size;
@@ -74,7 +35,7 @@ pub(super) fn choose(request: &Request<'_>, strategy: Strategy) -> Result<Vec<(K
     {
         tilings.push((second.kind, Tiling::new(second.columns.div_ceil(4), request.rows)));
     }
-    Ok(tilings)
+    Ok(Choice { strategy, tilings })
 }
 
 /// Returns the tiling of a step. Workgroups are small if that keeps more cores busy.

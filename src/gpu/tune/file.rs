@@ -9,10 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::{Deserialize, Serialize};
 
-use super::Tuning;
 use crate::gpu::Gpu;
 use crate::gpu::plan::{CallShape, Endpoints, Plan};
-use crate::{Config, LayerOptions, offload};
+use crate::{Config, LayerOptions, Tuning, offload};
 
 /// The version of the kernels. Measurements of other versions are not used.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -155,7 +154,8 @@ impl LayerKey {
 
 impl Named {
     fn of(plan: &Plan) -> Self {
-        let tilings = plan.kernels().map(|(kernel, tiling)| (kernel.to_owned(), tiling.to_string()));
+        let tilings = plan.kernels.iter();
+        let tilings = tilings.map(|(_, kernel)| (kernel.entry_point().to_owned(), kernel.tiling.to_string()));
         Named { strategy: plan.strategy.to_string(), tilings: tilings.collect() }
     }
 }

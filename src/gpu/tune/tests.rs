@@ -6,7 +6,7 @@ use ndarray::Array3;
 use super::*;
 use crate::gpu::tests::{gpu, random, size, works};
 use crate::gpu::{Gpu, Strategy};
-use crate::{Config, Generator, Input, Output, Precision, State, Weights};
+use crate::{Config, Generator, Input, LayerOptions, Output, Precision, State, Weights};
 
 /// A layer's weights and an input.
 struct Given {
@@ -174,7 +174,7 @@ fn the_candidates_of_a_strategy_give_the_same_bits() {
                 let layer = given.layer(&gpu, &options.clone().bounds_checks(checks));
                 let request = layer.0.request(size(rows, 5));
                 for plan in Plan::candidates(&request, strategy).unwrap() {
-                    let trial = GpuLayer::trial(&layer.0, Tuner::with(size(rows, 5), plan.choice()));
+                    let trial = GpuLayer::of(layer.0.like(Tuner::with(size(rows, 5), plan.choice())));
                     assert_eq!(given.run(&trial), expected, "{config}, {plan}");
                     assert_eq!(given.plan(&trial), plan.to_string());
                 }
@@ -190,7 +190,7 @@ fn a_pass_in_the_callers_submission_takes_the_plan_that_was_measured() {
     let layer = given.layer(&gpu, &LayerOptions::default());
     let request = layer.0.request(size(3, 7));
     for plan in Plan::candidates(&request, Strategy::Auto).unwrap() {
-        let trial = GpuLayer::trial(&layer.0, Tuner::with(size(3, 7), plan.choice()));
+        let trial = GpuLayer::of(layer.0.like(Tuner::with(size(3, 7), plan.choice())));
         let encoded = trial.0.plan(CallShape { endpoints: Endpoints::Buffers, ..size(3, 7) }).unwrap();
         assert_eq!((encoded.choice(), encoded.endpoints), (plan.choice(), Endpoints::Buffers));
     }

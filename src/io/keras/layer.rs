@@ -3,8 +3,8 @@
 
 use ndarray::{Array2, ArrayD, ArrayView2, Axis, Ix2, s};
 
-use super::KerasOptions;
 use super::names::{CellTensors, Tensor};
+use super::options::KerasOptions;
 use crate::array::collected;
 use crate::batch::check_finite;
 use crate::io::Tensors;

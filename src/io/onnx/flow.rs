@@ -5,69 +5,18 @@
 
 mod axes;
 mod step;
+mod value;
 
 use std::collections::HashMap;
 
 use super::node::Node;
 use super::operator::Operator;
-use super::pieces::Pieces;
-use super::proto::{Graph, NodeProto, Tensor};
+use super::proto::{Graph, NodeProto};
 use crate::Error;
 use crate::io::format_error;
-pub(super) use axes::{Axes, Dim, Letter};
-
-/// The known properties of a value.
-#[derive(Clone, Debug)]
-pub(super) enum Value<'g> {
-    /// A constant of the file.
-    Tensor(&'g Tensor<'g>),
-    /// Parts of constants of the file.
-    Pieces(Pieces<'g>),
-    /// Zeros of any shape.
-    Zeros,
-    /// Computed from constants, and not known to be zeros.
-    Fixed,
-    /// Sizes: a shape, or a part of one.
-    Sizes(Vec<Dim>),
-    /// A recurrent node's Y with rearranged axes.
-    Sequence { node: usize, axes: Axes },
-    /// Any other value that depends on the graph's inputs; `recurrent` if it does so through a recurrent
-    /// node.
-    Computed { recurrent: bool },
-}
-
-impl Value<'_> {
-    /// Returns a description for errors.
-    pub(super) fn description(&self) -> &'static str {
-        match self {
-            Value::Tensor(_) | Value::Pieces(_) => "a constant",
-            Value::Zeros | Value::Fixed => {
-                "a value computed from constants (fold them when the model is exported)"
-            }
-            Value::Sizes(_) => "a shape",
-            Value::Sequence { .. } | Value::Computed { .. } => "a value that depends on the model's inputs",
-        }
-    }
-
-    /// Returns the value of a node's further outputs if this is the first one. It has the same kind with
-    /// less detail.
-    fn part(&self) -> Self {
-        match self {
-            Value::Zeros => Value::Zeros,
-            Value::Tensor(_) | Value::Pieces(_) | Value::Fixed => Value::Fixed,
-            Value::Sizes(_) => Value::Sizes(Vec::new()),
-            Value::Sequence { .. } => Value::Computed { recurrent: true },
-            Value::Computed { recurrent } => Value::Computed { recurrent: *recurrent },
-        }
-    }
-
-    fn is_recurrent(&self) -> bool {
-        matches!(self, Value::Sequence { .. } | Value::Computed { recurrent: true })
-    }
-}
-
-/// The values of a graph by name.
-pub(super) type Values<'g> = HashMap<&'g str, Value<'g>>;
+pub(super) use axes::Dim;
+use axes::{Axes, Letter};
+pub(super) use value::{Value, Values};
 
 /// A recurrent node and its connections.
 #[derive(Debug)]

@@ -16,11 +16,11 @@ pub(crate) struct Spirv {
 }
 
 pub(crate) fn compile(kernel: &KernelSource) -> Result<Spirv> {
-    let module = naga::front::wgsl::parse_str(kernel.source)
-        .map_err(|error| anyhow!(error.emit_to_string(kernel.source)))?;
+    let module = naga::front::wgsl::parse_str(&kernel.source)
+        .map_err(|error| anyhow!(error.emit_to_string(&kernel.source)))?;
     let info = Validator::new(ValidationFlags::all(), Capabilities::SHADER_FLOAT16_IN_FLOAT32)
         .validate(&module)
-        .map_err(|error| anyhow!(error.emit_to_string(kernel.source)))?;
+        .map_err(|error| anyhow!(error.emit_to_string(&kernel.source)))?;
     let constants = kernel.overrides.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
     let entry = Some((ShaderStage::Compute, kernel.entry_point));
     let (module, info) = pipeline_constants::process_overrides(&module, &info, entry, &constants)?;

@@ -99,7 +99,9 @@ fn what_is_named_is_taken_if_it_is_a_candidate() {
         let options = measure().tuning_file(&path);
         ran(&gpu, &options);
         let mut file = contents(&path);
-        let tilings = plan.kernels().map(|(kernel, tiling)| (kernel.to_owned(), tiling.to_string().into()));
+        let tilings = plan.kernels.iter();
+        let tilings =
+            tilings.map(|(_, kernel)| (kernel.entry_point().to_owned(), kernel.tiling.to_string().into()));
         file["measured"][0]["choice"] =
             json!({ "strategy": plan.strategy.to_string(), "tilings": Value::Object(tilings.collect()) });
         fs::write(&path, file.to_string()).unwrap();

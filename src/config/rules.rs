@@ -1,0 +1,101 @@
+//! The rules of a configuration, and its values as text.
+
+use std::str::FromStr;
+
+use super::{Cell, Config, Nonlinearity, Variant};
+use crate::Error;
+
+impl Config {
+    /// Checks what PyTorch's constructors check, and that every size is at least 1.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] names the option and the rule it breaks.
+    pub fn validate(&self) -> Result<(), Error> {
+        let error =
+            |rule: &str, found: usize| Err(Error::Config { rule: rule.to_owned(), found: found.to_string() });
+        if self.input_size == 0 {
+            return error("input_size must be greater than zero", 0);
+        }
+        if self.hidden_size == 0 {
+            return error("hidden_size must be greater than zero", 0);
+        }
+        if self.num_layers == 0 {
+            return error("num_layers must be greater than zero", 0);
+        }
+        if self.proj_size > 0 && self.cell != Cell::Lstm {
+            let rule = format!(
+                "proj_size argument is only supported for LSTM, not RNN or GRU; it must be 0 for {}",
+                self.cell
+            );
+            return error(&rule, self.proj_size);
+        }
+        if self.proj_size >= self.hidden_size {
+            let rule = format!("proj_size has to be smaller than hidden_size ({})", self.hidden_size);
+            return error(&rule, self.proj_size);
+        }
+        self.check_variant()?;
+        self.check_counts()
+    }
+
+    /// Rejects sizes whose parameters take more bytes than a `usize` can hold.
+    fn check_counts(&self) -> Result<(), Error> {
+        let widest = self.input_size.max(self.hidden_size);
+        let bytes = widest
+            .checked_mul(4)
+            .and_then(|inputs| inputs.checked_add(2))
+            .and_then(|inputs| inputs.checked_mul(8 * self.cell.gates()))
+            .and_then(|one| one.checked_mul(self.hidden_size))
+            .and_then(|one| one.checked_mul(self.num_layers))
+            .filter(|&bytes| bytes <= isize::MAX as usize);
+        match bytes {
+            Some(_) => Ok(()),
+            None => Err(Error::Config {
+                rule: "the parameters must be countable in memory".into(),
+                found: format!(
+                    "input_size {}, hidden_size {}, num_layers {}",
+                    self.input_size, self.hidden_size, self.num_layers
+                ),
+            }),
+        }
+    }
+
+    fn check_variant(&self) -> Result<(), Error> {
+        let error = |rule: &str, found: String| Err(Error::Config { rule: rule.to_owned(), found });
+        if self.reverse && self.bidirectional {
+            return error("reverse is for a layer of one direction", "a bidirectional one".into());
+        }
+        let Variant { activations, clip, input_forget, peepholes, reset_after } = self.variant;
+        if let Some(clip) = clip.filter(|clip| !(*clip > 0.0 && clip.is_finite())) {
+            return error("clip must be positive and finite", clip.to_string());
+        }
+        let only_for = [
+            ("input_forget", input_forget, Cell::Lstm),
+            ("peepholes", peepholes, Cell::Lstm),
+            ("reset_after = false", !reset_after, Cell::Gru),
+        ];
+        if let Some((name, _, cell)) = only_for.iter().find(|(_, set, cell)| *set && self.cell != *cell) {
+            return error(&format!("{name} is for {cell} only"), self.cell.to_string());
+        }
+        let used = activations.iter().flatten().flat_map(|functions| functions.used(self.cell));
+        match used.into_iter().find(|function| !function.parameters().iter().all(|value| value.is_finite())) {
+            Some(function) => error("alpha and beta must be finite", function.to_string()),
+            None => Ok(()),
+        }
+    }
+}
+
+impl FromStr for Nonlinearity {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        match text {
+            "tanh" => Ok(Nonlinearity::Tanh),
+            "relu" => Ok(Nonlinearity::Relu),
+            _ => Err(Error::Config {
+                rule: "unknown nonlinearity: select from 'tanh' or 'relu'".into(),
+                found: format!("'{text}'"),
+            }),
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! The tiling of a kernel, and what it takes of workgroup memory.
+
+use std::fmt;
+
+use crate::Precision;
+
+/// The maximum number of invocations in a workgroup.
+pub(in crate::gpu) const MAX_UNITS: u32 = 64;
+/// The minimum number of invocations in a workgroup.
+pub(in crate::gpu) const MIN_UNITS: u32 = 16;
+/// The maximum number of rows of an invocation, MAX_ROWS in the shaders. A workgroup must not have fewer
+/// invocations than rows, because one invocation prepares each row.
+pub(in crate::gpu) const MAX_ROWS: u32 = 8;
+/// The maximum number of bytes of workgroup memory of a kernel: WebGPU's default limit
+/// (<https://www.w3.org/TR/webgpu/#limits>) minus the bytes that GL drivers reserve.
+pub(in crate::gpu) const WORKGROUP_BYTES: u32 = 16_352;
+/// The bytes of workgroup memory of the step kernel for eight rows: TILE vec4s and a start for each row. A
+/// device with less cannot run any plan.
+pub(in crate::gpu) const MIN_WORKGROUP_BYTES: u32 = MAX_ROWS * (64 * 16 + 4);
+
+/// The number of invocations in a workgroup, and the number of rows of each invocation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(in crate::gpu) struct Tiling {
+    pub(in crate::gpu) units: u32,
+    pub(in crate::gpu) rows: u32,
+    /// Whether `scan` keeps the recurrent weights in workgroup memory.
+    pub(in crate::gpu) on_chip: bool,
+}
+
+impl Tiling {
+    /// Returns one of a few tilings, so that few kernels are compiled: 16 or 64 invocations, and one or
+    /// eight rows.
+    pub(in crate::gpu) fn new(invocations: usize, rows: usize) -> Self {
+        Tiling {
+            units: if invocations <= MIN_UNITS as usize { MIN_UNITS } else { MAX_UNITS },
+            rows: if rows <= 1 { 1 } else { MAX_ROWS },
+            on_chip: false,
+        }
+    }
+}
+
+/// Writes `64x8` or `64x8 on chip`.
+impl fmt::Display for Tiling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}{}", self.units, self.rows, if self.on_chip { " on chip" } else { "" })
+    }
+}
+
+/// The sizes of `scan`'s arrays. The planner uses few sizes, a small and a large one if possible, so that
+/// layers of similar sizes share a pipeline.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(in crate::gpu) struct ScanMemory {
+    /// The number of floats of one hidden state of a workgroup's rows. There are two hidden states.
+    pub(in crate::gpu) state: u32,
+    /// The number of floats of the vectors that a step's second product multiplies; 1 if there is none.
+    pub(in crate::gpu) wide_state: u32,
+    /// The number of weight elements in workgroup memory; 1 if the weights are read from their buffer.
+    pub(in crate::gpu) kept: u32,
+}
+
+impl ScanMemory {
+    /// Returns the total number of bytes.
+    pub(in crate::gpu) fn bytes(&self, precision: Precision) -> u64 {
+        let floats = 2 * u64::from(self.state) + u64::from(self.wide_state);
+        4 * floats + precision.quad_bytes() as u64 * u64::from(self.kept)
+    }
+}

@@ -1,0 +1,81 @@
+//! What a plan depends on.
+
+use super::parts::Part;
+use crate::gpu::Capabilities;
+use crate::gpu::kernel::Kind;
+use crate::{Config, Precision};
+
+/// The default budget in bytes for a workspace, without weights, input, output and state.
+pub(crate) const BUDGET: u64 = 64 << 20;
+
+/// The shape of a call, which is the key of cached workspaces and measurements: N (the rows of a piece), T,
+/// the budget for the workspace in bytes, and the endpoints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(in crate::gpu) struct CallShape {
+    pub(in crate::gpu) rows: usize,
+    pub(in crate::gpu) steps: usize,
+    pub(in crate::gpu) budget: u64,
+    pub(in crate::gpu) endpoints: Endpoints,
+}
+
+/// Where a pass reads its input and initial state, and where it writes its output and final state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(in crate::gpu) enum Endpoints {
+    /// The host's arrays, through staging buffers.
+    #[default]
+    Host,
+    /// The host's arrays for input and output. The state stays in a session.
+    Session {
+        /// R, the number of the session's rows.
+        rows: u32,
+    },
+    /// The caller's buffers on the GPU. There are no staging buffers, and the work becomes part of the
+    /// caller's submission.
+    Buffers,
+}
+
+impl Endpoints {
+    /// Returns the additional kernels that a plan needs.
+    pub(super) fn kernels(self) -> &'static [Kind] {
+        match self {
+            Endpoints::Host | Endpoints::Buffers => &[],
+            Endpoints::Session { .. } => &[Kind::Gather, Kind::Scatter],
+        }
+    }
+}
+
+/// A request for a plan: everything that the plan depends on.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::gpu) struct Request<'a> {
+    pub(in crate::gpu) config: &'a Config,
+    pub(in crate::gpu) precision: Precision,
+    pub(in crate::gpu) parts: &'a [Part],
+    pub(in crate::gpu) rows: usize,
+    pub(in crate::gpu) steps: usize,
+    pub(in crate::gpu) capabilities: &'a Capabilities,
+    /// The budget for the workspace, in bytes.
+    pub(in crate::gpu) budget: u64,
+    /// Whether wgpu adds bounds checks to the kernels.
+    pub(in crate::gpu) bounds_checks: bool,
+    pub(in crate::gpu) endpoints: Endpoints,
+}
+
+#[cfg(test)]
+impl<'a> Request<'a> {
+    /// Returns a request for a forward pass from the host with the default budget and weights in f32.
+    pub(in crate::gpu) fn usual(
+        config: &'a Config,
+        parts: &'a [Part],
+        rows: usize,
+        steps: usize,
+        capabilities: &'a Capabilities,
+    ) -> Self {
+        let (precision, budget, bounds_checks, endpoints) = (Precision::F32, BUDGET, false, Endpoints::Host);
+        Request { config, precision, parts, rows, steps, capabilities, budget, bounds_checks, endpoints }
+    }
+}
+
+/// Converts a size to 32 bits. [`PassMemory::fitting`] checks that every index fits into 32 bits.
+pub(in crate::gpu) fn small(value: usize) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
+}
