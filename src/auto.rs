@@ -28,7 +28,7 @@
 //!
 //! ```
 //! use wgpu_rnn::auto::{Adapter, Machine, Reason};
-//! use wgpu_rnn::{Capabilities, Config, CpuInstructions, LayerOptions, wgpu::DeviceType};
+//! use wgpu_rnn::{inspect::Capabilities, Config, CpuInstructions, LayerOptions, wgpu::DeviceType};
 //!
 //! // What would be taken on a machine with four cores, AVX2 and a discrete GPU?
 //! let gpu = Adapter::new("some GPU", DeviceType::DiscreteGpu, Capabilities::default());
@@ -48,10 +48,10 @@ use std::fmt;
 
 use wgpu::DeviceType;
 
-#[cfg(doc)]
-use crate::PlanReport;
 use crate::gpu::{self, LimitsChoice};
-use crate::{Backend, Capabilities, Config, CpuInstructions, Error, Gpu, LayerOptions, cpu};
+#[cfg(doc)]
+use crate::inspect::PlanReport;
+use crate::{Backend, Config, CpuInstructions, Error, Gpu, LayerOptions, cpu, inspect::Capabilities};
 use cost::{MARGIN, SUBMISSION_US, Work};
 use reason::duration;
 pub use reason::{Expected, Reason};

@@ -1,149 +1,22 @@
 //! Input, state and output on the host. All checks of their shapes are here.
 
 mod check;
+mod input;
 mod layout;
+mod state;
 
-use ndarray::{Array, Array3, ArrayView, ArrayView3, Axis, Dimension, Ix3, Slice};
+use ndarray::{Array, Array3, ArrayView3, Axis, Dimension, Ix3, Slice};
 #[cfg(not(target_arch = "wasm32"))]
 use ndarray::{ArrayViewMut, ArrayViewMut3};
 
 pub(crate) use check::check_finite;
-use check::{check_lengths, check_state, with_batch_axis};
+use check::{check_lengths, with_batch_axis};
+pub use input::Input;
 pub use layout::{OnnxLayout, OnnxOutput};
+pub use state::State;
 
 use crate::array::zeros;
 use crate::{Config, Error};
-
-/// The input of a forward pass: `[N, T, I]`, or `[T, I]` without a batch, and the rows' lengths.
-///
-/// The number of dimensions may be part of the type (`Ix3`, `Ix2`) or dynamic (`IxDyn`); the state and the
-/// output have the same dimension type. Any strides are allowed. Values may be NaN or infinite. The CPU
-/// backends propagate them as PyTorch does. On the GPU the result is unspecified, because WGSL lets an
-/// implementation assume that they do not occur. [`Input::check_finite`] rejects them.
-#[derive(Clone, Debug)]
-pub struct Input<'a, D: Dimension = Ix3> {
-    values: ArrayView<'a, f32, D>,
-    lengths: Option<&'a [usize]>,
-}
-
-impl<'a, D: Dimension> Input<'a, D> {
-    /// Creates an input in which every row has all T steps of the array.
-    pub fn new(values: ArrayView<'a, f32, D>) -> Self {
-        Input { values, lengths: None }
-    }
-
-    /// Sets each row's number of steps, 0 to T, in any order. This is PyTorch's packed sequence.
-    ///
-    /// The output past a row's length is zero. The row's final state is the state after its last valid step,
-    /// and the reverse direction starts at that step. A row of length 0 keeps its initial state.
-    pub fn lengths(mut self, lengths: &'a [usize]) -> Self {
-        self.lengths = Some(lengths);
-        self
-    }
-
-    /// Checks that the input and a state fit each other and a configuration, as
-    /// [`Layer::forward`](crate::Layer::forward) does. It needs no layer.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Config`] for a bad configuration, and the errors that `forward` returns for a wrong shape.
-    pub fn check_fits(&self, config: &Config, state: &State<'_, D>) -> Result<(), Error> {
-        config.validate()?;
-        Batch::new(config, self, state).map(|_| ())
-    }
-
-    /// Checks that no element is NaN or infinite.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NonFinite`] names the first such element.
-    pub fn check_finite(&self) -> Result<(), Error> {
-        check_finite("input", &self.values.view().into_dyn())
-    }
-}
-
-impl<'a, D: Dimension> From<ArrayView<'a, f32, D>> for Input<'a, D> {
-    fn from(values: ArrayView<'a, f32, D>) -> Self {
-        Input::new(values)
-    }
-}
-
-/// The state that a forward pass starts from: `h_0 [L*D, N, H_out]` and, for an LSTM, `c_0 [L*D, N, H]`;
-/// without N for an unbatched input. A part that is `None` is zero. Any strides are allowed.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct State<'a, D: Dimension = Ix3> {
-    /// The initial hidden state.
-    pub h_0: Option<ArrayView<'a, f32, D>>,
-    /// The initial cell state.
-    pub c_0: Option<ArrayView<'a, f32, D>>,
-}
-
-impl<'a, D: Dimension> State<'a, D> {
-    /// Creates a state of zeros.
-    pub fn zero() -> Self {
-        State { h_0: None, c_0: None }
-    }
-
-    /// Creates a state from a hidden state. The cell state of an LSTM is zero.
-    pub fn hidden(h_0: ArrayView<'a, f32, D>) -> Self {
-        State { h_0: Some(h_0), c_0: None }
-    }
-
-    /// Creates a state from an LSTM's hidden state and cell state.
-    pub fn hidden_and_cell(h_0: ArrayView<'a, f32, D>, c_0: ArrayView<'a, f32, D>) -> Self {
-        State { h_0: Some(h_0), c_0: Some(c_0) }
-    }
-
-    /// Checks the state for an input of rank `rank` with `n` rows, and returns the hidden and the cell state
-    /// with a batch axis.
-    fn checked<'s>(
-        &'s self,
-        config: &Config,
-        n: usize,
-        rank: usize,
-    ) -> Result<[Option<ArrayView3<'s, f32>>; 2], Error> {
-        if let (Some(c_0), false) = (&self.c_0, config.cell.has_cell_state()) {
-            return Err(Error::UnexpectedCellState { cell: config.cell, found: c_0.shape().to_vec() });
-        }
-        let rows = config.num_layers * config.directions();
-        let states =
-            [("h_0", &self.h_0, config.hidden_output_size()), ("c_0", &self.c_0, config.hidden_size)];
-        let [h_0, c_0] = states.map(|(name, values, size)| {
-            let check =
-                |values: &'s ArrayView<'_, f32, D>| check_state(name, values.view(), rank, [rows, n, size]);
-            values.as_ref().map(check).transpose()
-        });
-        Ok([h_0?, c_0?])
-    }
-
-    /// Checks that no element is NaN or infinite.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NonFinite`] names the first such element.
-    pub fn check_finite(&self) -> Result<(), Error> {
-        for (name, values) in [("h_0", &self.h_0), ("c_0", &self.c_0)] {
-            if let Some(values) = values {
-                check_finite(name, &values.view().into_dyn())?;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl State<'_> {
-    /// Checks that it is a state of `rows` rows for a layer.
-    pub(crate) fn check(&self, config: &Config, rows: usize) -> Result<(), Error> {
-        self.checked(config, rows, 3).map(|_| ())
-    }
-}
-
-impl<D: Dimension> Default for State<'_, D> {
-    fn default() -> Self {
-        State::zero()
-    }
-}
 
 /// The result of a forward pass. `A` is `f64` from [`reference::forward`](crate::reference::forward), else
 /// `f32`.
@@ -207,6 +80,19 @@ impl<A> Output<Ix3, A> {
             h_n: self.h_n.map(&f),
             c_n: self.c_n.as_ref().map(|c| c.map(&f)),
         }
+    }
+}
+
+impl<D: Dimension> Input<'_, D> {
+    /// Checks that the input and a state fit each other and a configuration, as
+    /// [`Layer::forward`](crate::Layer::forward) does. It needs no layer.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] for a bad configuration, and the errors that `forward` returns for a wrong shape.
+    pub fn check_fits(&self, config: &Config, state: &State<'_, D>) -> Result<(), Error> {
+        config.validate()?;
+        Batch::new(config, self, state).map(|_| ())
     }
 }
 

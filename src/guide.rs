@@ -17,7 +17,7 @@ pub mod getting_started {}
 /// ## See
 ///
 /// [`Backend::auto`](crate::Backend::auto), [`auto`](mod@crate::auto), [`LayerOptions`](crate::LayerOptions),
-/// [`PlanReport`](crate::PlanReport), [`Session`](crate::Session),
+/// [`PlanReport`](crate::inspect::PlanReport), [`Session`](crate::Session),
 /// [`GpuLayer::encode`](crate::GpuLayer::encode).
 ///
 /// Pages: [Streams](crate::guide::streams), [In your wgpu program](crate::guide::in_your_wgpu_program),
@@ -32,6 +32,16 @@ pub mod choosing_a_backend {}
 ///
 /// Page: [When something goes wrong](crate::guide::when_something_goes_wrong).
 pub mod streams {}
+
+#[doc = include_str!("../docs/in-an-async-program.md")]
+///
+/// ## See
+///
+/// [`Layer::forward_async`](crate::Layer::forward_async), [`Session::push_async`](crate::Session::push_async),
+/// [`Backend::auto_async`](crate::Backend::auto_async).
+///
+/// Pages: [Streams](crate::guide::streams), [In the browser](crate::guide::in_the_browser).
+pub mod in_an_async_program {}
 
 #[doc = include_str!("../docs/in-your-wgpu-program.md")]
 ///
@@ -73,7 +83,7 @@ pub mod what_is_supported {}
 /// ## See
 ///
 /// [`Gpu::adapters`](crate::Gpu::adapters), [`auto::Machine`](crate::auto::Machine),
-/// [`Capabilities`](crate::Capabilities).
+/// [`Capabilities`](crate::inspect::Capabilities).
 pub mod adapters {}
 
 #[doc = include_str!("../docs/performance.md")]

@@ -15,16 +15,19 @@ use crate::{Backend, Config, Error, Input, LayerOptions, Output, State, Weights,
 
 /// A recurrent layer that is ready to run. Its weights are packed once for its backend.
 ///
+/// A clone shares the weights. A layer is `Send` and `Sync`: several threads may use one layer at the same time,
+/// by reference or through clones.
+///
 /// ```
-/// use wgpu_rnn::{Backend, Config, Input, Layer, State, Weights, ndarray::Array3};
+/// use wgpu_rnn::{Backend, Config, Layer, State, Weights, ndarray::Array3};
 ///
 /// let weights = Weights::seeded(Config::lstm(20, 64).bidirectional(true), 0)?;
 /// let layer = Layer::new(&weights, Backend::Cpu)?;
 /// let input = Array3::ones((8, 100, 20));
-/// let result = layer.forward(&Input::new(input.view()), &State::zero())?;
+/// let result = layer.forward(&input, State::zero())?;
 /// assert_eq!(result.output.shape(), [8, 100, 128]);
 /// // The next piece of the same sequences goes on from the final state.
-/// let next = layer.forward(&Input::new(input.view()), &result.state())?;
+/// let next = layer.forward(&input, result.state())?;
 /// assert_eq!(next.h_n.shape(), [2, 8, 64]);
 /// # Ok::<(), wgpu_rnn::Error>(())
 /// ```
@@ -164,12 +167,13 @@ impl Layer {
     /// [`Error::LengthsCount`], [`Error::Length`]. From the machine: [`Error::OutOfMemory`], and on a GPU
     /// [`Error::TooLarge`], [`Error::DeviceLost`], [`Error::Timeout`], [`Error::Gpu`].
     #[cfg(not(target_arch = "wasm32"))]
-    pub fn forward<D: Dimension>(
+    pub fn forward<'i, 's, D: Dimension>(
         &self,
-        input: &Input<'_, D>,
-        state: &State<'_, D>,
+        input: impl Into<Input<'i, D>>,
+        state: impl Into<State<'s, D>>,
     ) -> Result<Output<D>, Error> {
-        let batch = self.checked(input, state)?;
+        let (input, state) = (input.into(), state.into());
+        let batch = self.checked(&input, &state)?;
         let output = match &*self.implementation {
             Implementation::Gpu(layer) if batch.rows() > 0 => layer.run(&batch)?,
             other => other.run(&self.config, &batch)?,
@@ -186,12 +190,13 @@ impl Layer {
     /// # Errors
     ///
     /// The same as [`Layer::forward`].
-    pub async fn forward_async<D: Dimension>(
+    pub async fn forward_async<'i, 's, D: Dimension>(
         &self,
-        input: &Input<'_, D>,
-        state: &State<'_, D>,
+        input: impl Into<Input<'i, D>>,
+        state: impl Into<State<'s, D>>,
     ) -> Result<Output<D>, Error> {
-        let batch = self.checked(input, state)?;
+        let (input, state) = (input.into(), state.into());
+        let batch = self.checked(&input, &state)?;
         let output = match &*self.implementation {
             Implementation::Gpu(layer) if batch.rows() > 0 => layer.run_async(&batch).await?,
             _ => self.run_elsewhere(&batch).await?,
@@ -213,19 +218,20 @@ impl Layer {
     /// # use wgpu_rnn::{AdapterChoice, Backend, Config, Gpu, Input, Layer, State, Weights, ndarray::Array3};
     /// let gpu = Gpu::new(&AdapterChoice::Best)?;
     /// let layer = Layer::new(&Weights::seeded(Config::gru(80, 128), 0)?, Backend::Gpu(gpu))?;
-    /// let (output, timings) = layer.forward_timed(&Input::new(Array3::zeros((4, 50, 80)).view()), &State::zero())?;
+    /// let (output, timings) = layer.forward_timed(&Input::new(Array3::zeros((4, 50, 80)).view()), State::zero())?;
     /// if let Some(timings) = timings {
     ///     println!("{:?} + {:?} + {:?}", timings.upload, timings.compute, timings.readback);
     /// }
     /// # Ok::<(), wgpu_rnn::Error>(())
     /// ```
     #[cfg(not(target_arch = "wasm32"))]
-    pub fn forward_timed<D: Dimension>(
+    pub fn forward_timed<'i, 's, D: Dimension>(
         &self,
-        input: &Input<'_, D>,
-        state: &State<'_, D>,
+        input: impl Into<Input<'i, D>>,
+        state: impl Into<State<'s, D>>,
     ) -> Result<(Output<D>, Option<Timings>), Error> {
-        let batch = self.checked(input, state)?;
+        let (input, state) = (input.into(), state.into());
+        let batch = self.checked(&input, &state)?;
         let (output, timings) = match &*self.implementation {
             Implementation::Gpu(layer) if batch.rows() > 0 => layer.run_timed(&batch)?,
             other => (other.run(&self.config, &batch)?, None),
@@ -238,12 +244,13 @@ impl Layer {
     /// # Errors
     ///
     /// The same as [`Layer::forward`].
-    pub async fn forward_timed_async<D: Dimension>(
+    pub async fn forward_timed_async<'i, 's, D: Dimension>(
         &self,
-        input: &Input<'_, D>,
-        state: &State<'_, D>,
+        input: impl Into<Input<'i, D>>,
+        state: impl Into<State<'s, D>>,
     ) -> Result<(Output<D>, Option<Timings>), Error> {
-        let batch = self.checked(input, state)?;
+        let (input, state) = (input.into(), state.into());
+        let batch = self.checked(&input, &state)?;
         let (output, timings) = match &*self.implementation {
             Implementation::Gpu(layer) if batch.rows() > 0 => layer.run_timed_async(&batch).await?,
             _ => (self.run_elsewhere(&batch).await?, None),

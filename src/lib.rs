@@ -12,7 +12,7 @@
 //! println!("{choice}");
 //! let layer = Layer::new(&weights, choice.backend)?;
 //! let input = Array3::<f32>::zeros((4, 50, 80)); // [N, T, I]
-//! let result = layer.forward(&Input::new(input.view()).lengths(&[50, 7, 0, 33]), &State::zero())?;
+//! let result = layer.forward(Input::new(input.view()).lengths(&[50, 7, 0, 33]), State::zero())?;
 //! assert_eq!(result.output.shape(), [4, 50, 256]); // [N, T, D*H]
 //! assert_eq!(result.h_n.shape(), [2, 4, 128]); // [L*D, N, H]
 //! # Ok(())
@@ -90,6 +90,7 @@ mod cpu;
 mod error;
 mod gpu;
 pub mod guide;
+pub mod inspect;
 mod instructions;
 #[cfg(any(feature = "safetensors", feature = "npz", feature = "onnx"))]
 pub mod io;
@@ -106,10 +107,7 @@ pub use backend::Backend;
 pub use batch::{Input, OnnxLayout, OnnxOutput, Output, State};
 pub use config::{Cell, Config, Nonlinearity, Variant};
 pub use error::Error;
-pub use gpu::{
-    AdapterChoice, Capabilities, DispatchReport, Gpu, GpuBuffers, GpuLayer, KernelSource, LimitsChoice,
-    PlanReport, Strategy, Timings, kernels,
-};
+pub use gpu::{AdapterChoice, Gpu, GpuBuffers, GpuLayer, LimitsChoice, Strategy, Timings};
 pub use instructions::CpuInstructions;
 pub use layer::Layer;
 pub use options::{LayerOptions, Tuning};

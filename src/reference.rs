@@ -12,11 +12,11 @@ use crate::{Activation, Cell, Config, DirectionWeights, Error, Input, Output, St
 /// Computes the forward pass of f32 parameters and inputs in f64.
 ///
 /// ```
-/// use wgpu_rnn::{Config, Input, State, Weights, ndarray::Array3, reference};
+/// use wgpu_rnn::{Config, State, Weights, ndarray::Array3, reference};
 ///
 /// let weights = Weights::seeded(Config::gru(4, 8).bidirectional(true), 0)?;
 /// let input = Array3::ones((2, 10, 4));
-/// let result = reference::forward(&weights, &Input::new(input.view()), &State::zero())?;
+/// let result = reference::forward(&weights, &input, State::zero())?;
 /// assert_eq!(result.output.shape(), [2, 10, 16]);
 /// assert_eq!(result.h_n.shape(), [2, 2, 8]);
 /// # Ok::<(), wgpu_rnn::Error>(())
@@ -25,12 +25,13 @@ use crate::{Activation, Cell, Config, DirectionWeights, Error, Input, Output, St
 /// # Errors
 ///
 /// The shapes of input and state are checked as in [`Layer::forward`](crate::Layer::forward).
-pub fn forward<D: Dimension>(
+pub fn forward<'i, 's, D: Dimension>(
     weights: &Weights,
-    input: &Input<'_, D>,
-    state: &State<'_, D>,
+    input: impl Into<Input<'i, D>>,
+    state: impl Into<State<'s, D>>,
 ) -> Result<Output<D, f64>, Error> {
-    let batch = Batch::new(weights.config(), input, state)?;
+    let (input, state) = (input.into(), state.into());
+    let batch = Batch::new(weights.config(), &input, &state)?;
     batch.restore(run(weights, &batch)?)
 }
 

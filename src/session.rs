@@ -30,16 +30,16 @@ pub use state::SavedState;
 /// A push that fails, or whose future is dropped, leaves every row unchanged.
 ///
 /// ```
-/// use wgpu_rnn::{Backend, Config, Input, Layer, Weights, ndarray::Array3};
+/// use wgpu_rnn::{Backend, Config, Layer, Weights, ndarray::Array3};
 ///
 /// let layer = Layer::new(&Weights::seeded(Config::gru(40, 64).num_layers(2), 0)?, Backend::Cpu)?;
 /// let mut session = layer.session(3)?; // three streams
 /// let ten_steps = Array3::zeros((3, 10, 40)); // [R, T, I]
-/// let output = session.push(&Input::new(ten_steps.view()))?;
+/// let output = session.push(&ten_steps)?;
 /// assert_eq!(output.shape(), [3, 10, 64]); // [R, T, H]
 /// // One more step for streams 2 and 0; stream 1 has no input now.
 /// let one_step = Array3::zeros((2, 1, 40));
-/// let output = session.push_rows(&[2, 0], &Input::new(one_step.view()))?;
+/// let output = session.push_rows(&[2, 0], &one_step)?;
 /// assert_eq!(output.shape(), [2, 1, 64]);
 /// // Stream 1 has ended; the row is free for another one.
 /// session.reset_rows(&[1])?;
@@ -135,8 +135,8 @@ impl Session {
     /// the session. From the machine: [`Error::OutOfMemory`], and on a GPU [`Error::TooLarge`],
     /// [`Error::DeviceLost`], [`Error::Timeout`], [`Error::Gpu`].
     #[cfg(not(target_arch = "wasm32"))]
-    pub fn push<D: Dimension>(&mut self, input: &Input<'_, D>) -> Result<Array<f32, D>, Error> {
-        self.push_active(Active::All(self.rows), input)
+    pub fn push<'i, D: Dimension>(&mut self, input: impl Into<Input<'i, D>>) -> Result<Array<f32, D>, Error> {
+        self.push_active(Active::All(self.rows), &input.into())
     }
 
     /// Like [`Session::push`], for the M listed rows, each at most once and in any order. The input is
@@ -147,13 +147,13 @@ impl Session {
     ///
     /// The same as [`Session::push`]; [`Error::Row`] and [`Error::RowTwice`].
     #[cfg(not(target_arch = "wasm32"))]
-    pub fn push_rows<D: Dimension>(
+    pub fn push_rows<'i, D: Dimension>(
         &mut self,
         rows: &[usize],
-        input: &Input<'_, D>,
+        input: impl Into<Input<'i, D>>,
     ) -> Result<Array<f32, D>, Error> {
         self.check_rows(rows)?;
-        self.push_active(Active::Named(rows), input)
+        self.push_active(Active::Named(rows), &input.into())
     }
 
     /// Like [`Session::push`], but writes the output into an array of the output's shape, with any strides.
@@ -165,12 +165,12 @@ impl Session {
     ///
     /// The same as [`Session::push`]; [`Error::Shape`] for the array.
     #[cfg(not(target_arch = "wasm32"))]
-    pub fn push_into<D: Dimension>(
+    pub fn push_into<'i, D: Dimension>(
         &mut self,
-        input: &Input<'_, D>,
+        input: impl Into<Input<'i, D>>,
         output: ArrayViewMut<'_, f32, D>,
     ) -> Result<(), Error> {
-        self.push_active_into(Active::All(self.rows), input, output)
+        self.push_active_into(Active::All(self.rows), &input.into(), output)
     }
 
     /// Like [`Session::push_rows`], but writes the output into an array, as [`Session::push_into`] does.
@@ -179,14 +179,14 @@ impl Session {
     ///
     /// The same as [`Session::push_rows`] and [`Session::push_into`].
     #[cfg(not(target_arch = "wasm32"))]
-    pub fn push_rows_into<D: Dimension>(
+    pub fn push_rows_into<'i, D: Dimension>(
         &mut self,
         rows: &[usize],
-        input: &Input<'_, D>,
+        input: impl Into<Input<'i, D>>,
         output: ArrayViewMut<'_, f32, D>,
     ) -> Result<(), Error> {
         self.check_rows(rows)?;
-        self.push_active_into(Active::Named(rows), input, output)
+        self.push_active_into(Active::Named(rows), &input.into(), output)
     }
 
     /// Returns the state of all rows.
@@ -210,7 +210,7 @@ impl Session {
     /// [`Error::StateShape`], [`Error::UnexpectedCellState`]; on a GPU [`Error::OutOfMemory`],
     /// [`Error::DeviceLost`], [`Error::Gpu`].
     #[cfg(not(target_arch = "wasm32"))]
-    pub fn set_state(&mut self, state: &State<'_>) -> Result<(), Error> {
+    pub fn set_state<'s>(&mut self, state: impl Into<State<'s>>) -> Result<(), Error> {
         pollster::block_on(self.set_state_async(state))
     }
 
@@ -220,7 +220,7 @@ impl Session {
     ///
     /// The same as [`Session::set_state`]; [`Error::Row`] and [`Error::RowTwice`].
     #[cfg(not(target_arch = "wasm32"))]
-    pub fn set_state_rows(&mut self, rows: &[usize], state: &State<'_>) -> Result<(), Error> {
+    pub fn set_state_rows<'s>(&mut self, rows: &[usize], state: impl Into<State<'s>>) -> Result<(), Error> {
         pollster::block_on(self.set_state_rows_async(rows, state))
     }
 

@@ -55,10 +55,10 @@ const UNDERFLOW: f64 = f32::MIN_POSITIVE as f64 / LAMBDA;
 /// # Errors
 ///
 /// The same as [`reference::forward`].
-pub fn forward<D: Dimension>(
+pub fn forward<'i, 's, D: Dimension>(
     weights: &Weights,
-    input: &Input<'_, D>,
-    state: &State<'_, D>,
+    input: impl Into<Input<'i, D>>,
+    state: impl Into<State<'s, D>>,
 ) -> Result<Output<D, f64>, Error> {
     forward_with(weights, Precision::F32, input, state)
 }
@@ -68,13 +68,14 @@ pub fn forward<D: Dimension>(
 /// # Errors
 ///
 /// The same as [`reference::forward`].
-pub fn forward_with<D: Dimension>(
+pub fn forward_with<'i, 's, D: Dimension>(
     weights: &Weights,
     precision: Precision,
-    input: &Input<'_, D>,
-    state: &State<'_, D>,
+    input: impl Into<Input<'i, D>>,
+    state: impl Into<State<'s, D>>,
 ) -> Result<Output<D, f64>, Error> {
-    let batch = Batch::new(weights.config(), input, state)?;
+    let (input, state) = (input.into(), state.into());
+    let batch = Batch::new(weights.config(), &input, &state)?;
     batch.restore(match precision {
         Precision::F32 => reference::run::<Rounded>(weights, &batch)?.map(Rounded::tolerance),
         Precision::F16 => reference::run::<Rounded<true>>(weights, &batch)?.map(Rounded::tolerance),

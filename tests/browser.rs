@@ -133,7 +133,7 @@ fn what_a_page_calls_gives_the_same_bits() {
 
             let mut session = layer.session_async(3).await.unwrap();
             session.set_state_async(&state).await.unwrap();
-            session.set_state_rows_async(&[1], &State::zero()).await.unwrap();
+            session.set_state_rows_async(&[1], State::zero()).await.unwrap();
             session.set_state_rows_async(&[1], &own).await.unwrap();
             let pushed = session.push_async(&input).await.unwrap();
             let after = session.state_async().await.unwrap();

@@ -201,7 +201,7 @@ fn a_broadcast_input_is_as_good_as_its_copy() {
     on_each(|implementation| {
         for config in everything() {
             let layer = implementation.layer(&Weights::seeded(config, 2).unwrap());
-            let result = |view| layer.forward(&Input::new(view), &State::zero()).unwrap();
+            let result = |view| layer.forward(&Input::new(view), State::zero()).unwrap();
             assert_same_bits(&result(broadcast), &result(copy.view()), &config.to_string());
         }
     });
@@ -340,7 +340,7 @@ fn a_state_that_is_not_given_is_zero() {
             batch.c_0.iter_mut().for_each(|c_0| c_0.fill(0.0));
             assert_eq!(bits(&hidden_only), bits(&batch.run(&layer)), "{config}, c_0");
             batch.h_0.fill(0.0);
-            let nothing = layer.forward(&batch.input(), &State::zero()).unwrap();
+            let nothing = layer.forward(&batch.input(), State::zero()).unwrap();
             assert_same_bits(&nothing, &batch.run(&layer), &format!("{config}, h_0"));
         }
     });
@@ -382,7 +382,7 @@ fn the_rank_need_not_be_part_of_the_type() {
 
             let one: Array1<f32> = random(5, 1.0, 1);
             let row = one.broadcast(IxDyn(&[4, 5])).unwrap();
-            let unbatched = layer.forward(&Input::new(row), &State::zero()).unwrap();
+            let unbatched = layer.forward(&Input::new(row), State::zero()).unwrap();
             assert_eq!((unbatched.output.ndim(), unbatched.h_n.ndim()), (2, 2), "{config}");
         }
     });

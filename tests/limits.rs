@@ -101,9 +101,9 @@ fn what_does_not_fit_at_all_is_an_error() {
         let weights = Weights::seeded(Config::rnn(2, 4), 0).unwrap();
         let layer = Layer::new(&weights, Backend::Gpu(small)).unwrap();
         let long = Array3::ones((1, 5000, 2));
-        let error = layer.forward(&Input::new(long.view()), &State::zero()).unwrap_err();
+        let error = layer.forward(&Input::new(long.view()), State::zero()).unwrap_err();
         assert!(matches!(error, Error::TooLarge { .. }), "{error}");
-        let short = layer.forward(&Input::new(long.slice(s![.., ..3, ..])), &State::zero());
+        let short = layer.forward(&Input::new(long.slice(s![.., ..3, ..])), State::zero());
         assert!(short.is_ok(), "the layer still works");
     });
 }
@@ -116,7 +116,7 @@ fn the_callers_own_device_serves() {
         let x = random((2, 4, 3), 1.0, 0);
         let input = Input::new(x.view());
         let run = |gpu: &Gpu| {
-            Layer::new(&weights, Backend::Gpu(gpu.clone())).unwrap().forward(&input, &State::zero()).unwrap()
+            Layer::new(&weights, Backend::Gpu(gpu.clone())).unwrap().forward(&input, State::zero()).unwrap()
         };
         assert_eq!(bits(&run(&own)), bits(&run(gpu)));
     });

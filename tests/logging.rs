@@ -11,8 +11,8 @@ use std::sync::{Mutex, PoisonError};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use wgpu_rnn::{
-    AdapterChoice, Backend, Config, Error, Gpu, Input, Layer, LayerOptions, PlanReport, State, Strategy,
-    Tuning, Weights,
+    AdapterChoice, Backend, Config, Error, Gpu, Input, Layer, LayerOptions, State, Strategy, Tuning, Weights,
+    inspect::PlanReport,
 };
 
 use harness::{on_each_adapter, random};
@@ -153,7 +153,7 @@ fn on_gpu(weights: &Weights, gpu: &Gpu) {
     LINES.take();
     for rows in 1..100 {
         let x = random((rows, 1, 6), 1.0, 1);
-        layer.forward(&Input::new(x.view()), &State::zero()).unwrap();
+        layer.forward(&Input::new(x.view()), State::zero()).unwrap();
     }
     assert_eq!(above_trace(&LINES.take()).len(), 64);
 
@@ -161,7 +161,7 @@ fn on_gpu(weights: &Weights, gpu: &Gpu) {
     lost.device().destroy();
     LINES.take();
     let x = random((1, 1, 6), 1.0, 1);
-    let error = layer.forward(&Input::new(x.view()), &State::zero()).unwrap_err();
+    let error = layer.forward(&Input::new(x.view()), State::zero()).unwrap_err();
     assert!(matches!(error, Error::DeviceLost { .. }));
     one(&LINES.take(), Level::Warn, "device lost: Destroyed");
     layer.reload_with(weights, Backend::Cpu).unwrap();

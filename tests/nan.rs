@@ -53,9 +53,9 @@ fn values_that_are_not_finite_spread_as_in_pytorch() {
         let mut input = Array3::ones((2, 4, 3));
         input[[0, 1, 2]] = value;
         let input = Input::new(input.view());
-        let mut results = vec![("f64", reference::forward(&weights, &input, &State::zero()).unwrap())];
+        let mut results = vec![("f64", reference::forward(&weights, &input, State::zero()).unwrap())];
         for implementation in harness::host() {
-            let found = implementation.layer(&weights).forward(&input, &State::zero()).unwrap();
+            let found = implementation.layer(&weights).forward(&input, State::zero()).unwrap();
             let mut wide = results[0].1.clone();
             wide.output = found.output.mapv(f64::from);
             wide.h_n = found.h_n.mapv(f64::from);

@@ -1,7 +1,7 @@
 //! Forward passes whose upload and readback overlap with the GPU's work: in several submissions, and in pieces.
 
 use wgpu_rnn::{
-    Backend, Config, Gpu, Input, Layer, LayerOptions, Output, PlanReport, State, Strategy, Weights,
+    Backend, Config, Gpu, Input, Layer, LayerOptions, Output, State, Strategy, Weights, inspect::PlanReport,
     reference, tolerance,
 };
 

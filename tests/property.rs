@@ -199,10 +199,10 @@ fn a_long_sequence_is_right_to_its_end() {
     let weights = Weights::seeded(Config::gru(3, 9).bidirectional(true), 8).unwrap();
     let input = random((2, 300, 3), 1.0, 8);
     let input = Input::new(input.view()).lengths(&[300, 131]);
-    let expected = reference::forward(&weights, &input, &State::zero()).unwrap();
-    let tolerance = tolerance::forward(&weights, &input, &State::zero()).unwrap();
+    let expected = reference::forward(&weights, &input, State::zero()).unwrap();
+    let tolerance = tolerance::forward(&weights, &input, State::zero()).unwrap();
     on_each(|implementation| {
-        let found = implementation.layer(&weights).forward(&input, &State::zero()).unwrap();
+        let found = implementation.layer(&weights).forward(&input, State::zero()).unwrap();
         assert_within("300 steps", &found, &expected, &tolerance);
     });
 }

@@ -75,10 +75,10 @@ fn rnn_5_2_gives_the_printed_outputs() {
     let batch = stack![wgpu_rnn::ndarray::Axis(0), input, input];
     on_each(|implementation| {
         let layer = implementation.layer(&weights);
-        let unbatched = layer.forward(&Input::new(input.view()), &State::zero()).unwrap();
+        let unbatched = layer.forward(&Input::new(input.view()), State::zero()).unwrap();
         assert_all_digits(&unbatched.output.view(), &printed);
         assert_eq!(unbatched.h_n.row(0), unbatched.output.row(2));
-        let batched = layer.forward(&Input::new(batch.view()), &State::zero()).unwrap();
+        let batched = layer.forward(&Input::new(batch.view()), State::zero()).unwrap();
         for (row, output) in batched.output.outer_iter().enumerate() {
             assert_all_digits(&output, &printed);
             assert_eq!(batched.h_n.slice(s![0, row, ..]), output.row(2));
@@ -106,7 +106,7 @@ fn the_input_product_of_rnn_5_2_is_the_printed_one() {
     let input = Input::new(input.view());
     let (positive, negative) = (product_only(1.0), product_only(-1.0));
     on_each(|implementation| {
-        let run = |weights| implementation.layer(weights).forward(&input, &State::zero()).unwrap().output;
+        let run = |weights| implementation.layer(weights).forward(&input, State::zero()).unwrap().output;
         let product = run(&positive) - run(&negative);
         assert_all_digits(&product.view(), &printed);
     });
@@ -122,7 +122,7 @@ fn a_generator_goes_on_from_layer_to_layer() {
     let input = ones_twos_threes();
     on_each(|implementation| {
         let layer = implementation.layer(&lstm);
-        let result = layer.forward(&Input::new(input.view()), &State::zero()).unwrap();
+        let result = layer.forward(&Input::new(input.view()), State::zero()).unwrap();
         assert_four_digits(&result.h_n, &array![[0.0020, 0.2991]]);
         assert_four_digits(&result.c_n.unwrap(), &array![[0.1312, 1.2058]]);
     });
@@ -160,7 +160,7 @@ fn the_last_output_is_the_last_layers_final_state() {
         let input = random((4, 7, 5), 1.0, 3);
         on_each(|implementation| {
             let result =
-                implementation.layer(&weights).forward(&Input::new(input.view()), &State::zero()).unwrap();
+                implementation.layer(&weights).forward(&Input::new(input.view()), State::zero()).unwrap();
             assert_eq!(result.h_n.shape(), [layers, 4, 6]);
             assert_eq!(result.output.slice(s![.., -1, ..]), result.h_n.slice(s![-1, .., ..]));
         });
@@ -177,7 +177,7 @@ fn the_halves_of_a_bidirectional_output_end_at_their_own_ends() {
         let n = rows(implementation.is_reference());
         let input = Input::new(input.slice(s![..n, .., ..]));
         let Output { output, h_n, c_n, .. } =
-            implementation.layer(&weights).forward(&input, &State::zero()).unwrap();
+            implementation.layer(&weights).forward(&input, State::zero()).unwrap();
         assert_eq!(output.shape(), [n, 100, 128]);
         assert_eq!((h_n.shape(), c_n.unwrap().shape()), (&[2, n, 64][..], &[2, n, 64][..]));
         assert_eq!(output.slice(s![.., -1, ..64]), h_n.slice(s![0, .., ..]));
@@ -223,12 +223,12 @@ fn the_recurrence_is_that_of_a_plain_loop() {
         let (weight_ih, weight_hh) = (matrix(ParameterKind::WeightIh), matrix(ParameterKind::WeightHh));
         let looped = plain_loop(&input.mapv(f64::from), &weight_ih, &weight_hh, &bias);
         let given = Input::new(input.view());
-        let tolerance = tolerance::forward(&weights, &given, &State::zero()).unwrap();
-        let mut expected = reference::forward(&weights, &given, &State::zero()).unwrap();
+        let tolerance = tolerance::forward(&weights, &given, State::zero()).unwrap();
+        let mut expected = reference::forward(&weights, &given, State::zero()).unwrap();
         expected.h_n.row_mut(0).assign(&looped.row(9));
         expected.output = looped;
         on_each(|implementation| {
-            let found = implementation.layer(&weights).forward(&given, &State::zero()).unwrap();
+            let found = implementation.layer(&weights).forward(&given, State::zero()).unwrap();
             assert_within("the plain loop", &found, &expected, &tolerance);
         });
     }

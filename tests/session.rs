@@ -173,7 +173,7 @@ fn a_state_moves_from_session_to_session() {
 
             // All rows, to a fresh session; one row, to another place of a busy one.
             let mut second = layer.session(3).unwrap();
-            second.set_state(&saved.state()).unwrap();
+            second.set_state(saved.state()).unwrap();
             assert_eq!(second.state().unwrap(), saved);
             assert_eq!(second.push(&Input::new(after.view())).unwrap(), expected);
 
@@ -188,7 +188,7 @@ fn a_state_moves_from_session_to_session() {
             assert_eq!(output, expected.slice(s![1..2, .., ..]));
 
             // What is not given is zero.
-            third.set_state(&State::zero()).unwrap();
+            third.set_state(State::zero()).unwrap();
             assert!(third.state().unwrap().h_n.iter().all(|&value| value == 0.0));
             second.reset();
             assert_eq!(second.state().unwrap(), layer.session(3).unwrap().state().unwrap());

@@ -38,6 +38,7 @@
 #![allow(unreachable_pub, missing_docs, reason = "nothing here is seen from outside")]
 
 mod activation;
+mod arguments;
 #[cfg(all(feature = "safetensors", feature = "npz"))]
 mod bad_input;
 mod browser;

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use wgpu_rnn::{
-    Backend, Config, Gpu, Input, Layer, LayerOptions, PlanReport, State, Strategy, Timings, Weights, wgpu,
+    Backend, Config, Gpu, Input, Layer, LayerOptions, State, Strategy, Timings, Weights, inspect::PlanReport,
+    wgpu,
 };
 
 use crate::harness::{assert_same_bits, host, on_each_adapter, on_each_device, random};

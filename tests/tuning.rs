@@ -1,8 +1,8 @@
 //! `Tuning::Measure` as its users see it.
 
 use wgpu_rnn::{
-    Backend, Config, Error, Gpu, Input, Layer, LayerOptions, PlanReport, State, Strategy, Tuning, Weights,
-    reference, tolerance,
+    Backend, Config, Error, Gpu, Input, Layer, LayerOptions, State, Strategy, Tuning, Weights,
+    inspect::PlanReport, reference, tolerance,
 };
 
 use crate::harness::{assert_same_bits, assert_within, on_each_adapter, random};

@@ -95,11 +95,11 @@ fn a_single_reverse_direction_is_the_second_of_two() {
             let x = random((3, 7, 5), 1.0, 1);
             let lengths = [4, 0, 7];
             let input = Input::new(x.view()).lengths(&lengths);
-            let mut expected = implementation.layer(&both).forward(&input, &State::zero()).unwrap();
+            let mut expected = implementation.layer(&both).forward(&input, State::zero()).unwrap();
             expected.output = expected.output.slice(s![.., .., 6..]).to_owned();
             expected.h_n = expected.h_n.slice(s![1.., .., ..]).to_owned();
             expected.c_n = expected.c_n.map(|c_n| c_n.slice(s![1.., .., ..]).to_owned());
-            let found = implementation.layer(&alone.unwrap()).forward(&input, &State::zero()).unwrap();
+            let found = implementation.layer(&alone.unwrap()).forward(&input, State::zero()).unwrap();
             assert_same_bits(&found, &expected, &config.to_string());
         }
     });

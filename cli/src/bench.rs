@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
 use wgpu_rnn::ndarray::Array3;
-use wgpu_rnn::{Error, Input, Layer, LayerOptions, State, Tuning, Weights};
+use wgpu_rnn::{Error, Layer, LayerOptions, State, Tuning, Weights};
 
 use crate::args::{BenchArguments, threads};
 use crate::device;
@@ -140,7 +140,7 @@ impl<'a> Results<'a> {
         let mut runners: Vec<Runner<'_>> = ready
             .iter()
             .map(|ready| {
-                let pass = || ready.layer.forward(&Input::new(input.view()), &State::zero()).map(drop);
+                let pass = || ready.layer.forward(&input, State::zero()).map(drop);
                 Runner::new(ready.first, pass)
             })
             .collect();
@@ -208,7 +208,7 @@ fn prepare<'a>(
     let options = options.threads(threads(arguments.threads));
     let layer = Layer::with_options(weights, subject.backend.clone(), &options)?;
     let start = Instant::now();
-    let found = layer.forward(&Input::new(input.view()), &State::zero())?;
+    let found = layer.forward(input, State::zero())?;
     // The first call with `Tuning::Measure` runs many candidates.
     let first = if arguments.tuning == Tuning::Measure { Duration::ZERO } else { start.elapsed() };
     let tolerance_used = expected.check(&found).map_err(Refusal::Fault)?;

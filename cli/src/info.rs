@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use wgpu_rnn::auto::{self, Machine, Verdict};
 use wgpu_rnn::wgpu::{self, AdapterInfo, Backends, DeviceType, Features, Instance};
-use wgpu_rnn::{Backend, Capabilities, CpuInstructions, Gpu, LayerOptions};
+use wgpu_rnn::{Backend, CpuInstructions, Gpu, LayerOptions, inspect::Capabilities};
 
 use crate::args::InfoArguments;
 use crate::bench::case::{self, Case};

@@ -2,7 +2,10 @@
 
 mod json;
 
-use wgpu_rnn::{AdapterChoice, Capabilities, Config, Error, Gpu, LayerOptions, PlanReport, Strategy};
+use wgpu_rnn::{
+    AdapterChoice, Config, Error, Gpu, LayerOptions, Strategy,
+    inspect::{Capabilities, PlanReport},
+};
 
 use crate::args::PlanArguments;
 use crate::device::{self, DeviceChoice};

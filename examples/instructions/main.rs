@@ -14,7 +14,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use wgpu_rnn::ndarray::Array3;
-use wgpu_rnn::{Backend, Config, CpuInstructions, Input, Layer, LayerOptions, State, Weights};
+use wgpu_rnn::{Backend, Config, CpuInstructions, Layer, LayerOptions, State, Weights};
 
 /// Sets take turns this many times, and the fastest run of each counts.
 const ROUNDS: usize = 9;
@@ -60,7 +60,7 @@ fn times(
     for _ in 0..ROUNDS {
         for (_, layer, fastest) in &mut layers {
             let start = Instant::now();
-            black_box(layer.forward(&Input::new(input.view()), &State::zero())?);
+            black_box(layer.forward(&input, State::zero())?);
             *fastest = start.elapsed().min(*fastest);
         }
     }

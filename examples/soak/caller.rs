@@ -86,7 +86,7 @@ impl<'a> Caller<'a> {
         let Some(mut session) = self.session.take() else { return self.reopened() };
         let rows: Vec<usize> = (0..ROWS).filter(|_| self.below(2) == 0).collect();
         let (x, _) = self.batch_of(session.layer().config(), rows.len(), 2);
-        session.push_rows(&rows, &Input::new(x.view()))?;
+        session.push_rows(&rows, &x)?;
         self.session = Some(session);
         Ok(())
     }

@@ -4,8 +4,10 @@ use arbitrary::Unstructured;
 use wgpu_rnn::ndarray::{ArrayD, IxDyn};
 use wgpu_rnn::tolerance::{self, Comparison};
 use wgpu_rnn::{
-    Backend, Capabilities, Cell, Config, CpuInstructions, Error, Input, Layer, LayerOptions, LoadOptions,
-    Nonlinearity, Output, Parameter, PlanReport, Precision, State, Weights, auto, reference,
+    Backend, Cell, Config, CpuInstructions, Error, Input, Layer, LayerOptions, LoadOptions, Nonlinearity,
+    Output, Parameter, Precision, State, Weights, auto,
+    inspect::{Capabilities, PlanReport},
+    reference,
 };
 
 use super::problem::{Array, Mistake, Problem, random};

@@ -9,7 +9,10 @@
 use wgpu::DeviceType;
 
 use crate::cpu::{INLINE, PANEL, SHARED};
-use crate::{Capabilities, Config, CpuInstructions, Error, LayerOptions, PlanReport};
+use crate::{
+    Config, CpuInstructions, Error, LayerOptions,
+    inspect::{Capabilities, PlanReport},
+};
 
 /// The speedup over the CPU that must be expected of a GPU for the rule to choose it. The estimates are no
 /// more accurate than that. If both are equally fast, the CPU is better: it has no kernels to compile, no

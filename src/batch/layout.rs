@@ -39,11 +39,11 @@ impl<D: Dimension, A: Clone> Output<D, A> {
     /// `l * D` to `l * D + D - 1` belong to node l.
     ///
     /// ```
-    /// use wgpu_rnn::{Backend, Config, Input, Layer, OnnxLayout, State, Weights, ndarray::Array3};
+    /// use wgpu_rnn::{Backend, Config, Layer, OnnxLayout, State, Weights, ndarray::Array3};
     ///
     /// let weights = Weights::seeded(Config::gru(3, 5).bidirectional(true), 0)?;
     /// let input = Array3::zeros((4, 7, 3)); // [N, T, I]
-    /// let result = Layer::new(&weights, Backend::Cpu)?.forward(&Input::new(input.view()), &State::zero())?;
+    /// let result = Layer::new(&weights, Backend::Cpu)?.forward(&input, State::zero())?;
     /// let onnx = result.to_onnx(OnnxLayout::StepsFirst)?;
     /// assert_eq!(onnx.y.shape(), [7, 2, 4, 5]); // [T, D, N, H]
     /// assert_eq!(onnx.y_h.shape(), [2, 4, 5]); // [D, N, H]

@@ -19,7 +19,7 @@ impl GpuLayer {
     /// that uses the output can be in the same submission.
     ///
     /// [`GpuBuffers`] has the contract of each buffer. The first call with a shape compiles kernels and
-    /// makes scratch buffers: [`PlanReport::workspace_bytes`](crate::PlanReport::workspace_bytes), the
+    /// makes scratch buffers: [`PlanReport::workspace_bytes`](crate::inspect::PlanReport::workspace_bytes), the
     /// hidden state twice, the cell state, and a copy of the input if I is not a multiple of 4. The first
     /// call with a set of buffers makes their bind groups; later calls make nothing. The encoder may be
     /// dropped unsubmitted, and the layer may be dropped before the encoder is submitted. Several

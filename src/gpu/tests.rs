@@ -21,8 +21,8 @@ use super::{AdapterChoice, Gpu, GpuLayer, Strategy};
 use crate::batch::Batch;
 use crate::tolerance::{self, Comparison};
 use crate::{
-    Activation, Activations, Capabilities, Config, Error, Generator, Input, LayerOptions, Output, Precision,
-    State, Weights, reference,
+    Activation, Activations, Config, Error, Generator, Input, LayerOptions, Output, Precision, State,
+    Weights, inspect::Capabilities, reference,
 };
 use mutations::{MUTATIONS, Mutation};
 

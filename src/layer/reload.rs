@@ -24,14 +24,14 @@ impl Layer {
     /// let pieces = [Array3::<f32>::ones((1, 50, 8)), Array3::zeros((1, 50, 8))];
     ///
     /// // The state after the last piece that went well.
-    /// let mut last = layer.forward(&Input::new(pieces[0].view()), &State::zero())?;
+    /// let mut last = layer.forward(&Input::new(pieces[0].view()), State::zero())?;
     /// for piece in &pieces[1..] {
     ///     let input = Input::new(piece.view());
-    ///     let next = match layer.forward(&input, &last.state()) {
+    ///     let next = match layer.forward(&input, last.state()) {
     ///         Err(Error::DeviceLost { .. }) => {
     ///             // Looks for adapters again, and opens a new device or takes the CPU.
     ///             layer.reload(Backend::auto(layer.config(), 1, 50).backend)?;
-    ///             layer.forward(&input, &last.state())?
+    ///             layer.forward(&input, last.state())?
     ///         }
     ///         result => result?,
     ///     };

@@ -14,8 +14,11 @@ impl Session {
     /// # Errors
     ///
     /// The same as [`Session::push`].
-    pub async fn push_async<D: Dimension>(&mut self, input: &Input<'_, D>) -> Result<Array<f32, D>, Error> {
-        self.push_active_async(Active::All(self.rows), input).await
+    pub async fn push_async<'i, D: Dimension>(
+        &mut self,
+        input: impl Into<Input<'i, D>>,
+    ) -> Result<Array<f32, D>, Error> {
+        self.push_active_async(Active::All(self.rows), &input.into()).await
     }
 
     /// Like [`Session::push_rows`], without blocking, as in [`Session::push_async`].
@@ -23,13 +26,13 @@ impl Session {
     /// # Errors
     ///
     /// The same as [`Session::push_rows`].
-    pub async fn push_rows_async<D: Dimension>(
+    pub async fn push_rows_async<'i, D: Dimension>(
         &mut self,
         rows: &[usize],
-        input: &Input<'_, D>,
+        input: impl Into<Input<'i, D>>,
     ) -> Result<Array<f32, D>, Error> {
         self.check_rows(rows)?;
-        self.push_active_async(Active::Named(rows), input).await
+        self.push_active_async(Active::Named(rows), &input.into()).await
     }
 
     /// Like [`Session::state`], without blocking.
@@ -51,8 +54,8 @@ impl Session {
     /// # Errors
     ///
     /// The same as [`Session::set_state`].
-    pub async fn set_state_async(&mut self, state: &State<'_>) -> Result<(), Error> {
-        self.set_active(Active::All(self.rows), state).await
+    pub async fn set_state_async<'s>(&mut self, state: impl Into<State<'s>>) -> Result<(), Error> {
+        self.set_active(Active::All(self.rows), &state.into()).await
     }
 
     /// Like [`Session::set_state_rows`], without waiting for the device, as in [`Session::set_state_async`].
@@ -60,9 +63,13 @@ impl Session {
     /// # Errors
     ///
     /// The same as [`Session::set_state_rows`].
-    pub async fn set_state_rows_async(&mut self, rows: &[usize], state: &State<'_>) -> Result<(), Error> {
+    pub async fn set_state_rows_async<'s>(
+        &mut self,
+        rows: &[usize],
+        state: impl Into<State<'s>>,
+    ) -> Result<(), Error> {
         self.check_rows(rows)?;
-        self.set_active(Active::Named(rows), state).await
+        self.set_active(Active::Named(rows), &state.into()).await
     }
 
     async fn push_active_async<D: Dimension>(

@@ -35,7 +35,7 @@ fn a_result_that_no_host_has_room_for_is_an_error() {
                 }
             }
             let x = Array3::zeros((2, 3, 1));
-            layer.forward(&Input::new(x.view()), &State::zero()).expect("the layer works on");
+            layer.forward(&Input::new(x.view()), State::zero()).expect("the layer works on");
         });
     });
 }

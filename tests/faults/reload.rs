@@ -34,7 +34,7 @@ fn a_sequence_goes_on_from_a_saved_state_on_a_fresh_device() {
                 let lost = fresh(gpu);
                 let mut layer =
                     Layer::with_options(&work.weights, Backend::Gpu(lost.clone()), &options).unwrap();
-                let whole = layer.forward(&work.input(), &State::zero()).unwrap();
+                let whole = layer.forward(&work.input(), State::zero()).unwrap();
                 let saved = steps(&layer, &work, 0..4, &State::zero()).unwrap();
                 lost.device().destroy();
                 let error = steps(&layer, &work, 4..10, &saved.state()).unwrap_err();
@@ -57,7 +57,7 @@ fn a_sequence_goes_on_from_a_saved_state_on_a_fresh_device() {
                 assert_within(&work.name, &rest, &expected, &allowed);
                 // Kept on the way, too.
                 layer.reload(Backend::Gpu(fresh(gpu))).unwrap();
-                assert_eq!(bits(&layer.forward(&work.input(), &State::zero()).unwrap()), bits(&whole));
+                assert_eq!(bits(&layer.forward(&work.input(), State::zero()).unwrap()), bits(&whole));
             }
         });
     });

@@ -125,12 +125,12 @@ fn a_session_goes_on_from_a_saved_state_on_a_fresh_device() {
                 is_lost(Polled::new(session.push_async(&given)).finish().unwrap_err());
                 is_lost(session.state().unwrap_err());
                 is_lost(Polled::new(session.state_async()).finish().unwrap_err());
-                is_lost(session.set_state(&saved.state()).unwrap_err());
+                is_lost(session.set_state(saved.state()).unwrap_err());
                 is_lost(layer.session(2).map(|_| ()).unwrap_err());
 
                 layer.reload_with(&weights(), Backend::Gpu(fresh(gpu))).unwrap();
                 let mut session = layer.session(ROWS).unwrap();
-                session.set_state(&saved.state()).unwrap();
+                session.set_state(saved.state()).unwrap();
                 assert_eq!(session.push(&given).unwrap(), expected, "{gpu}, {strategy}");
             }
         });

@@ -4,8 +4,8 @@ use std::thread;
 
 use wgpu_rnn::auto::Choice;
 use wgpu_rnn::{
-    Backend, Config, Error, Generator, Gpu, Input, Layer, LayerOptions, Output, PlanReport, State, Strategy,
-    Timings, Weights,
+    Backend, Config, Error, Generator, Gpu, Input, Layer, LayerOptions, Output, State, Strategy, Timings,
+    Weights, inspect::PlanReport,
 };
 
 use crate::harness::{bits, on_each_adapter};
@@ -44,7 +44,7 @@ fn handles_may_be_sent_and_shared_and_futures_sent() {
     let mut session = layer.session(1).unwrap();
     sent(&session.push_async(&input));
     sent(&session.state_async());
-    sent(&session.set_state_async(&State::zero()));
+    sent(&session.set_state_async(State::zero()));
     sent(&Backend::auto_async(layer.config(), 1, 1, &LayerOptions::default()));
 }
 

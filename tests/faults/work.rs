@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use wgpu_rnn::ndarray::Array3;
 use wgpu_rnn::{
-    Backend, Config, Error, Gpu, Input, Layer, LayerOptions, Output, PlanReport, State, Strategy, Tuning,
-    Weights,
+    Backend, Config, Error, Gpu, Input, Layer, LayerOptions, Output, State, Strategy, Tuning, Weights,
+    inspect::PlanReport,
 };
 
 use crate::harness::random;

@@ -230,7 +230,7 @@ fn every_misuse_of_forward_has_its_message_and_leaves_the_layer_working() {
 /// The bits of a forward pass that is as it should be.
 fn good(layer: &Layer) -> Vec<u32> {
     let input = random((2, 3, layer.config().input_size), 1.0, 1);
-    let result = layer.forward(&Input::new(input.view()), &State::zero()).unwrap();
+    let result = layer.forward(&Input::new(input.view()), State::zero()).unwrap();
     assert!(result.output.iter().any(|&value| value != 0.0));
     bits(&result)
 }
@@ -270,7 +270,7 @@ fn not_finite() -> Vec<Row> {
 #[test]
 fn a_rank_in_the_type_is_checked_too() {
     fn message<D: Dimension>(layer: &Layer, values: &Array<f32, D>) -> String {
-        outcome(layer.forward(&Input::new(values.view()), &State::zero()))
+        outcome(layer.forward(Input::new(values.view()), State::zero()))
     }
     on_each(|implementation| {
         let layer = implementation.layer(&Weights::seeded(Config::lstm(1, 1), 0).unwrap());

@@ -3,8 +3,9 @@
 use wgpu_rnn::ndarray::{Array3, ArrayD};
 use wgpu_rnn::tolerance::Comparison;
 use wgpu_rnn::{
-    Backend, Capabilities, Config, CpuInstructions, Generator, Input, Layer, LayerOptions, Nonlinearity,
-    Output, PlanReport, Precision, State, Strategy, Tuning, Weights,
+    Backend, Config, CpuInstructions, Generator, Input, Layer, LayerOptions, Nonlinearity, Output, Precision,
+    State, Strategy, Tuning, Weights,
+    inspect::{Capabilities, PlanReport},
 };
 
 use super::{Row, outcome, row};

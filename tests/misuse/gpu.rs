@@ -2,8 +2,8 @@
 
 use wgpu_rnn::wgpu::{self, DeviceType, Limits};
 use wgpu_rnn::{
-    AdapterChoice, Backend, Capabilities, Config, Gpu, Layer, LayerOptions, LimitsChoice, PlanReport,
-    Weights, auto,
+    AdapterChoice, Backend, Config, Gpu, Layer, LayerOptions, LimitsChoice, Weights, auto,
+    inspect::{Capabilities, PlanReport},
 };
 
 use super::{Row, row};

@@ -63,10 +63,10 @@ fn of_rows(session: &mut Session) -> Vec<Row> {
                 pollster::block_on(session.push_rows_async(&named, &input)),
                 text,
             ),
-            row("Session::set_state_rows", session.set_state_rows(&named, &State::zero()), text),
+            row("Session::set_state_rows", session.set_state_rows(&named, State::zero()), text),
             row(
                 "Session::set_state_rows_async",
-                pollster::block_on(session.set_state_rows_async(&named, &State::zero())),
+                pollster::block_on(session.set_state_rows_async(&named, State::zero())),
                 text,
             ),
             row("Session::reset_rows", session.reset_rows(&named), text),

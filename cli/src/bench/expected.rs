@@ -109,7 +109,7 @@ mod tests {
         let input = Array3::from_shape_fn((5, 7, 3), |(n, t, i)| ((n + 3 * t + 7 * i) as f32).sin());
         let expected = Expected::within(affordable, &weights, Precision::F32, &input).unwrap();
         let layer = Layer::new(&weights, Backend::Cpu).unwrap();
-        let found = layer.forward(&Input::new(input.view()), &State::zero()).unwrap();
+        let found = layer.forward(&input, State::zero()).unwrap();
         (expected, found)
     }
 

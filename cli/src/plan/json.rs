@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use wgpu_rnn::{DispatchReport, PlanReport};
+use wgpu_rnn::inspect::{DispatchReport, PlanReport};
 
 use super::Work;
 use crate::failure::{Failure, Result};

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use wgpu_rnn::io::{KerasOptions, Tensors, to_npy, to_npz};
-use wgpu_rnn::{Activation, Backend, Input, Layer, State, Weights, ndarray::Ix3};
+use wgpu_rnn::{Activation, Backend, Layer, State, Weights, ndarray::Ix3};
 
 use super::run::read_npy;
 use super::{refuse, succeed, wgpu_rnn};
@@ -58,7 +58,7 @@ fn layers_run_as_the_library_runs_them() {
         assert_eq!(ran.stderr, format!("wgpu-rnn: ran {} on cpu\n", weights.config()));
         let input = read_npy(&folder.path().join("x.npy")).into_dimensionality::<Ix3>().unwrap();
         let layer = Layer::new(&weights, Backend::Cpu).unwrap();
-        let expected = layer.forward(&Input::new(input.view()), &State::zero()).unwrap();
+        let expected = layer.forward(&input, State::zero()).unwrap();
         assert_eq!(read_npy(&folder.path().join("y.npy")), expected.output.into_dyn());
     }
 }

@@ -231,7 +231,7 @@ pub(super) fn patient_steps(request: &Request<'_>, choice: &Choice) -> u32 {
 mod tests {
     use super::super::{Plan, parts};
     use super::*;
-    use crate::{Capabilities, Config, Precision};
+    use crate::{Config, Precision, inspect::Capabilities};
 
     fn expected_us(config: &Config, strategy: Strategy) -> f64 {
         let capabilities = &Capabilities::default();

@@ -39,7 +39,7 @@ pub(super) fn add(list: &mut List, request: &Request<'_>) {
 mod tests {
     use super::super::{BUDGET, Plan, Strategy, parts};
     use super::*;
-    use crate::{Capabilities, Config, Precision};
+    use crate::{Config, Precision, inspect::Capabilities};
 
     #[test]
     fn between_the_callers_buffers_nothing_is_staged() {

@@ -42,7 +42,7 @@ pub struct KernelSource {
 /// The library compiles the kernels itself. This function is for tools that measure or translate them:
 ///
 /// ```
-/// for kernel in wgpu_rnn::kernels() {
+/// for kernel in wgpu_rnn::inspect::kernels() {
 ///     println!("{}: fn {} with {:?}", kernel.name, kernel.entry_point, kernel.overrides);
 /// }
 /// ```

@@ -85,7 +85,7 @@ fn product(quads: usize, rows: u64) -> u64 {
 mod tests {
     use super::super::{Plan, parts};
     use super::*;
-    use crate::{Capabilities, Config, Precision};
+    use crate::{Config, Precision, inspect::Capabilities};
 
     fn plan(
         software: bool,

@@ -39,7 +39,7 @@ impl Pieces {
 mod tests {
     use super::super::parts;
     use super::*;
-    use crate::{Capabilities, Config, Precision};
+    use crate::{Config, Precision, inspect::Capabilities};
 
     #[test]
     fn two_pieces_share_the_budget() {

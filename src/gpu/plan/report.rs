@@ -11,7 +11,7 @@ use crate::{Config, Error, LayerOptions};
 /// A report of all dispatches and buffers of a forward pass on a GPU.
 ///
 /// ```
-/// use wgpu_rnn::{Capabilities, Config, LayerOptions, PlanReport, Strategy};
+/// use wgpu_rnn::{inspect::{Capabilities, PlanReport}, Config, LayerOptions, Strategy};
 ///
 /// let config = Config::lstm(80, 256).num_layers(2);
 /// let options = LayerOptions::default().strategy(Strategy::Scan);

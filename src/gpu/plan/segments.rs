@@ -97,7 +97,7 @@ mod tests {
     use super::super::transfers::Span;
     use super::super::{BUDGET, Plan, Strategy, parts};
     use super::*;
-    use crate::{Capabilities, Config, Precision};
+    use crate::{Config, Precision, inspect::Capabilities};
 
     fn plan(config: &Config, rows: usize, steps: usize, strategy: Strategy, budget: u64) -> Plan {
         let capabilities = &Capabilities::default();

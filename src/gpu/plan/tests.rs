@@ -3,7 +3,7 @@
 use super::*;
 use crate::gpu::kernel::WORKGROUP_BYTES;
 use crate::gpu::pack;
-use crate::{Capabilities, Config, Precision};
+use crate::{Config, Precision, inspect::Capabilities};
 
 fn with(
     capabilities: &Capabilities,

@@ -101,13 +101,13 @@ fn a_future_may_be_dropped_wherever_it_waits() {
         |backend: Backend, options: &LayerOptions| Layer::with_options(&weights, backend, options).unwrap();
     for backend in [Backend::Cpu, Backend::Reference] {
         let layer = || on(backend.clone(), &LayerOptions::default());
-        let expected = layer().forward(&input, &State::zero()).unwrap();
+        let expected = layer().forward(&input, State::zero()).unwrap();
         assert!(dropped_everywhere(layer, &input, &expected) >= 2);
     }
     let Some(gpu) = gpu() else { return };
     for options in options(&gpu, &config) {
         let layer = || on(Backend::Gpu(gpu.clone()), &options);
-        let expected = layer().forward(&input, &State::zero()).unwrap();
+        let expected = layer().forward(&input, State::zero()).unwrap();
         let polls = dropped_everywhere(layer, &input, &expected);
         let pieces = 9usize.div_ceil(layer().plan(9, 5).unwrap().unwrap().rows);
         println!("{polls} polls, {pieces} pieces, {}, {}", options.strategy, options.tuning);

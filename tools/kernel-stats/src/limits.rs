@@ -1,6 +1,6 @@
 //! What a kernel must keep to.
 
-use wgpu_rnn::{KernelSource, Precision};
+use wgpu_rnn::{Precision, inspect::KernelSource};
 
 use crate::asm::InnerLoop;
 use crate::radv::Figures;
@@ -58,7 +58,7 @@ mod tests {
         Figures { vgprs: 120, spills: 0, scratch: 0, occupancy: 8, code: 4000, assembly: String::new() };
 
     fn kernel(entry_point: &str, rows: u32) -> KernelSource {
-        let mut all = wgpu_rnn::kernels().into_iter();
+        let mut all = wgpu_rnn::inspect::kernels().into_iter();
         let wanted = |kernel: &KernelSource| {
             (kernel.entry_point, kernel.rows, kernel.precision) == (entry_point, rows, Precision::F32)
         };

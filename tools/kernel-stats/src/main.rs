@@ -91,7 +91,7 @@ fn one_family(pattern: &str) -> Result<ExitCode> {
         "kernel", "VGPRs", "spills", "scratch", "waves", "code", "fma %", "bytes/fma"
     );
     let (mut count, mut missed) = (0, 0);
-    for kernel in wgpu_rnn::kernels() {
+    for kernel in wgpu_rnn::inspect::kernels() {
         // Kernels with subgroups are for drivers on the CPU alone.
         if kernel.subgroups || !kernel.name.contains(pattern) {
             continue;

@@ -5,7 +5,7 @@ use naga::back::{pipeline_constants, spv};
 use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use naga::{AddressSpace, ShaderStage};
-use wgpu_rnn::KernelSource;
+use wgpu_rnn::inspect::KernelSource;
 
 /// A kernel that a Vulkan driver can compile.
 pub(crate) struct Spirv {

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use safetensors::SafeTensors;
 use wgpu_rnn::ndarray::Array3;
-use wgpu_rnn::{Backend, Input, Layer, LayerOptions, LoadOptions, State, Weights};
+use wgpu_rnn::{Backend, Layer, LayerOptions, LoadOptions, State, Weights};
 
 #[derive(Parser)]
 struct Args {
@@ -29,7 +29,7 @@ fn main() -> Result<()> {
     let weights =
         Weights::from_safetensors(&safetensors::serialize(state_dict, None)?, &LoadOptions::default())?;
     let layer = Layer::with_options(&weights, Backend::Cpu, &LayerOptions::default().threads(threads))?;
-    let forward = || layer.forward(&Input::new(input.view()), &State::zero());
+    let forward = || layer.forward(&input, State::zero());
 
     let output = forward()?.output;
     ensure!(

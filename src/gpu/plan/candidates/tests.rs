@@ -1,6 +1,6 @@
 use super::super::parts;
 use super::*;
-use crate::{Capabilities, Config, Precision};
+use crate::{Config, Precision, inspect::Capabilities};
 
 fn candidates(capabilities: &Capabilities, config: Config, rows: usize, strategy: Strategy) -> Vec<Plan> {
     let parts = &parts(&config, Precision::F32, capabilities).unwrap()[..];

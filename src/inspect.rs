@@ -1,0 +1,7 @@
+//! What the library would do or does on a GPU, as plain data: plans, kernels, and the limits of a device.
+//!
+//! A program that only runs layers does not need this module. [`PlanReport`] answers what a forward pass
+//! dispatches and how much memory it takes, also for a device that is not there. [`kernels`] returns the text
+//! of every kernel, for tools that measure or translate kernels.
+
+pub use crate::gpu::{Capabilities, DispatchReport, KernelSource, PlanReport, kernels};
