@@ -60,7 +60,7 @@ fn several_submissions(config: Config, rows: usize, steps: usize, submissions: u
     let expected = reference::forward(&weights, &input, &state).unwrap();
     let allowed = tolerance::forward(&weights, &input, &state).unwrap();
     on_each_adapter(|gpu| {
-        for strategy in [Strategy::ProjectStep, Strategy::Scan] {
+        for strategy in [Strategy::HoistedStep, Strategy::Scan] {
             let what = format!("{config}, N={rows}, T={steps} on {gpu}, {strategy}");
             let whole = LayerOptions::default().strategy(strategy);
             let cut = whole.clone().budget(quarter(&config, rows, steps, gpu, strategy));

@@ -78,7 +78,7 @@ impl Plan {
             return Plan::with_strategy(request, strategy);
         }
         let mut best: Result<Plan, Error> = Plan::with_strategy(request, Strategy::Step);
-        for strategy in [Strategy::ProjectStep, Strategy::Scan] {
+        for strategy in [Strategy::HoistedStep, Strategy::Scan] {
             if let Ok(plan) = Plan::with_strategy(request, strategy)
                 && best.as_ref().map_or(true, |best| plan.expected_us < best.expected_us)
             {
@@ -144,7 +144,7 @@ impl Plan {
         match strategy {
             // The simplest strategy needs the least memory.
             Strategy::Auto => {
-                one(Strategy::Step).or_else(|error| one(Strategy::ProjectStep).map_err(|_| error))
+                one(Strategy::Step).or_else(|error| one(Strategy::HoistedStep).map_err(|_| error))
             }
             _ => one(strategy),
         }

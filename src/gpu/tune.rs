@@ -118,7 +118,7 @@ impl GpuLayer {
     #[cfg(all(feature = "tuning-file", not(target_arch = "wasm32")))]
     async fn write_down(&self, winner: Plan) {
         if let Some(file) = &self.0.tuner.file {
-            file.record_beside(winner).await;
+            file.record_in_background(winner).await;
         }
     }
 

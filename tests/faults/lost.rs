@@ -99,7 +99,7 @@ fn lost_at_any_await_point() {
             let names: Vec<String> = ways(gpu).into_iter().map(|work| work.name).collect();
             // Measuring compiles a lot, on each of the devices: with one strategy only.
             let few = names.iter().enumerate().filter(|(_, name)| !name.starts_with("step, measured"));
-            for (place, name) in few.filter(|(_, name)| !name.starts_with("project-step, measured")) {
+            for (place, name) in few.filter(|(_, name)| !name.starts_with("hoisted-step, measured")) {
                 let mut lost_calls = 0;
                 // Early points one by one, then some of the many that measuring has.
                 for polls in [1, 2, 5, 12] {

@@ -80,7 +80,7 @@ fn with_little_memory() {
     let gpu = queued()[place.parse::<usize>().unwrap()].clone();
     // Buffers of the gates four times as large as the output.
     let work = Work::new(Config::lstm(4, 64), 64, 4);
-    let options = LayerOptions::default().strategy(Strategy::ProjectStep).budget(1 << 30);
+    let options = LayerOptions::default().strategy(Strategy::HoistedStep).budget(1 << 30);
     let mut layer = Layer::with_options(&work.weights, Backend::Gpu(gpu), &options).unwrap();
     let expected = bits(&work.run(&layer).unwrap());
     let large = Array3::<f32>::zeros((64, 1900, 4));

@@ -4,7 +4,7 @@ import { Problem } from "./wgpu_rnn_web.js";
 import { breathe, element, message, number, row } from "./dom.js";
 
 /** The GPU's strategies, one after the other, so that each is checked. */
-const STRATEGIES = ["step", "project-step", "scan"];
+const STRATEGIES = ["step", "hoisted-step", "scan"];
 
 /** How much of its tolerance the worst element used; null stands for what JSON cannot say, infinity. */
 function share(used) {

@@ -21,7 +21,7 @@ const GOLDEN = [
 const ONNX = [
   "attributes/00", "attributes/03", "node_tests/test_gru_bidirectional", "node_tests/test_lstm_with_peepholes",
 ].map((name) => `${name}.onnx`);
-const ROWS_WITH_GPU = ["WebGPU step pass", "WebGPU project-step pass", "WebGPU scan pass", "CPU – pass"];
+const ROWS_WITH_GPU = ["WebGPU step pass", "WebGPU hoisted-step pass", "WebGPU scan pass", "CPU – pass"];
 
 const golden = (name) => fileURLToPath(new URL(`tests/golden/${name}`, ROOT));
 const file = (name, buffer) => ({ name, mimeType: "application/octet-stream", buffer });

@@ -20,7 +20,7 @@ fn dispatches_are_as_few_as_they_can_be() {
     for cell in ["rnn", "lstm", "gru"] {
         let layer = format!("--cell {cell} --input-size 20 --hidden-size 64 --batch 8 --steps 100");
         assert!(count(&format!("{layer} --bidirectional --strategy scan")) <= 2);
-        assert_eq!(count(&format!("{layer} --bidirectional --strategy project-step")), 101);
+        assert_eq!(count(&format!("{layer} --bidirectional --strategy hoisted-step")), 101);
         assert_eq!(count(&format!("{layer} --bidirectional --strategy step")), 100);
         assert_eq!(count(&format!("{layer} --num-layers 2 --strategy step")), 101);
     }
@@ -31,7 +31,7 @@ fn json_says_what_the_table_says() {
     let layer = "--cell lstm --input-size 80 --hidden-size 256 --num-layers 2 --batch 8 --steps 200";
     let plans = json(&format!("{layer} --strategy all"));
     let strategies: Vec<&str> = plans.iter().map(|plan| plan["strategy"].as_str().unwrap()).collect();
-    assert_eq!(strategies, ["step", "project-step", "scan"]);
+    assert_eq!(strategies, ["step", "hoisted-step", "scan"]);
     let ran = succeed(folder().path(), &format!("{BASELINE} {layer} --strategy all"));
     let said = "planned LSTM(80, 256, num_layers=2), batch 8, steps 200, for WebGPU's baseline limits";
     assert_eq!(ran.stderr, format!("wgpu-rnn: {said}\n"));

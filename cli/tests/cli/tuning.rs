@@ -42,8 +42,8 @@ fn what_ran_is_told_with_who_chose_it() {
         ("", " (auto)"),
         ("--tuning model", " (auto)"),
         ("--tuning measure", " (measured)"),
-        ("--tuning measure --strategy project-step", "strategy project-step (measured)"),
-        ("--strategy project-step", "strategy project-step"),
+        ("--tuning measure --strategy hoisted-step", "strategy hoisted-step (measured)"),
+        ("--strategy hoisted-step", "strategy hoisted-step"),
     ] {
         let Some(ran) = on_gpu(folder.path(), arguments) else { return };
         let told = notes(&ran, "ran LSTM(3, 20) on gpu: ");

@@ -18,7 +18,7 @@ impl Choice {
         let Ok(own) = tiling::choose(request, strategy) else { return Vec::new() };
         let recurrent = match strategy {
             Strategy::Scan => tiling::scans(request),
-            Strategy::Auto | Strategy::Step | Strategy::ProjectStep => steps(request, strategy),
+            Strategy::Auto | Strategy::Step | Strategy::HoistedStep => steps(request, strategy),
         };
         let mut all = vec![own];
         for tiling in recurrent {

@@ -124,7 +124,7 @@ pub(super) fn expected_us(request: &Request<'_>, choice: &Choice, chunk: u32) ->
             let launches = if request.config.bidirectional { request.config.num_layers as f64 } else { 1.0 };
             steps * (one + launches * machine.launch_us) + second_us(&machine, request)
         }
-        Strategy::ProjectStep => {
+        Strategy::HoistedStep => {
             let Some(step) = choice.tiling(Kind::Step) else { return f64::INFINITY };
             let one = one_step_us(&machine, request, strategy, step, 0.0);
             layers.map(|layer| ahead_us(&machine, request, layer, chunk) + steps * one).sum::<f64>()

@@ -76,7 +76,7 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    /// Adds the dispatches of one layer of `project-step` or `scan`, chunk by chunk.
+    /// Adds the dispatches of one layer of `hoisted-step` or `scan`, chunk by chunk.
     fn hoisted_layer(&mut self, layer: usize) -> Result<(), Error> {
         let (steps, chunk, strategy) = (self.request.steps, self.chunk, self.choice.strategy);
         let rows = self.request.rows;

@@ -228,7 +228,7 @@ fn dispatches_at_most(request: &Request<'_>, strategy: Strategy, chunk: u32) -> 
     let chunks = steps.div_ceil(u64::from(chunk.max(1)));
     let dispatches = match strategy {
         Strategy::Scan => layers.saturating_mul(chunks.saturating_mul(2)),
-        Strategy::ProjectStep => layers.saturating_mul(steps.saturating_mul(kernels).saturating_add(chunks)),
+        Strategy::HoistedStep => layers.saturating_mul(steps.saturating_mul(kernels).saturating_add(chunks)),
         Strategy::Auto | Strategy::Step if config.bidirectional => steps.saturating_mul(layers * kernels),
         Strategy::Auto | Strategy::Step => steps.saturating_add(layers - 1).saturating_mul(kernels),
     };

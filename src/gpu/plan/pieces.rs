@@ -46,7 +46,7 @@ mod tests {
         let config = Config::lstm(16, 32);
         let capabilities = &Capabilities::default();
         let parts = &parts(&config, Precision::F32, capabilities).unwrap()[..];
-        let strategy = Strategy::ProjectStep;
+        let strategy = Strategy::HoistedStep;
         let of = |rows, budget| {
             let request = Request { budget, ..Request::usual(&config, parts, rows, 4, capabilities) };
             let pieces = Pieces::of(&request, strategy)?;

@@ -124,7 +124,7 @@ mod tests {
             lstm.num_layers(4),
         ] {
             for (rows, steps) in [(1, 400), (3, 200), (7, 101)] {
-                for strategy in [Strategy::ProjectStep, Strategy::Scan] {
+                for strategy in [Strategy::HoistedStep, Strategy::Scan] {
                     let plan = cut_plan(&config, rows, steps, strategy);
                     let what = format!("{config}, N={rows}, T={steps}, {strategy}: {:?}", plan.segments);
                     assert!(plan.segments.len() >= 2, "{what}");
@@ -211,7 +211,7 @@ mod tests {
     fn there_are_as_many_segments_as_are_worth_it() {
         let count = |config: Config, rows, steps| {
             let of = |strategy| cut_plan(&config, rows, steps, strategy).segments.len();
-            let counts = [of(Strategy::ProjectStep), of(Strategy::Scan)];
+            let counts = [of(Strategy::HoistedStep), of(Strategy::Scan)];
             assert_eq!(counts[0], counts[1], "{config}");
             counts[0]
         };

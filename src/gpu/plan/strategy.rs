@@ -17,7 +17,7 @@ pub enum Strategy {
     Step,
     /// One matrix product for the input products of all time steps, then one dispatch for each step with the
     /// product of the hidden state.
-    ProjectStep,
+    HoistedStep,
     /// One matrix product for the input products of all time steps, then one dispatch that loops over time.
     /// Each workgroup owns some rows of the batch.
     Scan,
@@ -25,21 +25,21 @@ pub enum Strategy {
 
 impl Strategy {
     /// All strategies except [`Strategy::Auto`].
-    pub const ALL: &[Strategy] = &[Strategy::Step, Strategy::ProjectStep, Strategy::Scan];
+    pub const ALL: &[Strategy] = &[Strategy::Step, Strategy::HoistedStep, Strategy::Scan];
 
     /// Returns whether the input products are computed ahead of the steps.
     pub(in crate::gpu) fn is_hoisted(self) -> bool {
-        matches!(self, Strategy::ProjectStep | Strategy::Scan)
+        matches!(self, Strategy::HoistedStep | Strategy::Scan)
     }
 }
 
-/// Writes `auto`, `step`, `project-step` or `scan`.
+/// Writes `auto`, `step`, `hoisted-step` or `scan`.
 impl fmt::Display for Strategy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Strategy::Auto => "auto",
             Strategy::Step => "step",
-            Strategy::ProjectStep => "project-step",
+            Strategy::HoistedStep => "hoisted-step",
             Strategy::Scan => "scan",
         })
     }

@@ -27,7 +27,7 @@ fn each_strategy_takes_the_dispatches_that_it_promises() {
         let count =
             |strategy| with(&Capabilities::default(), &config, 4, 100, strategy).unwrap().dispatches.len();
         assert_eq!(count(Strategy::Step), 100);
-        assert_eq!(count(Strategy::ProjectStep), 101);
+        assert_eq!(count(Strategy::HoistedStep), 101);
         assert_eq!(count(Strategy::Scan), 2);
     }
 }
@@ -83,7 +83,7 @@ fn time_is_cut_where_the_gates_are_over_the_budget() {
     let one_step = 4 * 32 * 2 * 4 * 256;
     let capabilities =
         Capabilities { max_storage_buffer_binding_size: 10 * one_step, ..Capabilities::default() };
-    for strategy in [Strategy::ProjectStep, Strategy::Scan] {
+    for strategy in [Strategy::HoistedStep, Strategy::Scan] {
         let plan = with(&capabilities, &config, 32, 25, strategy).unwrap();
         assert_eq!((plan.bytes.chunk, plan.bytes.gates), (10, 10 * one_step));
         let projects: Vec<_> = plan.dispatches.iter().filter(|d| d.kind == Kind::InputProduct).collect();
@@ -117,7 +117,7 @@ fn chunks_leave_room_for_the_parameters_of_their_dispatches() {
 fn a_slow_gpu_is_given_short_dispatches() {
     // 64 * 8 * 4 * 1024 * 1024 multiply-adds a step are more than 0.2 s at 10 per ns.
     let plan =
-        with(&Capabilities::default(), &Config::lstm(1024, 1024), 512, 64, Strategy::ProjectStep).unwrap();
+        with(&Capabilities::default(), &Config::lstm(1024, 1024), 512, 64, Strategy::HoistedStep).unwrap();
     assert!(plan.bytes.chunk <= 5, "{}", plan.bytes.chunk);
 }
 

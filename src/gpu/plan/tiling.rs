@@ -25,7 +25,7 @@ pub(super) fn choose(request: &Request<'_>, strategy: Strategy) -> Result<Choice
     };
     let mut tilings = match strategy {
         Strategy::Auto | Strategy::Step => vec![(Kind::Step, step(request, Strategy::Step))],
-        Strategy::ProjectStep => {
+        Strategy::HoistedStep => {
             vec![(Kind::InputProduct, input_product()), (Kind::Step, step(request, strategy))]
         }
         Strategy::Scan => vec![(Kind::InputProduct, input_product()), (Kind::Scan, scan(request)?)],

@@ -22,7 +22,7 @@ fn recording_takes_less_than_two_microseconds_a_dispatch() {
     let projected = Config::lstm(8, 16).proj_size(4);
     for (config, strategy, steps) in [
         (Config::lstm(8, 16), Strategy::Step, 1000),
-        (Config::lstm(8, 16), Strategy::ProjectStep, 1000),
+        (Config::lstm(8, 16), Strategy::HoistedStep, 1000),
         (Config::gru(8, 16).num_layers(4).bidirectional(true), Strategy::Step, 250),
         (projected, Strategy::Step, 500),
     ] {
@@ -56,7 +56,7 @@ fn encoding_takes_less_than_two_microseconds_a_dispatch() {
     let Some(gpu) = gpu() else { return };
     for (config, strategy, steps) in [
         (Config::lstm(8, 16), Strategy::Step, 1000),
-        (Config::lstm(8, 16), Strategy::ProjectStep, 1000),
+        (Config::lstm(8, 16), Strategy::HoistedStep, 1000),
         (Config::gru(7, 16).num_layers(4).bidirectional(true), Strategy::Step, 250),
         (Config::gru(7, 16), Strategy::Scan, 20),
     ] {

@@ -83,7 +83,7 @@ fn a_push_may_be_dropped_wherever_it_waits() {
     let input = Array3::from_elem([3, 2, 5], 0.25);
     let (given, zero) = (Input::new(input.view()), State::zero());
     let batch = Batch::new(&config, &given, &zero).unwrap();
-    let layer = layer(&gpu, config, Strategy::ProjectStep).unwrap();
+    let layer = layer(&gpu, config, Strategy::HoistedStep).unwrap();
     let new = || pollster::block_on(GpuSession::new(&layer, 3)).unwrap();
     for polls in 1.. {
         let (mut session, mut twin) = (new(), new());

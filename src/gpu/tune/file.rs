@@ -124,7 +124,7 @@ impl TuningFile {
     }
 
     /// Does the same as [`TuningFile::record`] on another thread.
-    pub(super) async fn record_beside(&self, winner: Plan) {
+    pub(super) async fn record_in_background(&self, winner: Plan) {
         let file = self.clone();
         let run = move || {
             file.record(&winner);
@@ -192,15 +192,14 @@ fn check(found: &fs::Metadata) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes an entry into a file, and replaces an earlier one for the same layer, N and T. A file of another
+/// Writes an entry into a file, and replaces an earlier one for the same layer and call shape. A file of another
 /// version is replaced. A file that is not a tuning file is not changed.
 fn add(path: &Path, entry: Entry) -> Result<(), Unusable> {
     let mut measured = match read(path) {
         Err(Unusable::Version(_)) => Vec::new(),
         measured => measured?,
     };
-    let key = |entry: &Entry| (entry.layer.clone(), entry.batch, entry.steps);
-    measured.retain(|known| key(known) != key(&entry));
+    measured.retain(|known| (&known.layer, known.size()) != (&entry.layer, entry.size()));
     measured.push(entry);
     let mut text = serde_json::to_string_pretty(&Contents { version: VERSION.to_owned(), measured })?;
     text.push('\n');
@@ -226,6 +225,29 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_budget_has_an_entry_of_its_own() {
+        let layer = LayerKey {
+            adapter: "some GPU".into(),
+            backend: "vulkan".into(),
+            driver: String::new(),
+            driver_info: String::new(),
+            config: "LSTM(4, 8)".into(),
+            strategy: "auto".into(),
+            bounds_checks: false,
+            precision: "f32".into(),
+        };
+        let choice = Named { strategy: "scan".into(), tilings: BTreeMap::new() };
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tuning.json");
+        for budget in [1, 2, 1] {
+            let entry = Entry { layer: layer.clone(), batch: 3, steps: 4, budget, choice: choice.clone() };
+            add(&path, entry).unwrap();
+        }
+        let budgets: Vec<u64> = read(&path).unwrap().iter().map(|entry| entry.budget).collect();
+        assert_eq!(budgets, [2, 1]);
+    }
 
     /// This test only reads: as root, a test that writes could replace the device.
     #[test]

@@ -80,8 +80,8 @@ fn small_tiles_are_tried_where_they_spread_the_work() {
     let found = names(&candidates(&software, Config::lstm(64, 256), 64, Strategy::Step));
     assert_eq!(found, ["step (step 64x8)", "step (step 16x8)"]);
     // Sixteen units fit one small workgroup.
-    let found = names(&candidates(&hardware, Config::gru(8, 16), 1, Strategy::ProjectStep));
-    assert_eq!(found, ["project-step (input_product 16x8, step 16x1)"]);
+    let found = names(&candidates(&hardware, Config::gru(8, 16), 1, Strategy::HoistedStep));
+    assert_eq!(found, ["hoisted-step (input_product 16x8, step 16x1)"]);
     // A projection has the rows of its step.
     let found = candidates(&hardware, Config::lstm(8, 300).proj_size(70), 3, Strategy::Step);
     let single = found.iter().find(|plan| plan.to_string().contains("step 16x1")).unwrap();
