@@ -64,6 +64,7 @@ pub(crate) struct CpuLayer {
     /// The weights of each layer and direction, at `layer * D + direction`.
     directions: Vec<Direction>,
     set: Set,
+    pub(crate) instructions: CpuInstructions,
     workspaces: Workspaces,
     /// The number of threads; 0 means that of rayon's pool.
     threads: usize,
@@ -84,6 +85,7 @@ impl CpuLayer {
             config,
             directions: weights.directions().iter().enumerate().map(pack).collect(),
             set: Set::of(instructions).ok_or_else(|| instructions.missing())?,
+            instructions,
             workspaces: Workspaces::default(),
             threads: options.threads,
         })

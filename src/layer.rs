@@ -11,7 +11,9 @@ use crate::cpu::CpuLayer;
 use crate::gpu::{GpuLayer, PlanReport, Timings};
 #[cfg(not(target_arch = "wasm32"))]
 use crate::offload;
-use crate::{Backend, Config, Error, Input, LayerOptions, Output, State, Weights, reference};
+use crate::{
+    Backend, Config, CpuInstructions, Error, Input, LayerOptions, Output, State, Weights, reference,
+};
 
 /// A recurrent layer that is ready to run. Its weights are packed once for its backend.
 ///
@@ -122,6 +124,22 @@ impl Layer {
     /// Returns the backend that the layer runs on.
     pub fn backend(&self) -> &Backend {
         &self.backend
+    }
+
+    /// Returns the instruction set of the CPU backend's loops, or `None` if the layer is on another backend.
+    ///
+    /// ```
+    /// use wgpu_rnn::{Backend, Config, CpuInstructions, Layer, Weights};
+    ///
+    /// let layer = Layer::new(&Weights::seeded(Config::gru(40, 64), 0)?, Backend::Cpu)?;
+    /// assert_eq!(layer.instructions(), Some(CpuInstructions::best()?));
+    /// # Ok::<(), wgpu_rnn::Error>(())
+    /// ```
+    pub fn instructions(&self) -> Option<CpuInstructions> {
+        match &*self.implementation {
+            Implementation::Cpu(layer) => Some(layer.instructions),
+            Implementation::Reference(_) | Implementation::Gpu(_) => None,
+        }
     }
 
     pub(crate) fn implementation(&self) -> &Implementation {

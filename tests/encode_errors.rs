@@ -145,7 +145,7 @@ fn another_devices_buffer_is_the_callers_mistake() {
         let (input, output) = (buffer(&own, 120), buffer(&other, 96));
         let [input, output] = [&input, &output].map(|buffer| buffer.as_entire_buffer_binding());
         let error = refused(&gru, &GpuBuffers::new(2, 3, input.clone(), output));
-        let expected = "buffers: expected buffers of the layer's device that are not destroyed, found ";
+        let expected = "output: expected a buffer of the layer's device that is not destroyed, found ";
         assert!(error.starts_with(expected), "{error}");
 
         let output = buffer(&own, 96);

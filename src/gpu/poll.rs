@@ -2,31 +2,25 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_intrusive::channel::shared::{OneshotReceiver, oneshot_channel};
 use wgpu::{Device, PollError, PollStatus, PollType, SubmissionIndex};
 
 use super::timer::{Answer, Timer};
+use super::worker::Worker;
 use crate::{Error, offload};
 
 /// Waits for submissions. A blocking call waits on its own thread. For async calls, a thread of the poller
 /// waits; the first async call starts it.
 pub(super) struct Poller {
     device: Device,
-    requests: Mutex<Option<Sender<Request>>>,
+    worker: Worker,
     timer: Timer,
 }
 
 /// A submission that the poller's thread waits for.
-struct Request {
-    submission: SubmissionIndex,
-    answer: Arc<Answer>,
-}
-
-/// The caller's end of a request.
 pub(super) struct Watched {
     answer: std::sync::Weak<Answer>,
     result: OneshotReceiver<Result<(), Error>>,
@@ -34,7 +28,7 @@ pub(super) struct Watched {
 
 impl Poller {
     pub(super) fn new(device: Device) -> Self {
-        Poller { device, requests: Mutex::default(), timer: Timer::default() }
+        Poller { device, worker: Worker::new("wgpu-rnn poll"), timer: Timer::default() }
     }
 
     /// Blocks until the submission is done and its buffers are mapped.
@@ -58,7 +52,8 @@ impl Poller {
         let (answer, result) = oneshot_channel();
         let answer = Arc::new(answer);
         let watched = Watched { answer: Arc::downgrade(&answer), result };
-        self.send(Request { submission, answer })?;
+        let device = self.device.clone();
+        self.worker.send(move || serve(&device, &submission, &answer))?;
         Ok(watched)
     }
 
@@ -71,35 +66,10 @@ impl Poller {
         let gone = || Error::DeviceLost { found: "the thread that waited for the device is gone".into() };
         offload::received(result).await.unwrap_or_else(|| Err(gone()))
     }
-
-    /// Sends a request to the poller's thread, and starts the thread if it does not run.
-    fn send(&self, request: Request) -> Result<(), Error> {
-        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
-        let request = match &*requests {
-            Some(sender) => match sender.send(request) {
-                Ok(()) => return Ok(()),
-                // The thread is gone after a panic in one of the caller's callbacks.
-                Err(returned) => returned.0,
-            },
-            None => request,
-        };
-        let (sender, receiver) = channel();
-        let device = self.device.clone();
-        std::thread::Builder::new()
-            .name("wgpu-rnn poll".into())
-            .spawn(move || receiver.into_iter().for_each(|request| serve(&device, &request)))
-            .map_err(|reason| Error::OutOfMemory {
-                found: format!("no thread to wait for the device on: {reason}"),
-            })?;
-        // This cannot fail: the receiver is alive until this sender is dropped.
-        let _ = sender.send(request);
-        *requests = Some(sender);
-        Ok(())
-    }
 }
 
 /// Waits for a submission without a time-out. The timer reports a time-out to the caller that waits.
-fn serve(device: &Device, Request { submission, answer }: &Request) {
+fn serve(device: &Device, submission: &SubmissionIndex, answer: &Answer) {
     let result = loop {
         match is_done(device, submission, None) {
             Ok(false) => {}

@@ -1,4 +1,4 @@
-//! Threads for the work that would block an async call: submitting, compiling and making buffers. Some
+//! Threads for the work that would block an async call: waiting, submitting, compiling and making buffers. Some
 //! drivers block the thread that submits until the GPU reaches the submission (lavapipe of Mesa 22.3, while
 //! it is busy).
 //!
@@ -31,14 +31,16 @@ impl Worker {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<OneshotReceiver<T>, Error> {
         let (sender, receiver) = oneshot_channel();
-        self.send(Box::new(move || {
+        self.send(move || {
             // This fails if the receiver was dropped, that is, if the result is no longer wanted.
             let _ = sender.send(work());
-        }))?;
+        })?;
         Ok(receiver)
     }
 
-    fn send(&self, job: Job) -> Result<(), Error> {
+    /// Runs `job` on the thread.
+    pub(super) fn send(&self, job: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+        let job: Job = Box::new(job);
         let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         let job = match &*jobs {
             Some(sender) => match sender.send(job) {

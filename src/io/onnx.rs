@@ -157,20 +157,28 @@ impl OnnxLayer<'_> {
         self.nodes.first()?.proto.input(0)
     }
 
-    /// Returns the names of the values that the nodes read as `h_0`, unless they are zero.
+    /// Returns the names of the values that the nodes read as `h_0`, unless they are zero. For a node that
+    /// [`OnnxLayer::config`] rejects, the name is returned also if the value is zero.
     pub fn h_0(&self) -> impl Iterator<Item = &str> {
-        self.states(|node| node.initial_h)
+        self.states(5, |node| node.initial_h)
     }
 
-    /// Returns the names of the values that the nodes read as `c_0`, unless they are zero.
+    /// Returns the names of the values that the nodes read as `c_0`, as for [`OnnxLayer::h_0`].
     pub fn c_0(&self) -> impl Iterator<Item = &str> {
-        self.states(|node| node.initial_c)
+        self.states(6, |node| node.initial_c)
     }
 
-    fn states<'s>(&'s self, state: impl Fn(&Node<'s>) -> Initial<'s>) -> impl Iterator<Item = &'s str> {
-        self.nodes.iter().filter_map(move |node| match state(node.node.as_ref().ok()?) {
-            Initial::Given(name) => Some(name),
-            Initial::Zero => None,
+    /// Returns the names of the states at an input of the nodes. A node that is rejected was not checked for
+    /// states that are zero.
+    fn states<'s>(
+        &'s self,
+        place: usize,
+        state: impl Fn(&Node<'s>) -> Initial<'s>,
+    ) -> impl Iterator<Item = &'s str> {
+        self.nodes.iter().filter_map(move |node| match node.node.as_ref().map(&state) {
+            Ok(Initial::Given(name)) => Some(name),
+            Ok(Initial::Zero) => None,
+            Err(_) => node.proto.input(place),
         })
     }
 

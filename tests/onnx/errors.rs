@@ -1,6 +1,6 @@
 //! Every mistake in a model gives its one message, which names the node and what is wrong with it.
 
-use wgpu_rnn::Weights;
+use wgpu_rnn::{Weights, io::OnnxModel};
 
 use super::writer::*;
 
@@ -20,6 +20,17 @@ fn refused(model: &[u8], text: &str) {
 fn the_models_that_are_broken_below_are_whole() {
     refused(&lstm(&[]), "no error, but LSTM(3, 2)");
     refused(&lstm_of(&["x", "W", "R"], &[], &weights(4)), "no error, but LSTM(3, 2, bias=False)");
+}
+
+/// A caller can see what a rejected layer would read.
+#[test]
+fn a_rejected_layer_names_its_states() {
+    let inputs = ["x", "W", "R", "", "", "h", "c"];
+    let model = lstm_of(&inputs, &[int("layout", 7)], &weights(4));
+    let model = OnnxModel::new(&model).unwrap();
+    let layers = model.layers().unwrap();
+    assert!(layers[0].config().is_err());
+    assert_eq!((layers[0].h_0().collect(), layers[0].c_0().collect()), (vec!["h"], vec!["c"]));
 }
 
 #[test]

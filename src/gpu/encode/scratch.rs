@@ -102,10 +102,30 @@ impl Scratch {
             return Ok(Arc::clone(bindings));
         }
         let bind = || Ok(Arc::new(self.bind(resident, given)));
-        let made = resident.gpu.caught(bind).await.map_err(of_the_caller)?;
+        let made = match resident.gpu.caught(bind).await {
+            Ok(made) => made,
+            Err(Error::Gpu { found }) => return Err(self.refused(resident, given, found).await),
+            Err(error) => return Err(error),
+        };
         let key = given.map(|given| given.map(|Given { buffer, offset, .. }| (buffer.clone(), offset)));
         keep(&mut bound(), KEPT_BINDINGS, (key, Arc::clone(&made)));
         Ok(made)
+    }
+
+    /// Returns the error for buffers that wgpu refused to bind together. It names the first one that wgpu
+    /// also refuses to bind alone. Everything else was checked before, but not which device a buffer is from.
+    async fn refused(&self, resident: &Resident, given: &AllGiven<'_>, found: String) -> Error {
+        let Resident { gpu, weights, .. } = resident;
+        let mut name = "buffers";
+        for slot in Slot::ALL {
+            let Some(resource) = resource(given, slot) else { continue };
+            let resources = self.of_a_copy(weights, self.workspace.resource(Bound::Gates, weights), resource);
+            if gpu.caught(|| Ok(bind_group(gpu, resources))).await.is_err() {
+                name = slot.name();
+                break;
+            }
+        }
+        Error::Buffer { name, expected: "a buffer of the layer's device that is not destroyed".into(), found }
     }
 
     fn bind(&self, Resident { gpu, weights, .. }: &Resident, given: &AllGiven<'_>) -> Bindings {
@@ -136,8 +156,21 @@ impl Scratch {
         let (of_the_caller, of_the_layer) = (resource(given, copy.slot), own(copy.own));
         let unread = || own(Bound::Weights(0));
         let caller = of_the_caller.unwrap_or_else(unread);
-        let (written, read) =
-            if copy.slot.is_written() { (caller, of_the_layer) } else { (of_the_layer, caller) };
+        match copy.slot.is_written() {
+            true => self.of_a_copy(weights, caller, of_the_layer),
+            false => self.of_a_copy(weights, of_the_layer, caller),
+        }
+    }
+
+    /// Returns the resources for a copy that writes one resource and reads another.
+    fn of_a_copy<'a>(
+        &'a self,
+        weights: &'a [Buffer],
+        written: BindingResource<'a>,
+        read: BindingResource<'a>,
+    ) -> [BindingResource<'a>; 10] {
+        let own = |bound| self.workspace.resource(bound, weights);
+        let unread = || own(Bound::Weights(0));
         let size = NonZeroU64::new(size_of::<Vectors>() as u64);
         [
             own(Bound::Dims(0)),
@@ -190,19 +223,6 @@ fn is_key_of(key: &Key, given: &AllGiven<'_>) -> bool {
         (None, None) => true,
         _ => false,
     })
-}
-
-/// Converts wgpu's refusal to bind to an error about the caller's buffers. Everything else was checked
-/// before, but not which device a buffer is from.
-fn of_the_caller(error: Error) -> Error {
-    match error {
-        Error::Gpu { found } => Error::Buffer {
-            name: "buffers",
-            expected: "buffers of the layer's device that are not destroyed".into(),
-            found,
-        },
-        other => other,
-    }
 }
 
 fn parameters(copies: &[Copy], stride: usize) -> Vec<u8> {
