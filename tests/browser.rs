@@ -25,13 +25,10 @@ const ELSEWHERE: &[(&str, &[&str])] = &[
     ("Instant}", &["gpu/poll.rs", "gpu/timer.rs"]),
     ("SystemTime", &[]),
     ("Condvar", &["gpu/timer.rs"]),
-    ("mpsc", &["gpu/poll.rs", "gpu/worker.rs"]),
+    ("mpsc", &["gpu/worker.rs"]),
     ("process::", &["gpu/tune/file.rs"]),
     // To ask how many cores there are is no harm; nor is it to yield, which nothing comes to with one thread.
-    (
-        "thread::",
-        &["offload.rs", "cpu/team.rs", "gpu/capabilities.rs", "gpu/poll.rs", "gpu/timer.rs", "gpu/worker.rs"],
-    ),
+    ("thread::", &["offload.rs", "cpu/team.rs", "gpu/capabilities.rs", "gpu/timer.rs", "gpu/worker.rs"]),
     ("PollType::Wait", &["gpu/poll.rs"]),
 ];
 

@@ -4,7 +4,7 @@
 //! error that names both.
 //!
 //! ```sh
-//! cargo run --release --example instructions
+//! cargo run --release -p instructions
 //! ```
 
 mod order;

@@ -43,26 +43,8 @@ impl G2p {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
-
-    /// 300 words with the phonemes that the published package gives.
-    pub(crate) fn expected() -> impl Iterator<Item = (&'static str, Vec<&'static str>)> {
-        let lines = include_str!("expected.tsv").lines().filter_map(|line| line.split_once('\t'));
-        lines.map(|(word, phonemes)| (word, phonemes.split(' ').collect()))
-    }
-
-    /// All of them, as one batch; the test suite asks it of every backend.
-    pub(crate) fn check(backend: Backend) {
-        let g2p = G2p::new(backend).unwrap();
-        let (words, expected): (Vec<_>, Vec<_>) = expected().unzip();
-        assert_eq!(words.len(), 300);
-        let found = g2p.pronounce(&words).unwrap();
-        assert_eq!(found.len(), 300);
-        for (word, (found, expected)) in words.iter().zip(found.iter().zip(&expected)) {
-            assert_eq!(found, expected, "{word}");
-        }
-    }
 
     #[test]
     fn a_word_is_pronounced_the_same_in_any_company() {

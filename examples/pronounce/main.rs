@@ -1,4 +1,4 @@
-//! Pronounces English words with a trained pair of GRUs: `cargo run --release --example pronounce -- hello world`.
+//! Pronounces English words with a trained pair of GRUs: `cargo run --release -p pronounce -- hello world`.
 
 mod g2p;
 

@@ -1,5 +1,5 @@
 //! Runs a layer between a program's own compute passes, in one submission on the program's own device:
-//! `cargo run --release --example shared_device`.
+//! `cargo run --release -p shared_device`.
 
 #![allow(clippy::cast_possible_truncation, reason = "the example's sizes are small")]
 

@@ -4,7 +4,7 @@
 //! half-way, and go to sessions that open, live a while, and close. Some results are held against the f64 reference.
 //!
 //! ```sh
-//! cargo run --release --example soak -- --calls 100000
+//! cargo run --release -p soak -- --calls 100000
 //! ```
 
 mod caller;

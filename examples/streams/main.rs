@@ -5,7 +5,7 @@
 //! to give the same bits.
 //!
 //! ```sh
-//! cargo run --release --example streams
+//! cargo run --release -p streams
 //! ```
 
 mod traffic;
