@@ -119,7 +119,7 @@ pub(crate) fn part(symbol: &str) -> Option<Part> {
     }
     let vectorised = name.contains("::vectorize::");
     if let Some((_, cell)) = name.split_once("cpu::cell::Elementwise") {
-        let cell = last_segment(arguments(cell)?.split(", ").next()?).to_owned();
+        let cell = cell_name(arguments(cell)?.split(", ").next()?);
         // `<fearless_simd::generated::avx2::Avx2 as ..>::vectorize::vectorize_avx2::<..>`.
         let token = name.strip_prefix('<').and_then(|name| name.split_once(" as ")).map(|(token, _)| token);
         let set = token.filter(|_| vectorised).and_then(|token| Set::from_token(last_segment(token)));
@@ -137,6 +137,17 @@ fn arguments(text: &str) -> Option<&str> {
         depth == 0
     })?;
     Some(&text[..end])
+}
+
+/// Returns the name of a cell from its type. `Lstm<Sigmoid>` and `Gru<Sigmoid>` are PyTorch's cells, and so is
+/// `Rnn<Tanh>`, whose name is `Tanh`.
+fn cell_name(path: &str) -> String {
+    let Some((cell, functions)) = path.split_once('<') else { return last_segment(path).to_owned() };
+    match (last_segment(cell), last_segment(functions.trim_end_matches('>'))) {
+        ("Rnn", functions) => functions.to_owned(),
+        (cell, "Sigmoid") => cell.to_owned(),
+        (cell, functions) => format!("{cell}<{functions}>"),
+    }
 }
 
 fn last_segment(path: &str) -> &str {
