@@ -24,7 +24,7 @@
 //! | `variants` | what ONNX has and PyTorch has not, against the definition |
 //! | `limits` | devices with very little, devices of the caller's |
 //! | `browser` | has a page everything but what blocks? |
-//! | `modules` | which modules of `src` import which: no new circle, and nothing from above |
+//! | `modules` | which modules of `src` import which: no circle, and nothing from above |
 //!
 //! [`on_gpu`] holds a batch on the GPU. [`harness`] says which implementations there are and which environment variables choose among them.
 

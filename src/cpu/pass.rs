@@ -31,8 +31,8 @@ const STEPS: usize = 256;
 /// The minimum work of a part, in multiples of the least shared work, so that claiming a part costs little.
 const PART: usize = 8;
 
-/// The maximum number of parts per thread. With two, a thread of half the speed of another one gets a third
-/// of what that one does. With more, threads take parts from each other more often, and the weights of such a
+/// The maximum number of parts per thread. If one of two threads runs at half the speed of the other, with two
+/// parts per thread it computes one part and the other three. With more, threads take parts from each other more often, and the weights of such a
 /// part are in the other core's cache: with eight, an LSTM of 256 units and 8 rows takes 1.2 times as long on
 /// two threads (AMD EPYC, Zen 4).
 const PARTS: usize = 2;

@@ -21,7 +21,7 @@ import tempfile
 import models
 
 HERE = pathlib.Path(__file__).resolve().parent
-# Of the largest difference from the output that PyTorch computes in f64.
+# The maximum difference from the output that PyTorch computes in f64.
 TOLERANCE = 1e-4
 
 
@@ -99,11 +99,11 @@ def main():
     parser.add_argument("--seconds", type=float, default=1.0, help="length of a turn (default: 1)")
     parser.add_argument("--ours", action="append", metavar="PATH", help="built programs to time instead of a new build")
     parser.add_argument("--json", type=argparse.FileType("w"), help="writes the results to a file, for plot.py")
-    parser.add_argument("--processor", default=platform.processor(), help="the processor's name for plot.py")
+    parser.add_argument("--processor", default=platform.processor() or platform.machine(), help="the processor's name for plot.py")
     options = parser.parse_args()
 
     ours = options.ours or [build()]
-    sides = {path.split("/")[-1]: [path] for path in ours}
+    sides = {path: [path] for path in ours}
     ours = list(sides)
     sides |= {name: [sys.executable, str(HERE / "worker.py"), name] for name in options.peers}
     results, factors = [], {}

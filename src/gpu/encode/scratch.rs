@@ -113,14 +113,15 @@ impl Scratch {
     }
 
     /// Returns the error for buffers that wgpu refused to bind together. It names the first one that wgpu
-    /// also refuses to bind alone. Everything else was checked before, but not which device a buffer is from.
+    /// also refuses to bind alone. The earlier checks do not detect a destroyed buffer or a buffer of another
+    /// device.
     async fn refused(&self, resident: &Resident, given: &AllGiven<'_>, found: String) -> Error {
         let Resident { gpu, weights, .. } = resident;
         let mut name = "buffers";
         for slot in Slot::ALL {
             let Some(resource) = resource(given, slot) else { continue };
             let resources = self.of_a_copy(weights, self.workspace.resource(Bound::Gates, weights), resource);
-            if gpu.caught(|| Ok(bind_group(gpu, resources))).await.is_err() {
+            if let Err(Error::Gpu { .. }) = gpu.caught(|| Ok(bind_group(gpu, resources))).await {
                 name = slot.name();
                 break;
             }

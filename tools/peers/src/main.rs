@@ -1,4 +1,5 @@
-//! Times the CPU backend on one case of `compare.py`, which starts this program and explains what it prints.
+//! Times the CPU backend on one case of `compare.py`, which starts this program. Arguments, input and
+//! output are those of `worker.py`, without the name of a peer.
 
 use std::io::{BufRead, stdin};
 use std::path::PathBuf;
@@ -38,6 +39,7 @@ fn main() -> Result<()> {
         expected.shape(),
         output.shape()
     );
+    ensure!(output.iter().all(|value| value.is_finite()), "the output is not finite");
     println!("{}", (output - expected).iter().fold(0.0_f32, |most, value| most.max(value.abs())));
     for line in stdin().lock().lines() {
         let seconds = Duration::from_secs_f64(line?.parse()?);
