@@ -1,4 +1,4 @@
-//! What the library would do or does on a GPU, as plain data: plans, kernels, and the limits of a device.
+//! Plans, kernels and the limits of a device as plain data.
 //!
 //! A program that only runs layers does not need this module. [`PlanReport`] answers what a forward pass
 //! dispatches and how much memory it takes, also for a device that is not there. [`kernels`] returns the text

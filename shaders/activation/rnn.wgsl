@@ -1,6 +1,6 @@
 // ONNX's f for PyTorch's RNN.
 
-// Whether the activation is ReLU; otherwise it is tanh.
+// The activation is ReLU if this is true, and tanh otherwise.
 override RELU: bool = false;
 
 fn act_f(index: u32, x: f32) -> f32 {

@@ -32,8 +32,8 @@ pub(super) struct Step<'a> {
     pub(super) matrix: &'a Matrix,
     /// The blocks of units to compute.
     pub(super) blocks: Range<usize>,
-    /// Whether to compute the last units first. Every other step does so: it begins with the weights that
-    /// the step before it used last, which are still in the caches.
+    /// If true, the last units are computed first. Every other step does so. It then begins with the weights
+    /// that the step before it used last, because the caches still hold them.
     pub(super) backward: bool,
     /// The vectors that the matrix multiplies.
     pub(super) x: Rows<'a>,

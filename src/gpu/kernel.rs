@@ -70,7 +70,7 @@ pub(super) enum Kernel {
 pub(super) struct KernelSpec {
     pub(super) kind: Kind,
     pub(super) cell: Cell,
-    /// Whether the input products are computed ahead.
+    /// If true, the input products are computed ahead of the steps.
     pub(super) hoisted: bool,
     /// Whether a step has a second product.
     pub(super) two_products: bool,

@@ -59,7 +59,7 @@ pub(super) struct Plan {
     /// The submissions, in order.
     pub(super) segments: Vec<Segment>,
     /// The kernel of each kind that the dispatches use.
-    pub(super) kernels: Vec<(Kind, KernelSpec)>,
+    pub(super) kernels: Vec<KernelSpec>,
     /// For each layer, the number of the hidden buffer, of two, that holds its final state.
     pub(super) final_parity: Vec<usize>,
     /// The time that the cost model expects, in microseconds.
@@ -102,9 +102,9 @@ impl Plan {
         let mut list = dispatch::list(request, choice, bytes.chunk)?;
         exchange::add(&mut list, request);
         let of_cell = choice.tilings.iter();
-        let of_cell = of_cell.map(|&(kind, tiling)| (kind, kernel(request, choice.strategy, kind, tiling)));
+        let of_cell = of_cell.map(|&(kind, tiling)| kernel(request, choice.strategy, kind, tiling));
         let exchanges = request.endpoints.kernels().iter();
-        let exchanges = exchanges.map(|&kind| (kind, KernelSpec::exchange(kind, request.bounds_checks)));
+        let exchanges = exchanges.map(|&kind| KernelSpec::exchange(kind, request.bounds_checks));
         Ok(Plan {
             strategy: choice.strategy,
             rows: small(request.rows),
@@ -161,14 +161,14 @@ impl Plan {
 
     /// Returns the choice that gives this plan for its request.
     pub(super) fn choice(&self) -> Choice {
-        let planned = self.kernels.iter().filter(|(kind, _)| kind.is_product());
-        let tilings = planned.map(|(kind, kernel)| (*kind, kernel.tiling)).collect();
+        let planned = self.kernels.iter().filter(|kernel| kernel.kind.is_product());
+        let tilings = planned.map(|kernel| (kernel.kind, kernel.tiling)).collect();
         Choice { strategy: self.strategy, tilings }
     }
 
     /// Returns the kernel of a kind.
     pub(super) fn kernel(&self, kind: Kind) -> Option<&KernelSpec> {
-        self.kernels.iter().find(|(of, _)| *of == kind).map(|(_, kernel)| kernel)
+        self.kernels.iter().find(|kernel| kernel.kind == kind)
     }
 }
 
@@ -197,8 +197,7 @@ fn kernel(request: &Request<'_>, strategy: Strategy, kind: Kind, tiling: Tiling)
 /// `scan (input_product 64x8, scan 64x4)`.
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kernels =
-            self.kernels.iter().map(|(_, kernel)| format!("{} {}", kernel.entry_point(), kernel.tiling));
+        let kernels = self.kernels.iter().map(|kernel| format!("{} {}", kernel.entry_point(), kernel.tiling));
         write!(f, "{} ({})", self.strategy, kernels.collect::<Vec<_>>().join(", "))
     }
 }

@@ -9,7 +9,7 @@ use super::Gpu;
 use super::kernel::{Kernel, LayerDims};
 use super::log_once::LogOnce;
 use super::pack;
-use super::plan::{self, CallShape, Endpoints, Part, Pieces, Plan, Request, Strategy};
+use super::plan::{self, CallShape, Endpoints, Part, Pieces, Plan, Request, Strategy, small};
 use super::tune::Tuner;
 use super::workspace::{Saved, Workspace};
 use crate::{Config, Error, LayerOptions, Precision, Tuning, Weights};
@@ -157,7 +157,7 @@ impl Resident {
             plan.dispatches.len(),
             plan.segments.len()
         );
-        let planned = plan.kernels.iter().map(|(_, spec)| Kernel::Planned(*spec));
+        let planned = plan.kernels.iter().map(|spec| Kernel::Planned(*spec));
         let kernels: Vec<Kernel> = planned.chain(more.iter().copied()).collect();
         let made = self.gpu.caught(|| make(plan)).await;
         if made.is_err() {
@@ -214,7 +214,6 @@ fn upload(gpu: &Gpu, weights: &Weights, precision: Precision, part: &Part) -> Re
 /// Returns the dimensions of the layer for the kernels. The dimensions of the batch are zero.
 fn dims(config: &Config, precision: Precision, part: &Part) -> LayerDims {
     // The sizes are below 2^32, since a matrix of these sizes fits a buffer.
-    let small = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
     LayerDims {
         hidden_size: small(config.hidden_size),
         hidden_output_size: small(config.hidden_output_size()),

@@ -175,7 +175,7 @@ fn text(&(ref config, rows, precision): &Work, strategy: Strategy, capabilities:
         .unwrap()
         .kernels
         .iter()
-        .map(|(_, spec)| Kernel::Planned(*spec).source())
+        .map(|spec| Kernel::Planned(*spec).source())
         .collect()
 }
 

@@ -90,7 +90,7 @@ impl Workspace {
         let two_products = Second::of(config).is_some();
         let staging = plan.segments.iter().map(|segment| Staging::new(gpu, &plan, segment)).collect();
         let pipeline = |spec| gpu.kernels().pipeline(gpu.device(), Kernel::Planned(spec));
-        let pipelines = plan.kernels.iter().map(|&(kind, spec)| (kind, pipeline(spec))).collect();
+        let pipelines = plan.kernels.iter().map(|&spec| (spec.kind, pipeline(spec))).collect();
         let groups = Groups::new();
         let mut made =
             Workspace { plan, staging, buffers, groups, saved, pipelines, two_products, params_stride };

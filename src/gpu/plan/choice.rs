@@ -1,4 +1,4 @@
-//! What a request leaves open.
+//! The choice of a strategy and of tilings.
 
 use super::strategy::Strategy;
 use crate::gpu::kernel::{Kind, Tiling};

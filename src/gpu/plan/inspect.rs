@@ -155,7 +155,7 @@ fn of_layer(config: &Config, precision: Precision, capabilities: &Capabilities) 
             Request { config, precision, parts, rows, steps, capabilities, budget, bounds_checks, endpoints };
         Strategy::ALL.iter().filter_map(move |strategy| Plan::candidates(&request, *strategy).ok()).flatten()
     });
-    plans.flat_map(|plan| plan.kernels.into_iter().map(|(_, spec)| spec)).collect()
+    plans.flat_map(|plan| plan.kernels).collect()
 }
 
 fn name(spec: &KernelSpec) -> String {

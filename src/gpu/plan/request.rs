@@ -1,4 +1,4 @@
-//! What a plan depends on.
+//! The request for a plan.
 
 use super::parts::Part;
 use crate::gpu::Capabilities;
@@ -55,7 +55,7 @@ pub(in crate::gpu) struct Request<'a> {
     pub(in crate::gpu) capabilities: &'a Capabilities,
     /// The budget for the workspace, in bytes.
     pub(in crate::gpu) budget: u64,
-    /// Whether wgpu adds bounds checks to the kernels.
+    /// If true, wgpu adds bounds checks to the kernels.
     pub(in crate::gpu) bounds_checks: bool,
     pub(in crate::gpu) endpoints: Endpoints,
 }

@@ -146,7 +146,7 @@ fn a_recording_compiles_nothing() {
         .0
         .plan(CallShape { rows: 2, steps: 3, budget: options.budget, endpoints: Endpoints::Buffers })
         .unwrap();
-    let planned = plan.kernels.iter().map(|(_, spec)| Kernel::Planned(*spec));
+    let planned = plan.kernels.iter().map(|spec| Kernel::Planned(*spec));
     for kernel in planned.chain([Kernel::Copy { checked: false }]) {
         gpu.kernels().forget(kernel);
     }

@@ -155,7 +155,7 @@ impl LayerKey {
 impl Named {
     fn of(plan: &Plan) -> Self {
         let tilings = plan.kernels.iter();
-        let tilings = tilings.map(|(_, kernel)| (kernel.entry_point().to_owned(), kernel.tiling.to_string()));
+        let tilings = tilings.map(|kernel| (kernel.entry_point().to_owned(), kernel.tiling.to_string()));
         Named { strategy: plan.strategy.to_string(), tilings: tilings.collect() }
     }
 }

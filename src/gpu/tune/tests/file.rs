@@ -101,7 +101,7 @@ fn what_is_named_is_taken_if_it_is_a_candidate() {
         let mut file = contents(&path);
         let tilings = plan.kernels.iter();
         let tilings =
-            tilings.map(|(_, kernel)| (kernel.entry_point().to_owned(), kernel.tiling.to_string().into()));
+            tilings.map(|kernel| (kernel.entry_point().to_owned(), kernel.tiling.to_string().into()));
         file["measured"][0]["choice"] =
             json!({ "strategy": plan.strategy.to_string(), "tilings": Value::Object(tilings.collect()) });
         fs::write(&path, file.to_string()).unwrap();
