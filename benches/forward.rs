@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use wgpu_rnn::ndarray::Array3;
-use wgpu_rnn::{AdapterChoice, Backend, Config, Error, Gpu, Layer, LayerOptions, State, Strategy, Weights};
+use wgpu_rnn::{AdapterChoice, Backend, Config, Error, Gpu, Layer, LayerOptions, Strategy, Weights};
 
 /// Name, N, T, I, H, L, D.
 type Case = (&'static str, [usize; 6]);
@@ -53,11 +53,11 @@ fn case(
     backend: &Backend,
     strategy: Strategy,
 ) -> Result<(), Error> {
-    let options = LayerOptions::default().strategy(strategy);
-    let layer = Layer::with_options(&Weights::seeded(config, 0)?, backend.clone(), &options)?;
+    let options = LayerOptions { strategy, ..LayerOptions::default() };
+    let layer = Layer::new(&Weights::seeded(config, 0)?, (backend.clone(), options.clone()))?;
     let input =
         Array3::from_shape_fn((rows, steps, input_size), |(n, t, i)| ((n + 3 * t + 7 * i) as f32).sin());
-    let pass = || layer.forward(&input, State::zero());
+    let pass = || layer.forward(&input);
     // A layer that does not fit the device shows it here.
     pass()?;
     criterion.bench_function(id, |bencher| {

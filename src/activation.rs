@@ -89,7 +89,7 @@ impl Activations {
     }
 
     /// Returns the functions that the cell has, in the order f, g, h.
-    pub fn used(&self, cell: Cell) -> impl Iterator<Item = Activation> + use<> {
+    pub(crate) fn used(&self, cell: Cell) -> impl Iterator<Item = Activation> + use<> {
         let count = match cell {
             Cell::Rnn(_) => 1,
             Cell::Gru => 2,
@@ -101,7 +101,7 @@ impl Activations {
 
 impl Activation {
     /// Returns ONNX's name, such as `HardSigmoid`.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Activation::Relu => "Relu",
             Activation::Tanh => "Tanh",
@@ -121,7 +121,8 @@ impl Activation {
     /// defaults are those of ONNX's operators of the same name (the alpha of
     /// [ThresholdedRelu](https://onnx.ai/onnx/operators/onnx__ThresholdedRelu.html) is 1, and so on). Affine
     /// and ScaledTanh have no such operator; their defaults are 1 and 0, and 1 and 1.
-    pub fn named(name: &str, alpha: Option<f32>, beta: Option<f32>) -> Option<Self> {
+    #[cfg(feature = "onnx")]
+    pub(crate) fn named(name: &str, alpha: Option<f32>, beta: Option<f32>) -> Option<Self> {
         let alpha_or = |default: f32| alpha.unwrap_or(default);
         let beta_or = |default: f32| beta.unwrap_or(default);
         Some(match name.to_ascii_lowercase().as_str() {

@@ -3,6 +3,7 @@
 use ndarray::{Array, Array3, ArrayView3, ArrayViewMut3, Dimension, Ix3, ShapeError};
 
 use crate::Error;
+use crate::error::Fault;
 
 /// Returns the number of elements of a shape.
 fn count(what: &str, shape: [usize; 3]) -> Result<usize, Error> {
@@ -11,7 +12,7 @@ fn count(what: &str, shape: [usize; 3]) -> Result<usize, Error> {
 }
 
 fn out_of_memory(what: &str, shape: [usize; 3]) -> Error {
-    Error::OutOfMemory { found: format!("{what} of shape {shape:?}") }
+    Error::from(Fault::OutOfMemory { found: format!("{what} of shape {shape:?}") })
 }
 
 /// Resizes a vector to the number of elements of a shape. Its first elements are kept, and new ones have the
@@ -61,7 +62,7 @@ pub(crate) fn shaped<A, D: Dimension>(shape: D, values: Vec<A>) -> Result<Array<
 /// Returns the error for values that do not match the shape, which does not occur.
 #[allow(clippy::needless_pass_by_value, reason = "as map_err gives it")]
 fn unfit(error: ShapeError) -> Error {
-    Error::OutOfMemory { found: error.to_string() }
+    Error::from(Fault::OutOfMemory { found: error.to_string() })
 }
 
 /// An array that keeps its memory while its shape changes.

@@ -25,78 +25,55 @@
 //! rule is therefore reliable only where one backend wins by a wide margin; elsewhere it is a guess.
 //! [Choosing a backend](crate::guide::choosing_a_backend) describes how to measure on your machine and how
 //! to choose a backend yourself.
-//!
-//! ```
-//! use wgpu_rnn::auto::{Adapter, Machine, Reason};
-//! use wgpu_rnn::{inspect::Capabilities, Config, CpuInstructions, LayerOptions, wgpu::DeviceType};
-//!
-//! // What would be taken on a machine with four cores, AVX2 and a discrete GPU?
-//! let gpu = Adapter::new("some GPU", DeviceType::DiscreteGpu, Capabilities::default());
-//! let machine = Machine { adapters: vec![gpu], threads: 4, instructions: CpuInstructions::Avx2 };
-//! let taken = |batch| machine.decide(&Config::lstm(512, 1024), batch, 100, &LayerOptions::default());
-//! assert_eq!(taken(64).adapter, Some(0));
-//! assert!(matches!(taken(64).reason, Reason::GpuFaster { .. }));
-//! let small = machine.decide(&Config::gru(40, 64), 1, 10, &LayerOptions::default());
-//! assert_eq!(small.adapter, None);
-//! println!("the CPU, since {}", small.reason);
-//! ```
 
 mod cost;
 mod reason;
 
 use std::fmt;
+use std::time::Duration;
 
 use wgpu::DeviceType;
 
-use crate::gpu::{self, LimitsChoice};
+use crate::gpu;
 #[cfg(doc)]
 use crate::inspect::PlanReport;
-use crate::{Backend, Config, CpuInstructions, Error, Gpu, LayerOptions, cpu, inspect::Capabilities};
+use crate::{Backend, Config, CpuInstructions, Gpu, LayerOptions, cpu, inspect::Capabilities};
 use cost::{MARGIN, SUBMISSION_US, Work};
 use reason::duration;
-pub use reason::{Expected, Reason};
+use reason::{Expected, Reason};
 
-/// The backend that [`Backend::auto`] chose, and the reason.
+/// The backend that [`Backend::auto`] chose, and the reason. Its `Display` is one line with both.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Choice {
     /// The CPU, or a GPU that is open.
     pub backend: Backend,
-    /// The reason for the choice.
-    pub reason: Reason,
+    /// The reason for the choice, as a clause that follows "since".
+    pub reason: String,
+    /// The expected time of one forward pass on the CPU backend; `None` if no GPU was considered.
+    pub cpu_time: Option<Duration>,
+    /// The expected time of one forward pass on the GPU that was considered, including the transfers to it
+    /// and back; `None` if there was none.
+    pub gpu_time: Option<Duration>,
+}
+
+impl Choice {
+    fn new(backend: Backend, reason: &Reason) -> Self {
+        let expected = reason.expected();
+        Choice {
+            backend,
+            reason: reason.to_string(),
+            cpu_time: expected.map(|expected| expected.cpu),
+            gpu_time: expected.map(|expected| expected.gpu),
+        }
+    }
 }
 
 impl Backend {
-    /// Chooses the GPU if it is expected to be at least twice as fast as the CPU for this layer and batches
-    /// of `batch` rows (N) and `steps` steps (T), and otherwise the CPU. It never chooses a software
-    /// adapter. [`auto`](crate::auto) describes the rule, its sources and how far it can be trusted.
-    ///
-    /// The returned value has the backend and the reason; both are logged at level `info`.
-    ///
-    /// ```
-    /// use wgpu_rnn::{Backend, Config, Layer, Weights};
-    ///
-    /// let weights = Weights::seeded(Config::lstm(80, 256), 0)?;
-    /// let choice = Backend::auto(weights.config(), 8, 200);
-    /// println!("{choice}"); // cpu, since there are only software adapters, which …
-    /// let layer = Layer::new(&weights, choice.backend)?;
-    /// # Ok::<(), wgpu_rnn::Error>(())
-    /// ```
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn auto(config: &Config, batch: usize, steps: usize) -> Choice {
-        Backend::auto_with_options(config, batch, steps, &LayerOptions::default())
-    }
-
-    /// Like [`Backend::auto`], for a layer with `options`. The estimate for a GPU uses their strategy,
-    /// precision and budget.
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn auto_with_options(config: &Config, batch: usize, steps: usize, options: &LayerOptions) -> Choice {
-        pollster::block_on(Backend::auto_async(config, batch, steps, options))
-    }
-
-    /// Like [`Backend::auto_with_options`], without blocking. In a page without WebGPU it chooses the CPU.
+    /// Like [`Backend::auto`], without blocking. In a page without WebGPU it chooses the CPU.
     pub async fn auto_async(config: &Config, batch: usize, steps: usize, options: &LayerOptions) -> Choice {
-        let choice = choose(config, batch, steps, options).await;
+        let (backend, reason) = choose(config, batch, steps, options).await;
+        let choice = Choice::new(backend, &reason);
         log::info!("backend: {choice}");
         choice
     }
@@ -111,12 +88,11 @@ impl fmt::Display for Choice {
 
 /// The rule's choice on a machine, and the reason.
 #[derive(Debug)]
-#[non_exhaustive]
-pub struct Verdict {
+struct Verdict {
     /// The index of the GPU among the machine's adapters, or `None` for the CPU backend.
-    pub adapter: Option<usize>,
+    adapter: Option<usize>,
     /// The reason for the choice.
-    pub reason: Reason,
+    reason: Reason,
 }
 
 impl Verdict {
@@ -127,19 +103,17 @@ impl Verdict {
 
 /// The rule's description of an adapter. The adapter need not be open.
 #[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct Adapter {
+struct Adapter {
     /// Name and backend, for messages.
-    pub name: String,
+    name: String,
     /// The kind of device, which also says whether it is hardware.
-    pub device_type: DeviceType,
+    device_type: DeviceType,
     /// The capabilities that its device would have.
-    pub capabilities: Capabilities,
+    capabilities: Capabilities,
 }
 
 impl Adapter {
-    /// Creates the description of an adapter.
-    pub fn new(name: impl Into<String>, device_type: DeviceType, capabilities: Capabilities) -> Self {
+    fn new(name: impl Into<String>, device_type: DeviceType, capabilities: Capabilities) -> Self {
         Adapter { name: name.into(), device_type, capabilities }
     }
 
@@ -149,50 +123,23 @@ impl Adapter {
     }
 
     /// Returns whether it is a driver that runs on the CPU. The rule never chooses one.
-    pub fn is_software(&self) -> bool {
+    fn is_software(&self) -> bool {
         self.device_type == DeviceType::Cpu
-    }
-
-    /// Checks that the kernels can run on it.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Unsupported`] names what it lacks.
-    pub fn check(&self) -> Result<(), Error> {
-        self.capabilities.check()
-    }
-}
-
-/// Describes a device that is already open.
-impl From<&Gpu> for Adapter {
-    fn from(gpu: &Gpu) -> Self {
-        Adapter::new(gpu::named(gpu.info()), gpu.info().device_type, *gpu.capabilities())
     }
 }
 
 /// The rule's description of a machine.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Machine {
+struct Machine {
     /// The adapters, in the order of [`Gpu::adapters`].
-    pub adapters: Vec<Adapter>,
+    adapters: Vec<Adapter>,
     /// The number of threads of the CPU backend.
-    pub threads: usize,
+    threads: usize,
     /// The instruction set of the CPU backend.
-    pub instructions: CpuInstructions,
+    instructions: CpuInstructions,
 }
 
 impl Machine {
-    /// Describes this machine. It loads the drivers of the adapters and opens no device.
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn this() -> Self {
-        pollster::block_on(Machine::this_async())
-    }
-
-    /// Like [`Machine::this`], without blocking.
-    pub async fn this_async() -> Self {
-        Machine::with(&gpu::available().await)
-    }
-
     fn with(adapters: &[wgpu::Adapter]) -> Self {
         Machine {
             adapters: adapters.iter().map(Adapter::of).collect(),
@@ -202,7 +149,7 @@ impl Machine {
     }
 
     /// Returns the rule's choice for `batch` rows (N) and `steps` steps (T). It opens no device.
-    pub fn decide(&self, config: &Config, batch: usize, steps: usize, options: &LayerOptions) -> Verdict {
+    fn decide(&self, config: &Config, batch: usize, steps: usize, options: &LayerOptions) -> Verdict {
         let work = Work { config, batch, steps, options };
         let cpu_us = cost::cpu_us(&work, self.threads, self.instructions);
         if let Some(reason) = too_small(cpu_us) {
@@ -222,6 +169,7 @@ impl Machine {
         for (place, adapter) in self.adapters.iter().enumerate().filter(|(_, adapter)| !adapter.is_software())
         {
             match adapter
+                .capabilities
                 .check()
                 .and_then(|()| cost::gpu_us(work, adapter.device_type, &adapter.capabilities))
             {
@@ -237,14 +185,14 @@ impl Machine {
         let names: Vec<String> = self.adapters.iter().map(|adapter| adapter.name.clone()).collect();
         match names.is_empty() {
             true => Reason::NoAdapter { error: gpu::no_adapter("a hardware adapter".into(), &names) },
-            false => Reason::SoftwareOnly { adapters: names },
+            false => Reason::SoftwareOnly,
         }
     }
 
     fn compare(&self, place: usize, cpu_us: f64, gpu_us: f64) -> Verdict {
         let (adapter, expected) = (self.adapters[place].name.clone(), Expected::new(cpu_us, gpu_us));
         if cpu_us >= MARGIN * gpu_us {
-            return Verdict { adapter: Some(place), reason: Reason::GpuFaster { adapter, expected } };
+            return Verdict { adapter: Some(place), reason: Reason::GpuFaster { expected } };
         }
         Verdict::cpu(match cpu_us > gpu_us {
             true => Reason::TooClose { adapter, expected },
@@ -267,26 +215,26 @@ fn too_small(cpu_us: f64) -> Option<Reason> {
 
 /// Returns the rule's choice on this machine, with its GPU open. If no GPU can pay, it does not load any
 /// driver.
-pub(crate) async fn choose(config: &Config, batch: usize, steps: usize, options: &LayerOptions) -> Choice {
+async fn choose(config: &Config, batch: usize, steps: usize, options: &LayerOptions) -> (Backend, Reason) {
     let work = Work { config, batch, steps, options };
     if let Some(reason) = too_small(cost::cpu_us(&work, cpu::threads(), instructions())) {
-        return Choice { backend: Backend::Cpu, reason };
+        return (Backend::Cpu, reason);
     }
     let adapters = gpu::available().await;
     open(&adapters, Machine::with(&adapters).decide(config, batch, steps, options)).await
 }
 
 /// Opens the chosen adapter; returns the CPU backend if that fails.
-async fn open(adapters: &[wgpu::Adapter], verdict: Verdict) -> Choice {
+async fn open(adapters: &[wgpu::Adapter], verdict: Verdict) -> (Backend, Reason) {
     let Some(adapter) = verdict.adapter.and_then(|place| adapters.get(place)) else {
-        return Choice { backend: Backend::Cpu, reason: verdict.reason };
+        return (Backend::Cpu, verdict.reason);
     };
-    match Gpu::open(adapter, &LimitsChoice::Adapter, "taken by Backend::auto").await {
-        Ok(gpu) => Choice { backend: Backend::Gpu(gpu), reason: verdict.reason },
+    match Gpu::open(adapter, "taken by Backend::auto").await {
+        Ok(gpu) => (Backend::Gpu(gpu), verdict.reason),
         Err(error) => {
             let adapter = gpu::named(&adapter.get_info());
             log::warn!("{adapter} cannot be opened: {error}; the CPU takes its place");
-            Choice { backend: Backend::Cpu, reason: Reason::Unusable { adapter, error } }
+            (Backend::Cpu, Reason::Unusable { adapter, error })
         }
     }
 }

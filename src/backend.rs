@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::LayerOptions;
 use crate::gpu::Gpu;
 
 /// The backend that a layer runs on.
@@ -24,5 +25,12 @@ impl fmt::Display for Backend {
             Backend::Cpu => f.write_str("cpu"),
             Backend::Gpu(gpu) => write!(f, "gpu: {gpu}"),
         }
+    }
+}
+
+/// A backend with the default options.
+impl From<Backend> for (Backend, LayerOptions) {
+    fn from(backend: Backend) -> Self {
+        (backend, LayerOptions::default())
     }
 }

@@ -12,11 +12,11 @@ use ndarray::{ArrayViewMut, ArrayViewMut3};
 pub(crate) use check::check_finite;
 use check::{check_lengths, with_batch_axis};
 pub use input::Input;
-pub use layout::{OnnxLayout, OnnxOutput};
 pub use state::State;
 
 use crate::array::zeros;
-use crate::{Config, Error};
+use crate::error::Fault;
+use crate::{Config, Error, Timings};
 
 /// The result of a forward pass. `A` is `f64` from [`reference::forward`](crate::reference::forward), else
 /// `f32`.
@@ -29,19 +29,15 @@ pub struct Output<D: Dimension = Ix3, A = f32> {
     pub h_n: Array<A, D>,
     /// An LSTM's final cell state: `[L*D, N, H]`, or `[L*D, H]` unbatched.
     pub c_n: Option<Array<A, D>>,
+    /// Where the time went, if the call [asked for it](Input::timed). It is `None` for N = 0 and unless the
+    /// layer is on a GPU that has timestamp queries and whose clock ran.
+    pub timings: Option<Timings>,
 }
 
 impl<D: Dimension, A> Output<D, A> {
     /// Creates a result from arrays, such as another library's result to compare with.
     pub fn new(output: Array<A, D>, h_n: Array<A, D>, c_n: Option<Array<A, D>>) -> Self {
-        Output { output, h_n, c_n }
-    }
-}
-
-impl<D: Dimension> Output<D> {
-    /// Returns the final state as the initial state of the next call.
-    pub fn state(&self) -> State<'_, D> {
-        State { h_0: Some(self.h_n.view()), c_0: self.c_n.as_ref().map(|c_n| c_n.view()) }
+        Output { output, h_n, c_n, timings: None }
     }
 }
 
@@ -50,16 +46,13 @@ impl Output {
     pub(crate) fn zeros(config: &Config, batch: &Batch<'_>) -> Result<Self, Error> {
         let (n, states) = (batch.rows(), config.num_layers * config.directions());
         let c_n = config.cell.has_cell_state().then(|| zeros("c_n", [states, n, config.hidden_size]));
-        Ok(Output {
-            output: batch.output(config)?,
-            h_n: zeros("h_n", [states, n, config.hidden_output_size()])?,
-            c_n: c_n.transpose()?,
-        })
+        let h_n = zeros("h_n", [states, n, config.hidden_output_size()])?;
+        Ok(Output::new(batch.output(config)?, h_n, c_n.transpose()?))
     }
 
     /// Like [`Output::zeros`], but with empty final states, for states that stay on the GPU.
     pub(crate) fn without_state(config: &Config, batch: &Batch<'_>) -> Result<Self, Error> {
-        Ok(Output { output: batch.output(config)?, h_n: zeros("h_n", [0; 3])?, c_n: None })
+        Ok(Output::new(batch.output(config)?, zeros("h_n", [0; 3])?, None))
     }
 
     /// Copies the result of some rows to the rows from `first` on.
@@ -79,20 +72,23 @@ impl<A> Output<Ix3, A> {
             output: self.output.map(&f),
             h_n: self.h_n.map(&f),
             c_n: self.c_n.as_ref().map(|c| c.map(&f)),
+            timings: self.timings,
         }
     }
 }
 
 impl<D: Dimension> Input<'_, D> {
-    /// Checks that the input and a state fit each other and a configuration, as
+    /// Checks that the input and its state fit each other and a configuration, as
     /// [`Layer::forward`](crate::Layer::forward) does. It needs no layer.
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] for a bad configuration, and the errors that `forward` returns for a wrong shape.
-    pub fn check_fits(&self, config: &Config, state: &State<'_, D>) -> Result<(), Error> {
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) for a bad configuration, and the errors that `forward`
+    /// returns for a wrong shape.
+    pub fn check_fits(&self, config: &Config) -> Result<(), Error> {
         config.validate()?;
-        Batch::new(config, self, state).map(|_| ())
+        self.check_for_forward()?;
+        Batch::new(config, self).map(|_| ())
     }
 }
 
@@ -110,28 +106,24 @@ pub(crate) struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    /// Checks an input and a state against a configuration.
-    pub(crate) fn new<D: Dimension>(
-        config: &Config,
-        input: &'a Input<'_, D>,
-        state: &'a State<'_, D>,
-    ) -> Result<Self, Error> {
+    /// Checks an input and its state against a configuration.
+    pub(crate) fn new<D: Dimension>(config: &Config, input: &'a Input<'_, D>) -> Result<Self, Error> {
         let rank = input.values.ndim();
         if !(2..=3).contains(&rank) {
-            return Err(Error::InputRank { cell: config.cell, found: rank });
+            return Err(Error::from(Fault::InputRank { cell: config.cell, found: rank }));
         }
         let unbatched = rank == 2;
         let values = with_batch_axis(input.values.view(), Axis(0))
-            .ok_or(Error::InputRank { cell: config.cell, found: rank })?;
+            .ok_or(Error::from(Fault::InputRank { cell: config.cell, found: rank }))?;
         let (n, t, features) = values.dim();
         if features != config.input_size {
-            return Err(Error::InputSize { expected: config.input_size, found: features });
+            return Err(Error::from(Fault::InputSize { expected: config.input_size, found: features }));
         }
         if t == 0 {
-            return Err(Error::NoSteps);
+            return Err(Error::from(Fault::NoSteps));
         }
         check_lengths(input.lengths, n, t)?;
-        let [h_0, c_0] = state.checked(config, n, rank)?;
+        let [h_0, c_0] = input.state.checked(config, n, rank)?;
         Ok(Batch { input: values, lengths: input.lengths, h_0, c_0, unbatched })
     }
 
@@ -213,6 +205,7 @@ impl<'a> Batch<'a> {
             output: self.restore_rank(output.output, Axis(0))?,
             h_n: self.restore_rank(output.h_n, Axis(1))?,
             c_n: output.c_n.map(|c_n| self.restore_rank(c_n, Axis(1))).transpose()?,
+            timings: output.timings,
         })
     }
 
@@ -225,10 +218,8 @@ impl<'a> Batch<'a> {
         let array = array.into_dyn();
         let array = if self.unbatched { array.index_axis_move(axis, 0) } else { array };
         let found = array.ndim();
-        array.into_dimensionality::<D>().map_err(|_| Error::StateRank {
-            name: "output",
-            input_rank: D::NDIM.unwrap_or(found),
-            found,
+        array.into_dimensionality::<D>().map_err(|_| {
+            Error::from(Fault::StateRank { name: "output", input_rank: D::NDIM.unwrap_or(found), found })
         })
     }
 
@@ -246,10 +237,9 @@ impl<'a> Batch<'a> {
     ) -> Result<ArrayViewMut3<'b, f32>, Error> {
         let expected = [self.rows(), self.steps(), config.output_size()];
         let wanted = if self.unbatched { &expected[1..] } else { &expected };
-        let wrong = |found: &[usize]| Error::Shape {
-            name: "output".into(),
-            expected: wanted.to_vec(),
-            found: found.to_vec(),
+        let wrong = |found: &[usize]| {
+            let (expected, found) = (wanted.to_vec(), found.to_vec());
+            Error::from(Fault::Shape { name: "output".into(), expected, found }).of_argument()
         };
         if output.shape() != wanted {
             return Err(wrong(output.shape()));

@@ -200,7 +200,7 @@ impl Config {
 
     /// Returns the features of one input vector of layer `layer`: I for the first layer, D*H_out for the
     /// others.
-    pub fn layer_input_size(&self, layer: usize) -> usize {
+    pub(crate) fn layer_input_size(&self, layer: usize) -> usize {
         if layer == 0 { self.input_size } else { self.output_size() }
     }
 }

@@ -26,6 +26,8 @@ mod workspace;
 
 use ndarray::{Array3, ArrayView3, ArrayViewMut3, s};
 
+#[cfg(doc)]
+use crate::ErrorKind;
 use crate::batch::Batch;
 use crate::{Config, CpuInstructions, Error, LayerOptions, Output, Weights};
 use pack::Direction;
@@ -75,7 +77,7 @@ impl CpuLayer {
     ///
     /// # Errors
     ///
-    /// [`Error::Instructions`] if the machine lacks the requested instruction set.
+    /// [`ErrorKind::Config`] if the machine lacks the requested instruction set.
     pub(crate) fn new(weights: &Weights, options: &LayerOptions) -> Result<Self, Error> {
         let instructions = options.instructions.map_or_else(CpuInstructions::best, Ok)?;
         let config = *weights.config();

@@ -1,358 +1,150 @@
 //! The error type of the library.
 
-use std::fmt::{self, Write};
+mod fault;
 
-use crate::{Cell, Config};
+use std::error::Error as StdError;
+use std::fmt;
+use std::panic::RefUnwindSafe;
+use std::sync::Arc;
 
-/// The error of every function of this crate. It says what was checked, what was expected and what was
-/// found.
+pub(crate) use fault::Fault;
+
+/// The error of every function of this crate. [`Error::kind`] is what a program decides by. The message says
+/// what was checked, what was expected and what was found.
 ///
-/// The wording follows PyTorch where PyTorch has a message for the same mistake. A call that returns an error
-/// has changed nothing: the layer can be used again.
+/// The wording follows PyTorch where PyTorch has a message for the same mistake. The message is one line and
+/// safe on a terminal: control characters in text from a file are escaped. A call that returns an error has
+/// changed nothing: the layer can be used again.
 ///
-/// Text from a file, such as a tensor's name, is unchanged in the fields. The message escapes its control
-/// characters, so that the message is one line and safe on a terminal.
-#[derive(Clone, Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// A [`Config`](crate::Config) breaks a rule of PyTorch's constructors.
-    #[error("{rule}, found {}", Line(.found))]
-    Config {
-        /// The option and its rule.
-        rule: String,
-        /// The value that was given.
-        found: String,
-    },
+/// An error that comes from the driver or from wgpu has wgpu's error as its
+/// [`source`](std::error::Error::source). The message contains the text of the source.
+///
+/// ```
+/// use wgpu_rnn::{Backend, Config, ErrorKind, Layer, Weights, ndarray::Array3};
+///
+/// let layer = Layer::new(&Weights::seeded(Config::gru(3, 4), 0)?, Backend::Cpu)?;
+/// let error = layer.forward(&Array3::zeros((2, 5, 7))).unwrap_err();
+/// assert_eq!((error.kind(), error.subject()), (ErrorKind::Input, Some("input")));
+/// assert_eq!(error.to_string(), "input.size(-1) must be equal to input_size. Expected 3, got 7");
+/// # Ok::<(), wgpu_rnn::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Error(Arc<Inner>);
 
-    /// The tensors lack a parameter of the configuration.
-    #[error("{}: missing; expected a tensor of shape {expected}", Line(.name))]
-    MissingParameter {
-        /// The parameter's full name, with its prefix.
-        name: String,
-        /// Its shape, in numbers, or in letters where the other tensors do not determine the numbers.
-        expected: String,
-    },
-
-    /// A tensor has the name of a recurrent parameter that the configuration does not have.
-    #[error("{}: unexpected parameter; {reason}", Line(.name))]
-    UnexpectedParameter {
-        /// The tensor's full name, with its prefix.
-        name: String,
-        /// Why the layer cannot have it.
-        reason: String,
-    },
-
-    /// The shape of an array differs from the one that the configuration requires.
-    #[error("{}: expected shape {expected:?}, found {found:?}", Line(.name))]
-    Shape {
-        /// The parameter or array.
-        name: String,
-        /// The shape that the configuration requires.
-        expected: Vec<usize>,
-        /// The array's shape.
-        found: Vec<usize>,
-    },
-
-    /// The shape of a parameter fits no cell, so no configuration can be inferred.
-    #[error("{}: shape {found:?}; expected {expected}", Line(.name))]
-    UnknownShape {
-        /// The parameter's full name, with its prefix.
-        name: String,
-        /// The shapes that would fit.
-        expected: String,
-        /// The parameter's shape.
-        found: Vec<usize>,
-    },
-
-    /// No parameters have the given prefix, or parameters with several prefixes exist and none was chosen.
-    #[error("{found}; expected {expected}")]
-    Prefix {
-        /// The names or options that would resolve it.
-        expected: String,
-        /// The prefixes found.
-        found: String,
-    },
-
-    /// A value is NaN or infinite where only finite values are accepted.
-    #[error("{}{index:?}: expected a finite value, found {found}", Line(.name))]
-    NonFinite {
-        /// The parameter or array.
-        name: String,
-        /// The index of the value.
-        index: Vec<usize>,
-        /// The value.
-        found: f64,
-    },
-
-    /// A weight is too large for the precision in which it would be stored.
-    #[error("{name}{index:?}: expected a weight that f16 can hold (at most 65504), found {found}")]
-    Precision {
-        /// The parameter.
-        name: String,
-        /// The index of the weight.
-        index: Vec<usize>,
-        /// The weight.
-        found: f32,
-    },
-
-    /// The element type of a tensor is not accepted.
-    #[error("{}: expected dtype {expected}, found {}", Line(.name), Line(.found))]
-    Dtype {
-        /// The tensor or array.
-        name: String,
-        /// The accepted types.
-        expected: &'static str,
-        /// The tensor's type.
-        found: String,
-    },
-
-    /// The input is neither `[N, T, I]` nor `[T, I]`.
-    #[error("{cell}: Expected input to be 2D or 3D, got {found}D instead")]
-    InputRank {
-        /// The layer's cell.
-        cell: Cell,
-        /// The number of dimensions of the input.
-        found: usize,
-    },
-
-    /// The size of the input vectors differs from the layer's `input_size`.
-    #[error("input.size(-1) must be equal to input_size. Expected {expected}, got {found}")]
-    InputSize {
-        /// The layer's `input_size`.
-        expected: usize,
-        /// The size of the input's last dimension.
-        found: usize,
-    },
-
-    /// The input has no time steps.
-    #[error("input: Expected sequence length to be larger than 0 in RNN, found 0")]
-    NoSteps,
-
-    /// The state and the input have different numbers of dimensions.
-    #[error(
-        "{name}: For {input_rank}-D input, {name} should also be {input_rank}-D but got {found}-D tensor"
-    )]
-    StateRank {
-        /// `h_0` or `c_0`.
-        name: &'static str,
-        /// The number of dimensions of the input.
-        input_rank: usize,
-        /// The number of dimensions of the state.
-        found: usize,
-    },
-
-    /// The initial state has the wrong shape.
-    #[error("{name}: Expected hidden size {expected:?}, got {found:?}")]
-    StateShape {
-        /// `h_0` or `c_0`.
-        name: &'static str,
-        /// `[L*D, N, H_out]` for `h_0`, `[L*D, N, H]` for `c_0`, without N for unbatched input.
-        expected: Vec<usize>,
-        /// The shape that was given.
-        found: Vec<usize>,
-    },
-
-    /// A cell state was given to a cell that has none.
-    #[error("c_0: expected none, since {cell} has no cell state, found shape {found:?}")]
-    UnexpectedCellState {
-        /// The layer's cell.
-        cell: Cell,
-        /// The shape of the given `c_0`.
-        found: Vec<usize>,
-    },
-
-    /// The number of lengths differs from the number of rows of the batch.
-    #[error("lengths: Expected `len(lengths)` to be equal to batch_size {expected}, but got {found}")]
-    LengthsCount {
-        /// N.
-        expected: usize,
-        /// The number of given lengths.
-        found: usize,
-    },
-
-    /// A row's length is not between 0 and T.
-    #[error("lengths[{row}]: expected 0 to {steps} (the input's steps), found {found}")]
-    Length {
-        /// The row.
-        row: usize,
-        /// T.
-        steps: usize,
-        /// The given length.
-        found: i64,
-    },
-
-    /// The layer has a reverse direction, so it cannot have a session: that direction begins at the end of a
-    /// stream.
-    #[error("session: expected a layer with a forward direction only, found {found}")]
-    ReverseDirection {
-        /// The layer's configuration.
-        found: Box<Config>,
-    },
-
-    /// A call lists a row that the session does not have.
-    #[error("rows: row {found} is out of range; the session has {}", RowRange(.rows))]
-    Row {
-        /// The number of rows of the session, R. Valid rows are 0 to R-1.
-        rows: usize,
-        /// The row that was listed.
-        found: usize,
-    },
-
-    /// A call lists a row of a session twice.
-    #[error("rows: expected each row once, found {row} twice")]
-    RowTwice {
-        /// The row.
-        row: usize,
-    },
-
-    /// The input does not have one row for each row that the call lists. A call without a list is for all
-    /// rows of the session.
-    #[error("input: expected {expected} rows, one for each listed row of the session, found {found}")]
-    RowsCount {
-        /// The number of listed rows.
-        expected: usize,
-        /// The number of rows of the input, N.
-        found: usize,
-    },
-
-    /// The contents of a file violate its format.
-    #[error("{}: expected {expected}, found {}", Line(.what), Line(.found))]
-    Format {
-        /// What was read.
-        what: String,
-        /// What the format requires.
-        expected: String,
-        /// What the file contains.
-        found: String,
-    },
-
-    /// A GPU buffer of the caller is unsuitable for its purpose.
-    #[error("{name}: expected {expected}, found {found}")]
-    Buffer {
-        /// The buffer's purpose, such as `input`.
-        name: &'static str,
-        /// The requirement that the buffer does not meet.
-        expected: String,
-        /// The property of the given buffer.
-        found: String,
-    },
-
-    /// No adapter is available, or none has the requested name or index.
-    #[error("no GPU adapter: expected {wanted}, found {found}")]
-    NoAdapter {
-        /// The requested adapter.
-        wanted: String,
-        /// The available adapters.
-        found: String,
-    },
-
-    /// The adapter or device lacks a limit or feature that the kernels need.
-    #[error("{what}: expected at least {needed}, found {found}")]
-    Unsupported {
-        /// The limit or feature.
-        what: &'static str,
-        /// What the kernels need.
-        needed: u64,
-        /// What the device has.
-        found: u64,
-    },
-
-    /// No CPU instruction set has that name, or this machine does not support it.
-    #[error("CPU instructions: expected one of {available}, found {}", Line(.found))]
-    Instructions {
-        /// The sets that this machine supports.
-        available: String,
-        /// The requested name.
-        found: String,
-    },
-
-    /// A buffer or grid would be larger than the device, or memory itself, allows.
-    #[error("{what}: expected at most {limit}, found {needed}")]
-    TooLarge {
-        /// The buffer or dimension.
-        what: String,
-        /// The size that this call needs.
-        needed: u64,
-        /// The largest size that is allowed.
-        limit: u64,
-    },
-
-    /// The device could not be opened.
-    #[error("{adapter}: expected a device, found: {found}")]
-    Device {
-        /// The adapter's name.
-        adapter: String,
-        /// The driver's reason.
-        found: String,
-    },
-
-    /// The device was lost or destroyed. [`Layer::reload`](crate::Layer::reload) moves a layer to another
-    /// device.
-    #[error("device lost: {found}")]
-    DeviceLost {
-        /// The driver's reason.
-        found: String,
-    },
-
-    /// The device or the host lacks the memory (or the thread) that the call needs.
-    #[error("out of memory: {found}")]
-    OutOfMemory {
-        /// What could not be allocated.
-        found: String,
-    },
-
-    /// The device did not finish within [`LayerOptions::timeout`](crate::LayerOptions::timeout).
-    #[error("the device did not finish: expected an answer within {expected:?}")]
-    Timeout {
-        /// The time-out.
-        expected: std::time::Duration,
-    },
-
-    /// The layer cannot be reloaded without weights, since it does not keep its own.
-    #[error(
-        "weights: expected them to be kept (LayerOptions::keep_weights) or given again \
-         (Layer::reload_with), found neither"
-    )]
-    WeightsNotKept,
-
-    /// The weights for a reload belong to a layer with another configuration.
-    #[error("weights: expected those of {expected}, found those of {found}")]
-    OtherConfig {
-        /// The layer's configuration.
-        expected: Box<Config>,
-        /// The configuration of the weights.
-        found: Box<Config>,
-    },
-
-    /// wgpu refused a call. This is a defect of this crate or of the driver.
-    #[error("wgpu refused a call (a defect of wgpu-rnn or of the driver): {found}")]
-    Gpu {
-        /// wgpu's reason.
-        found: String,
-    },
+struct Inner {
+    kind: ErrorKind,
+    fault: Fault,
+    source: Option<Source>,
 }
 
-/// The rows of a session, as a count and a range.
-struct RowRange<'a>(&'a usize);
+/// An error cannot change, so a panic cannot leave it half changed.
+impl RefUnwindSafe for Inner {}
 
-impl fmt::Display for RowRange<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self.0 {
-            0 => f.write_str("no rows"),
-            1 => f.write_str("1 row (0)"),
-            rows => write!(f, "{rows} rows (0 to {})", rows - 1),
-        }
+type Source = Box<dyn StdError + Send + Sync>;
+
+/// The kinds of errors. Each has a different remedy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// An option is wrong: a [`Config`](crate::Config) breaks a rule of PyTorch's constructors, a name has no
+    /// meaning, or the layer cannot do what was asked of it.
+    Config,
+    /// A tensor of a state dict, model or file is missing or unexpected, or has the wrong shape, type or
+    /// values.
+    Tensor,
+    /// The contents of a file violate its format.
+    File,
+    /// An argument of a call is wrong: the input, the state, the lengths, the rows or a buffer.
+    Input,
+    /// There is no such adapter, the adapter or the CPU lacks what is needed, or the device cannot be opened.
+    Device,
+    /// A buffer or grid would be larger than the device or its memory allows. Fewer rows or steps in a call
+    /// may help.
+    TooLarge,
+    /// The device or the host lacks the memory (or the thread) that the call needs.
+    OutOfMemory,
+    /// The device was lost or destroyed. A new [`Layer`](crate::Layer) on another device can go on.
+    DeviceLost,
+    /// The device did not finish within [`LayerOptions::timeout`](crate::LayerOptions::timeout). The layer
+    /// can be called again.
+    Timeout,
+    /// wgpu refused a call. This is a defect of this crate or of the driver.
+    Driver,
+}
+
+impl Error {
+    /// Creates an error of a program's own, such as for [`Weights::from_fn`](crate::Weights::from_fn), with the
+    /// message of `error`.
+    ///
+    /// ```
+    /// use wgpu_rnn::{Error, ErrorKind};
+    ///
+    /// let error = Error::new(ErrorKind::Tensor, "weight_ih_l0: expected one of the bundled models, found none");
+    /// assert_eq!(error.kind(), ErrorKind::Tensor);
+    /// ```
+    pub fn new(kind: ErrorKind, error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        let source = error.into();
+        Error(Arc::new(Inner {
+            kind,
+            fault: Fault::Other { message: source.to_string() },
+            source: Some(source),
+        }))
+    }
+
+    /// Returns the kind of error.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// Returns the name of the parameter, array, argument or buffer that the error is about, if it is about
+    /// one: `input`, `h_0`, `lengths`, or a tensor's full name, such as `encoder.weight_ih_l0`.
+    pub fn subject(&self) -> Option<&str> {
+        self.0.fault.subject()
+    }
+
+    /// Returns the fault in detail.
+    pub(crate) fn fault(&self) -> &Fault {
+        &self.0.fault
+    }
+
+    /// Returns the error of a fault that another error caused.
+    #[cfg_attr(target_arch = "wasm32", allow(dead_code, reason = "a browser's errors are no `Send`"))]
+    pub(crate) fn because(fault: Fault, source: impl Into<Source>) -> Self {
+        Error(Arc::new(Inner { kind: fault.kind(), fault, source: Some(source.into()) }))
+    }
+
+    /// Returns the same error about an argument of a call, where it would otherwise be about a tensor of a
+    /// file.
+    pub(crate) fn of_argument(self) -> Self {
+        Error(Arc::new(Inner { kind: ErrorKind::Input, fault: self.0.fault.clone(), source: None }))
     }
 }
 
-/// Text from a file, with its control characters escaped.
-struct Line<'a>(&'a str);
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        Error(Arc::new(Inner { kind: fault.kind(), fault, source: None }))
+    }
+}
 
-impl fmt::Display for Line<'_> {
+impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.chars().try_for_each(|character| match character.is_control() {
-            true => write!(f, "{}", character.escape_default()),
-            false => f.write_char(character),
-        })
+        self.0.fault.fmt(f)
+    }
+}
+
+/// Shows the kind and the detail.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Error").field(&self.0.kind).field(&self.0.fault).finish()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        let source = self.0.source.as_deref()?;
+        match self.0.fault {
+            Fault::Other { .. } => source.source(),
+            _ => Some(source),
+        }
     }
 }

@@ -36,14 +36,13 @@ use std::time::Instant;
 use web_time::Instant;
 
 pub use capabilities::Capabilities;
-pub use device::{AdapterChoice, Gpu, LimitsChoice};
+pub use device::{AdapterChoice, Gpu};
 pub(crate) use device::{available, named, no_adapter};
 pub use encode::GpuBuffers;
-pub use layer::GpuLayer;
+pub(crate) use layer::GpuLayer;
 pub(crate) use plan::BUDGET;
 pub use plan::{DispatchReport, KernelSource, PlanReport, Strategy, kernels};
 pub(crate) use session::GpuSession;
-pub use timed::Timings;
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -18,7 +18,7 @@ pub mod getting_started {}
 ///
 /// [`Backend::auto`](crate::Backend::auto), [`auto`](mod@crate::auto), [`LayerOptions`](crate::LayerOptions),
 /// [`PlanReport`](crate::inspect::PlanReport), [`Session`](crate::Session),
-/// [`GpuLayer::encode`](crate::GpuLayer::encode).
+/// [`Layer::encode`](crate::Layer::encode).
 ///
 /// Pages: [Streams](crate::guide::streams), [In your wgpu program](crate::guide::in_your_wgpu_program),
 /// [Performance](crate::guide::performance).
@@ -28,7 +28,7 @@ pub mod choosing_a_backend {}
 ///
 /// ## See
 ///
-/// [`Layer::session`](crate::Layer::session), [`Session`](crate::Session), [`SavedState`](crate::SavedState).
+/// [`Layer::session`](crate::Layer::session), [`Session`](crate::Session), [`State`](crate::State).
 ///
 /// Page: [When something goes wrong](crate::guide::when_something_goes_wrong).
 pub mod streams {}
@@ -47,7 +47,7 @@ pub mod in_an_async_program {}
 ///
 /// ## See
 ///
-/// [`Gpu::from_device`](crate::Gpu::from_device), [`GpuLayer::encode`](crate::GpuLayer::encode),
+/// [`Gpu::from_device`](crate::Gpu::from_device), [`Layer::encode`](crate::Layer::encode),
 /// [`GpuBuffers`](crate::GpuBuffers).
 ///
 /// Page: [When something goes wrong](crate::guide::when_something_goes_wrong).
@@ -58,7 +58,7 @@ pub mod in_your_wgpu_program {}
 /// ## See
 ///
 /// [`Backend::auto_async`](crate::Backend::auto_async), [`Layer::forward_async`](crate::Layer::forward_async),
-/// [`Gpu::request`](crate::Gpu::request).
+/// [`Gpu::new_async`](crate::Gpu::new_async).
 pub mod in_the_browser {}
 
 #[doc = include_str!("../docs/command-line.md")]
@@ -73,7 +73,7 @@ pub mod command_line {}
 /// ## See
 ///
 /// [`Config`](crate::Config), [`Activation`](crate::Activation), [`Precision`](crate::Precision),
-/// [`Strategy`](crate::Strategy), [`Tuning`](crate::Tuning).
+/// [`Strategy`](crate::Strategy), [`LayerOptions::measure`](crate::LayerOptions::measure).
 ///
 /// Page: [In the browser](crate::guide::in_the_browser).
 pub mod what_is_supported {}
@@ -82,15 +82,14 @@ pub mod what_is_supported {}
 ///
 /// ## See
 ///
-/// [`Gpu::adapters`](crate::Gpu::adapters), [`auto::Machine`](crate::auto::Machine),
-/// [`Capabilities`](crate::inspect::Capabilities).
+/// [`Gpu::adapters`](crate::Gpu::adapters), [`Capabilities`](crate::inspect::Capabilities).
 pub mod adapters {}
 
 #[doc = include_str!("../docs/performance.md")]
 ///
 /// ## See
 ///
-/// [`Layer::forward_timed`](crate::Layer::forward_timed), [`Timings`](crate::Timings).
+/// [`Input::timed`](crate::Input::timed), [`Timings`](crate::Timings).
 ///
 /// Pages: [Choosing a backend](crate::guide::choosing_a_backend), [Command line](crate::guide::command_line).
 pub mod performance {}
@@ -108,6 +107,6 @@ pub mod exactness {}
 ///
 /// ## See
 ///
-/// [`Error`](crate::Error), [`Output`](crate::Output), [`Layer::reload`](crate::Layer::reload),
+/// [`Error`](crate::Error), [`Output`](crate::Output), [`Layer::weights`](crate::Layer::weights),
 /// [`LayerOptions`](crate::LayerOptions), [`Layer::forward_async`](crate::Layer::forward_async).
 pub mod when_something_goes_wrong {}

@@ -13,8 +13,8 @@ use std::fmt;
 ///
 /// let weights = Weights::seeded(Config::gru(40, 64), 0)?;
 /// for instructions in CpuInstructions::available() {
-///     let options = LayerOptions::default().instructions(instructions);
-///     let layer = Layer::with_options(&weights, Backend::Cpu, &options)?;
+///     let options = LayerOptions { instructions: Some(instructions), ..LayerOptions::default() };
+///     let layer = Layer::new(&weights, (Backend::Cpu, options))?;
 ///     println!("{instructions}: {layer:?}");
 /// }
 /// # Ok::<(), wgpu_rnn::Error>(())

@@ -46,6 +46,9 @@ pub use onnx::{OnnxLayer, OnnxModel};
 pub use safetensors::to_safetensors;
 
 use crate::Error;
+#[cfg(doc)]
+use crate::ErrorKind;
+use crate::error::Fault;
 use element::Element;
 
 /// The named tensors in the bytes of a file.
@@ -100,11 +103,6 @@ impl<'a> Tensors<'a> {
         }
     }
 
-    /// Returns the names of the tensors, sorted.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.entries.keys().map(String::as_str)
-    }
-
     /// Returns the names and shapes of the tensors, sorted by name.
     pub fn shapes(&self) -> impl Iterator<Item = (&str, &[usize])> {
         self.entries.iter().map(|(name, entry)| (name.as_str(), &entry.shape[..]))
@@ -125,8 +123,8 @@ impl<'a> Tensors<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Dtype`] for another element type, [`Error::Format`] if there is no tensor of that name or an
-    /// archive cannot be unpacked.
+    /// [`ErrorKind::Tensor`] for another element type, [`ErrorKind::File`] if there is no tensor of that name
+    /// or an archive cannot be unpacked.
     pub fn f32(&self, name: &str) -> Result<ArrayD<f32>, Error> {
         self.array(name, "f16, bf16, f32 or f64", Element::to_f32)
     }
@@ -156,7 +154,8 @@ impl<'a> Tensors<'a> {
         convert: fn(Element, &[u8], bool) -> Option<Vec<T>>,
     ) -> Result<ArrayD<T>, Error> {
         let entry = self.entries.get(name).ok_or_else(|| self.missing(name))?;
-        let wrong_type = || Error::Dtype { name: name.to_owned(), expected, found: entry.dtype.clone() };
+        let wrong_type =
+            || Error::from(Fault::Dtype { name: name.to_owned(), expected, found: entry.dtype.clone() });
         // Converting an empty slice checks the type before the archive is unpacked.
         let element = entry.element.filter(|&e| convert(e, &[], false).is_some()).ok_or_else(wrong_type)?;
         let bytes = self.values(name, entry)?;
@@ -180,7 +179,8 @@ impl<'a> Tensors<'a> {
 
     fn missing(&self, name: &str) -> Error {
         const LISTED: usize = 12;
-        let mut found: Vec<String> = self.names().take(LISTED).map(|name| format!("{name:?}")).collect();
+        let mut found: Vec<String> =
+            self.entries.keys().take(LISTED).map(|name| format!("{name:?}")).collect();
         match self.entries.len() {
             0 => found.push("no tensors".into()),
             count if count > LISTED => found.push(format!("{} more", count - LISTED)),
@@ -191,7 +191,11 @@ impl<'a> Tensors<'a> {
 }
 
 fn format_error(what: &str, expected: impl Display, found: impl Display) -> Error {
-    Error::Format { what: what.to_owned(), expected: expected.to_string(), found: found.to_string() }
+    Error::from(Fault::Format {
+        what: what.to_owned(),
+        expected: expected.to_string(),
+        found: found.to_string(),
+    })
 }
 
 /// Returns the error for two tensors of the same name in one file.

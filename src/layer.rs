@@ -1,19 +1,19 @@
 //! The main entry point: a layer with one `forward` and several backends.
 
-mod reload;
-
 use std::sync::Arc;
 
 use ndarray::{Dimension, Ix3};
+use wgpu::CommandEncoder;
 
+#[cfg(doc)]
+use crate::ErrorKind;
 use crate::batch::Batch;
 use crate::cpu::CpuLayer;
-use crate::gpu::{GpuLayer, PlanReport, Timings};
+use crate::error::Fault;
+use crate::gpu::{GpuBuffers, GpuLayer, PlanReport};
 #[cfg(not(target_arch = "wasm32"))]
 use crate::offload;
-use crate::{
-    Backend, Config, CpuInstructions, Error, Input, LayerOptions, Output, State, Weights, reference,
-};
+use crate::{Backend, Config, CpuInstructions, Error, Input, LayerOptions, Output, Weights, reference};
 
 /// A recurrent layer that is ready to run. Its weights are packed once for its backend.
 ///
@@ -21,15 +21,15 @@ use crate::{
 /// by reference or through clones.
 ///
 /// ```
-/// use wgpu_rnn::{Backend, Config, Layer, State, Weights, ndarray::Array3};
+/// use wgpu_rnn::{Backend, Config, Input, Layer, Weights, ndarray::Array3};
 ///
 /// let weights = Weights::seeded(Config::lstm(20, 64).bidirectional(true), 0)?;
 /// let layer = Layer::new(&weights, Backend::Cpu)?;
 /// let input = Array3::ones((8, 100, 20));
-/// let result = layer.forward(&input, State::zero())?;
+/// let result = layer.forward(&input)?;
 /// assert_eq!(result.output.shape(), [8, 100, 128]);
 /// // The next piece of the same sequences goes on from the final state.
-/// let next = layer.forward(&input, result.state())?;
+/// let next = layer.forward(Input::new(&input).state(&result))?;
 /// assert_eq!(next.h_n.shape(), [2, 8, 64]);
 /// # Ok::<(), wgpu_rnn::Error>(())
 /// ```
@@ -60,57 +60,26 @@ pub(crate) enum Implementation {
 }
 
 impl Layer {
-    /// Prepares a layer on a backend: packs the weights, uploads them, compiles the kernels.
-    ///
-    /// # Errors
-    ///
-    /// On a GPU: [`Error::TooLarge`], [`Error::OutOfMemory`], [`Error::DeviceLost`], [`Error::Gpu`].
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn new(weights: &Weights, backend: Backend) -> Result<Self, Error> {
-        Layer::with_options(weights, backend, &LayerOptions::default())
-    }
-
     /// Like [`Layer::new`], without waiting for the device. A poll only packs the weights.
     ///
     /// # Errors
     ///
     /// The same as [`Layer::new`].
-    pub async fn new_async(weights: &Weights, backend: Backend) -> Result<Self, Error> {
-        Layer::with_options_async(weights, backend, &LayerOptions::default()).await
-    }
-
-    /// Like [`Layer::new`], with options.
-    ///
-    /// # Errors
-    ///
-    /// The same as [`Layer::new`]; [`Error::Precision`] if a weight is too large for f16 and the options
-    /// store it as f16.
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn with_options(weights: &Weights, backend: Backend, options: &LayerOptions) -> Result<Self, Error> {
-        pollster::block_on(Layer::with_options_async(weights, backend, options))
-    }
-
-    /// Like [`Layer::with_options`], without waiting for the device, as in [`Layer::new_async`].
-    ///
-    /// # Errors
-    ///
-    /// The same as [`Layer::with_options`].
-    pub async fn with_options_async(
+    pub async fn new_async(
         weights: &Weights,
-        backend: Backend,
-        options: &LayerOptions,
+        backend: impl Into<(Backend, LayerOptions)>,
     ) -> Result<Self, Error> {
+        let (backend, options) = backend.into();
         let rounded = || options.precision.round(weights);
         let implementation = match &backend {
             Backend::Reference => Implementation::Reference(rounded()?.into_owned()),
-            Backend::Cpu => Implementation::Cpu(CpuLayer::new(&*rounded()?, options)?),
-            Backend::Gpu(gpu) => Implementation::Gpu(GpuLayer::new_async(gpu, weights, options).await?),
+            Backend::Cpu => Implementation::Cpu(CpuLayer::new(&*rounded()?, &options)?),
+            Backend::Gpu(gpu) => Implementation::Gpu(GpuLayer::new_async(gpu, weights, &options).await?),
         };
-        let keeps = options.keep_weights || matches!(backend, Backend::Reference);
         Ok(Layer {
             config: *weights.config(),
-            options: options.clone(),
-            weights: keeps.then(|| weights.clone()),
+            weights: options.keep_weights.then(|| weights.clone()),
+            options,
             backend,
             implementation: Arc::new(implementation),
         })
@@ -124,6 +93,49 @@ impl Layer {
     /// Returns the backend that the layer runs on.
     pub fn backend(&self) -> &Backend {
         &self.backend
+    }
+
+    /// Returns the options of the layer.
+    pub fn options(&self) -> &LayerOptions {
+        &self.options
+    }
+
+    /// Returns the weights that the layer was made from, if it
+    /// [keeps them](crate::LayerOptions::keep_weights). They make the same layer on another backend, such as
+    /// on a fresh device after [`ErrorKind::DeviceLost`](crate::ErrorKind::DeviceLost).
+    ///
+    /// ```
+    /// use wgpu_rnn::{Backend, Config, Error, ErrorKind, Input, Layer, LayerOptions, Weights, ndarray::Array3};
+    ///
+    /// /// Looks for adapters again, and opens a new device or takes the CPU.
+    /// fn moved(layer: &Layer) -> Result<Layer, Error> {
+    ///     let backend = Backend::auto(layer.config(), 1, 50, layer.options()).backend;
+    ///     Layer::new(layer.weights().expect("kept"), (backend, layer.options().clone()))
+    /// }
+    ///
+    /// let weights = Weights::seeded(Config::gru(8, 16), 0)?;
+    /// let options = LayerOptions { keep_weights: true, ..LayerOptions::default() };
+    /// let backend = Backend::auto(weights.config(), 1, 50, &options).backend;
+    /// let mut layer = Layer::new(&weights, (backend, options))?;
+    /// let pieces = [Array3::<f32>::ones((1, 50, 8)), Array3::zeros((1, 50, 8))];
+    ///
+    /// // The state after the last piece that went well.
+    /// let mut last = layer.forward(&pieces[0])?;
+    /// for piece in &pieces[1..] {
+    ///     let input = Input::new(piece).state(&last);
+    ///     let next = match layer.forward(&input) {
+    ///         Err(error) if error.kind() == ErrorKind::DeviceLost => {
+    ///             layer = moved(&layer)?;
+    ///             layer.forward(&input)?
+    ///         }
+    ///         result => result?,
+    ///     };
+    ///     last = next;
+    /// }
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn weights(&self) -> Option<&Weights> {
+        self.weights.as_ref()
     }
 
     /// Returns the instruction set of the CPU backend's loops, or `None` if the layer is on another backend.
@@ -151,12 +163,12 @@ impl Layer {
         &self.implementation
     }
 
-    /// Returns the layer on the GPU, which the caller can encode into its own submission, or `None` if the
-    /// layer is not on a GPU.
-    pub fn gpu_layer(&self) -> Option<&GpuLayer> {
+    pub(crate) fn gpu_layer(&self) -> Result<&GpuLayer, Error> {
         match &*self.implementation {
-            Implementation::Gpu(layer) => Some(layer),
-            Implementation::Reference(_) | Implementation::Cpu(_) => None,
+            Implementation::Gpu(layer) => Ok(layer),
+            Implementation::Reference(_) | Implementation::Cpu(_) => {
+                Err(Error::from(Fault::NotOnGpu { found: self.backend.to_string() }))
+            }
         }
     }
 
@@ -165,38 +177,12 @@ impl Layer {
     ///
     /// # Errors
     ///
-    /// [`Error::NoSteps`]; [`Error::TooLarge`] if not even one row fits the limits.
+    /// [`ErrorKind::Input`]; [`ErrorKind::TooLarge`] if not even one row fits the limits.
     pub fn plan(&self, batch: usize, steps: usize) -> Result<Option<PlanReport>, Error> {
         match &*self.implementation {
             Implementation::Gpu(layer) => layer.plan_report(batch, steps).map(Some),
             Implementation::Reference(_) | Implementation::Cpu(_) => Ok(None),
         }
-    }
-
-    /// Runs the layer over a batch and waits for the result.
-    ///
-    /// Shapes: the input is `[N, T, I]` or `[T, I]`; [`State`] and [`Output`] list the shapes of the state
-    /// and the output. N may be 0; T must be at least 1.
-    ///
-    /// # Errors
-    ///
-    /// For a wrong shape, where PyTorch raises an error too: [`Error::InputRank`], [`Error::InputSize`],
-    /// [`Error::NoSteps`], [`Error::StateRank`], [`Error::StateShape`], [`Error::UnexpectedCellState`],
-    /// [`Error::LengthsCount`], [`Error::Length`]. From the machine: [`Error::OutOfMemory`], and on a GPU
-    /// [`Error::TooLarge`], [`Error::DeviceLost`], [`Error::Timeout`], [`Error::Gpu`].
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn forward<'i, 's, D: Dimension>(
-        &self,
-        input: impl Into<Input<'i, D>>,
-        state: impl Into<State<'s, D>>,
-    ) -> Result<Output<D>, Error> {
-        let (input, state) = (input.into(), state.into());
-        let batch = self.checked(&input, &state)?;
-        let output = match &*self.implementation {
-            Implementation::Gpu(layer) if batch.rows() > 0 => layer.run(&batch)?,
-            other => other.run(&self.config, &batch)?,
-        };
-        batch.restore(output)
     }
 
     /// Like [`Layer::forward`], without blocking the thread that polls. Other threads compile kernels, wait
@@ -208,81 +194,42 @@ impl Layer {
     /// # Errors
     ///
     /// The same as [`Layer::forward`].
-    pub async fn forward_async<'i, 's, D: Dimension>(
+    pub async fn forward_async<'i, D: Dimension>(
         &self,
         input: impl Into<Input<'i, D>>,
-        state: impl Into<State<'s, D>>,
     ) -> Result<Output<D>, Error> {
-        let (input, state) = (input.into(), state.into());
-        let batch = self.checked(&input, &state)?;
+        let input = input.into();
+        let batch = self.checked(&input)?;
         let output = match &*self.implementation {
-            Implementation::Gpu(layer) if batch.rows() > 0 => layer.run_async(&batch).await?,
+            Implementation::Gpu(layer) if batch.rows() > 0 => match input.is_timed() {
+                true => layer.run_timed_async(&batch).await?,
+                false => layer.run_async(&batch).await?,
+            },
             _ => self.run_elsewhere(&batch).await?,
         };
         batch.restore(output)
     }
 
-    /// Like [`Layer::forward`], and also returns where the time went. The timings are `None` for N = 0 and
-    /// unless the layer is on a GPU that [has timestamps](crate::Gpu::has_timestamps) and whose clock ran.
-    ///
-    /// The parts that `forward` overlaps run one after the other here, so that each can be timed. A batch in
-    /// pieces or a pass in several submissions therefore takes longer. The result has the same bits.
-    ///
-    /// # Errors
-    ///
-    /// The same as [`Layer::forward`].
-    ///
-    /// ```no_run
-    /// # use wgpu_rnn::{AdapterChoice, Backend, Config, Gpu, Input, Layer, State, Weights, ndarray::Array3};
-    /// let gpu = Gpu::new(&AdapterChoice::Best)?;
-    /// let layer = Layer::new(&Weights::seeded(Config::gru(80, 128), 0)?, Backend::Gpu(gpu))?;
-    /// let (output, timings) = layer.forward_timed(&Input::new(Array3::zeros((4, 50, 80)).view()), State::zero())?;
-    /// if let Some(timings) = timings {
-    ///     println!("{:?} + {:?} + {:?}", timings.upload, timings.compute, timings.readback);
-    /// }
-    /// # Ok::<(), wgpu_rnn::Error>(())
-    /// ```
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn forward_timed<'i, 's, D: Dimension>(
-        &self,
-        input: impl Into<Input<'i, D>>,
-        state: impl Into<State<'s, D>>,
-    ) -> Result<(Output<D>, Option<Timings>), Error> {
-        let (input, state) = (input.into(), state.into());
-        let batch = self.checked(&input, &state)?;
-        let (output, timings) = match &*self.implementation {
-            Implementation::Gpu(layer) if batch.rows() > 0 => layer.run_timed(&batch)?,
-            other => (other.run(&self.config, &batch)?, None),
-        };
-        Ok((batch.restore(output)?, timings))
-    }
-
-    /// Like [`Layer::forward_timed`], without blocking, as in [`Layer::forward_async`].
+    /// Records a forward pass like [`Layer::encode`], and also works in a browser. A browser reports later
+    /// whether it could make the objects of the first call with a shape or with a set of buffers. Elsewhere,
+    /// the future is ready at the first poll. If the future is dropped before it is ready, nothing was
+    /// recorded.
     ///
     /// # Errors
     ///
-    /// The same as [`Layer::forward`].
-    pub async fn forward_timed_async<'i, 's, D: Dimension>(
+    /// The same as [`Layer::encode`].
+    pub async fn encode_async(
         &self,
-        input: impl Into<Input<'i, D>>,
-        state: impl Into<State<'s, D>>,
-    ) -> Result<(Output<D>, Option<Timings>), Error> {
-        let (input, state) = (input.into(), state.into());
-        let batch = self.checked(&input, &state)?;
-        let (output, timings) = match &*self.implementation {
-            Implementation::Gpu(layer) if batch.rows() > 0 => layer.run_timed_async(&batch).await?,
-            _ => (self.run_elsewhere(&batch).await?, None),
-        };
-        Ok((batch.restore(output)?, timings))
+        encoder: &mut CommandEncoder,
+        buffers: &GpuBuffers<'_>,
+    ) -> Result<(), Error> {
+        self.gpu_layer()?.encode_async(encoder, buffers).await
     }
 
     /// Checks the arguments of a call.
-    fn checked<'a, D: Dimension>(
-        &self,
-        input: &'a Input<'_, D>,
-        state: &'a State<'_, D>,
-    ) -> Result<Batch<'a>, Error> {
-        let batch = Batch::new(&self.config, input, state)?;
+    pub(crate) fn checked<'a, D: Dimension>(&self, input: &'a Input<'_, D>) -> Result<Batch<'a>, Error> {
+        input.check_for_forward()?;
+        let batch = Batch::new(&self.config, input)?;
         log::trace!("{} over N={}, T={} on {}", self.config, batch.rows(), batch.steps(), self.backend);
         Ok(batch)
     }

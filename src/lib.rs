@@ -2,17 +2,18 @@
 //! on any GPU that [wgpu] supports.
 //!
 //! ```
-//! use wgpu_rnn::{Backend, Config, Input, Layer, State, Weights, ndarray::Array3};
+//! use wgpu_rnn::{Backend, Config, Input, Layer, LayerOptions, Weights, ndarray::Array3};
 //!
 //! # fn main() -> Result<(), wgpu_rnn::Error> {
 //! // What torch.manual_seed(0); torch.nn.GRU(80, 128, bidirectional=True) has. For trained weights:
-//! // Weights::from_safetensors(&std::fs::read("model.safetensors")?, &LoadOptions::default().prefix("encoder."))
+//! // Weights::from_safetensors(&std::fs::read("model.safetensors")?, &LoadOptions::default())
 //! let weights = Weights::seeded(Config::gru(80, 128).bidirectional(true), 0)?;
-//! let choice = Backend::auto(weights.config(), 4, 50); // the GPU if it pays for N = 4 and T = 50, else the CPU
+//! // The GPU if it pays for N = 4 and T = 50, else the CPU:
+//! let choice = Backend::auto(weights.config(), 4, 50, &LayerOptions::default());
 //! println!("{choice}");
 //! let layer = Layer::new(&weights, choice.backend)?;
 //! let input = Array3::<f32>::zeros((4, 50, 80)); // [N, T, I]
-//! let result = layer.forward(Input::new(input.view()).lengths(&[50, 7, 0, 33]), State::zero())?;
+//! let result = layer.forward(Input::new(&input).lengths(&[50, 7, 0, 33]))?;
 //! assert_eq!(result.output.shape(), [4, 50, 256]); // [N, T, D*H]
 //! assert_eq!(result.h_n.shape(), [2, 4, 128]); // [L*D, N, H]
 //! # Ok(())
@@ -42,11 +43,11 @@
 //! The GPU and the CPU compute in f32. Their error against [`mod@reference`], the same layer in f64, is
 //! about the size of PyTorch's error. [`tolerance`] states how far each element may be off, and why. The
 //! same input gives the same bits in every run, and a row's result does not depend on the other rows of its
-//! batch. There is one exception: [`Tuning::Measure`], if it may choose among strategies, because strategies
+//! batch. There is one exception: [`LayerOptions::measure`], if it may choose among strategies, because strategies
 //! round differently.
 //!
 //! On the CPU, NaN and infinity in the input propagate as in PyTorch. On the GPU, the result for them is
-//! unspecified; [`Input::check_finite`] and [`State::check_finite`] reject them. Parameters are always
+//! unspecified; [`Input::check_finite`] rejects them. Parameters are always
 //! finite.
 //!
 //! # Choosing a backend
@@ -64,7 +65,7 @@
 //! - `safetensors` (default): reads and writes weights as state dicts in the safetensors format.
 //! - `npz`: reads and writes arrays and weights as NumPy's npy and npz files.
 //! - `onnx`: reads weights from ONNX models.
-//! - `tuning-file`: keeps the measurements of [`Tuning::Measure`] in a file for the next run. It has no
+//! - `tuning-file`: keeps the measurements of [`LayerOptions::measure`] in a file for the next run. It has no
 //!   effect in a browser.
 //!
 //! # In a browser
@@ -85,6 +86,8 @@ mod array;
 pub mod auto;
 mod backend;
 mod batch;
+#[cfg(not(target_arch = "wasm32"))]
+mod blocking;
 mod config;
 mod cpu;
 mod error;
@@ -99,19 +102,23 @@ mod offload;
 mod options;
 pub mod reference;
 mod session;
+mod shared;
+mod timings;
 pub mod tolerance;
 mod weights;
 
 pub use activation::{Activation, Activations};
 pub use backend::Backend;
-pub use batch::{Input, OnnxLayout, OnnxOutput, Output, State};
+pub use batch::{Input, Output, State};
 pub use config::{Cell, Config, Nonlinearity, Variant};
-pub use error::Error;
-pub use gpu::{AdapterChoice, Gpu, GpuBuffers, GpuLayer, LimitsChoice, Strategy, Timings};
+pub use error::{Error, ErrorKind};
+pub use gpu::{AdapterChoice, Gpu, GpuBuffers, Strategy};
 pub use instructions::CpuInstructions;
 pub use layer::Layer;
-pub use options::{LayerOptions, Tuning};
-pub use session::{SavedState, Session};
-pub use weights::{
-    DirectionWeights, Generator, LoadOptions, Parameter, ParameterKind, Precision, Weights, infer_config,
-};
+pub use options::LayerOptions;
+pub use session::Session;
+pub use timings::Timings;
+#[cfg(test)]
+pub(crate) use weights::Generator;
+pub(crate) use weights::{DirectionWeights, Parameter, ParameterKind};
+pub use weights::{LoadOptions, Precision, Weights, infer_config};

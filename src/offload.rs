@@ -7,14 +7,17 @@ use futures_intrusive::channel::shared::OneshotReceiver;
 #[cfg(not(target_arch = "wasm32"))]
 use futures_intrusive::channel::shared::oneshot_channel;
 
-#[cfg(not(target_arch = "wasm32"))]
 use crate::Error;
+#[cfg(doc)]
+use crate::ErrorKind;
+#[cfg(not(target_arch = "wasm32"))]
+use crate::error::Fault;
 
 /// Runs `work` on a new thread of that name. The work is completed even if the future is dropped.
 ///
 /// # Errors
 ///
-/// The errors of `work`; [`Error::OutOfMemory`] if no thread can be started.
+/// The errors of `work`; [`ErrorKind::OutOfMemory`] if no thread can be started.
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) async fn run<T: Send + 'static>(
     name: &str,
@@ -25,11 +28,10 @@ pub(crate) async fn run<T: Send + 'static>(
         // This fails if the receiver was dropped, that is, if the result is no longer wanted.
         let _ = sender.send(work());
     };
-    Builder::new()
-        .name(name.into())
-        .spawn(run)
-        .map_err(|reason| Error::OutOfMemory { found: format!("no thread for {name}: {reason}") })?;
-    let gone = || Error::OutOfMemory { found: format!("the thread {name} is gone") };
+    Builder::new().name(name.into()).spawn(run).map_err(|reason| {
+        Error::from(Fault::OutOfMemory { found: format!("no thread for {name}: {reason}") })
+    })?;
+    let gone = || Error::from(Fault::OutOfMemory { found: format!("the thread {name} is gone") });
     received(receiver).await.unwrap_or_else(|| Err(gone()))
 }
 
@@ -52,7 +54,8 @@ pub(crate) async fn on_pool<T: Send + 'static>(
         // This fails if the receiver was dropped, that is, if the result is no longer wanted.
         let _ = sender.send(work(false));
     });
-    let gone = || Error::OutOfMemory { found: "the thread that computed the layer is gone".into() };
+    let gone =
+        || Error::from(Fault::OutOfMemory { found: "the thread that computed the layer is gone".into() });
     received(receiver).await.unwrap_or_else(|| Err(gone()))
 }
 

@@ -7,16 +7,16 @@ use ndarray::{Array3, ArrayView1, ArrayView3, Dimension, Ix3, s};
 
 use crate::array::zeros;
 use crate::batch::Batch;
-use crate::{Activation, Cell, Config, DirectionWeights, Error, Input, Output, State, Variant, Weights};
+use crate::{Activation, Cell, Config, DirectionWeights, Error, Input, Output, Variant, Weights};
 
 /// Computes the forward pass of f32 parameters and inputs in f64.
 ///
 /// ```
-/// use wgpu_rnn::{Config, State, Weights, ndarray::Array3, reference};
+/// use wgpu_rnn::{Config, Weights, ndarray::Array3, reference};
 ///
 /// let weights = Weights::seeded(Config::gru(4, 8).bidirectional(true), 0)?;
 /// let input = Array3::ones((2, 10, 4));
-/// let result = reference::forward(&weights, &input, State::zero())?;
+/// let result = reference::forward(&weights, &input)?;
 /// assert_eq!(result.output.shape(), [2, 10, 16]);
 /// assert_eq!(result.h_n.shape(), [2, 2, 8]);
 /// # Ok::<(), wgpu_rnn::Error>(())
@@ -24,14 +24,14 @@ use crate::{Activation, Cell, Config, DirectionWeights, Error, Input, Output, St
 ///
 /// # Errors
 ///
-/// The shapes of input and state are checked as in [`Layer::forward`](crate::Layer::forward).
-pub fn forward<'i, 's, D: Dimension>(
+/// The input and its state are checked as in [`Layer::forward`](crate::Layer::forward).
+pub fn forward<'i, D: Dimension>(
     weights: &Weights,
     input: impl Into<Input<'i, D>>,
-    state: impl Into<State<'s, D>>,
 ) -> Result<Output<D, f64>, Error> {
-    let (input, state) = (input.into(), state.into());
-    let batch = Batch::new(weights.config(), &input, &state)?;
+    let input = input.into();
+    input.check_for_forward()?;
+    let batch = Batch::new(weights.config(), &input)?;
     batch.restore(run(weights, &batch)?)
 }
 
@@ -149,7 +149,7 @@ pub(crate) fn run<A: Number>(weights: &Weights, batch: &Batch<'_>) -> Result<Out
         }
         sequence = output;
     }
-    Ok(Output { output: sequence, h_n, c_n: config.cell.has_cell_state().then_some(c_n) })
+    Ok(Output::new(sequence, h_n, config.cell.has_cell_state().then_some(c_n)))
 }
 
 /// Returns the given state, or zeros.

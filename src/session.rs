@@ -1,20 +1,17 @@
 //! Sessions: live streams whose state stays on the layer's backend.
 
-mod awaited;
 mod host;
 pub(crate) mod state;
 
-use ndarray::Dimension;
-#[cfg(not(target_arch = "wasm32"))]
-use ndarray::{Array, ArrayViewMut, ArrayViewMut3, Axis};
+use ndarray::{Array, Array3, Axis, Dimension};
 
 use crate::batch::Batch;
+use crate::error::Fault;
 use crate::gpu::GpuSession;
 use crate::layer::{Implementation, Layer};
 use crate::{Error, Input, State, Strategy};
-use host::HostState;
+pub(crate) use host::HostState;
 pub(crate) use state::Active;
-pub use state::SavedState;
 
 /// The state of many live streams, kept on the layer's backend between calls.
 ///
@@ -30,7 +27,7 @@ pub use state::SavedState;
 /// A push that fails, or whose future is dropped, leaves every row unchanged.
 ///
 /// ```
-/// use wgpu_rnn::{Backend, Config, Layer, Weights, ndarray::Array3};
+/// use wgpu_rnn::{Backend, Config, Input, Layer, Weights, ndarray::Array3};
 ///
 /// let layer = Layer::new(&Weights::seeded(Config::gru(40, 64).num_layers(2), 0)?, Backend::Cpu)?;
 /// let mut session = layer.session(3)?; // three streams
@@ -39,16 +36,16 @@ pub use state::SavedState;
 /// assert_eq!(output.shape(), [3, 10, 64]); // [R, T, H]
 /// // One more step for streams 2 and 0; stream 1 has no input now.
 /// let one_step = Array3::zeros((2, 1, 40));
-/// let output = session.push_rows(&[2, 0], &one_step)?;
+/// let output = session.push(Input::new(&one_step).rows(&[2, 0]))?;
 /// assert_eq!(output.shape(), [2, 1, 64]);
 /// // Stream 1 has ended; the row is free for another one.
-/// session.reset_rows(&[1])?;
+/// session.reset(Some(&[1]))?;
 /// # Ok::<(), wgpu_rnn::Error>(())
 /// ```
 pub struct Session {
-    layer: Layer,
+    pub(crate) layer: Layer,
     rows: usize,
-    kept: Kept,
+    pub(crate) kept: Kept,
     /// For each row, whether the current call lists it.
     named: Vec<bool>,
 }
@@ -63,23 +60,12 @@ impl std::fmt::Debug for Session {
     }
 }
 
-enum Kept {
+pub(crate) enum Kept {
     Host(HostState),
     Gpu(GpuSession),
 }
 
 impl Layer {
-    /// Starts a session with R rows. Every row has the state zero.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::ReverseDirection`]; [`Error::OutOfMemory`], and on a GPU [`Error::TooLarge`],
-    /// [`Error::DeviceLost`], [`Error::Gpu`].
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn session(&self, rows: usize) -> Result<Session, Error> {
-        pollster::block_on(self.session_async(rows))
-    }
-
     /// Like [`Layer::session`], without waiting for the device.
     ///
     /// # Errors
@@ -88,7 +74,7 @@ impl Layer {
     pub async fn session_async(&self, rows: usize) -> Result<Session, Error> {
         let config = self.config();
         if config.bidirectional || config.reverse {
-            return Err(Error::ReverseDirection { found: Box::new(*config) });
+            return Err(Error::from(Fault::ReverseDirection { found: Box::new(*config) }));
         }
         let kept = match self.implementation() {
             Implementation::Gpu(layer) => Kept::Gpu(GpuSession::new(layer, rows).await?),
@@ -122,187 +108,92 @@ impl Session {
         }
     }
 
-    /// Computes the next steps of all rows and waits for the output.
-    ///
-    /// Shapes: the input is `[R, T, I]` and the output `[R, T, H_out]`; if R is 1, they may be `[T, I]` and
-    /// `[T, H_out]`. If rows have [lengths](Input::lengths), the output past a row's length is zero, and a
-    /// row of length 0 keeps its state.
+    /// Like [`Session::push`], without blocking the thread that polls, as in [`Layer::forward_async`]. If the
+    /// future is dropped before it is ready, every row is unchanged.
     ///
     /// # Errors
     ///
-    /// [`Error::InputRank`], [`Error::InputSize`], [`Error::NoSteps`], [`Error::LengthsCount`],
-    /// [`Error::Length`]; [`Error::RowsCount`] if the input does not have exactly one row for each row of
-    /// the session. From the machine: [`Error::OutOfMemory`], and on a GPU [`Error::TooLarge`],
-    /// [`Error::DeviceLost`], [`Error::Timeout`], [`Error::Gpu`].
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn push<'i, D: Dimension>(&mut self, input: impl Into<Input<'i, D>>) -> Result<Array<f32, D>, Error> {
-        self.push_active(Active::All(self.rows), &input.into())
-    }
-
-    /// Like [`Session::push`], for the M listed rows, each at most once and in any order. The input is
-    /// `[M, T, I]` in that order and the output `[M, T, H_out]`; for one row they may be `[T, I]` and
-    /// `[T, H_out]`.
-    ///
-    /// # Errors
-    ///
-    /// The same as [`Session::push`]; [`Error::Row`] and [`Error::RowTwice`].
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn push_rows<'i, D: Dimension>(
+    /// The same as [`Session::push`].
+    pub async fn push_async<'i, D: Dimension>(
         &mut self,
-        rows: &[usize],
         input: impl Into<Input<'i, D>>,
     ) -> Result<Array<f32, D>, Error> {
-        self.check_rows(rows)?;
-        self.push_active(Active::Named(rows), &input.into())
-    }
-
-    /// Like [`Session::push`], but writes the output into an array of the output's shape, with any strides.
-    /// The contents of the array are unspecified after an error.
-    ///
-    /// On the CPU a repeated push of one step allocates nothing, unless several threads share the work.
-    ///
-    /// # Errors
-    ///
-    /// The same as [`Session::push`]; [`Error::Shape`] for the array.
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn push_into<'i, D: Dimension>(
-        &mut self,
-        input: impl Into<Input<'i, D>>,
-        output: ArrayViewMut<'_, f32, D>,
-    ) -> Result<(), Error> {
-        self.push_active_into(Active::All(self.rows), &input.into(), output)
-    }
-
-    /// Like [`Session::push_rows`], but writes the output into an array, as [`Session::push_into`] does.
-    ///
-    /// # Errors
-    ///
-    /// The same as [`Session::push_rows`] and [`Session::push_into`].
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn push_rows_into<'i, D: Dimension>(
-        &mut self,
-        rows: &[usize],
-        input: impl Into<Input<'i, D>>,
-        output: ArrayViewMut<'_, f32, D>,
-    ) -> Result<(), Error> {
-        self.check_rows(rows)?;
-        self.push_active_into(Active::Named(rows), &input.into(), output)
-    }
-
-    /// Returns the state of all rows.
-    ///
-    /// # Errors
-    ///
-    /// On a GPU [`Error::OutOfMemory`], [`Error::DeviceLost`], [`Error::Timeout`], [`Error::Gpu`].
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn state(&self) -> Result<SavedState, Error> {
-        match &self.kept {
-            Kept::Host(state) => Ok(state.saved(self.layer.config())),
-            Kept::Gpu(session) => session.state(),
-        }
-    }
-
-    /// Sets the state of all rows: `h_0 [L, R, H_out]` and, for an LSTM, `c_0 [L, R, H]`. A part that is
-    /// `None` is set to zero. The state may come from another session, another backend or a forward pass.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::StateShape`], [`Error::UnexpectedCellState`]; on a GPU [`Error::OutOfMemory`],
-    /// [`Error::DeviceLost`], [`Error::Gpu`].
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn set_state<'s>(&mut self, state: impl Into<State<'s>>) -> Result<(), Error> {
-        pollster::block_on(self.set_state_async(state))
-    }
-
-    /// Like [`Session::set_state`], for the M listed rows: `[L, M, …]` in their order.
-    ///
-    /// # Errors
-    ///
-    /// The same as [`Session::set_state`]; [`Error::Row`] and [`Error::RowTwice`].
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn set_state_rows<'s>(&mut self, rows: &[usize], state: impl Into<State<'s>>) -> Result<(), Error> {
-        pollster::block_on(self.set_state_rows_async(rows, state))
-    }
-
-    /// Sets the state of all rows to zero.
-    pub fn reset(&mut self) {
-        self.reset_active(Active::All(self.rows));
-    }
-
-    /// Sets the state of the listed rows to zero, for new streams.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Row`] and [`Error::RowTwice`].
-    pub fn reset_rows(&mut self, rows: &[usize]) -> Result<(), Error> {
-        self.check_rows(rows)?;
-        self.reset_active(Active::Named(rows));
-        Ok(())
-    }
-
-    #[cfg(not(target_arch = "wasm32"))]
-    fn push_active<D: Dimension>(
-        &mut self,
-        active: Active<'_>,
-        input: &Input<'_, D>,
-    ) -> Result<Array<f32, D>, Error> {
-        let state = State::zero();
-        let batch = self.batch(active, input, &state)?;
-        let mut output = batch.output(self.layer.config())?;
-        self.run(active, &batch, output.view_mut())?;
+        let input = input.into();
+        let (active, batch) = self.checked(&input)?;
+        let output = match &mut self.kept {
+            Kept::Gpu(session) => session.push_async(&batch, active).await?,
+            Kept::Host(state) => push_elsewhere(state, &self.layer, &batch, active).await?,
+        };
         batch.restore_rank(output, Axis(0))
     }
 
-    #[cfg(not(target_arch = "wasm32"))]
-    fn push_active_into<D: Dimension>(
-        &mut self,
-        active: Active<'_>,
-        input: &Input<'_, D>,
-        output: ArrayViewMut<'_, f32, D>,
-    ) -> Result<(), Error> {
-        let state = State::zero();
-        let batch = self.batch(active, input, &state)?;
-        let mut output = batch.checked_output(self.layer.config(), output)?;
-        output.fill(0.0);
-        self.run(active, &batch, output)
-    }
-
-    #[cfg(not(target_arch = "wasm32"))]
-    fn run(
-        &mut self,
-        active: Active<'_>,
-        batch: &Batch<'_>,
-        mut output: ArrayViewMut3<'_, f32>,
-    ) -> Result<(), Error> {
-        match &mut self.kept {
-            Kept::Host(state) => {
-                state.push(self.layer.implementation(), self.layer.config(), batch, active, output)
-            }
-            Kept::Gpu(session) => {
-                output.assign(&session.push(batch, active)?);
-                Ok(())
-            }
+    /// Like [`Session::state`], without blocking.
+    ///
+    /// # Errors
+    ///
+    /// The same as [`Session::state`].
+    pub async fn state_async(&self) -> Result<State<'static>, Error> {
+        match &self.kept {
+            Kept::Host(state) => Ok(state.saved(self.layer.config())),
+            Kept::Gpu(session) => session.state_async().await,
         }
     }
 
-    fn reset_active(&mut self, active: Active<'_>) {
+    /// Like [`Session::set_state`], without waiting for the device. Outside a browser the future is ready at
+    /// the first poll. If it is dropped before it is ready, each row that already had a state may have the
+    /// old state or the new one.
+    ///
+    /// # Errors
+    ///
+    /// The same as [`Session::set_state`].
+    pub async fn set_state_async<'s>(
+        &mut self,
+        rows: Option<&[usize]>,
+        state: impl Into<State<'s>>,
+    ) -> Result<(), Error> {
+        let (active, state) = (self.active(rows)?, state.into());
+        state.check(self.layer.config(), active.len())?;
         match &mut self.kept {
-            Kept::Host(kept) => kept.set(active, &State::zero()),
+            Kept::Host(kept) => kept.set(active, &state),
+            Kept::Gpu(session) => session.set(active, &state).await?,
+        }
+        Ok(())
+    }
+
+    /// Sets the state of the listed rows, or of all rows, to zero: for new streams.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Input`](crate::ErrorKind::Input) for a row that the session does not have or that is listed
+    /// twice.
+    pub fn reset(&mut self, rows: Option<&[usize]>) -> Result<(), Error> {
+        let active = self.active(rows)?;
+        match &mut self.kept {
+            Kept::Host(kept) => kept.set(active, &State::default()),
             Kept::Gpu(session) => session.reset(active),
         }
+        Ok(())
     }
 
-    fn batch<'a, D: Dimension>(
-        &self,
-        active: Active<'_>,
+    /// Checks the argument of a push.
+    pub(crate) fn checked<'a, D: Dimension>(
+        &mut self,
         input: &'a Input<'_, D>,
-        state: &'a State<'_, D>,
-    ) -> Result<Batch<'a>, Error> {
-        let batch = Batch::new(self.layer.config(), input, state)?;
+    ) -> Result<(Active<'a>, Batch<'a>), Error> {
+        input.check_for_push()?;
+        let active = self.active(input.session_rows())?;
+        let batch = Batch::new(self.layer.config(), input)?;
         if batch.rows() != active.len() {
-            return Err(Error::RowsCount { expected: active.len(), found: batch.rows() });
+            return Err(Error::from(Fault::RowsCount { expected: active.len(), found: batch.rows() }));
         }
-        Ok(batch)
+        Ok((active, batch))
+    }
+
+    /// Returns the rows of a call, which are checked.
+    fn active<'a>(&mut self, rows: Option<&'a [usize]>) -> Result<Active<'a>, Error> {
+        let Some(rows) = rows else { return Ok(Active::All(self.rows)) };
+        self.check_rows(rows)?;
+        Ok(Active::Named(rows))
     }
 
     /// Checks that the rows exist and that each is listed once.
@@ -311,8 +202,8 @@ impl Session {
         let mut marked = 0;
         for &row in rows {
             checked = match self.named.get_mut(row) {
-                None => Err(Error::Row { rows: self.rows, found: row }),
-                Some(true) => Err(Error::RowTwice { row }),
+                None => Err(Error::from(Fault::Row { rows: self.rows, found: row })),
+                Some(true) => Err(Error::from(Fault::RowTwice { row })),
                 Some(named) => {
                     *named = true;
                     Ok(())
@@ -328,4 +219,28 @@ impl Session {
         }
         checked
     }
+}
+
+/// Runs a push on a thread of the pool.
+#[cfg(not(target_arch = "wasm32"))]
+async fn push_elsewhere(
+    state: &mut HostState,
+    layer: &Layer,
+    batch: &Batch<'_>,
+    active: Active<'_>,
+) -> Result<Array3<f32>, Error> {
+    state.push_elsewhere(layer.shared_implementation(), layer.config(), batch, active).await
+}
+
+/// Runs a push on this thread, since there is no other one.
+#[cfg(target_arch = "wasm32")]
+async fn push_elsewhere(
+    state: &mut HostState,
+    layer: &Layer,
+    batch: &Batch<'_>,
+    active: Active<'_>,
+) -> Result<Array3<f32>, Error> {
+    let mut output = batch.output(layer.config())?;
+    state.push(layer.implementation(), layer.config(), batch, active, output.view_mut())?;
+    Ok(output)
 }

@@ -35,11 +35,11 @@ use ndarray::{ArrayView1, Dimension};
 
 use crate::batch::Batch;
 use crate::reference::{self, Number, sigmoid};
-use crate::{Activation, Error, Input, Output, Precision, State, Weights};
+use crate::{Activation, Error, Input, Output, Precision, Weights};
 
 mod compare;
 
-pub use compare::{Comparison, Worst};
+pub use compare::Comparison;
 
 /// u, the unit roundoff of f32.
 const UNIT: f64 = 1.0 / (1u32 << 24) as f64;
@@ -50,32 +50,20 @@ const ACTIVATION: f64 = 2.0;
 /// The amount that a possible underflow of a result adds to its σ.
 const UNDERFLOW: f64 = f32::MIN_POSITIVE as f64 / LAMBDA;
 
-/// Returns the tolerance of each element of the result of [`reference::forward`].
+/// Returns the tolerance of each element of the result of [`reference::forward`], for a layer that stores
+/// these weights with the given precision.
 ///
 /// # Errors
 ///
 /// The same as [`reference::forward`].
-pub fn forward<'i, 's, D: Dimension>(
-    weights: &Weights,
-    input: impl Into<Input<'i, D>>,
-    state: impl Into<State<'s, D>>,
-) -> Result<Output<D, f64>, Error> {
-    forward_with(weights, Precision::F32, input, state)
-}
-
-/// Like [`forward`], for a layer that stores these weights with the given precision.
-///
-/// # Errors
-///
-/// The same as [`reference::forward`].
-pub fn forward_with<'i, 's, D: Dimension>(
+pub fn forward<'i, D: Dimension>(
     weights: &Weights,
     precision: Precision,
     input: impl Into<Input<'i, D>>,
-    state: impl Into<State<'s, D>>,
 ) -> Result<Output<D, f64>, Error> {
-    let (input, state) = (input.into(), state.into());
-    let batch = Batch::new(weights.config(), &input, &state)?;
+    let input = input.into();
+    input.check_for_forward()?;
+    let batch = Batch::new(weights.config(), &input)?;
     batch.restore(match precision {
         Precision::F32 => reference::run::<Rounded>(weights, &batch)?.map(Rounded::tolerance),
         Precision::F16 => reference::run::<Rounded<true>>(weights, &batch)?.map(Rounded::tolerance),

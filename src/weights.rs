@@ -11,29 +11,29 @@ use std::sync::Arc;
 use ndarray::{Array, Array1, Array2, ArrayD, ArrayViewD, Dimension};
 
 pub use infer::{LoadOptions, infer_config};
-pub use name::{Parameter, ParameterKind};
+pub(crate) use name::{Parameter, ParameterKind};
 pub use precision::Precision;
-pub use seed::Generator;
+pub(crate) use seed::Generator;
 
 use crate::batch::check_finite;
+use crate::error::Fault;
 use crate::{Config, Error};
 
 /// The parameters of one direction of one layer, as PyTorch lays them out.
 #[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct DirectionWeights {
+pub(crate) struct DirectionWeights {
     /// `weight_ih_l{k} [G*H, in]`.
-    pub weight_ih: Array2<f32>,
+    pub(crate) weight_ih: Array2<f32>,
     /// `weight_hh_l{k} [G*H, H_out]`.
-    pub weight_hh: Array2<f32>,
+    pub(crate) weight_hh: Array2<f32>,
     /// `bias_ih_l{k} [G*H]`, if the layer has biases.
-    pub bias_ih: Option<Array1<f32>>,
+    pub(crate) bias_ih: Option<Array1<f32>>,
     /// `bias_hh_l{k} [G*H]`, if the layer has biases.
-    pub bias_hh: Option<Array1<f32>>,
+    pub(crate) bias_hh: Option<Array1<f32>>,
     /// `weight_hr_l{k} [P, H]`, if the layer has a projection.
-    pub weight_hr: Option<Array2<f32>>,
+    pub(crate) weight_hr: Option<Array2<f32>>,
     /// `weight_ch_l{k} [3*H]`, in the order i f o, if the layer has peepholes.
-    pub weight_ch: Option<Array1<f32>>,
+    pub(crate) weight_ch: Option<Array1<f32>>,
 }
 
 /// The parameters of a layer: complete, of the right shapes and finite. Clones share them.
@@ -43,7 +43,7 @@ pub struct DirectionWeights {
 ///
 /// // What torch.manual_seed(1); torch.nn.RNN(5, 2) gives.
 /// let weights = Weights::seeded(Config::rnn(5, 2), 1)?;
-/// assert_eq!(weights.directions()[0].weight_ih[[0, 0]], 0.3643461);
+/// assert_eq!(weights.get("weight_ih_l0").unwrap()[[0, 0]], 0.3643461);
 /// # Ok::<(), wgpu_rnn::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
@@ -54,17 +54,29 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// Calls `load` for each parameter of `config`, in PyTorch's order, and collects the results.
+    /// Calls `load` with the name and the shape of each parameter of `config`, in PyTorch's order, and collects
+    /// the results.
+    ///
+    /// ```
+    /// use wgpu_rnn::{Config, Weights, ndarray::ArrayD};
+    ///
+    /// let zeros = Weights::from_fn(Config::gru(3, 5), |name, shape| {
+    ///     println!("{name}: {shape:?}"); // weight_ih_l0: [15, 3]
+    ///     Ok(ArrayD::zeros(shape))
+    /// })?;
+    /// # Ok::<(), wgpu_rnn::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// The errors of `load`; [`Error::Config`] for a bad configuration, [`Error::Shape`] and
-    /// [`Error::NonFinite`] for a bad parameter.
+    /// The errors of `load`; [`ErrorKind::Config`](crate::ErrorKind::Config) for a bad configuration,
+    /// [`ErrorKind::Tensor`](crate::ErrorKind::Tensor) for a parameter of another shape and for one that is not
+    /// finite.
     pub fn from_fn(
         config: Config,
-        mut load: impl FnMut(&Parameter) -> Result<ArrayD<f32>, Error>,
+        mut load: impl FnMut(&str, &[usize]) -> Result<ArrayD<f32>, Error>,
     ) -> Result<Self, Error> {
-        Weights::from_named(config, "", |parameter, _| load(parameter))
+        Weights::from_named(config, "", |parameter, name| load(name, &parameter.shape(&config)))
     }
 
     /// Like [`Weights::from_fn`], for parameters whose names have a prefix. `load` also receives the full
@@ -130,9 +142,11 @@ impl Weights {
         let shapes = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor.shape()));
         let (prefix, config) = infer_config(shapes, options)?;
         Weights::from_named(config, &prefix, |parameter, name| {
-            tensors.remove(name).ok_or_else(|| Error::MissingParameter {
-                name: name.to_owned(),
-                expected: format!("{:?}", parameter.shape(&config)),
+            tensors.remove(name).ok_or_else(|| {
+                Error::from(Fault::MissingParameter {
+                    name: name.to_owned(),
+                    expected: format!("{:?}", parameter.shape(&config)),
+                })
             })
         })
     }
@@ -142,28 +156,37 @@ impl Weights {
     ///
     /// # Errors
     ///
-    /// The same as [`Weights::draw`].
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) for a bad configuration,
+    /// [`ErrorKind::OutOfMemory`](crate::ErrorKind::OutOfMemory) if there is not enough memory for a parameter.
     pub fn seeded(config: Config, seed: u64) -> Result<Self, Error> {
         Weights::draw(config, &mut Generator::seeded(seed))
     }
 
-    /// Returns the parameters that PyTorch's constructor would draw next from the generator.
+    /// Returns the parameters that `torch.manual_seed(seed)` followed by PyTorch's constructors of several
+    /// layers, one after the other, gives.
     ///
     /// ```
-    /// use wgpu_rnn::{Config, Generator, Weights};
+    /// use wgpu_rnn::{Config, Weights};
     ///
-    /// let mut generator = Generator::seeded(1);
-    /// let rnn = Weights::draw(Config::rnn(5, 2), &mut generator)?;
-    /// let lstm = Weights::draw(Config::lstm(5, 2), &mut generator)?; // goes on where the first stopped
+    /// let [encoder, decoder] = &Weights::seeded_in_turn([Config::rnn(5, 2), Config::lstm(5, 2)], 1)?[..] else {
+    ///     unreachable!("one for each configuration");
+    /// };
+    /// assert_eq!(*encoder, Weights::seeded(Config::rnn(5, 2), 1)?);
+    /// assert_ne!(*decoder, Weights::seeded(Config::lstm(5, 2), 1)?);
     /// # Ok::<(), wgpu_rnn::Error>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] for a bad configuration, [`Error::OutOfMemory`] if there is not enough memory for a
-    /// parameter.
-    pub fn draw(config: Config, generator: &mut Generator) -> Result<Self, Error> {
-        Weights::from_fn(config, |parameter| {
+    /// The same as [`Weights::seeded`].
+    pub fn seeded_in_turn(configs: impl IntoIterator<Item = Config>, seed: u64) -> Result<Vec<Self>, Error> {
+        let mut generator = Generator::seeded(seed);
+        configs.into_iter().map(|config| Weights::draw(config, &mut generator)).collect()
+    }
+
+    /// Returns the parameters that PyTorch's constructor would draw next from the generator.
+    pub(crate) fn draw(config: Config, generator: &mut Generator) -> Result<Self, Error> {
+        Weights::from_named(config, "", |parameter, _| {
             let shape = parameter.shape(&config);
             check_memory(parameter, &shape)?;
             Ok(generator.uniform(&shape, config.hidden_size))
@@ -177,16 +200,35 @@ impl Weights {
 
     /// Returns the parameters of each direction of each layer, at `layer * D + direction` (0 forward, 1
     /// reverse).
-    pub fn directions(&self) -> &[DirectionWeights] {
+    pub(crate) fn directions(&self) -> &[DirectionWeights] {
         &self.directions
     }
 
     /// Returns all parameters with their names (without prefix), in PyTorch's order.
-    pub fn parameters(&self) -> impl Iterator<Item = (Parameter, ArrayViewD<'_, f32>)> {
+    pub fn parameters(&self) -> impl Iterator<Item = (String, ArrayViewD<'_, f32>)> {
+        self.typed_parameters().map(|(parameter, values)| (parameter.to_string(), values))
+    }
+
+    /// Returns the parameter of that name, such as `weight_hh_l1_reverse`, if the configuration has it. PyTorch
+    /// has no name for peepholes; here it is `weight_ch_l{k}`, of shape `[3*H]` in the order i f o.
+    pub fn get(&self, name: &str) -> Option<ArrayViewD<'_, f32>> {
+        self.parameters().find(|(found, _)| found == name).map(|(_, values)| values)
+    }
+
+    pub(crate) fn typed_parameters(&self) -> impl Iterator<Item = (Parameter, ArrayViewD<'_, f32>)> {
         Parameter::all(&self.config).filter_map(|parameter| {
             let index = parameter.layer * self.config.directions() + usize::from(parameter.reverse);
             Some((parameter, self.directions.get(index)?.get(parameter.kind)?))
         })
+    }
+}
+
+impl Config {
+    /// Returns the name and the shape of each parameter, in PyTorch's order. A size that overflows is
+    /// `usize::MAX`; [`Config::validate`] rejects such a configuration.
+    pub fn parameters(&self) -> impl Iterator<Item = (String, Vec<usize>)> + use<> {
+        let config = *self;
+        Parameter::all(self).map(move |parameter| (parameter.to_string(), parameter.shape(&config)))
     }
 }
 
@@ -215,7 +257,7 @@ fn take(
     let tensor = load(&parameter, &name)?;
     let expected = parameter.shape(config);
     if tensor.shape() != expected {
-        return Err(Error::Shape { name, expected, found: tensor.shape().to_vec() });
+        return Err(Error::from(Fault::Shape { name, expected, found: tensor.shape().to_vec() }));
     }
     check_finite(&name, &tensor.view())?;
     Ok(tensor)
@@ -227,7 +269,7 @@ fn check_memory(parameter: &Parameter, shape: &[usize]) -> Result<(), Error> {
     let mut values = Vec::<f32>::new();
     values
         .try_reserve_exact(shape.iter().product())
-        .map_err(|_| Error::OutOfMemory { found: format!("{parameter} of shape {shape:?}") })
+        .map_err(|_| Error::from(Fault::OutOfMemory { found: format!("{parameter} of shape {shape:?}") }))
 }
 
 /// Converts to an array of `D`'s rank, in row-major order.
@@ -236,8 +278,10 @@ fn fixed<D: Dimension>(tensor: ArrayD<f32>) -> Result<Array<f32, D>, Error> {
     match tensor.into_dimensionality::<D>() {
         Ok(array) if array.is_standard_layout() => Ok(array),
         Ok(array) => Ok(array.as_standard_layout().into_owned()),
-        Err(_) => {
-            Err(Error::Shape { name: "parameter".into(), expected: vec![0; D::NDIM.unwrap_or(0)], found })
-        }
+        Err(_) => Err(Error::from(Fault::Shape {
+            name: "parameter".into(),
+            expected: vec![0; D::NDIM.unwrap_or(0)],
+            found,
+        })),
     }
 }

@@ -14,7 +14,7 @@ fn started<'a>(
     h_0: &'a Array3<f32>,
     lengths: &'a [usize],
 ) -> impl Future<Output = Result<Output, Error>> + 'a {
-    layer.forward_async(Input::new(x.view()).lengths(lengths), State::hidden(h_0.view()))
+    layer.forward_async(Input::new(x.view()).lengths(lengths).state(h_0.view()))
 }
 
 #[test]
@@ -23,12 +23,12 @@ fn every_form_of_the_arguments_gives_the_same_bits() {
     let (x, h_0) = (random([3, 4, 5], 1.0, 1), random([1, 3, 7], 1.0, 2));
     on_each(|implementation| {
         let layer = implementation.layer(&weights);
-        let (input, state) = (Input::new(x.view()), State::hidden(h_0.view()));
-        let expected = layer.forward(&input, &state).unwrap();
+        let input = Input::new(x.view()).state(h_0.view());
+        let expected = layer.forward(&input).unwrap();
         let same = |found: &Output<Ix3>, what: &str| assert_same_bits(found, &expected, what);
-        same(&layer.forward(&x, &state).unwrap(), "an array");
-        same(&layer.forward(x.view(), state.clone()).unwrap(), "a view");
-        same(&layer.forward(input.clone(), state).unwrap(), "by value");
+        same(&layer.forward(Input::new(&x).state(h_0.view())).unwrap(), "an array");
+        same(&layer.forward(Input::from(x.view()).state(&State::from(h_0.view()))).unwrap(), "a view");
+        same(&layer.forward(input.clone()).unwrap(), "by value");
         same(&pollster::block_on(started(&layer, &x, &h_0, &[4; 3])).unwrap(), "a future");
     });
 }
@@ -40,8 +40,8 @@ fn one_step_has_one_vector_for_each_row() {
     let frame = x.index_axis(Axis(1), 0);
     on_each(|implementation| {
         let layer = implementation.layer(&weights);
-        let expected = layer.forward(&x, State::zero()).unwrap();
-        let found = layer.forward(Input::one_step(frame), State::zero()).unwrap();
+        let expected = layer.forward(&x).unwrap();
+        let found = layer.forward(Input::one_step(frame)).unwrap();
         assert_same_bits(&found, &expected, &implementation.name);
     });
 }

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use safetensors::{Dtype, SafeTensors};
 use wgpu_rnn::ndarray::{Array, Array3, ArrayD, Ix3, IxDyn};
-use wgpu_rnn::{Config, Input, LoadOptions, Nonlinearity, Output, State, Weights, tolerance};
+use wgpu_rnn::{Config, Input, LoadOptions, Nonlinearity, Output, Precision, State, Weights, tolerance};
 
 /// One file of the golden set, and the tolerance of each element of its result.
 pub struct Case {
@@ -27,11 +27,7 @@ pub struct Case {
 
 impl Case {
     pub fn input(&self) -> Input<'_> {
-        with_lengths(&self.input, self.lengths.as_deref())
-    }
-
-    pub fn state(&self) -> State<'_> {
-        state(self.h_0.as_ref(), self.c_0.as_ref())
+        with_lengths(&self.input, self.lengths.as_deref()).state(state(self.h_0.as_ref(), self.c_0.as_ref()))
     }
 
     pub fn is_saturated(&self) -> bool {
@@ -48,9 +44,9 @@ pub fn with_lengths<'a>(values: &'a Array3<f32>, lengths: Option<&'a [usize]>) -
 }
 
 pub fn state<'a>(h_0: Option<&'a Array3<f32>>, c_0: Option<&'a Array3<f32>>) -> State<'a> {
-    let mut state = State::zero();
-    state.h_0 = h_0.map(|h_0| h_0.view());
-    state.c_0 = c_0.map(|c_0| c_0.view());
+    let mut state = State::default();
+    state.h_0 = h_0.map(|h_0| h_0.view().into());
+    state.c_0 = c_0.map(|c_0| c_0.view().into());
     state
 }
 
@@ -78,9 +74,8 @@ fn read(path: &Path) -> Case {
     let input: Array3<f32> = floats(&file, "input").expect("input");
     let lengths = lengths(&file);
     let (h_0, c_0) = (floats(&file, "h_0"), floats(&file, "c_0"));
-    let given = with_lengths(&input, lengths.as_deref());
-    let tolerance =
-        tolerance::forward(&weights, &given, &state(h_0.as_ref(), c_0.as_ref())).expect("a tolerance");
+    let given = with_lengths(&input, lengths.as_deref()).state(state(h_0.as_ref(), c_0.as_ref()));
+    let tolerance = tolerance::forward(&weights, Precision::F32, given).expect("a tolerance");
     let pytorch = Output::new(
         floats(&file, "output").expect("output"),
         floats(&file, "h_n").expect("h_n"),
@@ -116,8 +111,10 @@ fn weights(file: &SafeTensors<'_>, metadata: &HashMap<String, String>) -> Weight
     });
     let mut options = LoadOptions::default();
     if metadata["cell"] == "rnn" {
-        options =
-            options.nonlinearity(metadata["nonlinearity"].parse::<Nonlinearity>().expect("tanh or relu"));
+        options = LoadOptions {
+            nonlinearity: Some(metadata["nonlinearity"].parse::<Nonlinearity>().expect("tanh or relu")),
+            ..options
+        };
     }
     let weights = Weights::from_state_dict(tensors, &options).expect("complete weights");
     assert_eq!(*weights.config(), config, "what is inferred is what the metadata say");

@@ -1,8 +1,8 @@
 //! The comparison with the golden set fails for the mistakes that recurrent layers are written with.
 
-use wgpu_rnn::ndarray::{Array1, Array3, ArrayD, Axis, concatenate, s};
+use wgpu_rnn::ndarray::{Array3, ArrayD, Axis, concatenate, s};
 use wgpu_rnn::tolerance::Comparison;
-use wgpu_rnn::{Backend, Cell, Config, Input, Layer, Output, Parameter, ParameterKind, State, Weights};
+use wgpu_rnn::{Backend, Cell, Config, Input, Layer, Output, State, Weights};
 
 use crate::case::{self, Case};
 use crate::harness::replaced;
@@ -12,12 +12,12 @@ fn passes(case: &Case, found: &Output) -> bool {
 }
 
 /// What the reference gives of other weights, another input or another state.
-fn run(weights: &Weights, input: &Input<'_>, state: &State<'_>) -> Output {
-    Layer::new(weights, Backend::Reference).unwrap().forward(input, state).unwrap()
+fn run(weights: &Weights, input: &Input<'_>) -> Output {
+    Layer::new(weights, Backend::Reference).unwrap().forward(input).unwrap()
 }
 
 fn right(case: &Case) -> Output {
-    run(&case.weights, &case.input(), &case.state())
+    run(&case.weights, &case.input())
 }
 
 /// Asserts that each of these cases passes as it is and fails with the mistake.
@@ -96,27 +96,23 @@ fn with_gates_swapped(case: &Case, a: usize, b: usize) -> Output {
     let mut order: Vec<usize> = (0..gates).collect();
     order.swap(a, b);
     let rows: Vec<usize> = order.iter().flat_map(|gate| gate * hidden..(gate + 1) * hidden).collect();
-    let weights = replaced(&case.weights, |parameter, values| match parameter.kind {
-        ParameterKind::WeightHr | ParameterKind::WeightCh => values,
-        _ => values.select(Axis(0), &rows),
+    let weights = replaced(&case.weights, |name, values| match name.starts_with("weight_hr") {
+        true => values,
+        false => values.select(Axis(0), &rows),
     });
-    run(&weights, &case.input(), &case.state())
+    run(&weights, &case.input())
 }
 
 /// The GRU's b_hn belongs inside r·(…); added up with b_in it gives something else.
 #[test]
 fn a_gru_with_folded_biases_is_noticed() {
     let fold = |case: &Case| {
-        let bias_hh = |parameter: &Parameter| {
-            let index = parameter.layer * case.weights.config().directions() + usize::from(parameter.reverse);
-            case.weights.directions()[index].bias_hh.clone().unwrap().into_dyn()
-        };
-        let weights = replaced(&case.weights, |parameter, values| match parameter.kind {
-            ParameterKind::BiasIh => values + bias_hh(parameter),
-            ParameterKind::BiasHh => ArrayD::zeros(values.shape()),
+        let weights = replaced(&case.weights, |name, values| match name.split_once("_l") {
+            Some(("bias_ih", place)) => values + case.weights.get(&format!("bias_hh_l{place}")).unwrap(),
+            Some(("bias_hh", _)) => ArrayD::zeros(values.shape()),
             _ => values,
         });
-        run(&weights, &case.input(), &case.state())
+        run(&weights, &case.input())
     };
     let biased = |case: &Case| case.weights.config().cell == Cell::Gru && case.weights.config().bias;
     assert_noticed(|case| biased(case) && !case.is_saturated(), 9, fold);
@@ -126,7 +122,7 @@ fn a_gru_with_folded_biases_is_noticed() {
 fn an_initial_state_left_out_is_noticed() {
     // Saturated gates forget what was there before.
     let wanted = |case: &Case| case.h_0.is_some() && !case.is_saturated();
-    assert_noticed(wanted, 25, |case| run(&case.weights, &case.input(), &State::zero()));
+    assert_noticed(wanted, 25, |case| run(&case.weights, &case.input().state(State::default())));
 }
 
 #[test]
@@ -136,7 +132,7 @@ fn a_state_not_carried_to_the_next_step_is_noticed() {
         let steps = case.input.dim().1;
         for step in 1..steps {
             let alone = case.input.slice(s![.., step..=step, ..]);
-            let one = run(&case.weights, &Input::new(alone), &State::zero());
+            let one = run(&case.weights, &Input::new(alone));
             found.output.slice_mut(s![.., step..=step, ..]).assign(&one.output);
         }
         found
@@ -155,8 +151,8 @@ fn a_reverse_direction_that_runs_forward_is_noticed() {
             values.as_ref().map(|values| values.slice(s![1..2, .., ..]).to_owned())
         };
         let (h_0, c_0) = (second(&case.h_0), second(&case.c_0));
-        let forward =
-            run(&reverse_alone(&case.weights), &case.input(), &case::state(h_0.as_ref(), c_0.as_ref()));
+        let input = case.input().state(case::state(h_0.as_ref(), c_0.as_ref()));
+        let forward = run(&reverse_alone(&case.weights), &input);
         found.output.slice_mut(s![.., .., h_out..]).assign(&forward.output);
         found
     };
@@ -166,17 +162,8 @@ fn a_reverse_direction_that_runs_forward_is_noticed() {
 
 /// The reverse direction of a one-layer network as a network of its own.
 fn reverse_alone(weights: &Weights) -> Weights {
-    let reverse = &weights.directions()[1];
-    let bias = |bias: &Option<Array1<f32>>| bias.clone().expect("a bias").into_dyn();
-    Weights::from_fn(weights.config().bidirectional(false), |parameter| {
-        Ok(match parameter.kind {
-            ParameterKind::WeightIh => reverse.weight_ih.clone().into_dyn(),
-            ParameterKind::WeightHh => reverse.weight_hh.clone().into_dyn(),
-            ParameterKind::BiasIh => bias(&reverse.bias_ih),
-            ParameterKind::BiasHh => bias(&reverse.bias_hh),
-            ParameterKind::WeightHr => reverse.weight_hr.clone().expect("a projection").into_dyn(),
-            ParameterKind::WeightCh => unreachable!("PyTorch has no peepholes"),
-        })
+    Weights::from_fn(weights.config().bidirectional(false), |name, _| {
+        Ok(weights.get(&format!("{name}_reverse")).expect("a reverse direction").to_owned())
     })
     .unwrap()
 }
@@ -185,7 +172,10 @@ fn reverse_alone(weights: &Weights) -> Weights {
 #[test]
 fn lengths_applied_only_to_the_output_are_noticed() {
     let wrong = |case: &Case| {
-        let mut found = run(&case.weights, &Input::new(case.input.view()), &case.state());
+        let mut found = run(
+            &case.weights,
+            &Input::new(&case.input).state(case::state(case.h_0.as_ref(), case.c_0.as_ref())),
+        );
         for (mut row, &length) in found.output.outer_iter_mut().zip(case.lengths.as_ref().unwrap()) {
             row.slice_mut(s![length.., ..]).fill(0.0);
         }

@@ -4,20 +4,15 @@ use std::num::NonZeroU64;
 
 use wgpu_rnn::ndarray::{Array3, concatenate, s};
 use wgpu_rnn::{
-    Backend, Config, Gpu, GpuBuffers, GpuLayer, Layer, LayerOptions, Output, Strategy, Weights,
-    ndarray::Axis, wgpu,
+    Backend, Config, Gpu, GpuBuffers, Layer, LayerOptions, Output, Strategy, Weights, ndarray::Axis, wgpu,
 };
 
 use crate::case::{self, state, with_lengths};
-use crate::harness::{assert_same_bits, on_each_adapter, on_each_gpu, random};
-use crate::on_gpu::{Given, Held, OnGpu, adapter, encoder, submit};
-
-fn on_gpu(layer: &Layer) -> &GpuLayer {
-    layer.gpu_layer().expect("a layer on a GPU")
-}
+use crate::harness::{adapter, assert_same_bits, on_each_adapter, on_each_gpu, random};
+use crate::on_gpu::{Given, Held, OnGpu, encoder, submit};
 
 /// A submission of its own.
-fn run(gpu: &Gpu, layer: &GpuLayer, batch: &OnGpu) -> Output {
+fn run(gpu: &Gpu, layer: &Layer, batch: &OnGpu) -> Output {
     let mut encoder = encoder(gpu);
     layer.encode(&mut encoder, &batch.buffers()).unwrap();
     submit(gpu, encoder);
@@ -25,7 +20,8 @@ fn run(gpu: &Gpu, layer: &GpuLayer, batch: &OnGpu) -> Output {
 }
 
 fn forward(layer: &Layer, given: Given<'_>) -> Output {
-    layer.forward(&with_lengths(given.x, given.lengths), &state(given.h_0, given.c_0)).unwrap()
+    let input = with_lengths(given.x, given.lengths);
+    layer.forward(input.state(state(given.h_0, given.c_0))).unwrap()
 }
 
 /// A batch with everything.
@@ -77,7 +73,7 @@ fn every_golden_case_has_the_bits_of_forward() {
                 h_0: case.h_0.as_ref(),
                 c_0: case.c_0.as_ref(),
             };
-            let found = run(gpu, on_gpu(&layer), &OnGpu::new(gpu, 256, given));
+            let found = run(gpu, &layer, &OnGpu::new(gpu, 256, given));
             let what = format!("{} on {}", case.name, implementation.name);
             assert_same_bits(&found, &forward(&layer, given), &what);
         }
@@ -104,7 +100,7 @@ fn every_size_and_kind_of_layer_has_the_bits_of_forward() {
             let batch = Batch::new(*config, n, t);
             let layer = implementation.layer(&Weights::seeded(*config, 3).unwrap());
             for (offset, given) in [(0, batch.all()), (512, batch.input_only()), (256, batch.all())] {
-                let found = run(gpu, on_gpu(&layer), &OnGpu::new(gpu, offset, given));
+                let found = run(gpu, &layer, &OnGpu::new(gpu, offset, given));
                 let what = format!("{config}, N={n}, T={t} on {}", implementation.name);
                 assert_same_bits(&found, &forward(&layer, given), &what);
             }
@@ -118,7 +114,7 @@ fn lengths_beyond_the_steps_are_the_steps() {
     on_each_gpu(|implementation, gpu| {
         let layer = implementation.layer(&Weights::seeded(batch.config, 0).unwrap());
         let with = |lengths| Given { lengths: Some(lengths), ..batch.all() };
-        let found = run(gpu, on_gpu(&layer), &OnGpu::new(gpu, 0, with(&[u32::MAX as usize, 0, 7, 2])));
+        let found = run(gpu, &layer, &OnGpu::new(gpu, 0, with(&[u32::MAX as usize, 0, 7, 2])));
         assert_same_bits(&found, &forward(&layer, with(&[6, 0, 6, 2])), &implementation.name);
     });
 }
@@ -134,9 +130,9 @@ fn a_state_goes_on_in_place_and_passes_share_a_submission() {
         let parts = halves.each_ref().map(|x| OnGpu::new(gpu, 256, Given { x, ..batch.input_only() }));
         let mut encoder = encoder(gpu);
         for part in &parts {
-            let buffers = part.buffers().h_0(h.binding()).c_0(c.binding());
-            let buffers = buffers.h_n(h.binding()).c_n(c.binding());
-            on_gpu(&layer).encode(&mut encoder, &buffers).unwrap();
+            let [h_0, c_0, h_n, c_n] = [&h, &c, &h, &c].map(|state| Some(state.binding()));
+            let buffers = GpuBuffers { h_0, c_0, h_n, c_n, ..part.buffers() };
+            layer.encode(&mut encoder, &buffers).unwrap();
         }
         submit(gpu, encoder);
         let outputs = parts.each_ref().map(|part| part.output.read(gpu, [3, 4, 6]));
@@ -162,7 +158,7 @@ fn what_is_recorded_around_a_pass_is_in_order() {
         };
         let mut encoder = encoder(gpu);
         copy(&mut encoder, &made, &on.input);
-        on_gpu(&layer).encode(&mut encoder, &on.buffers()).unwrap();
+        layer.encode(&mut encoder, &on.buffers()).unwrap();
         copy(&mut encoder, &on.output, &used);
         submit(gpu, encoder);
         let expected = forward(&layer, batch.input_only());
@@ -180,7 +176,7 @@ fn recordings_of_one_shape_do_not_disturb_each_other() {
         let on = given.map(|given| OnGpu::new(gpu, 0, given));
         let recorded = on.each_ref().map(|on| {
             let mut encoder = encoder(gpu);
-            on_gpu(&layer).encode(&mut encoder, &on.buffers()).unwrap();
+            layer.encode(&mut encoder, &on.buffers()).unwrap();
             encoder.finish()
         });
         // Not the order that they were recorded in, and not all at once.
@@ -206,7 +202,7 @@ fn buffers_may_be_swapped_and_the_layer_dropped_before_the_submission() {
         let of_shapes: Vec<Output> = shapes.iter().map(|shape| forward(&layer, shape.all())).collect();
         let mut encoder = encoder(gpu);
         for on in sets.iter().chain(&shaped) {
-            on_gpu(&layer).encode(&mut encoder, &on.buffers()).unwrap();
+            layer.encode(&mut encoder, &on.buffers()).unwrap();
         }
         drop(layer);
         submit(gpu, encoder);
@@ -234,7 +230,7 @@ fn places_in_one_buffer_are_told_apart() {
                 size: NonZeroU64::new(512),
                 ..held.binding()
             });
-            on_gpu(&layer).encode(&mut encoder, &GpuBuffers::new(2, 4, input, output)).unwrap();
+            layer.encode(&mut encoder, &GpuBuffers::new(2, 4, input, output)).unwrap();
         }
         submit(gpu, encoder);
         let expected = forward(&layer, all.input_only()).output;
@@ -249,9 +245,9 @@ fn an_encoder_that_is_dropped_is_forgotten() {
         let layer = implementation.layer(&Weights::seeded(batch.config, 0).unwrap());
         let on = OnGpu::new(gpu, 0, batch.all());
         let mut dropped = encoder(gpu);
-        on_gpu(&layer).encode(&mut dropped, &on.buffers()).unwrap();
+        layer.encode(&mut dropped, &on.buffers()).unwrap();
         drop(dropped);
-        assert_same_bits(&run(gpu, on_gpu(&layer), &on), &forward(&layer, batch.all()), &implementation.name);
+        assert_same_bits(&run(gpu, &layer, &on), &forward(&layer, batch.all()), &implementation.name);
     });
 }
 
@@ -263,9 +259,9 @@ fn tiny_limits_give_the_bits_of_forward() {
         let small = crate::limits::with_tiny_limits(gpu);
         for &strategy in Strategy::ALL {
             let weights = Weights::seeded(batch.config, 5).unwrap();
-            let options = LayerOptions::default().strategy(strategy);
-            let layer = Layer::with_options(&weights, Backend::Gpu(small.clone()), &options).unwrap();
-            let found = run(&small, on_gpu(&layer), &OnGpu::new(&small, 0, batch.all()));
+            let options = LayerOptions { strategy, ..LayerOptions::default() };
+            let layer = Layer::new(&weights, (Backend::Gpu(small.clone()), options.clone())).unwrap();
+            let found = run(&small, &layer, &OnGpu::new(&small, 0, batch.all()));
             assert_same_bits(&found, &forward(&layer, batch.all()), &format!("{strategy} on {small}"));
         }
     });
@@ -305,7 +301,7 @@ fn the_callers_device_is_taken_as_it_is() {
             assert!(!gpu.has_timestamps());
             let batch = Batch::new(Config::gru(5, 20), 9, 5);
             let weights = Weights::seeded(batch.config, 0).unwrap();
-            let layer = GpuLayer::new(&gpu, &weights, &LayerOptions::default()).unwrap();
+            let layer = Layer::new(&weights, (Backend::Gpu(gpu.clone()), LayerOptions::default())).unwrap();
             let found = run(&gpu, &layer, &OnGpu::new(&gpu, 0, batch.all()));
             let expected = forward(&Layer::new(&weights, Backend::Gpu(gpu.clone())).unwrap(), batch.all());
             assert_same_bits(&found, &expected, &gpu.to_string());

@@ -2,20 +2,23 @@
 
 use wgpu_rnn::ndarray::Array3;
 use wgpu_rnn::wgpu::{BufferBinding, BufferDescriptor, BufferUsages};
-use wgpu_rnn::{AdapterChoice, Config, Error, Gpu, GpuBuffers, GpuLayer, LayerOptions, Weights};
+use wgpu_rnn::{
+    AdapterChoice, Backend, Config, Error, ErrorKind, Gpu, GpuBuffers, Layer, LayerOptions, Weights,
+};
 
-use crate::harness::on_each_adapter;
-use crate::on_gpu::{Given, OnGpu, adapter, buffer, encoder, submit};
+use crate::harness::{adapter, on_each_adapter};
+use crate::on_gpu::{Given, OnGpu, buffer, encoder, submit};
 
-fn layer(gpu: &Gpu, config: Config) -> Result<GpuLayer, Error> {
-    GpuLayer::new(gpu, &Weights::seeded(config, 0).unwrap(), &LayerOptions::default())
+fn layer(gpu: &Gpu, config: Config) -> Result<Layer, Error> {
+    Layer::new(&Weights::seeded(config, 0).unwrap(), Backend::Gpu(gpu.clone()))
 }
 
-fn refused(layer: &GpuLayer, buffers: &GpuBuffers<'_>) -> String {
-    let mut encoder = encoder(layer.gpu());
+fn refused(layer: &Layer, buffers: &GpuBuffers<'_>) -> String {
+    let Backend::Gpu(gpu) = layer.backend() else { panic!("{layer:?} is not on a GPU") };
+    let mut encoder = encoder(gpu);
     let error = layer.encode(&mut encoder, buffers).unwrap_err();
     // Nothing was recorded that the encoder would fail for.
-    submit(layer.gpu(), encoder);
+    submit(gpu, encoder);
     error.to_string()
 }
 
@@ -45,23 +48,23 @@ fn every_misuse_has_its_message() {
             "output: expected a buffer with the usage STORAGE, found BufferUsages(COPY_DST | UNIFORM)",
         );
         expect(
-            good.clone().h_0(part(&large, 4, 32)),
+            GpuBuffers { h_0: Some(part(&large, 4, 32)), ..good.clone() },
             &format!("h_0: expected an offset that is a multiple of {alignment}, found 4"),
         );
         expect(
-            good.clone().h_n(part(&large, 4096, 32)),
+            GpuBuffers { h_n: Some(part(&large, 4096, 32)), ..good.clone() },
             "h_n: expected bytes of a buffer that has 4096, found 32 from 4096 on",
         );
         expect(
-            good.clone().h_n(part(&large, 8192, 32)),
+            GpuBuffers { h_n: Some(part(&large, 8192, 32)), ..good.clone() },
             "h_n: expected bytes of a buffer that has 4096, found 32 from 8192 on",
         );
         expect(
-            good.clone().lengths(part(&large, 0, 4)),
+            GpuBuffers { lengths: Some(part(&large, 0, 4)), ..good.clone() },
             "lengths: expected at least 8 bytes for [2], found 4",
         );
         expect(
-            good.clone().h_0(part(&large, 256, 28)),
+            GpuBuffers { h_0: Some(part(&large, 256, 28)), ..good.clone() },
             "h_0: expected at least 32 bytes for [1, 2, 4], found 28",
         );
         let mut changed = good.clone();
@@ -72,15 +75,15 @@ fn every_misuse_has_its_message() {
         changed.output = part(&output, 0, 96);
         changed.steps = 1;
         expect(changed, "output: expected another buffer than input's, found the same");
-        let mut changed = good.clone().h_n(part(&large, 256, 32));
+        let mut changed = GpuBuffers { h_n: Some(part(&large, 256, 32)), ..good.clone() };
         changed.output = part(&large, 256, 96);
         expect(changed, "h_n: expected bytes apart from output's 256..352, found 256..288");
         expect(
-            good.clone().c_0(large.as_entire_buffer_binding()),
+            GpuBuffers { c_0: Some(large.as_entire_buffer_binding()), ..good.clone() },
             "c_0: expected none, since GRU has no cell state, found a buffer of 4096 bytes",
         );
         expect(
-            good.clone().c_n(large.as_entire_buffer_binding()),
+            GpuBuffers { c_n: Some(large.as_entire_buffer_binding()), ..good.clone() },
             "c_n: expected none, since GRU has no cell state, found a buffer of 4096 bytes",
         );
         let mut changed = good.clone();
@@ -100,7 +103,8 @@ fn every_misuse_has_its_message() {
 
         // What may overlap, and a batch without rows.
         let mut encoder = encoder(gpu);
-        let mut shared = good.clone().h_0(part(&large, 0, 32)).h_n(part(&large, 0, 32));
+        let mut shared =
+            GpuBuffers { h_0: Some(part(&large, 0, 32)), h_n: Some(part(&large, 0, 32)), ..good.clone() };
         shared.lengths = Some(part(&large, 0, 8));
         shared.output = part(&large, 512, 96);
         gru.encode(&mut encoder, &shared).unwrap();
@@ -116,8 +120,8 @@ fn a_batch_that_does_not_fit_at_once_is_too_large() {
     on_each_adapter(|gpu| {
         let config = Config::rnn(4, 4);
         let weights = Weights::seeded(config, 0).unwrap();
-        let options = LayerOptions::default().budget(10);
-        let layer = GpuLayer::new(gpu, &weights, &options).unwrap();
+        let options = LayerOptions { budget: 10, ..LayerOptions::default() };
+        let layer = Layer::new(&weights, (Backend::Gpu(gpu.clone()), options.clone())).unwrap();
         let x = Array3::zeros((1, 2, 4));
         let on = OnGpu::new(gpu, 0, Given { config, x: &x, lengths: None, h_0: None, c_0: None });
         let error = refused(&layer, &on.buffers());
@@ -158,7 +162,7 @@ fn another_devices_buffer_is_the_callers_mistake() {
 #[test]
 fn a_lost_device_is_an_error_and_not_a_panic() {
     on_each_adapter(|gpu| {
-        let place = Gpu::adapters().iter().position(|info| info == gpu.info()).unwrap();
+        let place = pollster::block_on(Gpu::adapters()).iter().position(|info| info == gpu.info()).unwrap();
         let gpu = Gpu::new(&AdapterChoice::Index(place)).unwrap();
         let config = Config::gru(5, 4);
         let [used, fresh] = [0, 1].map(|_| layer(&gpu, config).unwrap());
@@ -169,10 +173,10 @@ fn a_lost_device_is_an_error_and_not_a_panic() {
         for layer in [used, fresh] {
             // A layer that has all that it needs may not have heard of it yet.
             if let Err(error) = layer.encode(&mut encoder(&gpu), &on.buffers()) {
-                assert!(matches!(error, Error::DeviceLost { .. }), "{error}");
+                assert!(error.kind() == ErrorKind::DeviceLost, "{error}");
             }
         }
         let error = layer(&gpu, config).unwrap_err();
-        assert!(matches!(error, Error::DeviceLost { .. }), "{error}");
+        assert!(error.kind() == ErrorKind::DeviceLost, "{error}");
     });
 }

@@ -84,7 +84,7 @@ fn fresh(gpu: &Gpu) -> Gpu {
 
 /// The same, opened by this crate.
 fn opened(gpu: &Gpu) -> Gpu {
-    let place = Gpu::adapters().iter().position(|info| info == gpu.info());
+    let place = pollster::block_on(Gpu::adapters()).iter().position(|info| info == gpu.info());
     Gpu::new(&AdapterChoice::Index(place.expect("the adapter is still there"))).expect("a device")
 }
 

@@ -32,7 +32,7 @@ fn pytorchs_f32_is_within_the_tolerance() {
 fn the_reference_is_pytorchs_f64() {
     let mut failures = Vec::new();
     for case in case::all() {
-        let found = reference::forward(&case.weights, &case.input(), &case.state()).unwrap();
+        let found = reference::forward(&case.weights, &case.input()).unwrap();
         let (expected, tolerance) = (&case.expected, &case.tolerance);
         let mut arrays = vec![
             ("output", &found.output, &expected.output, &tolerance.output),
@@ -75,7 +75,7 @@ fn compare(implementation: &Implementation, case: &Case) -> Result<Comparison, S
     let name = &implementation.name;
     let found = implementation
         .layer(&case.weights)
-        .forward(&case.input(), &case.state())
+        .forward(&case.input())
         .map_err(|error| format!("{} on {name}: {error}", case.name))?;
     let comparison = Comparison::new(&found, &case.expected, &case.tolerance)
         .map_err(|error| format!("{} on {name}: {error}", case.name))?;
@@ -91,7 +91,7 @@ fn verdict(name: &str, case: &Case, comparison: &Comparison) -> Result<(), Strin
     if comparison.passes() {
         return Ok(());
     }
-    Err(format!("{} on {name}: {:?}", case.name, comparison.worst))
+    Err(format!("{} on {name}: {:?}", case.name, comparison))
 }
 
 /// The largest absolute error and, in brackets, the largest part of a tolerance that was used.
@@ -119,7 +119,7 @@ impl Table {
     }
 
     fn add(&mut self, name: &str, row: &[&Comparison]) {
-        let errors: Vec<_> = row.iter().map(|comparison| (comparison.absolute, comparison.ratio())).collect();
+        let errors: Vec<_> = row.iter().map(|comparison| (comparison.absolute, comparison.ratio)).collect();
         for (worst, error) in self.worst.iter_mut().zip(&errors) {
             *worst = (worst.0.max(error.0), worst.1.max(error.1));
         }

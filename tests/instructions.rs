@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wgpu_rnn::{Backend, Config, CpuInstructions, Error, Layer, LayerOptions, Weights};
+use wgpu_rnn::{Backend, Config, CpuInstructions, ErrorKind, Layer, LayerOptions, Weights};
 
 #[path = "../examples/instructions/order.rs"]
 mod order;
@@ -45,12 +45,15 @@ fn what_the_machine_lacks_is_refused() {
         .into_iter()
         .find(|one| CpuInstructions::available().all(|available| available != *one))
         .unwrap();
-    let options = LayerOptions::default().instructions(lacking);
-    let error = Layer::with_options(&weights, Backend::Cpu, &options).unwrap_err();
-    assert!(matches!(&error, Error::Instructions { found, .. } if *found == lacking.to_string()), "{error}");
+    let options = LayerOptions { instructions: Some(lacking), ..LayerOptions::default() };
+    let error = Layer::new(&weights, (Backend::Cpu, options.clone())).unwrap_err();
+    assert!(
+        error.kind() == ErrorKind::Config && error.to_string().ends_with(&format!("found {lacking}")),
+        "{error}"
+    );
     let error = "avx9".parse::<CpuInstructions>().unwrap_err();
     assert!(error.to_string().starts_with("CPU instructions: expected one of "), "{error}");
     assert!(error.to_string().ends_with(", found avx9"), "{error}");
     // The other backends do not look at it.
-    assert!(Layer::with_options(&weights, Backend::Reference, &options).is_ok());
+    assert!(Layer::new(&weights, (Backend::Reference, options.clone())).is_ok());
 }

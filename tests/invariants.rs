@@ -3,7 +3,7 @@
 use std::thread;
 
 use wgpu_rnn::ndarray::{Array1, Array2, Array3, Axis, Ix2, Ix3, IxDyn, aview1, s};
-use wgpu_rnn::{Config, Input, Layer, Output, State, Weights, reference, tolerance};
+use wgpu_rnn::{Config, Input, Layer, Output, Precision, State, Weights, reference, tolerance};
 
 use crate::case::{state, with_lengths};
 use crate::harness::{assert_same_bits, assert_within, bits, on_each, random};
@@ -44,7 +44,7 @@ impl Batch {
     }
 
     fn input(&self) -> Input<'_> {
-        with_lengths(&self.input, Some(&self.lengths))
+        with_lengths(&self.input, Some(&self.lengths)).state(self.state())
     }
 
     fn state(&self) -> State<'_> {
@@ -52,7 +52,7 @@ impl Batch {
     }
 
     fn run(&self, layer: &Layer) -> Output {
-        layer.forward(&self.input(), &self.state()).unwrap()
+        layer.forward(&self.input()).unwrap()
     }
 
     /// Some of the rows as a batch of their own.
@@ -116,7 +116,7 @@ fn forward_async_gives_the_same_bits() {
         for config in everything() {
             let batch = Batch::new(config, 3, 4);
             let layer = implementation.layer(&batch.weights);
-            let polled = pollster::block_on(layer.forward_async(&batch.input(), &batch.state())).unwrap();
+            let polled = pollster::block_on(layer.forward_async(&batch.input())).unwrap();
             assert_same_bits(&polled, &batch.run(&layer), &config.to_string());
         }
     });
@@ -128,9 +128,9 @@ fn a_dropped_future_leaves_the_layer_usable() {
         let batch = Batch::new(everything()[2], 3, 4);
         let layer = implementation.layer(&batch.weights);
         let before = batch.run(&layer);
-        drop(layer.forward_async(&batch.input(), &batch.state()));
-        let (input, state) = (batch.input(), batch.state());
-        let mut started = Box::pin(layer.forward_async(&input, &state));
+        drop(layer.forward_async(&batch.input()));
+        let input = batch.input();
+        let mut started = Box::pin(layer.forward_async(&input));
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         let _ = started.as_mut().poll(&mut context);
         drop(started);
@@ -169,22 +169,22 @@ fn strides_do_not_matter() {
             };
             let (turned, h_0, c_0) =
                 (transposed(&batch.input), transposed(&batch.h_0), batch.c_0.as_ref().map(transposed));
-            let mut given = State::hidden(h_0.view().permuted_axes([2, 0, 1]));
-            given.c_0 = c_0.as_ref().map(|c_0| c_0.view().permuted_axes([2, 0, 1]));
+            let mut given = State::from(h_0.view().permuted_axes([2, 0, 1]));
+            given.c_0 = c_0.as_ref().map(|c_0| c_0.view().permuted_axes([2, 0, 1]).into());
             let input = Input::new(turned.view().permuted_axes([2, 0, 1])).lengths(&batch.lengths);
             assert_same_bits(
-                &layer.forward(&input, &given).unwrap(),
+                &layer.forward(input.state(given)).unwrap(),
                 &expected,
                 &format!("{config}, transposed"),
             );
 
             let (turned, h_0, c_0) =
                 (reversed(&batch.input), reversed(&batch.h_0), batch.c_0.as_ref().map(reversed));
-            let mut given = State::hidden(h_0.slice(s![..;-1, ..;-1, ..;-1]));
-            given.c_0 = c_0.as_ref().map(|c_0| c_0.slice(s![..;-1, ..;-1, ..;-1]));
+            let mut given = State::from(h_0.slice(s![..;-1, ..;-1, ..;-1]));
+            given.c_0 = c_0.as_ref().map(|c_0| c_0.slice(s![..;-1, ..;-1, ..;-1]).into());
             let input = Input::new(turned.slice(s![..;-1, ..;-1, ..;-1])).lengths(&batch.lengths);
             assert_same_bits(
-                &layer.forward(&input, &given).unwrap(),
+                &layer.forward(input.state(given)).unwrap(),
                 &expected,
                 &format!("{config}, reversed"),
             );
@@ -201,7 +201,7 @@ fn a_broadcast_input_is_as_good_as_its_copy() {
     on_each(|implementation| {
         for config in everything() {
             let layer = implementation.layer(&Weights::seeded(config, 2).unwrap());
-            let result = |view| layer.forward(&Input::new(view), State::zero()).unwrap();
+            let result = |view| layer.forward(&Input::new(view)).unwrap();
             assert_same_bits(&result(broadcast), &result(copy.view()), &config.to_string());
         }
     });
@@ -221,8 +221,8 @@ fn a_sequence_may_be_run_in_pieces() {
             if !implementation.is_reference() {
                 assert_same_bits(&pieces, &whole, &config.to_string());
             }
-            let expected = reference::forward(&batch.weights, &batch.input(), &batch.state()).unwrap();
-            let tolerance = tolerance::forward(&batch.weights, &batch.input(), &batch.state()).unwrap();
+            let expected = reference::forward(&batch.weights, &batch.input()).unwrap();
+            let tolerance = tolerance::forward(&batch.weights, Precision::F32, &batch.input()).unwrap();
             assert_within(&config.to_string(), &pieces, &expected, &tolerance);
         }
     });
@@ -232,9 +232,9 @@ fn in_pieces(layer: &Layer, batch: &Batch, steps: &[usize]) -> Output {
     let mut whole: Option<Output> = None;
     let mut start = 0;
     for &steps in steps {
-        let input = Input::new(batch.input.slice(s![.., start..start + steps, ..]));
-        let state = whole.as_ref().map_or(batch.state(), |whole| whole.state());
-        let mut piece = layer.forward(&input, &state).unwrap();
+        let state = whole.as_ref().map_or(batch.state(), State::from);
+        let input = Input::new(batch.input.slice(s![.., start..start + steps, ..])).state(state);
+        let mut piece = layer.forward(&input).unwrap();
         if let Some(whole) = &whole {
             let both = [whole.output.view(), piece.output.view()];
             piece.output =
@@ -253,9 +253,9 @@ fn long_sequences_are_walked_to_their_end() {
     for (config, n) in [(Config::rnn(3, 128), 1), (Config::lstm(2, 24), 4), (Config::gru(2, 20), 9)] {
         let t = 1500;
         let batch = Batch { lengths: vec![t; n], ..Batch::new(config, n, t) };
-        let (input, state) = (batch.input(), batch.state());
-        let expected = reference::forward(&batch.weights, &input, &state).unwrap();
-        let tolerance = tolerance::forward(&batch.weights, &input, &state).unwrap();
+        let input = batch.input();
+        let expected = reference::forward(&batch.weights, &input).unwrap();
+        let tolerance = tolerance::forward(&batch.weights, Precision::F32, &input).unwrap();
         on_each(|implementation| {
             let found = batch.run(&implementation.layer(&batch.weights));
             assert_within(&format!("{config}, N={n}"), &found, &expected, &tolerance);
@@ -269,7 +269,7 @@ fn a_batch_without_rows_gives_empty_results() {
         for config in everything() {
             let batch = Batch::new(config, 0, 4);
             let layer = implementation.layer(&batch.weights);
-            let polled = pollster::block_on(layer.forward_async(&batch.input(), &batch.state())).unwrap();
+            let polled = pollster::block_on(layer.forward_async(&batch.input())).unwrap();
             for result in [batch.run(&layer), polled] {
                 assert_eq!(result.output.shape(), [0, 4, config.output_size()]);
                 assert_eq!(result.h_n.shape(), [4, 0, config.hidden_output_size()]);
@@ -324,7 +324,7 @@ fn full_lengths_are_no_lengths() {
             let mut batch = Batch::new(config, 3, 4);
             batch.lengths = vec![4; 3];
             let layer = implementation.layer(&batch.weights);
-            let without = layer.forward(&Input::new(batch.input.view()), &batch.state()).unwrap();
+            let without = layer.forward(Input::new(&batch.input).state(batch.state())).unwrap();
             assert_same_bits(&batch.run(&layer), &without, &config.to_string());
         }
     });
@@ -336,11 +336,11 @@ fn a_state_that_is_not_given_is_zero() {
         for config in everything() {
             let mut batch = Batch::new(config, 3, 4);
             let layer = implementation.layer(&batch.weights);
-            let hidden_only = layer.forward(&batch.input(), &State::hidden(batch.h_0.view())).unwrap();
+            let hidden_only = layer.forward(batch.input().state(batch.h_0.view())).unwrap();
             batch.c_0.iter_mut().for_each(|c_0| c_0.fill(0.0));
             assert_eq!(bits(&hidden_only), bits(&batch.run(&layer)), "{config}, c_0");
             batch.h_0.fill(0.0);
-            let nothing = layer.forward(&batch.input(), State::zero()).unwrap();
+            let nothing = layer.forward(with_lengths(&batch.input, Some(&batch.lengths))).unwrap();
             assert_same_bits(&nothing, &batch.run(&layer), &format!("{config}, h_0"));
         }
     });
@@ -352,14 +352,14 @@ fn an_input_without_a_batch_is_a_batch_of_one() {
         for config in everything() {
             let batch = Batch::new(config, 1, 4);
             let layer = implementation.layer(&batch.weights);
-            let batched = layer.forward(&Input::new(batch.input.view()), &batch.state()).unwrap();
+            let batched = layer.forward(Input::new(&batch.input).state(batch.state())).unwrap();
             let flat =
                 |values: &Array3<f32>, axis| -> Array2<f32> { values.index_axis(Axis(axis), 0).to_owned() };
             let (input, h_0) = (flat(&batch.input, 0), flat(&batch.h_0, 1));
             let c_0 = batch.c_0.as_ref().map(|c_0| flat(c_0, 1));
-            let mut given = State::<Ix2>::hidden(h_0.view());
-            given.c_0 = c_0.as_ref().map(|c_0| c_0.view());
-            let unbatched = layer.forward(&Input::new(input.view()), &given).unwrap();
+            let mut given = State::<Ix2>::from(h_0.view());
+            given.c_0 = c_0.as_ref().map(|c_0| c_0.view().into());
+            let unbatched = layer.forward(Input::new(&input).state(given)).unwrap();
             assert_eq!(unbatched.output.shape(), [4, config.output_size()]);
             assert_eq!(unbatched.h_n.shape(), [4, config.hidden_output_size()]);
             assert_same_bits(&unbatched, &batched, &config.to_string());
@@ -373,16 +373,16 @@ fn the_rank_need_not_be_part_of_the_type() {
         for config in everything() {
             let batch = Batch::new(config, 3, 4);
             let layer = implementation.layer(&batch.weights);
-            let mut given = State::<IxDyn>::hidden(batch.h_0.view().into_dyn());
-            given.c_0 = batch.c_0.as_ref().map(|c_0| c_0.view().into_dyn());
+            let mut given = State::<IxDyn>::from(batch.h_0.view().into_dyn());
+            given.c_0 = batch.c_0.as_ref().map(|c_0| c_0.view().into_dyn().into());
             let input = Input::new(batch.input.view().into_dyn()).lengths(&batch.lengths);
-            let dynamic = layer.forward(&input, &given).unwrap();
+            let dynamic = layer.forward(input.state(given)).unwrap();
             assert_same_bits(&dynamic, &batch.run(&layer), &config.to_string());
             assert!(dynamic.output.into_dimensionality::<Ix3>().is_ok());
 
             let one: Array1<f32> = random(5, 1.0, 1);
             let row = one.broadcast(IxDyn(&[4, 5])).unwrap();
-            let unbatched = layer.forward(&Input::new(row), State::zero()).unwrap();
+            let unbatched = layer.forward(&Input::new(row)).unwrap();
             assert_eq!((unbatched.output.ndim(), unbatched.h_n.ndim()), (2, 2), "{config}");
         }
     });

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use wgpu_rnn::io::{KerasOptions, Tensors, to_npz};
 use wgpu_rnn::ndarray::{Array2, Array3, ArrayD, Axis, Ix2, Ix3, concatenate};
-use wgpu_rnn::{Activation, Input, Output, State, Weights, tolerance};
+use wgpu_rnn::{Activation, Input, Output, Precision, Weights, tolerance};
 
 use crate::case;
 use crate::harness::{assert_within, on_each};
@@ -37,9 +37,10 @@ fn files() -> Vec<PathBuf> {
 /// What a file's metadata say of its layers.
 fn options(tensors: &Tensors<'_>) -> KerasOptions {
     let told = |key: &str| tensors.metadata().get(key).map(String::as_str);
-    let mut options = KerasOptions::default().go_backwards(told("go_backwards").is_some());
+    let mut options =
+        KerasOptions { go_backwards: told("go_backwards").is_some(), ..KerasOptions::default() };
     if let Some(layers) = told("layers") {
-        options = options.layers(layers.split(','));
+        options = KerasOptions { layers: layers.split(',').map(str::to_owned).collect(), ..options };
     }
     options.activation = told("activation").map(|name| Activation::keras(name).unwrap());
     options.recurrent_activation = told("recurrent_activation").map(|name| Activation::keras(name).unwrap());
@@ -77,11 +78,8 @@ fn load(path: &Path) -> Layers {
 
 impl Layers {
     fn input(&self) -> Input<'_, Ix3> {
-        case::with_lengths(&self.input, self.lengths.as_deref())
-    }
-
-    fn state(&self) -> State<'_, Ix3> {
-        case::state(self.h_0.as_ref(), self.c_0.as_ref())
+        let state = case::state(self.h_0.as_ref(), self.c_0.as_ref());
+        case::with_lengths(&self.input, self.lengths.as_deref()).state(state)
     }
 }
 
@@ -101,14 +99,13 @@ fn every_layer_computes_what_keras_does_on_every_implementation() {
         .iter()
         .map(|path| {
             let layers = load(path);
-            let tolerance = tolerance::forward(&layers.weights, &layers.input(), &layers.state()).unwrap();
+            let tolerance = tolerance::forward(&layers.weights, Precision::F32, &layers.input()).unwrap();
             (layers, tolerance)
         })
         .collect();
     on_each(|implementation| {
         for (layers, tolerance) in &cases {
-            let found =
-                implementation.layer(&layers.weights).forward(&layers.input(), &layers.state()).unwrap();
+            let found = implementation.layer(&layers.weights).forward(&layers.input()).unwrap();
             let what = format!("{}, {}", layers.name, layers.config);
             assert_within(&what, &found, &layers.expected, tolerance);
         }
@@ -133,8 +130,12 @@ fn npz_files_are_read_alike() {
         let bytes = fs::read(&path).unwrap();
         let tensors = Tensors::from_safetensors(&bytes).unwrap();
         let is_float = |name: &&str| tensors.dtype(name) == Some("f32");
-        let arrays: Vec<_> =
-            tensors.names().filter(is_float).map(|name| (name, tensors.f32(name).unwrap())).collect();
+        let arrays: Vec<_> = tensors
+            .shapes()
+            .map(|(name, _)| name)
+            .filter(is_float)
+            .map(|name| (name, tensors.f32(name).unwrap()))
+            .collect();
         let file = to_npz(arrays.iter().map(|(name, array)| (*name, array.view()))).unwrap();
         let again = Weights::from_keras(&Tensors::from_npz(&file).unwrap(), &options(&tensors)).unwrap();
         assert_eq!(again, load(&path).weights);

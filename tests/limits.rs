@@ -3,26 +3,16 @@
 use wgpu_rnn::ndarray::{Array3, s};
 use wgpu_rnn::wgpu::Limits;
 use wgpu_rnn::{
-    AdapterChoice, Backend, Config, Error, Gpu, Input, Layer, LayerOptions, LimitsChoice, State, Strategy,
-    Weights, reference, tolerance,
+    Backend, Config, ErrorKind, Gpu, Input, Layer, LayerOptions, Precision, Strategy, Weights, reference,
+    tolerance,
 };
 
-use crate::harness::{assert_within, bits, on_each_adapter, on_each_device, random};
-
-/// The same adapter, opened with other limits.
-pub fn reopened(gpu: &Gpu, limits: Limits) -> Gpu {
-    let limits = LimitsChoice::Exactly(Box::new(limits));
-    pollster::block_on(Gpu::request_with_limits(&adapter(gpu), &limits)).expect("a device")
-}
-
-pub fn adapter(gpu: &Gpu) -> AdapterChoice {
-    let place = Gpu::adapters().iter().position(|info| info == gpu.info());
-    AdapterChoice::Index(place.expect("the adapter is still there"))
-}
+use crate::case::state;
+use crate::harness::{assert_within, bits, on_each_adapter, on_each_device, random, reopened};
 
 /// The same adapter with so little that batches and weights are cut.
 pub fn with_tiny_limits(gpu: &Gpu) -> Gpu {
-    reopened(gpu, tiny().or_worse_values_from(&gpu.device().limits()))
+    reopened(gpu, tiny().or_worse_values_from(&gpu.device().limits())).expect("a device that is good enough")
 }
 
 pub fn tiny() -> Limits {
@@ -71,24 +61,23 @@ fn tiny_limits_cut_the_batch_and_the_weights() {
             let h_0 = random((states, n, config.hidden_output_size()), 1.0, 2);
             let c_0 = random((states, n, config.hidden_size), 1.0, 3);
             let lengths: Vec<usize> = (0..n).map(|row| (row * 5) % (t + 1)).collect();
-            let input = Input::new(x.view()).lengths(&lengths);
-            let mut state = State::hidden(h_0.view());
-            state.c_0 = config.cell.has_cell_state().then(|| c_0.view());
+            let state = state(Some(&h_0), config.cell.has_cell_state().then_some(&c_0));
+            let input = Input::new(&x).lengths(&lengths).state(state);
 
-            let expected = reference::forward(&weights, &input, &state).unwrap();
-            let allowed = tolerance::forward(&weights, &input, &state).unwrap();
+            let expected = reference::forward(&weights, &input).unwrap();
+            let allowed = tolerance::forward(&weights, Precision::F32, &input).unwrap();
             for &strategy in Strategy::ALL {
-                let options = LayerOptions::default().strategy(strategy);
+                let options = LayerOptions { strategy, ..LayerOptions::default() };
                 let layer =
-                    |gpu: &Gpu| Layer::with_options(&weights, Backend::Gpu(gpu.clone()), &options).unwrap();
+                    |gpu: &Gpu| Layer::new(&weights, (Backend::Gpu(gpu.clone()), options.clone())).unwrap();
                 let on_small = layer(&small);
-                let found = on_small.forward(&input, &state).unwrap();
+                let found = on_small.forward(&input).unwrap();
                 let what = format!("{config} on {small} with tiny limits, {strategy}");
                 assert_within(&what, &found, &expected, &allowed);
-                let waited = pollster::block_on(on_small.forward_async(&input, &state)).unwrap();
+                let waited = pollster::block_on(on_small.forward_async(&input)).unwrap();
                 assert_eq!(bits(&waited), bits(&found), "{what}");
                 // The pieces give the bits that the whole gives.
-                assert_eq!(bits(&layer(gpu).forward(&input, &state).unwrap()), bits(&found), "{what}");
+                assert_eq!(bits(&layer(gpu).forward(&input).unwrap()), bits(&found), "{what}");
             }
         }
     });
@@ -101,9 +90,9 @@ fn what_does_not_fit_at_all_is_an_error() {
         let weights = Weights::seeded(Config::rnn(2, 4), 0).unwrap();
         let layer = Layer::new(&weights, Backend::Gpu(small)).unwrap();
         let long = Array3::ones((1, 5000, 2));
-        let error = layer.forward(&Input::new(long.view()), State::zero()).unwrap_err();
-        assert!(matches!(error, Error::TooLarge { .. }), "{error}");
-        let short = layer.forward(&Input::new(long.slice(s![.., ..3, ..])), State::zero());
+        let error = layer.forward(&Input::new(long.view())).unwrap_err();
+        assert!(error.kind() == ErrorKind::TooLarge, "{error}");
+        let short = layer.forward(&Input::new(long.slice(s![.., ..3, ..])));
         assert!(short.is_ok(), "the layer still works");
     });
 }
@@ -115,9 +104,8 @@ fn the_callers_own_device_serves() {
         let weights = Weights::seeded(Config::gru(3, 5), 0).unwrap();
         let x = random((2, 4, 3), 1.0, 0);
         let input = Input::new(x.view());
-        let run = |gpu: &Gpu| {
-            Layer::new(&weights, Backend::Gpu(gpu.clone())).unwrap().forward(&input, State::zero()).unwrap()
-        };
+        let run =
+            |gpu: &Gpu| Layer::new(&weights, Backend::Gpu(gpu.clone())).unwrap().forward(&input).unwrap();
         assert_eq!(bits(&run(&own)), bits(&run(gpu)));
     });
 }

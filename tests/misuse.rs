@@ -12,7 +12,6 @@ mod gpu;
 mod keras;
 #[cfg(all(feature = "safetensors", feature = "npz"))]
 mod public;
-mod reload;
 mod session;
 mod state_dict;
 
@@ -46,7 +45,6 @@ fn table() -> Vec<Row> {
     table.extend(gpu::rows());
     #[cfg(all(feature = "safetensors", feature = "npz"))]
     table.extend(keras::rows());
-    table.extend(reload::rows());
     table.extend(session::rows());
     table.extend(state_dict::rows());
     table

@@ -1,7 +1,7 @@
 //! NaN and infinity go where they go in PyTorch. On a GPU nothing is promised of them.
 
 use wgpu_rnn::ndarray::{Array3, Axis};
-use wgpu_rnn::{Config, Input, State, Weights, reference};
+use wgpu_rnn::{Config, Input, Weights, reference};
 
 use crate::harness;
 
@@ -53,9 +53,9 @@ fn values_that_are_not_finite_spread_as_in_pytorch() {
         let mut input = Array3::ones((2, 4, 3));
         input[[0, 1, 2]] = value;
         let input = Input::new(input.view());
-        let mut results = vec![("f64", reference::forward(&weights, &input, State::zero()).unwrap())];
+        let mut results = vec![("f64", reference::forward(&weights, &input).unwrap())];
         for implementation in harness::host() {
-            let found = implementation.layer(&weights).forward(&input, State::zero()).unwrap();
+            let found = implementation.layer(&weights).forward(&input).unwrap();
             let mut wide = results[0].1.clone();
             wide.output = found.output.mapv(f64::from);
             wide.h_n = found.h_n.mapv(f64::from);
@@ -91,7 +91,7 @@ fn a_nan_state_spoils_its_row_only() {
         let input = Array3::ones((3, 2, 3));
         for implementation in harness::host() {
             let layer = implementation.layer(&weights);
-            let result = layer.forward(&Input::new(input.view()), &State::hidden(h_0.view())).unwrap();
+            let result = layer.forward(Input::new(input.view()).state(h_0.view())).unwrap();
             for (row, values) in result.output.outer_iter().enumerate() {
                 let spoiled = values.iter().all(|value| value.is_nan());
                 assert_eq!((row, spoiled), (row, row == 1), "{config} on {}", implementation.name);

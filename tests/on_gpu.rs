@@ -1,9 +1,8 @@
-//! A batch and its result in buffers on the GPU, as a program that calls `GpuLayer::encode` has them.
+//! A batch and its result in buffers on the GPU, as a program that calls `Layer::encode` has them.
 
 use wgpu_rnn::ndarray::Array3;
 use wgpu_rnn::wgpu::{
-    Adapter, Backends, Buffer, BufferBinding, BufferDescriptor, BufferUsages, CommandEncoder, Instance,
-    InstanceDescriptor, MapMode, PollType,
+    Buffer, BufferBinding, BufferDescriptor, BufferUsages, CommandEncoder, MapMode, PollType,
 };
 use wgpu_rnn::{Config, Gpu, GpuBuffers, Output};
 
@@ -51,14 +50,6 @@ impl Held {
         let values = array.iter().map(|&word| f32::from_bits(word)).collect();
         Array3::from_shape_vec(shape, values).expect("as many words")
     }
-}
-
-/// The adapter as a program finds it that opens its own devices.
-pub fn adapter(known: &Gpu) -> Adapter {
-    let instance = Instance::new(InstanceDescriptor::new_without_display_handle());
-    let adapters = pollster::block_on(instance.enumerate_adapters(Backends::all()));
-    let same = |adapter: &Adapter| adapter.get_info() == *known.info();
-    adapters.into_iter().find(same).expect("the adapter is still there")
 }
 
 /// A storage buffer that can be copied.
@@ -143,7 +134,7 @@ impl OnGpu {
         buffers.h_0 = self.h_0.as_ref().map(Held::binding);
         buffers.c_0 = self.c_0.as_ref().map(Held::binding);
         buffers.c_n = self.c_n.as_ref().map(Held::binding);
-        buffers.h_n(self.h_n.binding())
+        GpuBuffers { h_n: Some(self.h_n.binding()), ..buffers }
     }
 
     /// The result, once the work that was submitted before is done.

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use wgpu_rnn::io::Tensors;
 use wgpu_rnn::ndarray::{Array3, ArrayD, Ix3, IxDyn};
-use wgpu_rnn::{Input, OnnxLayout, OnnxOutput, Output, State, Weights, reference, tolerance};
+use wgpu_rnn::{Input, Output, Precision, Weights, reference, tolerance};
 
 use crate::case;
 use crate::harness::{assert_within, on_each};
@@ -32,14 +32,14 @@ struct Model {
 }
 
 /// A result as a node gives it, under the names that results have here.
-fn of_node<A: Clone>(result: &Output<Ix3, A>, layout: OnnxLayout) -> Output<IxDyn, A> {
-    let OnnxOutput { y, y_h, y_c, .. } = result.to_onnx(layout).unwrap();
+fn of_node<A: Clone>(result: &Output<Ix3, A>, layout: i64) -> Output<IxDyn, A> {
+    let (y, y_h, y_c) = result.to_onnx(layout).unwrap();
     Output::new(y.into_dyn(), y_h.into_dyn(), y_c.map(|y_c| y_c.into_dyn()))
 }
 
 /// What a node is given and gives, in its own layout.
 struct Node {
-    layout: OnnxLayout,
+    layout: i64,
     x: Array3<f32>,
     lengths: Option<Vec<usize>>,
     initial_h: Option<Array3<f32>>,
@@ -51,13 +51,13 @@ struct Node {
 
 impl Node {
     /// The inputs and outputs in a file under the names that ONNX's operators give them.
-    fn load(path: &Path, layout: OnnxLayout) -> Self {
+    fn load(path: &Path, layout: i64) -> Self {
         let bytes = fs::read(path).unwrap();
         let tensors = Tensors::from_safetensors(&bytes).unwrap();
         let given = |name: &str| tensors.dtype(name).map(|_| tensors.f32(name).unwrap());
         let fixed = |array: ArrayD<f32>| array.into_dimensionality::<Ix3>().unwrap();
         let swapped = |array: ArrayD<f32>| array.permuted_axes(IxDyn(&[1, 0, 2]));
-        let batch_first = layout == OnnxLayout::BatchFirst;
+        let batch_first = layout == 1;
         let x = |array| fixed(if batch_first { array } else { swapped(array) });
         let state = |array| fixed(if batch_first { swapped(array) } else { array });
         let lengths = tensors.dtype("sequence_lens").map(|_| tensors.i64("sequence_lens").unwrap());
@@ -74,19 +74,16 @@ impl Node {
     }
 
     fn input(&self) -> Input<'_, Ix3> {
-        case::with_lengths(&self.x, self.lengths.as_deref())
-    }
-
-    fn state(&self) -> State<'_, Ix3> {
-        case::state(self.initial_h.as_ref(), self.initial_c.as_ref())
+        let state = case::state(self.initial_h.as_ref(), self.initial_c.as_ref());
+        case::with_lengths(&self.x, self.lengths.as_deref()).state(state)
     }
 
     /// What the layer should give and how far it may be off, after what the node gives was held against it. What the file
     /// leaves out is taken from the definition.
     fn expected(&self, what: &str, weights: &Weights) -> [Output<Ix3, f64>; 2] {
-        let (input, state) = (self.input(), self.state());
-        let expected = reference::forward(weights, &input, &state).unwrap();
-        let tolerance = tolerance::forward(weights, &input, &state).unwrap();
+        let input = self.input();
+        let expected = reference::forward(weights, &input).unwrap();
+        let tolerance = tolerance::forward(weights, Precision::F32, &input).unwrap();
         let of_layer = of_node(&expected, self.layout);
         let f32s = |array: &ArrayD<f64>| array.mapv(|value| value as f32);
         let of_file = Output::new(
@@ -141,11 +138,8 @@ impl Model {
     }
 
     fn input(&self) -> Input<'_, Ix3> {
-        case::with_lengths(&self.input, self.lengths.as_deref())
-    }
-
-    fn state(&self) -> State<'_, Ix3> {
-        case::state(self.h_0.as_ref(), self.c_0.as_ref())
+        let state = case::state(self.h_0.as_ref(), self.c_0.as_ref());
+        case::with_lengths(&self.input, self.lengths.as_deref()).state(state)
     }
 
     fn expected(&self) -> Output<Ix3, f64> {
@@ -172,14 +166,14 @@ fn every_model_computes_what_pytorch_does_on_every_implementation() {
         .into_iter()
         .map(|model| {
             let weights = model.weights();
-            let tolerance = tolerance::forward(&weights, &model.input(), &model.state()).unwrap();
+            let tolerance = tolerance::forward(&weights, Precision::F32, &model.input()).unwrap();
             let expected = model.expected();
             (model, weights, expected, tolerance)
         })
         .collect();
     on_each(|implementation| {
         for (model, weights, expected, tolerance) in &models {
-            let found = implementation.layer(weights).forward(&model.input(), &model.state()).unwrap();
+            let found = implementation.layer(weights).forward(&model.input()).unwrap();
             assert_within(&model.name, &found, expected, tolerance);
         }
     });

@@ -1,8 +1,8 @@
 //! Forward passes whose upload and readback overlap with the GPU's work: in several submissions, and in pieces.
 
 use wgpu_rnn::{
-    Backend, Config, Gpu, Input, Layer, LayerOptions, Output, State, Strategy, Weights, inspect::PlanReport,
-    reference, tolerance,
+    Backend, Config, Gpu, Input, Layer, LayerOptions, Output, Precision, Strategy, Weights,
+    inspect::PlanReport, reference, tolerance,
 };
 
 use crate::case::state;
@@ -22,19 +22,25 @@ fn cells() -> [Config; 6] {
 /// The least budget that holds the gates of a quarter of the steps.
 fn quarter(config: &Config, rows: usize, steps: usize, gpu: &Gpu, strategy: Strategy) -> u64 {
     let plan = |options: &LayerOptions| {
-        PlanReport::new(config, rows, steps, gpu.capabilities(), &options.clone().strategy(strategy))
+        PlanReport::new(
+            config,
+            rows,
+            steps,
+            gpu.capabilities(),
+            &LayerOptions { strategy, ..options.clone() },
+        )
     };
     let whole = plan(&LayerOptions::default()).unwrap();
     let gates = whole.buffers.iter().find(|(name, _)| *name == "gates").map_or(0, |(_, bytes)| *bytes);
     let holds = |&budget: &u64| {
-        let plan = plan(&LayerOptions::default().budget(budget));
+        let plan = plan(&LayerOptions { budget, ..LayerOptions::default() });
         plan.is_ok_and(|plan| plan.rows == rows && plan.chunk >= steps.div_ceil(4))
     };
     (whole.workspace_bytes - gates..).step_by(16).find(holds).expect("a budget")
 }
 
-fn runs(layer: &Layer, input: &Input<'_>, state: &State<'_>) -> [Output; 2] {
-    [layer.forward(input, state).unwrap(), pollster::block_on(layer.forward_async(input, state)).unwrap()]
+fn runs(layer: &Layer, input: &Input<'_>) -> [Output; 2] {
+    [layer.forward(input).unwrap(), pollster::block_on(layer.forward_async(input)).unwrap()]
 }
 
 #[test]
@@ -56,21 +62,23 @@ fn several_submissions(config: Config, rows: usize, steps: usize, submissions: u
     let c_0 = random((config.num_layers, rows, config.hidden_size), 1.0, 3);
     let state = state(Some(&h_0), config.cell.has_cell_state().then_some(&c_0));
     let lengths = &[steps - 7, 0, steps, 17][..rows];
-    let input = Input::new(x.view()).lengths(lengths);
-    let expected = reference::forward(&weights, &input, &state).unwrap();
-    let allowed = tolerance::forward(&weights, &input, &state).unwrap();
+    let input = Input::new(&x).lengths(lengths).state(state);
+    let expected = reference::forward(&weights, &input).unwrap();
+    let allowed = tolerance::forward(&weights, Precision::F32, &input).unwrap();
     on_each_adapter(|gpu| {
         for strategy in [Strategy::HoistedStep, Strategy::Scan] {
             let what = format!("{config}, N={rows}, T={steps} on {gpu}, {strategy}");
-            let whole = LayerOptions::default().strategy(strategy);
-            let cut = whole.clone().budget(quarter(&config, rows, steps, gpu, strategy));
+            let whole = LayerOptions { strategy, ..LayerOptions::default() };
+            let cut = LayerOptions { budget: quarter(&config, rows, steps, gpu, strategy), ..whole.clone() };
             let plan = |options| PlanReport::new(&config, rows, steps, gpu.capabilities(), options).unwrap();
             assert_eq!((plan(&whole).rows, plan(&whole).submissions), (rows, 1), "{what}");
             assert_eq!((plan(&cut).rows, plan(&cut).submissions), (rows, submissions), "{what}");
-            let layer = |options| Layer::with_options(&weights, Backend::Gpu(gpu.clone()), options).unwrap();
-            let once = layer(&whole).forward(&input, &state).unwrap();
+            let layer = |options: &LayerOptions| {
+                Layer::new(&weights, (Backend::Gpu(gpu.clone()), options.clone())).unwrap()
+            };
+            let once = layer(&whole).forward(&input).unwrap();
             assert_within(&what, &once, &expected, &allowed);
-            for found in runs(&layer(&cut), &input, &state) {
+            for found in runs(&layer(&cut), &input) {
                 assert_same_bits(&found, &once, &what);
             }
         }
@@ -86,23 +94,23 @@ fn pieces_in_flight_give_the_bits_of_the_whole() {
         let x = random((rows, steps, 6), 1.0, 1);
         let h_0 = random((4, rows, 20), 1.0, 2);
         let lengths: Vec<usize> = (0..rows).map(|row| row * 5 % (steps + 1)).collect();
-        let (input, state) = (Input::new(x.view()).lengths(&lengths), State::hidden(h_0.view()));
+        let input = Input::new(x.view()).lengths(&lengths).state(h_0.view());
         for &strategy in Strategy::ALL {
-            let whole = LayerOptions::default().strategy(strategy);
+            let whole = LayerOptions { strategy, ..LayerOptions::default() };
             let plan =
                 |options: &LayerOptions| PlanReport::new(&config, rows, steps, gpu.capabilities(), options);
             let layer = |options: &LayerOptions| {
-                Layer::with_options(&weights, Backend::Gpu(gpu.clone()), options).unwrap()
+                Layer::new(&weights, (Backend::Gpu(gpu.clone()), options.clone())).unwrap()
             };
-            let expected = layer(&whole).forward(&input, &state).unwrap();
+            let expected = layer(&whole).forward(&input).unwrap();
             let (mut budget, mut in_flight) = (plan(&whole).unwrap().workspace_bytes, Vec::new());
             // Down to what holds a single row, one piece after the other.
             loop {
-                let options = whole.clone().budget(budget);
+                let options = LayerOptions { budget, ..whole.clone() };
                 let Ok(plan) = plan(&options) else { break };
                 let what = format!("{strategy}, {} rows at once, {} in flight", plan.rows, plan.in_flight);
                 assert!(plan.workspace_bytes <= budget, "{what}");
-                for found in runs(&layer(&options), &input, &state) {
+                for found in runs(&layer(&options), &input) {
                     assert_same_bits(&found, &expected, &what);
                 }
                 in_flight.push(plan.in_flight);

@@ -2,7 +2,7 @@
 //! ones as `tolerance` says.
 
 use wgpu_rnn::tolerance::{self, Comparison};
-use wgpu_rnn::{Config, Error, Layer, LayerOptions, Parameter, Precision, Weights, reference};
+use wgpu_rnn::{Config, ErrorKind, Layer, LayerOptions, Precision, Weights, reference};
 
 use crate::case;
 use crate::harness::{assert_within, on_each, random, replaced};
@@ -31,15 +31,16 @@ fn every_implementation_computes_with_the_rounded_weights() {
         let states = config.num_layers * config.directions();
         let h_0 = random((states, n, config.hidden_output_size()), 1.0, 32);
         let lengths: Vec<usize> = (0..n).map(|row| 7 - row % 8).collect();
-        let (input, state) = (case::with_lengths(&x, Some(&lengths)), case::state(Some(&h_0), None));
+        let input = case::with_lengths(&x, Some(&lengths)).state(h_0.view());
         // Of the rounded weights, with no more than f32's own tolerance; and of the given ones.
-        let of_rounded = reference::forward(&rounded, &input, &state).unwrap();
-        let allowed = tolerance::forward(&rounded, &input, &state).unwrap();
-        let of_given = reference::forward(&weights, &input, &state).unwrap();
-        let allowed_to_halves = tolerance::forward_with(&weights, Precision::F16, &input, &state).unwrap();
+        let of_rounded = reference::forward(&rounded, &input).unwrap();
+        let allowed = tolerance::forward(&rounded, Precision::F32, &input).unwrap();
+        let of_given = reference::forward(&weights, &input).unwrap();
+        let allowed_to_halves = tolerance::forward(&weights, Precision::F16, &input).unwrap();
         on_each(|implementation| {
-            let layer = implementation.layer_with(&weights, |options| options.precision(Precision::F16));
-            let found = layer.forward(&input, &state).unwrap();
+            let layer = implementation
+                .layer_with(&weights, |options| LayerOptions { precision: Precision::F16, ..options });
+            let found = layer.forward(&input).unwrap();
             let what = format!("{config}, N={n}");
             assert_within(&what, &found, &of_rounded, &allowed);
             assert_within(&what, &found, &of_given, &allowed_to_halves);
@@ -51,14 +52,13 @@ fn every_implementation_computes_with_the_rounded_weights() {
 fn worst_of_golden(round: impl Fn(&Weights) -> Weights) -> (f64, String) {
     let mut worst = (0.0, String::new());
     for case in case::all() {
-        let (input, state) = (case.input(), case.state());
+        let input = case.input();
         let layer = Layer::new(&round(&case.weights), wgpu_rnn::Backend::Reference).unwrap();
-        let allowed = tolerance::forward_with(&case.weights, Precision::F16, &input, &state).unwrap();
-        let found =
-            Comparison::new(&layer.forward(&input, &state).unwrap(), &case.expected, &allowed).unwrap();
-        println!("{:<36} {:.1e} ({:.3})", case.name, found.absolute, found.ratio());
-        if found.ratio() > worst.0 {
-            worst = (found.ratio(), case.name.clone());
+        let allowed = tolerance::forward(&case.weights, Precision::F16, &input).unwrap();
+        let found = Comparison::new(&layer.forward(&input).unwrap(), &case.expected, &allowed).unwrap();
+        println!("{:<36} {:.1e} ({:.3})", case.name, found.absolute, found.ratio);
+        if found.ratio > worst.0 {
+            worst = (found.ratio, case.name.clone());
         }
     }
     worst
@@ -76,7 +76,7 @@ fn golden_cases_with_rounded_weights_are_within_the_stated_bound() {
 #[test]
 fn coarser_weights_are_noticed() {
     let coarse = |weights: &Weights| {
-        replaced(weights, |_: &Parameter, values| {
+        replaced(weights, |_: &str, values| {
             values.mapv(|value| f32::from_bits(value.to_bits() & 0xffff_0000))
         })
     };
@@ -88,15 +88,15 @@ fn coarser_weights_are_noticed() {
 fn a_weight_too_large_for_a_half_is_an_error_on_every_backend() {
     let weights = Weights::seeded(Config::gru(2, 3), 0).unwrap();
     let large = replaced(&weights, |parameter, mut values| {
-        if parameter.to_string() == "weight_hh_l0" {
+        if parameter == "weight_hh_l0" {
             values[[4, 1]] = -65520.0;
         }
         values
     });
     on_each(|implementation| {
-        let options = LayerOptions::default().precision(Precision::F16);
-        let error = Layer::with_options(&large, implementation.backend.clone(), &options).unwrap_err();
-        assert!(matches!(error, Error::Precision { .. }));
+        let options = LayerOptions { precision: Precision::F16, ..LayerOptions::default() };
+        let error = Layer::new(&large, (implementation.backend.clone(), options.clone())).unwrap_err();
+        assert!(error.kind() == ErrorKind::Tensor);
         assert_eq!(
             error.to_string(),
             "weight_hh_l0[4, 1]: expected a weight that f16 can hold (at most 65504), found -65520"

@@ -6,7 +6,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config as Runs, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 use wgpu_rnn::ndarray::Array3;
 use wgpu_rnn::tolerance::{self, Comparison};
-use wgpu_rnn::{Config, Input, State, Weights, reference};
+use wgpu_rnn::{Config, Input, Precision, Weights, reference};
 
 use crate::case;
 use crate::harness::{self, Implementation, assert_within, on_each, on_each_gpu, random};
@@ -52,20 +52,20 @@ impl Problem {
     /// The first implementation that is not within the tolerance.
     fn check(&self, implementations: &[&Implementation]) -> Result<(), String> {
         let arrays = self.arrays();
-        let input = case::with_lengths(&arrays.input, self.lengths.as_deref());
-        let state: State<'_> = case::state(arrays.h_0.as_ref(), arrays.c_0.as_ref());
-        let expected = reference::forward(&arrays.weights, &input, &state).unwrap();
-        let tolerance = tolerance::forward(&arrays.weights, &input, &state).unwrap();
+        let state = case::state(arrays.h_0.as_ref(), arrays.c_0.as_ref());
+        let input = case::with_lengths(&arrays.input, self.lengths.as_deref()).state(state);
+        let expected = reference::forward(&arrays.weights, &input).unwrap();
+        let tolerance = tolerance::forward(&arrays.weights, Precision::F32, &input).unwrap();
         for implementation in implementations {
             let name = &implementation.name;
             let found = implementation
                 .layer(&arrays.weights)
-                .forward(&input, &state)
+                .forward(&input)
                 .map_err(|error| format!("on {name}: {error}"))?;
             let comparison =
                 Comparison::new(&found, &expected, &tolerance).map_err(|error| error.to_string())?;
             if !comparison.passes() {
-                return Err(format!("on {name}: {:?}", comparison.worst));
+                return Err(format!("on {name}: {comparison:?}"));
             }
         }
         Ok(())
@@ -199,10 +199,10 @@ fn a_long_sequence_is_right_to_its_end() {
     let weights = Weights::seeded(Config::gru(3, 9).bidirectional(true), 8).unwrap();
     let input = random((2, 300, 3), 1.0, 8);
     let input = Input::new(input.view()).lengths(&[300, 131]);
-    let expected = reference::forward(&weights, &input, State::zero()).unwrap();
-    let tolerance = tolerance::forward(&weights, &input, State::zero()).unwrap();
+    let expected = reference::forward(&weights, &input).unwrap();
+    let tolerance = tolerance::forward(&weights, Precision::F32, &input).unwrap();
     on_each(|implementation| {
-        let found = implementation.layer(&weights).forward(&input, State::zero()).unwrap();
+        let found = implementation.layer(&weights).forward(&input).unwrap();
         assert_within("300 steps", &found, &expected, &tolerance);
     });
 }

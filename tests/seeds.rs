@@ -1,10 +1,10 @@
 //! PyTorch's initialisation, bit for bit, and the results that the project began with, to the printed digit.
 
 use approx::{assert_abs_diff_eq, assert_ulps_eq};
-use wgpu_rnn::ndarray::{Array, Array1, Array2, Array3, ArrayD, ArrayView2, Dimension, Ix2, array, s, stack};
-use wgpu_rnn::{
-    Config, Generator, Input, Output, Parameter, ParameterKind, State, Weights, reference, tolerance,
+use wgpu_rnn::ndarray::{
+    Array, Array1, Array2, Array3, ArrayD, ArrayView2, Dimension, Ix1, Ix2, array, s, stack,
 };
+use wgpu_rnn::{Config, Input, Output, Precision, Weights, reference, tolerance};
 
 use crate::case;
 use crate::harness::{assert_within, on_each, random, replaced};
@@ -47,15 +47,15 @@ fn another_seed_gives_other_parameters() {
 #[test]
 fn seed_1_gives_the_parameters_of_rnn_5_2() {
     let weights = Weights::seeded(Config::rnn(5, 2), 1).unwrap();
-    let direction = &weights.directions()[0];
+    let matrix = |name| weights.get(name).unwrap().into_dimensionality::<Ix2>().unwrap().to_owned();
+    let vector = |name| weights.get(name).unwrap().into_dimensionality::<Ix1>().unwrap().to_owned();
     let weight_ih =
         array![[0.3643, -0.3121, -0.1371, 0.3319, -0.6657], [0.4241, -0.1455, 0.3597, 0.0983, -0.0866]];
     let weight_hh = array![[0.1961, 0.0349], [0.2583, -0.2756]];
-    let (bias_ih, bias_hh) = (direction.bias_ih.as_ref().unwrap(), direction.bias_hh.as_ref().unwrap());
-    assert_four_digits(&direction.weight_ih, &weight_ih);
-    assert_four_digits(&direction.weight_hh, &weight_hh);
-    assert_four_digits(bias_ih, &array![-0.0516, -0.0637]);
-    assert_four_digits(bias_hh, &array![0.1025, -0.0028]);
+    assert_four_digits(&matrix("weight_ih_l0"), &weight_ih);
+    assert_four_digits(&matrix("weight_hh_l0"), &weight_hh);
+    assert_four_digits(&vector("bias_ih_l0"), &array![-0.0516, -0.0637]);
+    assert_four_digits(&vector("bias_hh_l0"), &array![0.1025, -0.0028]);
 }
 
 /// Asserts that values are those that PyTorch printed in full, to two units in the last place of an f32: PyTorch's own
@@ -75,10 +75,10 @@ fn rnn_5_2_gives_the_printed_outputs() {
     let batch = stack![wgpu_rnn::ndarray::Axis(0), input, input];
     on_each(|implementation| {
         let layer = implementation.layer(&weights);
-        let unbatched = layer.forward(&Input::new(input.view()), State::zero()).unwrap();
+        let unbatched = layer.forward(&Input::new(input.view())).unwrap();
         assert_all_digits(&unbatched.output.view(), &printed);
         assert_eq!(unbatched.h_n.row(0), unbatched.output.row(2));
-        let batched = layer.forward(&Input::new(batch.view()), State::zero()).unwrap();
+        let batched = layer.forward(&Input::new(batch.view())).unwrap();
         for (row, output) in batched.output.outer_iter().enumerate() {
             assert_all_digits(&output, &printed);
             assert_eq!(batched.h_n.slice(s![0, row, ..]), output.row(2));
@@ -91,12 +91,10 @@ fn rnn_5_2_gives_the_printed_outputs() {
 fn the_input_product_of_rnn_5_2_is_the_printed_one() {
     let seeded = Weights::seeded(Config::rnn(5, 2), 1).unwrap();
     let product_only = |sign: f32| {
-        let mut given = seeded.parameters();
-        Weights::from_fn(Config::rnn_relu(5, 2), |wanted| {
-            let (_, values) = given.next().unwrap();
-            Ok(match wanted.kind {
-                ParameterKind::WeightIh | ParameterKind::BiasIh => values.mapv(|value| sign * value),
-                _ => ArrayD::zeros(values.shape()),
+        Weights::from_fn(Config::rnn_relu(5, 2), |name, shape| {
+            Ok(match name {
+                "weight_ih_l0" | "bias_ih_l0" => seeded.get(name).unwrap().mapv(|value| sign * value),
+                _ => ArrayD::zeros(shape),
             })
         })
         .unwrap()
@@ -106,7 +104,7 @@ fn the_input_product_of_rnn_5_2_is_the_printed_one() {
     let input = Input::new(input.view());
     let (positive, negative) = (product_only(1.0), product_only(-1.0));
     on_each(|implementation| {
-        let run = |weights| implementation.layer(weights).forward(&input, State::zero()).unwrap().output;
+        let run = |weights| implementation.layer(weights).forward(&input).unwrap().output;
         let product = run(&positive) - run(&negative);
         assert_all_digits(&product.view(), &printed);
     });
@@ -114,15 +112,14 @@ fn the_input_product_of_rnn_5_2_is_the_printed_one() {
 
 #[test]
 fn a_generator_goes_on_from_layer_to_layer() {
-    let mut generator = Generator::seeded(1);
-    let first = Weights::draw(Config::rnn(5, 2), &mut generator).unwrap();
-    assert_eq!(first, Weights::seeded(Config::rnn(5, 2), 1).unwrap());
-    Weights::draw(Config::rnn(5, 2).num_layers(2), &mut generator).unwrap();
-    let lstm = Weights::draw(Config::lstm(5, 2), &mut generator).unwrap();
+    let configs = [Config::rnn(5, 2), Config::rnn(5, 2).num_layers(2), Config::lstm(5, 2)];
+    let drawn = Weights::seeded_in_turn(configs, 1).unwrap();
+    assert_eq!(drawn[0], Weights::seeded(Config::rnn(5, 2), 1).unwrap());
+    let lstm = &drawn[2];
     let input = ones_twos_threes();
     on_each(|implementation| {
-        let layer = implementation.layer(&lstm);
-        let result = layer.forward(&Input::new(input.view()), State::zero()).unwrap();
+        let layer = implementation.layer(lstm);
+        let result = layer.forward(&Input::new(input.view())).unwrap();
         assert_four_digits(&result.h_n, &array![[0.0020, 0.2991]]);
         assert_four_digits(&result.c_n.unwrap(), &array![[0.1312, 1.2058]]);
     });
@@ -147,7 +144,7 @@ fn rnn_4_5_gives_the_printed_outputs() {
     let h_0 = Array3::zeros((1, 2, 5));
     on_each(|implementation| {
         let layer = implementation.layer(&weights);
-        let result = layer.forward(&Input::new(input.view()), &State::hidden(h_0.view())).unwrap();
+        let result = layer.forward(Input::new(input.view()).state(h_0.view())).unwrap();
         assert_four_digits(&result.output, &printed);
         assert_eq!(result.h_n.slice(s![0, .., ..]), result.output.slice(s![.., 2, ..]));
     });
@@ -159,8 +156,7 @@ fn the_last_output_is_the_last_layers_final_state() {
         let weights = Weights::seeded(Config::rnn(5, 6).num_layers(layers), 3).unwrap();
         let input = random((4, 7, 5), 1.0, 3);
         on_each(|implementation| {
-            let result =
-                implementation.layer(&weights).forward(&Input::new(input.view()), State::zero()).unwrap();
+            let result = implementation.layer(&weights).forward(&Input::new(input.view())).unwrap();
             assert_eq!(result.h_n.shape(), [layers, 4, 6]);
             assert_eq!(result.output.slice(s![.., -1, ..]), result.h_n.slice(s![-1, .., ..]));
         });
@@ -176,8 +172,7 @@ fn the_halves_of_a_bidirectional_output_end_at_their_own_ends() {
     on_each(|implementation| {
         let n = rows(implementation.is_reference());
         let input = Input::new(input.slice(s![..n, .., ..]));
-        let Output { output, h_n, c_n, .. } =
-            implementation.layer(&weights).forward(&input, State::zero()).unwrap();
+        let Output { output, h_n, c_n, .. } = implementation.layer(&weights).forward(&input).unwrap();
         assert_eq!(output.shape(), [n, 100, 128]);
         assert_eq!((h_n.shape(), c_n.unwrap().shape()), (&[2, n, 64][..], &[2, n, 64][..]));
         assert_eq!(output.slice(s![.., -1, ..64]), h_n.slice(s![0, .., ..]));
@@ -208,27 +203,23 @@ fn the_recurrence_is_that_of_a_plain_loop() {
     let no_bias = ArrayD::zeros(vec![8]);
     for bias in [random(8, 1.0, 6).into_dyn(), no_bias.clone()] {
         let drawn = Weights::seeded(Config::rnn(5, 8), 4).unwrap();
-        let weights = replaced(&drawn, |parameter, values| match parameter.kind {
-            ParameterKind::BiasIh => bias.clone(),
-            ParameterKind::BiasHh => no_bias.clone(),
+        let weights = replaced(&drawn, |name, values| match name {
+            "bias_ih_l0" => bias.clone(),
+            "bias_hh_l0" => no_bias.clone(),
             _ => values,
         });
-        let of = |kind| {
-            let wanted = Parameter { kind, layer: 0, reverse: false };
-            let (_, values) = weights.parameters().find(|(parameter, _)| *parameter == wanted).unwrap();
-            values.mapv(f64::from)
-        };
-        let matrix = |kind| of(kind).into_dimensionality::<Ix2>().unwrap();
-        let bias = of(ParameterKind::BiasIh).into_dimensionality().unwrap();
-        let (weight_ih, weight_hh) = (matrix(ParameterKind::WeightIh), matrix(ParameterKind::WeightHh));
+        let of = |name| weights.get(name).unwrap().mapv(f64::from);
+        let matrix = |name| of(name).into_dimensionality::<Ix2>().unwrap();
+        let bias = of("bias_ih_l0").into_dimensionality().unwrap();
+        let (weight_ih, weight_hh) = (matrix("weight_ih_l0"), matrix("weight_hh_l0"));
         let looped = plain_loop(&input.mapv(f64::from), &weight_ih, &weight_hh, &bias);
         let given = Input::new(input.view());
-        let tolerance = tolerance::forward(&weights, &given, State::zero()).unwrap();
-        let mut expected = reference::forward(&weights, &given, State::zero()).unwrap();
+        let tolerance = tolerance::forward(&weights, Precision::F32, &given).unwrap();
+        let mut expected = reference::forward(&weights, &given).unwrap();
         expected.h_n.row_mut(0).assign(&looped.row(9));
         expected.output = looped;
         on_each(|implementation| {
-            let found = implementation.layer(&weights).forward(&given, State::zero()).unwrap();
+            let found = implementation.layer(&weights).forward(&given).unwrap();
             assert_within("the plain loop", &found, &expected, &tolerance);
         });
     }

@@ -24,6 +24,7 @@
 //! | `variants` | what ONNX has and PyTorch has not, against the definition |
 //! | `limits` | devices with very little, devices of the caller's |
 //! | `browser` | has a page everything but what blocks? |
+//! | `surface` | is the public interface no larger than it was? |
 //! | `modules` | which modules of `src` import which: no circle, and nothing from above |
 //!
 //! [`on_gpu`] holds a batch on the GPU. [`harness`] says which implementations there are and which environment variables choose among them.
@@ -67,6 +68,7 @@ mod seeds;
 mod session;
 mod shared_device;
 mod source;
+mod surface;
 mod timed;
 mod tuning;
 mod variants;

@@ -3,8 +3,7 @@
 use std::time::{Duration, Instant};
 
 use wgpu_rnn::{
-    Backend, Config, Gpu, Input, Layer, LayerOptions, State, Strategy, Timings, Weights, inspect::PlanReport,
-    wgpu,
+    Backend, Config, Gpu, Input, Layer, LayerOptions, Strategy, Timings, Weights, inspect::PlanReport, wgpu,
 };
 
 use crate::harness::{assert_same_bits, host, on_each_adapter, on_each_device, random};
@@ -23,7 +22,7 @@ impl Case {
     }
 
     fn layer(&self, backend: Backend) -> Layer {
-        Layer::with_options(&Weights::seeded(self.config, 0).unwrap(), backend, &self.options).unwrap()
+        Layer::new(&Weights::seeded(self.config, 0).unwrap(), (backend, self.options.clone())).unwrap()
     }
 
     /// The parts of a call that allocates no buffers, and the whole of it.
@@ -31,13 +30,15 @@ impl Case {
         let x = random((self.rows, self.steps, self.config.input_size), 0.1, 1);
         let lengths: Vec<usize> = (0..self.rows).map(|row| self.steps - row % 5).collect();
         let h_0 = random((self.config.num_layers, self.rows, self.config.hidden_size), 1.0, 2);
-        let (input, state) = (Input::new(x.view()).lengths(&lengths), State::hidden(h_0.view()));
-        let expected = layer.forward(&input, &state).unwrap();
+        let input = Input::new(x.view()).lengths(&lengths).state(h_0.view());
+        let expected = layer.forward(&input).unwrap();
         let start = Instant::now();
-        let (found, timings) = layer.forward_timed(&input, &state).unwrap();
+        let found = layer.forward(input.clone().timed()).unwrap();
         let whole = start.elapsed();
         assert_same_bits(&found, &expected, &layer.backend().to_string());
-        let (polled, parts) = pollster::block_on(layer.forward_timed_async(&input, &state)).unwrap();
+        let polled = pollster::block_on(layer.forward_async(input.clone().timed())).unwrap();
+        let (timings, parts) = (found.timings, polled.timings);
+        assert_eq!(expected.timings, None);
         assert_same_bits(&polled, &expected, &layer.backend().to_string());
         assert_eq!(parts.is_some(), timings.is_some(), "{parts:?} {timings:?}");
         (timings, whole)
@@ -52,9 +53,13 @@ fn cases(gpu: &Gpu) -> Vec<Case> {
     let mut cases = Vec::new();
     for (config, rows, steps) in shapes {
         for &strategy in Strategy::ALL {
-            let whole = Case { config, rows, steps, options: LayerOptions::default().strategy(strategy) };
+            let whole =
+                Case { config, rows, steps, options: LayerOptions { strategy, ..LayerOptions::default() } };
             let bytes = whole.plan(gpu).map_or(0, |plan| plan.workspace_bytes);
-            let cut = |share| Case { options: whole.options.clone().budget(bytes / share), ..whole };
+            let cut = |share| Case {
+                options: LayerOptions { budget: bytes / share, ..whole.options.clone() },
+                ..whole
+            };
             cases.extend([2, 4, 32].map(cut));
             cases.push(whole);
         }

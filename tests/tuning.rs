@@ -1,7 +1,7 @@
-//! `Tuning::Measure` as its users see it.
+//! `LayerOptions::measure` as its users see it.
 
 use wgpu_rnn::{
-    Backend, Config, Error, Gpu, Input, Layer, LayerOptions, State, Strategy, Tuning, Weights,
+    Backend, Config, ErrorKind, Gpu, Input, Layer, LayerOptions, Precision, Strategy, Weights,
     inspect::PlanReport, reference, tolerance,
 };
 
@@ -21,9 +21,9 @@ fn cells() -> [Config; 6] {
     ]
 }
 
-fn layer(gpu: &Gpu, weights: &Weights, strategy: Strategy, tuning: Tuning) -> Layer {
-    let options = LayerOptions::default().strategy(strategy).tuning(tuning);
-    Layer::with_options(weights, Backend::Gpu(gpu.clone()), &options).unwrap()
+fn layer(gpu: &Gpu, weights: &Weights, strategy: Strategy, measure: bool) -> Layer {
+    let options = LayerOptions { strategy, measure, ..LayerOptions::default() };
+    Layer::new(weights, (Backend::Gpu(gpu.clone()), options)).unwrap()
 }
 
 #[test]
@@ -32,19 +32,19 @@ fn what_is_measured_is_within_tolerance_and_stays() {
         for config in cells() {
             let weights = Weights::seeded(config, 5).unwrap();
             let x = random((N, T, config.input_size), 1.0, 1);
-            let (input, state) = (Input::new(x.view()).lengths(&[T, 0, 4]), State::zero());
-            let measured = layer(gpu, &weights, Strategy::Auto, Tuning::Measure);
+            let input = Input::new(x.view()).lengths(&[T, 0, 4]);
+            let measured = layer(gpu, &weights, Strategy::Auto, true);
             let by_model =
                 PlanReport::new(&config, N, T, gpu.capabilities(), &LayerOptions::default()).unwrap();
             assert_eq!(measured.plan(N, T).unwrap(), Some(by_model), "nothing is measured yet");
 
-            let first = measured.forward(&input, &state).unwrap();
+            let first = measured.forward(&input).unwrap();
             let plan = measured.plan(N, T).unwrap();
-            let expected = reference::forward(&weights, &input, &state).unwrap();
-            let allowed = tolerance::forward(&weights, &input, &state).unwrap();
+            let expected = reference::forward(&weights, &input).unwrap();
+            let allowed = tolerance::forward(&weights, Precision::F32, &input).unwrap();
             assert_within(&format!("{config} on {gpu}"), &first, &expected, &allowed);
-            assert_same_bits(&measured.forward(&input, &state).unwrap(), &first, "a second call");
-            let polled = pollster::block_on(measured.forward_async(&input, &state)).unwrap();
+            assert_same_bits(&measured.forward(&input).unwrap(), &first, "a second call");
+            let polled = pollster::block_on(measured.forward_async(&input)).unwrap();
             assert_same_bits(&polled, &first, "forward_async");
             assert_eq!(measured.plan(N, T).unwrap(), plan);
         }
@@ -57,11 +57,11 @@ fn a_strategy_that_is_forced_has_the_models_bits() {
         for config in cells() {
             let weights = Weights::seeded(config, 5).unwrap();
             let x = random((N, T, config.input_size), 1.0, 1);
-            let (input, state) = (Input::new(x.view()), State::zero());
+            let input = Input::new(x.view());
             for &strategy in Strategy::ALL {
-                let [by_model, measured] = [Tuning::Model, Tuning::Measure].map(|tuning| {
-                    let layer = layer(gpu, &weights, strategy, tuning);
-                    let output = pollster::block_on(layer.forward_async(&input, &state)).unwrap();
+                let [by_model, measured] = [false, true].map(|measure| {
+                    let layer = layer(gpu, &weights, strategy, measure);
+                    let output = pollster::block_on(layer.forward_async(&input)).unwrap();
                     assert_eq!(layer.plan(N, T).unwrap().unwrap().strategy, strategy);
                     output
                 });
@@ -79,8 +79,8 @@ fn a_plan_is_there_for_gpus_alone() {
     }
     on_each_adapter(|gpu| {
         let layer = Layer::new(&weights, Backend::Gpu(gpu.clone())).unwrap();
-        assert!(matches!(layer.plan(1, 0), Err(Error::NoSteps)));
-        assert!(matches!(layer.plan(1, usize::MAX), Err(Error::TooLarge { .. })));
+        assert!(layer.plan(1, 0).is_err_and(|error| error.kind() == ErrorKind::Input));
+        assert!(layer.plan(1, usize::MAX).is_err_and(|error| error.kind() == ErrorKind::TooLarge));
         assert_eq!(layer.plan(0, 1).unwrap().unwrap().rows, 1);
     });
 }

@@ -2,7 +2,7 @@
 //! reverse direction, on every implementation against the definition.
 
 use wgpu_rnn::ndarray::s;
-use wgpu_rnn::{Activation, Activations, Cell, Config, Input, State, Weights, reference, tolerance};
+use wgpu_rnn::{Activation, Activations, Cell, Config, Input, Precision, Weights, reference, tolerance};
 
 use crate::case::state;
 use crate::harness::{assert_same_bits, assert_within, on_each, on_each_share, random};
@@ -71,10 +71,10 @@ fn every_variant_is_what_the_definition_says() {
             let c_0 =
                 config.cell.has_cell_state().then(|| random((states, rows, config.hidden_size), 1.0, 3));
             let lengths: Vec<usize> = (0..rows).map(|row| (steps + 4 * row) % (steps + 1)).collect();
-            let (input, state) = (Input::new(x.view()).lengths(&lengths), state(Some(&h_0), c_0.as_ref()));
-            let expected = reference::forward(&weights, &input, &state).unwrap();
-            let allowed = tolerance::forward(&weights, &input, &state).unwrap();
-            let found = implementation.layer(&weights).forward(&input, &state).unwrap();
+            let input = Input::new(&x).lengths(&lengths).state(state(Some(&h_0), c_0.as_ref()));
+            let expected = reference::forward(&weights, &input).unwrap();
+            let allowed = tolerance::forward(&weights, Precision::F32, &input).unwrap();
+            let found = implementation.layer(&weights).forward(&input).unwrap();
             assert_within(&config.to_string(), &found, &expected, &allowed);
         }
     });
@@ -86,20 +86,17 @@ fn a_single_reverse_direction_is_the_second_of_two() {
     on_each(|implementation| {
         for config in [Config::lstm(5, 6), Config::gru(5, 6), Config::rnn(5, 6)] {
             let both = Weights::seeded(config.bidirectional(true), 2).unwrap();
-            let alone = Weights::from_fn(config.reverse(true), |wanted| {
-                let found = both
-                    .parameters()
-                    .find(|(parameter, _)| parameter.reverse && parameter.kind == wanted.kind);
-                Ok(found.unwrap().1.to_owned())
+            let alone = Weights::from_fn(config.reverse(true), |name, _| {
+                Ok(both.get(&format!("{name}_reverse")).unwrap().to_owned())
             });
             let x = random((3, 7, 5), 1.0, 1);
             let lengths = [4, 0, 7];
             let input = Input::new(x.view()).lengths(&lengths);
-            let mut expected = implementation.layer(&both).forward(&input, State::zero()).unwrap();
+            let mut expected = implementation.layer(&both).forward(&input).unwrap();
             expected.output = expected.output.slice(s![.., .., 6..]).to_owned();
             expected.h_n = expected.h_n.slice(s![1.., .., ..]).to_owned();
             expected.c_n = expected.c_n.map(|c_n| c_n.slice(s![1.., .., ..]).to_owned());
-            let found = implementation.layer(&alone.unwrap()).forward(&input, State::zero()).unwrap();
+            let found = implementation.layer(&alone.unwrap()).forward(&input).unwrap();
             assert_same_bits(&found, &expected, &config.to_string());
         }
     });
@@ -149,5 +146,5 @@ fn peepholes_go_through_a_state_dict() {
     let file = weights.to_safetensors().unwrap();
     let again = Weights::from_safetensors(&file, &wgpu_rnn::LoadOptions::default()).unwrap();
     assert_eq!(again, weights);
-    assert_eq!(again.directions()[1].weight_ch.as_ref().unwrap().len(), 12);
+    assert_eq!(again.get("weight_ch_l0_reverse").unwrap().len(), 12);
 }

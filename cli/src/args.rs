@@ -8,7 +8,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
-use wgpu_rnn::{Error, Nonlinearity, Precision, Strategy, Tuning};
+use wgpu_rnn::{Error, Nonlinearity, Precision, Strategy};
+
+use crate::tuning::Tuning;
 
 use crate::device::DeviceChoice;
 use crate::keras::KerasArguments;

@@ -15,12 +15,13 @@ use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
 use wgpu_rnn::ndarray::Array3;
-use wgpu_rnn::{Error, Layer, LayerOptions, State, Tuning, Weights};
+use wgpu_rnn::{Error, ErrorKind, Layer, LayerOptions, Weights};
 
 use crate::args::{BenchArguments, threads};
 use crate::device;
 use crate::failure::{Failure, Result};
 use crate::report;
+use crate::tuning::Tuning;
 use case::Case;
 use expected::Expected;
 use parts::{Missing, Parts};
@@ -140,7 +141,7 @@ impl<'a> Results<'a> {
         let mut runners: Vec<Runner<'_>> = ready
             .iter()
             .map(|ready| {
-                let pass = || ready.layer.forward(&input, State::zero()).map(drop);
+                let pass = || ready.layer.forward(&input).map(drop);
                 Runner::new(ready.first, pass)
             })
             .collect();
@@ -186,9 +187,9 @@ enum Refusal {
 
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
-        match error {
-            Error::TooLarge { .. } => Refusal::Fits(error),
-            error => Refusal::Fault(error.to_string()),
+        match error.kind() {
+            ErrorKind::TooLarge => Refusal::Fits(error),
+            _ => Refusal::Fault(error.to_string()),
         }
     }
 }
@@ -203,14 +204,15 @@ fn prepare<'a>(
     arguments: &BenchArguments,
 ) -> std::result::Result<Ready<'a>, Refusal> {
     let strategy = subject.strategy.unwrap_or_default();
+    let measure = arguments.tuning == Tuning::Measure;
     let options =
-        LayerOptions::default().strategy(strategy).precision(arguments.precision).tuning(arguments.tuning);
-    let options = options.threads(threads(arguments.threads));
-    let layer = Layer::with_options(weights, subject.backend.clone(), &options)?;
+        LayerOptions { strategy, precision: arguments.precision, measure, ..LayerOptions::default() };
+    let options = LayerOptions { threads: threads(arguments.threads), ..options };
+    let layer = Layer::new(weights, (subject.backend.clone(), options.clone()))?;
     let start = Instant::now();
-    let found = layer.forward(input, State::zero())?;
-    // The first call with `Tuning::Measure` runs many candidates.
-    let first = if arguments.tuning == Tuning::Measure { Duration::ZERO } else { start.elapsed() };
+    let found = layer.forward(input)?;
+    // The first call with measurements runs many candidates.
+    let first = if measure { Duration::ZERO } else { start.elapsed() };
     let tolerance_used = expected.check(&found).map_err(Refusal::Fault)?;
     let ran = device::strategy(&layer, &options, case.batch, case.steps);
     Ok(Ready { subject, layer, ran, first, tolerance_used })

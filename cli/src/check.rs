@@ -6,8 +6,8 @@ mod table;
 use std::path::Path;
 
 use serde::Serialize;
-use wgpu_rnn::tolerance::{Comparison, Worst};
-use wgpu_rnn::{Backend, Error, Layer, LayerOptions, Precision, Strategy};
+use wgpu_rnn::tolerance::Comparison;
+use wgpu_rnn::{Backend, Error, ErrorKind, Layer, LayerOptions, Precision, Strategy};
 
 use crate::args::CheckArguments;
 use crate::device::{DeviceChoice, Work};
@@ -42,10 +42,11 @@ struct Element {
     tolerance: f64,
 }
 
-impl From<Worst> for Element {
-    fn from(worst: Worst) -> Self {
-        let Worst { name, index, expected, found, tolerance, .. } = worst;
-        Element { name, index, expected, found, tolerance }
+impl Element {
+    /// Returns the worst element of a comparison; `None` if nothing was compared.
+    fn worst(comparison: Comparison) -> Option<Self> {
+        let Comparison { name, index, expected, found, tolerance, .. } = comparison;
+        (!name.is_empty()).then_some(Element { name, index, expected, found, tolerance })
     }
 }
 
@@ -99,8 +100,8 @@ impl Device {
 
 fn devices(arguments: &CheckArguments, cases: &[Case]) -> Result<Vec<Device>> {
     let works: Vec<Work<'_>> = cases.iter().map(work).collect();
-    let options = LayerOptions::default().precision(arguments.precision);
-    let options = options.strategy(arguments.strategy.one());
+    let options = LayerOptions { precision: arguments.precision, ..LayerOptions::default() };
+    let options = LayerOptions { strategy: arguments.strategy.one(), ..options };
     if arguments.device != "all" {
         let Ok(choice) = arguments.device.parse::<DeviceChoice>();
         let backends = choice.open_for(&works, &options).map_err(Failure::new)?;
@@ -110,7 +111,7 @@ fn devices(arguments: &CheckArguments, cases: &[Case]) -> Result<Vec<Device>> {
     for choice in DeviceChoice::all() {
         match choice.open_for(&works, &options) {
             Ok(backends) => devices.extend(backends.into_iter().map(Device::open)),
-            Err(error @ Error::Unsupported { .. }) => {
+            Err(error) if error.kind() == ErrorKind::Device => {
                 report::note(&format!("left out {choice}, which cannot run the kernels: {error}"));
             }
             Err(error) => devices.push(Device { name: choice.to_string(), backend: Err(error) }),
@@ -156,8 +157,8 @@ fn row(case: &Case, device: &Device, strategy: Option<Strategy>) -> Row {
             pass: found.passes(),
             absolute: Some(found.absolute),
             relative: Some(found.relative),
-            used: Some(found.ratio()),
-            worst: found.worst.map(Element::from),
+            used: Some(found.ratio),
+            worst: Element::worst(found),
             ..row
         },
         Err(error) => Row { error: Some(error), ..row },
@@ -169,8 +170,12 @@ fn compare(
     backend: &Backend,
     strategy: Option<Strategy>,
 ) -> std::result::Result<Comparison, Error> {
-    let options = LayerOptions::default().strategy(strategy.unwrap_or_default()).precision(case.precision);
-    let layer = Layer::with_options(&case.weights, backend.clone(), &options)?;
-    let found = layer.forward(&case.given.input(), &case.given.state())?;
+    let options = LayerOptions {
+        strategy: strategy.unwrap_or_default(),
+        precision: case.precision,
+        ..LayerOptions::default()
+    };
+    let layer = Layer::new(&case.weights, (backend.clone(), options.clone()))?;
+    let found = layer.forward(&case.given.input())?;
     Comparison::new(&found, &case.expected, &case.tolerance)
 }

@@ -4,8 +4,8 @@ use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
 
-use wgpu_rnn::auto::{Choice, Machine};
-use wgpu_rnn::{AdapterChoice, Backend, Config, Error, Gpu, Layer, LayerOptions, Strategy, Tuning};
+use wgpu_rnn::auto::Choice;
+use wgpu_rnn::{AdapterChoice, Backend, Config, Error, Gpu, Layer, LayerOptions, Strategy};
 
 use crate::failure::one_line;
 use crate::report;
@@ -64,7 +64,7 @@ impl DeviceChoice {
     /// software adapter.
     pub(crate) fn open(&self, work: &Work<'_>, options: &LayerOptions) -> Result<Backend, Error> {
         match self {
-            DeviceChoice::Auto => Ok(auto(work, options, "")),
+            DeviceChoice::Auto => Ok(auto(work, options)),
             DeviceChoice::Cpu => Ok(Backend::Cpu),
             DeviceChoice::Reference => Ok(Backend::Reference),
             DeviceChoice::Adapter(choice) => {
@@ -88,37 +88,52 @@ impl DeviceChoice {
 
     /// Returns the reference, the CPU backend and every adapter.
     pub(crate) fn all() -> Vec<DeviceChoice> {
-        let adapters = 0..Gpu::adapters().len();
+        let adapters = 0..pollster::block_on(Gpu::adapters()).len();
         let adapters = adapters.map(|index| DeviceChoice::Adapter(AdapterChoice::Index(index)));
         [DeviceChoice::Reference, DeviceChoice::Cpu].into_iter().chain(adapters).collect()
     }
 }
 
-/// Opens the device that the rule chooses, and prints the choice on standard error. `what` starts with a
-/// blank and names the pass, as in ` for small`; it is empty for a single pass.
-pub(crate) fn auto(work: &Work<'_>, options: &LayerOptions, what: &str) -> Backend {
-    let Choice { backend, reason, .. } =
-        Backend::auto_with_options(&work.config, work.batch, work.steps, options);
-    report::note(&one_line(&format!("auto: takes {backend}{what}, since {reason}")));
-    backend
+/// Opens the device that the rule chooses, and prints the choice on standard error.
+pub(crate) fn auto(work: &Work<'_>, options: &LayerOptions) -> Backend {
+    let choice = chosen(work, options);
+    tell(&choice, "");
+    choice.backend
 }
 
-/// Opens each device that the rule chooses for at least one of the passes, for the first of these passes.
+fn chosen(work: &Work<'_>, options: &LayerOptions) -> Choice {
+    Backend::auto(&work.config, work.batch, work.steps, options)
+}
+
+/// Prints a choice on standard error. `what` starts with a blank and names the pass, as in ` for small`; it is
+/// empty for a single pass.
+fn tell(choice: &Choice, what: &str) {
+    let Choice { backend, reason, .. } = choice;
+    report::note(&one_line(&format!("auto: takes {backend}{what}, since {reason}")));
+}
+
+/// Opens each device that the rule chooses for at least one of the passes.
 fn auto_for(works: &[Work<'_>], options: &LayerOptions) -> Vec<Backend> {
-    let machine = Machine::this();
-    let mut taken: Vec<(Option<usize>, &Work<'_>, usize)> = Vec::new();
+    let mut taken: Vec<(Choice, &Work<'_>, usize)> = Vec::new();
     for work in works {
-        let adapter = machine.decide(&work.config, work.batch, work.steps, options).adapter;
-        match taken.iter_mut().find(|(known, ..)| *known == adapter) {
+        let choice = chosen(work, options);
+        let same = |known: &Choice| known.backend.to_string() == choice.backend.to_string();
+        match taken.iter_mut().find(|(known, ..)| same(known)) {
             Some((.., more)) => *more += 1,
-            None => taken.push((adapter, work, 0)),
+            None => taken.push((choice, work, 0)),
         }
     }
-    let what = |work: &Work<'_>, more| match more {
-        0 => format!(" for {}", work.name),
-        _ => format!(" for {} and {more} more", work.name),
-    };
-    taken.into_iter().map(|(_, work, more)| auto(work, options, &what(work, more))).collect()
+    let told = taken.into_iter().map(|(choice, work, more)| {
+        tell(
+            &choice,
+            &match more {
+                0 => format!(" for {}", work.name),
+                _ => format!(" for {} and {more} more", work.name),
+            },
+        );
+        choice.backend
+    });
+    told.collect()
 }
 
 /// Returns the strategy with which a GPU runs a batch and, if it was not forced, how it was chosen, such as
@@ -128,8 +143,8 @@ pub(crate) fn strategy(layer: &Layer, options: &LayerOptions, rows: usize, steps
         return None;
     }
     let plan = layer.plan(rows, steps).ok()??;
-    let chosen = match (options.strategy, options.tuning) {
-        (_, Tuning::Measure) => " (measured)",
+    let chosen = match (options.strategy, options.measure) {
+        (_, true) => " (measured)",
         (Strategy::Auto, _) => " (auto)",
         _ => "",
     };

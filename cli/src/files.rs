@@ -100,7 +100,7 @@ impl File {
         read: impl Fn(&Tensors<'_>, &str) -> std::result::Result<T, wgpu_rnn::Error>,
     ) -> Result<T> {
         let tensors = self.tensors(name)?;
-        let mut names = tensors.names();
+        let mut names = tensors.shapes().map(|(name, _)| name);
         let chosen = match (names.next(), names.next()) {
             (Some(only), None) => only,
             _ => name,
@@ -148,8 +148,6 @@ impl SourceArguments {
 
 fn read_weights(path: &Path, prefix: Option<&str>, nonlinearity: Option<Nonlinearity>) -> Result<Weights> {
     let file = File::read(path, Format::WEIGHTS)?;
-    let mut options = LoadOptions::default();
-    options.prefix = prefix.map(str::to_owned);
-    options.nonlinearity = nonlinearity;
+    let options = LoadOptions { prefix: prefix.map(str::to_owned), nonlinearity };
     Weights::from_tensors(&file.tensors("weights")?, &options).map_err(|error| file.failure(error))
 }

@@ -1,7 +1,7 @@
 //! The input arrays of a layer.
 
 use wgpu_rnn::ndarray::{ArrayD, IxDyn};
-use wgpu_rnn::{Config, Error, Input, State};
+use wgpu_rnn::{Config, Error, ErrorKind, Input, State};
 
 /// Input, state and lengths.
 #[derive(Debug)]
@@ -14,25 +14,20 @@ pub(crate) struct Given {
 
 impl Given {
     pub(crate) fn input(&self) -> Input<'_, IxDyn> {
-        let input = Input::new(self.input.view());
+        let mut state = State::default();
+        state.h_0 = self.h_0.as_ref().map(|values| values.view().into());
+        state.c_0 = self.c_0.as_ref().map(|values| values.view().into());
+        let input = Input::new(&self.input).state(state);
         match &self.lengths {
             Some(lengths) => input.lengths(lengths),
             None => input,
         }
     }
 
-    pub(crate) fn state(&self) -> State<'_, IxDyn> {
-        let mut state = State::zero();
-        state.h_0 = self.h_0.as_ref().map(|values| values.view());
-        state.c_0 = self.c_0.as_ref().map(|values| values.view());
-        state
-    }
-
     /// Checks that the arrays fit each other and the layer, and are finite.
     pub(crate) fn check(&self, config: &Config) -> Result<(), Error> {
-        self.input().check_fits(config, &self.state())?;
-        self.input().check_finite()?;
-        self.state().check_finite()
+        self.input().check_fits(config)?;
+        self.input().check_finite()
     }
 
     /// Returns N and T.
@@ -47,17 +42,15 @@ impl Given {
 
 /// Converts an array to lengths for the library.
 pub(crate) fn to_lengths(lengths: &ArrayD<i64>) -> Result<Vec<usize>, Error> {
-    let format = |what: String, expected: &str, found: String| Error::Format {
-        what,
-        expected: expected.to_owned(),
-        found,
+    let format = |what: &str, expected: &str, found: String| {
+        Error::new(ErrorKind::File, format!("{what}: expected {expected}, found {found}"))
     };
     if lengths.ndim() != 1 {
-        return Err(format("lengths".into(), "shape [N]", format!("{:?}", lengths.shape())));
+        return Err(format("lengths", "shape [N]", format!("{:?}", lengths.shape())));
     }
     let length = |(row, &length): (usize, &i64)| {
         usize::try_from(length)
-            .map_err(|_| format(format!("lengths[{row}]"), "0 or more", length.to_string()))
+            .map_err(|_| format(&format!("lengths[{row}]"), "0 or more", length.to_string()))
     };
     lengths.iter().enumerate().map(length).collect()
 }

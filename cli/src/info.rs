@@ -1,9 +1,9 @@
 //! `wgpu-rnn info`: the devices of the machine.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use serde::Serialize;
-use wgpu_rnn::auto::{self, Machine, Verdict};
 use wgpu_rnn::wgpu::{self, AdapterInfo, Backends, DeviceType, Features, Instance};
 use wgpu_rnn::{Backend, CpuInstructions, Gpu, LayerOptions, inspect::Capabilities};
 
@@ -84,49 +84,43 @@ pub(crate) fn info(arguments: &InfoArguments) -> Result<()> {
 
 fn gather() -> Result<Info> {
     let instructions = CpuInstructions::best().map_err(Failure::new)?;
-    let machine = Machine::this();
     let descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
     let available = pollster::block_on(Instance::new(descriptor).enumerate_adapters(Backends::all()));
-    let adapters = Gpu::adapters().into_iter().enumerate().map(|(index, info)| {
-        let abilities = available.iter().find(|adapter| adapter.get_info() == info).map(abilities);
-        adapter(index, info, machine.adapters.get(index), abilities)
+    let adapters = pollster::block_on(Gpu::adapters()).into_iter().enumerate().map(|(index, info)| {
+        let found = available.iter().find(|adapter| adapter.get_info() == info);
+        adapter(index, info, found)
     });
     Ok(Info {
         version: env!("CARGO_PKG_VERSION"),
         adapters: adapters.collect(),
-        cpu_threads: machine.threads,
+        cpu_threads: rayon::current_num_threads(),
         cpu_instructions: instructions.to_string(),
         cpu_instructions_available: CpuInstructions::available().map(|one| one.to_string()).collect(),
-        auto: case::grid(CellName::Lstm).iter().map(|case| taken(&machine, case)).collect(),
+        auto: case::grid(CellName::Lstm).iter().map(taken).collect(),
     })
 }
 
-fn taken(machine: &Machine, case: &Case) -> Taken {
+fn taken(case: &Case) -> Taken {
     let Case { short_name, config, batch, steps, .. } = case;
-    let Verdict { adapter, reason, .. } = machine.decide(config, *batch, *steps, &LayerOptions::default());
-    let gpu = adapter.and_then(|place| machine.adapters.get(place));
-    let expected = reason.expected();
+    let choice = Backend::auto(config, *batch, *steps, &LayerOptions::default());
+    let ms = |time: Option<Duration>| time.map(|time| 1e3 * time.as_secs_f64());
     Taken {
         case: short_name.clone(),
         layer: config.to_string(),
         batch: *batch,
         steps: *steps,
-        takes: gpu.map_or_else(|| Backend::Cpu.to_string(), |gpu| format!("gpu: {}", gpu.name)),
-        reason: one_line(&reason.to_string()),
-        cpu_ms: expected.map(|expected| 1e3 * expected.cpu.as_secs_f64()),
-        gpu_ms: expected.map(|expected| 1e3 * expected.gpu.as_secs_f64()),
+        takes: choice.backend.to_string(),
+        reason: one_line(&choice.reason),
+        cpu_ms: ms(choice.cpu_time),
+        gpu_ms: ms(choice.gpu_time),
     }
 }
 
-fn adapter(
-    index: usize,
-    info: AdapterInfo,
-    seen: Option<&auto::Adapter>,
-    abilities: Option<Abilities>,
-) -> Adapter {
-    let refusal = match seen {
-        Some(adapter) if adapter.is_software() => Some("a software adapter".to_owned()),
-        Some(adapter) => adapter.check().err().map(|error| error.to_string()),
+fn adapter(index: usize, info: AdapterInfo, found: Option<&wgpu::Adapter>) -> Adapter {
+    let software = info.device_type == DeviceType::Cpu;
+    let refusal = match found {
+        Some(_) if software => Some("a software adapter".to_owned()),
+        Some(adapter) => Capabilities::from(&adapter.limits()).check().err().map(|error| error.to_string()),
         None => Some("it is no longer available".to_owned()),
     };
     Adapter {
@@ -135,10 +129,10 @@ fn adapter(
         index,
         backend: info.backend.to_string(),
         device_type: device_type(&info).to_owned(),
-        software: info.device_type == DeviceType::Cpu,
+        software,
         driver: driver(&info),
         name: info.name,
-        abilities,
+        abilities: found.map(abilities),
     }
 }
 
@@ -160,7 +154,7 @@ pub(crate) fn driver(info: &AdapterInfo) -> String {
 
 fn abilities(adapter: &wgpu::Adapter) -> Abilities {
     let features = adapter.features();
-    let limits = Capabilities::of(&adapter.limits());
+    let limits = Capabilities::from(&adapter.limits());
     Abilities {
         f16: features.contains(Features::SHADER_F16),
         subgroups: features.contains(Features::SUBGROUP),

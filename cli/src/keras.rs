@@ -49,11 +49,13 @@ impl KerasArguments {
     }
 
     fn options(&self) -> KerasOptions {
-        let mut options = KerasOptions::default().layers(self.layers.clone()).go_backwards(self.go_backwards);
-        options.activation = self.activation;
-        options.recurrent_activation = self.recurrent_activation;
-        options.reset_after = self.reset_after;
-        options
+        KerasOptions {
+            layers: self.layers.clone(),
+            activation: self.activation,
+            recurrent_activation: self.recurrent_activation,
+            reset_after: self.reset_after,
+            go_backwards: self.go_backwards,
+        }
     }
 }
 
@@ -94,7 +96,10 @@ pub(crate) fn describe(path: &Path, json: bool) -> Result<String> {
         return Err(file.failure(error));
     }
     let layer = |name: String| {
-        let found = Weights::from_keras(&tensors, &KerasOptions::default().layers([&*name]));
+        let found = Weights::from_keras(
+            &tensors,
+            &KerasOptions { layers: vec![name.clone()], ..KerasOptions::default() },
+        );
         Layer {
             layer: found.as_ref().ok().map(|weights| weights.config().to_string()),
             error: found.err().map(|error| one_line(&error.to_string())),

@@ -21,6 +21,7 @@ mod plan;
 mod report;
 mod run;
 mod shape;
+mod tuning;
 
 use std::process::ExitCode;
 

@@ -3,7 +3,7 @@
 mod json;
 
 use wgpu_rnn::{
-    AdapterChoice, Config, Error, Gpu, LayerOptions, Strategy,
+    AdapterChoice, Config, ErrorKind, Gpu, LayerOptions, Strategy,
     inspect::{Capabilities, PlanReport},
 };
 
@@ -57,7 +57,7 @@ fn device(arguments: &PlanArguments, work: &device::Work<'_>) -> Result<(String,
     let Ok(choice) = arguments.device.parse::<DeviceChoice>();
     let adapter = match &choice {
         DeviceChoice::Auto => {
-            device::auto(work, &options(arguments, arguments.strategy.one()), "");
+            device::auto(work, &options(arguments, arguments.strategy.one()));
             &AdapterChoice::Hardware
         }
         DeviceChoice::Adapter(adapter) => adapter,
@@ -78,9 +78,9 @@ fn device(arguments: &PlanArguments, work: &device::Work<'_>) -> Result<(String,
 }
 
 fn options(arguments: &PlanArguments, strategy: Strategy) -> LayerOptions {
-    let options = LayerOptions::default().strategy(strategy).precision(arguments.precision);
+    let options = LayerOptions { strategy, precision: arguments.precision, ..LayerOptions::default() };
     match arguments.budget {
-        Some(bytes) => options.budget(bytes),
+        Some(bytes) => LayerOptions { budget: bytes, ..options },
         None => options,
     }
 }
@@ -93,7 +93,7 @@ fn plans(work: &Work, arguments: &PlanArguments) -> Result<Vec<PlanReport>> {
         let options = options(arguments, strategy);
         match PlanReport::new(&work.config, work.batch, work.steps, &work.capabilities, &options) {
             Ok(plan) => plans.push(plan),
-            Err(error @ Error::TooLarge { .. }) if strategies.len() > 1 => {
+            Err(error) if error.kind() == ErrorKind::TooLarge && strategies.len() > 1 => {
                 report::note(&format!("left out {strategy}: {error}"));
             }
             Err(error) => return Err(Failure::new(error)),

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use wgpu_rnn::io;
 use wgpu_rnn::ndarray::{ArrayViewD, IxDyn};
-use wgpu_rnn::{Config, Error, Layer, LayerOptions, OnnxLayout, OnnxOutput, Output, Precision, Tuning};
+use wgpu_rnn::{Config, Error, ErrorKind, Layer, LayerOptions, Output, Precision};
 
 use crate::args::{Layout, RunArguments, threads};
 use crate::device::{self, Work};
@@ -13,6 +13,7 @@ use crate::files::{File, Format, Source};
 use crate::given::{Given, to_lengths};
 use crate::outputs::Outputs;
 use crate::report;
+use crate::tuning::Tuning;
 
 pub(crate) fn run(arguments: &RunArguments) -> Result<()> {
     let options = options(arguments)?;
@@ -29,8 +30,8 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<()> {
     let work = Work { name: "", config: *weights.config(), batch, steps };
     let backend = arguments.device.open(&work, &options).map_err(Failure::new)?;
     let spinner = report::spinner(format!("{} on {backend}", weights.config()));
-    let layer = Layer::with_options(&weights, backend, &options).map_err(Failure::new)?;
-    let result = layer.forward(&given.input(), &given.state()).map_err(Failure::new)?;
+    let layer = Layer::new(&weights, (backend, options.clone())).map_err(Failure::new)?;
+    let result = layer.forward(&given.input()).map_err(Failure::new)?;
     spinner.finish_and_clear();
 
     let result = laid_out(result, arguments.layout).map_err(Failure::new)?;
@@ -54,15 +55,19 @@ fn tell_what_is_left_out(arguments: &RunArguments, of_model: &[(&str, String)]) 
 }
 
 fn options(arguments: &RunArguments) -> Result<LayerOptions> {
-    let options = LayerOptions::default().strategy(arguments.strategy).precision(arguments.precision);
-    let options = options.threads(threads(arguments.threads));
+    let options = LayerOptions {
+        strategy: arguments.strategy,
+        precision: arguments.precision,
+        ..LayerOptions::default()
+    };
+    let options = LayerOptions { threads: threads(arguments.threads), ..options };
     Ok(match (arguments.tuning, &arguments.tuning_file) {
         (Some(Tuning::Model), Some(path)) => {
             let reason = "tuning-file: expected --tuning measure, found model, which measures nothing";
             return Err(Failure::in_file(path, reason));
         }
-        (_, Some(path)) => options.tuning(Tuning::Measure).tuning_file(path),
-        (tuning, None) => options.tuning(tuning.unwrap_or_default()),
+        (_, Some(path)) => LayerOptions { measure: true, tuning_file: Some(path.into()), ..options },
+        (tuning, None) => LayerOptions { measure: tuning == Some(Tuning::Measure), ..options },
     })
 }
 
@@ -110,14 +115,11 @@ fn lengths(path: &Path) -> Result<Vec<usize>> {
 
 /// Adds the name of the file whose array the library refused.
 fn blame(arguments: &RunArguments, error: &Error) -> Failure {
-    let state = |name: &str| if name == "c_0" { arguments.c0.as_ref() } else { arguments.h0.as_ref() };
-    let file = match error {
-        Error::InputRank { .. } | Error::InputSize { .. } | Error::NoSteps => Some(&arguments.input),
-        Error::NonFinite { name, .. } if name == "input" => Some(&arguments.input),
-        Error::NonFinite { name, .. } => state(name),
-        Error::StateRank { name, .. } | Error::StateShape { name, .. } => state(name),
-        Error::UnexpectedCellState { .. } => arguments.c0.as_ref(),
-        Error::LengthsCount { .. } | Error::Length { .. } => arguments.lengths.as_ref(),
+    let file = match (error.kind(), error.subject()) {
+        (ErrorKind::Input, Some("input")) => Some(&arguments.input),
+        (ErrorKind::Input, Some("h_0")) => arguments.h0.as_ref(),
+        (ErrorKind::Input, Some("c_0")) => arguments.c0.as_ref(),
+        (ErrorKind::Input, Some("lengths")) => arguments.lengths.as_ref(),
         _ => None,
     };
     match file {
@@ -141,10 +143,10 @@ fn description(layer: &Layer, options: &LayerOptions, [rows, steps]: [usize; 2])
 fn laid_out(result: Output<IxDyn>, layout: Layout) -> std::result::Result<Output<IxDyn>, Error> {
     let layout = match layout {
         Layout::Pytorch => return Ok(result),
-        Layout::Onnx => OnnxLayout::StepsFirst,
-        Layout::OnnxBatchFirst => OnnxLayout::BatchFirst,
+        Layout::Onnx => 0,
+        Layout::OnnxBatchFirst => 1,
     };
-    let OnnxOutput { y, y_h, y_c, .. } = result.to_onnx(layout)?;
+    let (y, y_h, y_c) = result.to_onnx(layout)?;
     Ok(Output::new(y.into_dyn(), y_h.into_dyn(), y_c.map(|y_c| y_c.into_dyn())))
 }
 

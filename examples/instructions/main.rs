@@ -14,7 +14,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use wgpu_rnn::ndarray::Array3;
-use wgpu_rnn::{Backend, Config, CpuInstructions, Layer, LayerOptions, State, Weights};
+use wgpu_rnn::{Backend, Config, CpuInstructions, Layer, LayerOptions, Weights};
 
 /// Sets take turns this many times, and the fastest run of each counts.
 const ROUNDS: usize = 9;
@@ -54,13 +54,14 @@ fn times(
     });
     let mut layers = Vec::new();
     for instructions in CpuInstructions::available() {
-        let options = LayerOptions::default().threads(1).instructions(instructions);
-        layers.push((instructions, Layer::with_options(&weights, Backend::Cpu, &options)?, Duration::MAX));
+        let options =
+            LayerOptions { threads: 1, instructions: Some(instructions), ..LayerOptions::default() };
+        layers.push((instructions, Layer::new(&weights, (Backend::Cpu, options.clone()))?, Duration::MAX));
     }
     for _ in 0..ROUNDS {
         for (_, layer, fastest) in &mut layers {
             let start = Instant::now();
-            black_box(layer.forward(&input, State::zero())?);
+            black_box(layer.forward(&input)?);
             *fastest = start.elapsed().min(*fastest);
         }
     }

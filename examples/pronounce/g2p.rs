@@ -4,7 +4,7 @@
 #[path = "model.rs"]
 mod model;
 
-use wgpu_rnn::{Backend, Error, Layer, State};
+use wgpu_rnn::{Backend, Error, Input, Layer};
 
 use model::Model;
 
@@ -32,10 +32,10 @@ impl G2p {
         if words.is_empty() {
             return Ok(Vec::new());
         }
-        let mut h = self.encoder.forward(&self.model.letters(words)?.input(), State::zero())?.h_n;
+        let mut h = self.encoder.forward(&self.model.letters(words)?.input())?.h_n;
         let mut speech = self.model.speech(words.len())?;
         while let Some(input) = speech.next_input() {
-            h = self.decoder.forward(&input, State::hidden(h.view()))?.h_n;
+            h = self.decoder.forward(Input::from(&input).state(h.view()))?.h_n;
             speech.take(&h);
         }
         Ok(speech.phonemes())

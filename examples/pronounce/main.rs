@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::str::FromStr;
 
 use clap::Parser;
-use wgpu_rnn::{AdapterChoice, Backend, Config, Gpu};
+use wgpu_rnn::{AdapterChoice, Backend, Config, Gpu, LayerOptions};
 
 use g2p::G2p;
 
@@ -55,7 +55,7 @@ impl Device {
         match self {
             Device::Auto => {
                 // The decoder is what runs most: a step of all words for each phoneme.
-                let choice = Backend::auto(&Config::gru(256, 256), words, 1);
+                let choice = Backend::auto(&Config::gru(256, 256), words, 1, &LayerOptions::default());
                 Ok((choice.backend, choice.reason.to_string()))
             }
             Device::Gpu => {

@@ -3,7 +3,7 @@
 
 use safetensors::SafeTensors;
 use wgpu_rnn::ndarray::{Array, Array1, Array2, Array3, ArrayD, ArrayView1, Axis, Dimension, s};
-use wgpu_rnn::{Error, Input, LoadOptions, Weights};
+use wgpu_rnn::{Error, ErrorKind, Input, LoadOptions, Weights};
 
 /// Phonemes at which a word ends, come what may.
 pub(crate) const MOST_PHONEMES: usize = 20;
@@ -180,7 +180,10 @@ impl Tensors {
     }
 
     fn weights(&self, prefix: &str) -> Result<Weights, Error> {
-        Weights::from_state_dict(self.tensors.iter().cloned(), &LoadOptions::default().prefix(prefix))
+        Weights::from_state_dict(
+            self.tensors.iter().cloned(),
+            &LoadOptions { prefix: Some(prefix.into()), ..LoadOptions::default() },
+        )
     }
 
     /// A list of names, which the metadata holds as JSON: `["<pad>", "<unk>", …]`.
@@ -196,5 +199,5 @@ fn fixed<D: Dimension>(tensor: ArrayD<f32>) -> Result<Array<f32, D>, Error> {
 }
 
 fn format_error(what: &str, found: &str) -> Error {
-    Error::Format { what: what.into(), expected: "the bundled g2p_en model".into(), found: found.into() }
+    Error::new(ErrorKind::File, format!("{what}: expected the bundled g2p_en model, found {found}"))
 }

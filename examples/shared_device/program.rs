@@ -7,9 +7,7 @@ use wgpu_rnn::ndarray::{Array2, Array3, Axis};
 use wgpu_rnn::wgpu::{
     self, Buffer, BufferUsages, CommandEncoder, ComputePipeline, Device, MapMode, PollType, Queue,
 };
-use wgpu_rnn::{
-    Backend, Config, Gpu, GpuBuffers, GpuLayer, Input, Layer, LayerOptions, State, Weights, tolerance,
-};
+use wgpu_rnn::{Backend, Config, Gpu, GpuBuffers, Input, Layer, Precision, Weights, tolerance};
 
 /// N and T.
 pub(crate) const BATCH: usize = 4;
@@ -25,7 +23,7 @@ pub(crate) fn weights() -> Result<Weights, wgpu_rnn::Error> {
 pub(crate) fn run(device: &Device, queue: &Queue, weights: &Weights) -> Result<Array2<f32>, Box<dyn Error>> {
     // The layer is given the program's device; it takes no other.
     let gpu = Gpu::from_device(device.clone(), queue.clone())?;
-    let layer = GpuLayer::new(&gpu, weights, &LayerOptions::default())?;
+    let layer = Layer::new(weights, Backend::Gpu(gpu))?;
     let size = weights.config().output_size();
     let buffer = |floats: usize, usage| {
         let (label, size, mapped_at_creation) = (None, 4 * floats as u64, false);
@@ -107,10 +105,10 @@ fn read(device: &Device, download: &Buffer, size: usize) -> Result<Array2<f32>, 
 /// addition.
 pub(crate) fn on_cpu(weights: &Weights) -> Result<(Array2<f32>, Array2<f64>), Box<dyn Error>> {
     let x = Array3::from_shape_fn((BATCH, STEPS, INPUT_SIZE), feature);
-    let (input, state) = (Input::new(x.view()), State::zero());
+    let input = Input::new(x.view());
     let layer = Layer::new(weights, Backend::Cpu)?;
-    let output = layer.forward(&input, &state)?.output;
-    let of_an_element = tolerance::forward(weights, &input, &state)?.output;
+    let output = layer.forward(&input)?.output;
+    let of_an_element = tolerance::forward(weights, Precision::F32, &input)?.output;
     let sum = output.sum_axis(Axis(1)) / STEPS as f32;
     let of_a_mean = 2.0 * of_an_element.sum_axis(Axis(1)) / STEPS as f64;
     Ok((sum, of_a_mean + STEPS as f64 * f64::from(f32::EPSILON)))

@@ -7,7 +7,7 @@ use std::task::{Context, Waker};
 
 use wgpu_rnn::ndarray::Array3;
 use wgpu_rnn::tolerance::{self, Comparison};
-use wgpu_rnn::{Config, Error, Input, Layer, Output, Session, State, Weights, reference};
+use wgpu_rnn::{Config, Error, ErrorKind, Input, Layer, Output, Precision, Session, Weights, reference};
 
 /// Rows and steps of a call at most, and rows of a session.
 const ROWS: usize = 9;
@@ -46,10 +46,10 @@ impl<'a> Caller<'a> {
         let which = self.below(2);
         let layer = &self.layers[which];
         let (x, lengths) = self.batch(layer.config());
-        let (input, zero) = (Input::new(x.view()).lengths(&lengths), State::zero());
+        let input = Input::new(&x).lengths(&lengths);
         let found = match self.below(2) {
-            0 => layer.forward(&input, &zero)?,
-            _ => pollster::block_on(layer.forward_async(&input, &zero))?,
+            0 => layer.forward(&input)?,
+            _ => pollster::block_on(layer.forward_async(&input))?,
         };
         if self.below(self.check) == 0 {
             checked.fetch_add(1, Ordering::Relaxed);
@@ -62,8 +62,8 @@ impl<'a> Caller<'a> {
     fn dropped(&mut self) -> Result<(), Error> {
         let layer = &self.layers[self.below(2)];
         let (x, lengths) = self.batch(layer.config());
-        let (input, zero) = (Input::new(x.view()).lengths(&lengths), State::zero());
-        let future = pin!(layer.forward_async(&input, &zero));
+        let input = Input::new(&x).lengths(&lengths);
+        let future = pin!(layer.forward_async(&input));
         match future.poll(&mut Context::from_waker(Waker::noop())) {
             std::task::Poll::Ready(outcome) => outcome.map(|_| ()),
             std::task::Poll::Pending => Ok(()),
@@ -74,7 +74,7 @@ impl<'a> Caller<'a> {
     fn reopened(&mut self) -> Result<(), Error> {
         let (open, row) = (self.below(4) == 0, self.below(ROWS));
         match &mut self.session {
-            Some(session) if !open => session.reset_rows(&[row]),
+            Some(session) if !open => session.reset(Some(&[row])),
             _ => {
                 self.session = Some(self.layers[0].session(ROWS)?);
                 Ok(())
@@ -86,7 +86,7 @@ impl<'a> Caller<'a> {
         let Some(mut session) = self.session.take() else { return self.reopened() };
         let rows: Vec<usize> = (0..ROWS).filter(|_| self.below(2) == 0).collect();
         let (x, _) = self.batch_of(session.layer().config(), rows.len(), 2);
-        session.push_rows(&rows, &x)?;
+        session.push(Input::from(&x).rows(&rows))?;
         self.session = Some(session);
         Ok(())
     }
@@ -122,16 +122,14 @@ impl<'a> Caller<'a> {
 
 /// Within the tolerance of the reference.
 fn right(weights: &Weights, input: &Input<'_>, found: &Output) -> Result<(), Error> {
-    let zero = State::zero();
-    let expected = reference::forward(weights, input, &zero)?;
-    let allowed = tolerance::forward(weights, input, &zero)?;
+    let expected = reference::forward(weights, input)?;
+    let allowed = tolerance::forward(weights, Precision::F32, input)?;
     let comparison = Comparison::new(found, &expected, &allowed)?;
     match comparison.passes() {
         true => Ok(()),
-        false => Err(Error::Format {
-            what: "a result".into(),
-            expected: "one within its tolerance".into(),
-            found: format!("{:?}", comparison.worst),
-        }),
+        false => {
+            let text = format!("a result: expected one within its tolerance, found {comparison:?}");
+            Err(Error::new(ErrorKind::Driver, text))
+        }
     }
 }

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use wgpu_rnn::ndarray::{Array3, Axis};
-use wgpu_rnn::{AdapterChoice, Backend, Config, Gpu, Input, Layer, LayerOptions, State, Weights};
+use wgpu_rnn::{AdapterChoice, Backend, Config, Gpu, Input, Layer, LayerOptions, Weights};
 
 use traffic::{Stream, Traffic};
 
@@ -75,10 +75,10 @@ fn serve(weights: &Weights, backend: Backend, rows: usize, args: &Args) -> Resul
     let mut traffic = Traffic::new(rows, rows * args.streams, args.steps, args.input_size);
     let (mut latencies, mut steps) = (Vec::new(), 0);
     while let Some(tick) = traffic.tick() {
-        session.reset_rows(&tick.begun)?;
+        session.reset(Some(&tick.begun))?;
         let input = Input::new(tick.input.view()).lengths(&tick.lengths);
         let start = Instant::now();
-        let output = session.push_rows(&tick.rows, &input)?;
+        let output = session.push(input.rows(&tick.rows))?;
         latencies.push(start.elapsed());
         steps += tick.lengths.iter().sum::<usize>();
         traffic.answer(&tick, &output);
@@ -87,7 +87,7 @@ fn serve(weights: &Weights, backend: Backend, rows: usize, args: &Args) -> Resul
     let pushes = latencies.len();
     latencies.sort_unstable();
     let percentile = |percent: usize| latencies[(pushes - 1) * percent / 100].as_secs_f64() * 1e3;
-    let alone = Layer::with_options(weights, backend, &LayerOptions::default().strategy(strategy))?;
+    let alone = Layer::new(weights, (backend, LayerOptions { strategy, ..LayerOptions::default() }))?;
     let streams = traffic.ended();
     for stream in streams {
         same_alone(&alone, stream)?;
@@ -105,7 +105,7 @@ fn serve(weights: &Weights, backend: Backend, rows: usize, args: &Args) -> Resul
 /// Whether one call gives what the pushes gave, bit for bit.
 fn same_alone(layer: &Layer, stream: &Stream) -> Result<(), Box<dyn Error>> {
     let input: Array3<f32> = stream.input.clone().insert_axis(Axis(0));
-    let expected = layer.forward(&input, State::zero())?.output;
+    let expected = layer.forward(&input)?.output;
     let same = expected.iter().zip(&stream.output).all(|(a, b)| a.to_bits() == b.to_bits());
     if same { Ok(()) } else { Err(format!("a stream of {} steps differs", input.len_of(Axis(1))).into()) }
 }

@@ -40,7 +40,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         save("safetensors", &name, &bytes)?;
         let tensors = Tensors::from_safetensors(&bytes)?;
         let mut arrays = Vec::new();
-        for tensor in tensors.names().filter(|tensor| tensors.dtype(tensor) == Some("f32")) {
+        for tensor in
+            tensors.shapes().map(|(name, _)| name).filter(|tensor| tensors.dtype(tensor) == Some("f32"))
+        {
             arrays.push((tensor, tensors.f32(tensor)?));
         }
         for (tensor, values) in &arrays {

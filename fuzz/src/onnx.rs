@@ -1,7 +1,7 @@
 //! What must hold of the reader of ONNX models, whatever bytes it is given.
 
+use wgpu_rnn::Weights;
 use wgpu_rnn::io::{OnnxLayer, OnnxModel};
-use wgpu_rnn::{Error, Weights};
 
 use super::files::{check_error, within};
 
@@ -49,7 +49,7 @@ fn check_layer(layer: &OnnxLayer<'_>) {
             config.validate().expect("a configuration that weights have");
         }
         // What is in the tensors is seen when they are taken.
-        (Ok(_), Err(error @ Error::NonFinite { .. })) => check_error(&error),
+        (Ok(_), Err(error)) if error.to_string().contains("expected a finite value") => check_error(&error),
         (Err(error), Err(of_weights)) => {
             check_error(&error);
             assert_eq!(of_weights.to_string(), error.to_string());

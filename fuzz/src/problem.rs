@@ -2,7 +2,7 @@
 
 use arbitrary::{Result, Unstructured};
 use wgpu_rnn::ndarray::{ArrayD, IxDyn, ShapeBuilder};
-use wgpu_rnn::{Activation, Activations, Cell, Config, Parameter, Precision};
+use wgpu_rnn::{Activation, Activations, Cell, Config, Precision};
 
 /// Sizes that no layer can have.
 const HUGE: [usize; 4] = [usize::MAX, usize::MAX / 2, 1 << 62, 1 << 60];
@@ -263,7 +263,7 @@ fn mistake(u: &mut Unstructured<'_>, config: &Config) -> Result<Mistake> {
 
 /// The shape of one of a configuration's parameters; of none if it has huge ones.
 fn tensor_shape(config: &Config, place: usize) -> Vec<usize> {
-    let shapes: Vec<_> = Parameter::all(config).take(60).map(|parameter| parameter.shape(config)).collect();
+    let shapes: Vec<_> = config.parameters().take(60).map(|(_, shape)| shape).collect();
     let shape = shapes.get(place % shapes.len().max(1)).cloned().unwrap_or_default();
     if shape.iter().all(|&size| size < 1 << 12) { shape } else { Vec::new() }
 }

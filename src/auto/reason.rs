@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use crate::Error;
 
-/// The reason for a choice of [`Backend::auto`](crate::Backend::auto). Times are the [rule](crate::auto)'s
+/// The reason for a choice. Times are the rule's
 /// estimates of one forward pass, from the host's input to the host's output.
 #[derive(Debug)]
-#[non_exhaustive]
-pub enum Reason {
+pub(super) enum Reason {
     /// The CPU: it is expected to take less than twice the time of an empty submission to a GPU and its
     /// answer. The rule did not look for adapters.
     TooSmall {
@@ -20,19 +19,16 @@ pub enum Reason {
     },
     /// The CPU: there is no adapter.
     NoAdapter {
-        /// [`Error::NoAdapter`].
+        /// The error that lists the adapters.
         error: Error,
     },
     /// The CPU: all adapters are drivers that run on the CPU, which are slower than the CPU backend.
-    SoftwareOnly {
-        /// The name and the backend of each adapter.
-        adapters: Vec<String>,
-    },
+    SoftwareOnly,
     /// The CPU: the GPU cannot run the layer, or cannot be opened.
     Unusable {
         /// The GPU's name and backend.
         adapter: String,
-        /// [`Error::Unsupported`], [`Error::TooLarge`] or [`Error::Device`].
+        /// What the adapter lacks, or the driver's reason.
         error: Error,
     },
     /// The CPU: it is expected to be as fast as the GPU or faster.
@@ -51,8 +47,6 @@ pub enum Reason {
     },
     /// The GPU: it is expected to be at least twice as fast.
     GpuFaster {
-        /// The GPU's name and backend.
-        adapter: String,
         /// The expected times of both.
         expected: Expected,
     },
@@ -60,12 +54,11 @@ pub enum Reason {
 
 /// The expected times of a forward pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Expected {
+pub(super) struct Expected {
     /// On the CPU backend.
-    pub cpu: Duration,
+    pub(super) cpu: Duration,
     /// On the GPU, including the transfers to it and back.
-    pub gpu: Duration,
+    pub(super) gpu: Duration,
 }
 
 impl Expected {
@@ -74,18 +67,18 @@ impl Expected {
     }
 
     /// Returns the expected speedup of the GPU over the CPU backend.
-    pub fn speedup(&self) -> f64 {
+    pub(super) fn speedup(&self) -> f64 {
         self.cpu.as_secs_f64() / self.gpu.as_secs_f64()
     }
 }
 
 impl Reason {
     /// Returns the expected times of the CPU and of the GPU that was considered, if there was one.
-    pub fn expected(&self) -> Option<Expected> {
+    pub(super) fn expected(&self) -> Option<Expected> {
         match self {
             Reason::CpuFaster { expected, .. }
             | Reason::TooClose { expected, .. }
-            | Reason::GpuFaster { expected, .. } => Some(*expected),
+            | Reason::GpuFaster { expected } => Some(*expected),
             _ => None,
         }
     }
@@ -105,7 +98,7 @@ impl fmt::Display for Reason {
                 write!(f, "there is too little work for a GPU (cpu {cpu}, a GPU's answer alone {submission})")
             }
             Reason::NoAdapter { error } => error.fmt(f),
-            Reason::SoftwareOnly { .. } => {
+            Reason::SoftwareOnly => {
                 f.write_str("there are only software adapters, which run on the CPU and are slow")
             }
             Reason::Unusable { adapter, error } => write!(f, "{adapter} cannot run it: {error}"),
@@ -117,7 +110,7 @@ impl fmt::Display for Reason {
                 let times = expected.speedup();
                 write!(f, "{adapter} is expected to be only {times:.2} times as fast as the CPU ({expected})")
             }
-            Reason::GpuFaster { expected, .. } => {
+            Reason::GpuFaster { expected } => {
                 let times = expected.speedup();
                 write!(f, "it is expected to be {times:.1} times as fast as the CPU ({expected})")
             }

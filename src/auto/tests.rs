@@ -5,7 +5,7 @@ mod cpu;
 use std::time::Duration;
 
 use super::*;
-use crate::Strategy;
+use crate::{ErrorKind, Strategy};
 
 const DISCRETE: DeviceType = DeviceType::DiscreteGpu;
 const INTEGRATED: DeviceType = DeviceType::IntegratedGpu;
@@ -98,8 +98,7 @@ fn software_adapters_are_never_taken() {
     for (config, batch, steps) in grid().into_iter().chain([(Config::lstm(4096, 4096), 4096, 4096)]) {
         let verdict = decide(&machine(&software, 1), config, batch, steps);
         assert_eq!(verdict.adapter, None);
-        let explained =
-            matches!(&verdict.reason, Reason::SoftwareOnly { adapters } if adapters == &["Cpu", "Cpu"]);
+        let explained = matches!(verdict.reason, Reason::SoftwareOnly);
         assert!(explained || matches!(verdict.reason, Reason::TooSmall { .. }), "{}", verdict.reason);
         // With hardware present, software adapters are ignored; the returned index counts all adapters.
         let both = decide(&machine(&[DeviceType::Cpu, DISCRETE], 1), config, batch, steps);
@@ -172,14 +171,16 @@ fn the_fastest_gpu_that_can_run_it_is_taken() {
     let text = "DiscreteGpu cannot run it: storage buffers per shader stage: expected at least 8, found 4";
     assert_eq!(verdict.reason.to_string(), text);
     let too_large = decide(&machine(&[DISCRETE], 2), Config::lstm(8, 4096), 1, 10);
-    assert!(matches!(too_large.reason, Reason::Unusable { error: Error::TooLarge { .. }, .. }));
+    assert!(
+        matches!(&too_large.reason, Reason::Unusable { error, .. } if error.kind() == ErrorKind::TooLarge)
+    );
 }
 
 #[test]
 fn a_forced_strategy_is_what_is_expected_of_the_gpu() {
     let (config, batch, steps) = (Config::lstm(20, 64).bidirectional(true), 128, 100);
     let expected = |strategy| {
-        let options = LayerOptions::default().strategy(strategy);
+        let options = LayerOptions { strategy, ..LayerOptions::default() };
         machine(&[DISCRETE], 8).decide(&config, batch, steps, &options).reason.expected().unwrap()
     };
     assert!(expected(Strategy::Step).gpu > expected(Strategy::Scan).gpu);
@@ -208,15 +209,16 @@ fn what_is_taken_is_opened() {
     let adapters = pollster::block_on(gpu::available());
     let place = adapters.iter().position(|adapter| adapter.get_info() == *tested.info()).unwrap();
     // The capabilities that are known before opening are those of the device.
-    assert_eq!(Machine::this().adapters[place], Adapter::from(&tested));
+    let known = &Machine::with(&adapters).adapters[place];
+    assert_eq!((&known.capabilities, known.device_type), (tested.capabilities(), tested.info().device_type));
     let expected = Expected::new(2.0, 1.0);
-    let reason = || Reason::GpuFaster { adapter: String::new(), expected };
+    let reason = || Reason::GpuFaster { expected };
     let opened = |adapter| pollster::block_on(open(&adapters, Verdict { adapter, reason: reason() }));
-    let choice = opened(Some(place));
-    assert!(matches!(&choice.backend, Backend::Gpu(gpu) if gpu.info() == tested.info()), "{choice}");
-    assert!(matches!(choice.reason, Reason::GpuFaster { .. }));
-    assert!(matches!(opened(None).backend, Backend::Cpu));
-    assert!(matches!(opened(Some(adapters.len())).backend, Backend::Cpu));
+    let (backend, reason) = opened(Some(place));
+    assert!(matches!(&backend, Backend::Gpu(gpu) if gpu.info() == tested.info()), "{backend}");
+    assert!(matches!(reason, Reason::GpuFaster { .. }));
+    assert!(matches!(opened(None).0, Backend::Cpu));
+    assert!(matches!(opened(Some(adapters.len())).0, Backend::Cpu));
 }
 
 #[test]
@@ -232,10 +234,7 @@ fn reasons_are_told() {
             machine(&[], 4).without_hardware(),
             "no GPU adapter: expected a hardware adapter, found none (is a Vulkan, Metal, DX12 or GL driver installed?)",
         ),
-        (
-            Reason::SoftwareOnly { adapters: vec!["a (vulkan)".into(), "b (gl)".into()] },
-            "there are only software adapters, which run on the CPU and are slow",
-        ),
+        (Reason::SoftwareOnly, "there are only software adapters, which run on the CPU and are slow"),
         (
             Reason::CpuFaster { adapter: adapter(), expected: expected(1_000, 2_500) },
             "the CPU is expected to be 2.5 times as fast as X (vulkan) (cpu 1.00 ms, gpu 2.50 ms)",
@@ -245,12 +244,12 @@ fn reasons_are_told() {
             "X (vulkan) is expected to be only 1.50 times as fast as the CPU (cpu 3.00 ms, gpu 2.00 ms)",
         ),
         (
-            Reason::GpuFaster { adapter: adapter(), expected: expected(100_000, 2_000) },
+            Reason::GpuFaster { expected: expected(100_000, 2_000) },
             "it is expected to be 50.0 times as fast as the CPU (cpu 100.0 ms, gpu 2.00 ms)",
         ),
     ] {
         assert_eq!(reason.to_string(), text);
     }
-    let choice = Backend::auto(&Config::lstm(5, 8), 1, 1);
+    let choice = Backend::auto(&Config::lstm(5, 8), 1, 1, &LayerOptions::default());
     assert_eq!(choice.to_string(), format!("cpu, since {}", choice.reason));
 }

@@ -3,16 +3,19 @@
 use ndarray::{ArrayView, ArrayView3, ArrayViewD, Axis, Dimension};
 
 use crate::Error;
+use crate::error::Fault;
 
 pub(super) fn check_lengths(lengths: Option<&[usize]>, n: usize, t: usize) -> Result<(), Error> {
     let Some(lengths) = lengths else { return Ok(()) };
     if lengths.len() != n {
-        return Err(Error::LengthsCount { expected: n, found: lengths.len() });
+        return Err(Error::from(Fault::LengthsCount { expected: n, found: lengths.len() }));
     }
     match lengths.iter().position(|&length| length > t) {
-        Some(row) => {
-            Err(Error::Length { row, steps: t, found: i64::try_from(lengths[row]).unwrap_or(i64::MAX) })
-        }
+        Some(row) => Err(Error::from(Fault::Length {
+            row,
+            steps: t,
+            found: i64::try_from(lengths[row]).unwrap_or(i64::MAX),
+        })),
         None => Ok(()),
     }
 }
@@ -25,14 +28,14 @@ pub(super) fn check_state<'a, D: Dimension>(
 ) -> Result<ArrayView3<'a, f32>, Error> {
     let found = values.shape().to_vec();
     if found.len() != input_rank {
-        return Err(Error::StateRank { name, input_rank, found: found.len() });
+        return Err(Error::from(Fault::StateRank { name, input_rank, found: found.len() }));
     }
     match with_batch_axis(values, Axis(1)) {
         Some(values) if values.shape() == expected => Ok(values),
         _ => {
             let [rows, n, size] = expected;
             let expected = if input_rank == 2 { vec![rows, size] } else { vec![rows, n, size] };
-            Err(Error::StateShape { name, expected, found })
+            Err(Error::from(Fault::StateShape { name, expected, found }))
         }
     }
 }
@@ -57,7 +60,7 @@ pub(crate) fn check_finite(name: &str, values: &ArrayViewD<'_, f32>) -> Result<(
     match values.indexed_iter().find(|(_, value)| !value.is_finite()) {
         Some((index, &value)) => {
             let index = ndarray::Dimension::slice(&index).to_vec();
-            Err(Error::NonFinite { name: name.to_owned(), index, found: f64::from(value) })
+            Err(Error::from(Fault::NonFinite { name: name.to_owned(), index, found: f64::from(value) }))
         }
         None => Ok(()),
     }

@@ -1,26 +1,33 @@
-//! The input of a forward pass.
+//! The arguments of a forward pass.
 
 use ndarray::{Array, ArrayView, ArrayView2, Axis, Dimension, Ix3};
 
+use super::State;
 use super::check::check_finite;
 use crate::Error;
+use crate::error::Fault;
 
-/// The input of a forward pass: `[N, T, I]`, or `[T, I]` without a batch, and the rows' lengths.
+/// The input of a forward pass or of a session's push: `[N, T, I]`, or `[T, I]` without a batch. It also has
+/// the rows' lengths, the initial state and what else a call takes.
 ///
-/// The number of dimensions may be part of the type (`Ix3`, `Ix2`) or dynamic (`IxDyn`); the state and the
-/// output have the same dimension type. Any strides are allowed. Values may be NaN or infinite. The CPU
-/// backends propagate them as PyTorch does. On the GPU the result is unspecified, because WGSL lets an
-/// implementation assume that they do not occur. [`Input::check_finite`] rejects them.
+/// An array or a view of one becomes an input by itself. The number of dimensions may be part of the type
+/// (`Ix3`, `Ix2`) or dynamic (`IxDyn`); the state and the output have the same dimension type. Any strides are
+/// allowed. Values may be NaN or infinite. The CPU backends propagate them as PyTorch does. On the GPU the
+/// result is unspecified, because WGSL lets an implementation assume that they do not occur.
+/// [`Input::check_finite`] rejects them.
 #[derive(Clone, Debug)]
 pub struct Input<'a, D: Dimension = Ix3> {
     pub(super) values: ArrayView<'a, f32, D>,
     pub(super) lengths: Option<&'a [usize]>,
+    pub(super) state: State<'a, D>,
+    pub(super) rows: Option<&'a [usize]>,
+    pub(super) timed: bool,
 }
 
 impl<'a, D: Dimension> Input<'a, D> {
-    /// Creates an input in which every row has all T steps of the array.
-    pub fn new(values: ArrayView<'a, f32, D>) -> Self {
-        Input { values, lengths: None }
+    /// Creates an input in which every row has all T steps of the array. The state is zero.
+    pub fn new(values: impl Into<ArrayView<'a, f32, D>>) -> Self {
+        Input { values: values.into(), lengths: None, state: State::default(), rows: None, timed: false }
     }
 
     /// Sets each row's number of steps, 0 to T, in any order. This is PyTorch's packed sequence.
@@ -32,14 +39,77 @@ impl<'a, D: Dimension> Input<'a, D> {
         self
     }
 
-    /// Checks that no element is NaN or infinite.
+    /// Sets the initial state. A session keeps its own, so its pushes take none.
+    pub fn state(mut self, state: impl Into<State<'a, D>>) -> Self {
+        self.state = state.into();
+        self
+    }
+
+    /// Sets the rows of a [`Session`](crate::Session) that the input is for, each at most once and in any
+    /// order: `[M, T, I]` for M rows. Without this, a push is for all rows of the session. A forward pass
+    /// takes none.
+    pub fn rows(mut self, rows: &'a [usize]) -> Self {
+        self.rows = Some(rows);
+        self
+    }
+
+    /// Asks a forward pass on a GPU for [`Output::timings`](crate::Output::timings).
+    ///
+    /// The parts that a forward pass overlaps run one after the other then, so that each can be timed. A
+    /// batch in pieces or a pass in several submissions therefore takes longer. The result has the same bits.
+    pub fn timed(mut self) -> Self {
+        self.timed = true;
+        self
+    }
+
+    /// Checks that no element of the input and of the state is NaN or infinite.
     ///
     /// # Errors
     ///
-    /// [`Error::NonFinite`] names the first such element.
+    /// [`ErrorKind::Input`](crate::ErrorKind::Input) names the first such element.
     pub fn check_finite(&self) -> Result<(), Error> {
-        check_finite("input", &self.values.view().into_dyn())
+        let given = |name, values: ArrayView<'_, f32, D>| {
+            check_finite(name, &values.into_dyn()).map_err(Error::of_argument)
+        };
+        given("input", self.values.view())?;
+        for (name, values) in [("h_0", &self.state.h_0), ("c_0", &self.state.c_0)] {
+            values.as_ref().map_or(Ok(()), |values| given(name, values.view()))?;
+        }
+        Ok(())
     }
+
+    /// Returns whether the call is to be timed.
+    pub(crate) fn is_timed(&self) -> bool {
+        self.timed
+    }
+
+    /// Returns the rows of a session that the input is for; `None` for all of them.
+    pub(crate) fn session_rows(&self) -> Option<&'a [usize]> {
+        self.rows
+    }
+
+    /// Fails if the input has a part that a forward pass does not take.
+    pub(crate) fn check_for_forward(&self) -> Result<(), Error> {
+        match self.rows {
+            Some(_) => Err(not_in_call("rows", "only a session has rows to choose from")),
+            None => Ok(()),
+        }
+    }
+
+    /// Fails if the input has a part that a push does not take.
+    pub(crate) fn check_for_push(&self) -> Result<(), Error> {
+        if !self.state.is_zero() {
+            return Err(not_in_call("state", "a session keeps its own (Session::set_state)"));
+        }
+        match self.timed {
+            true => Err(not_in_call("timed", "only a forward pass can be timed")),
+            false => Ok(()),
+        }
+    }
+}
+
+fn not_in_call(name: &'static str, reason: &'static str) -> Error {
+    Error::from(Fault::NotInCall { name, reason })
 }
 
 impl<'a> Input<'a> {
@@ -71,9 +141,15 @@ impl<'a, D: Dimension> From<&'a Array<f32, D>> for Input<'a, D> {
     }
 }
 
-/// Returns another view of the same arrays.
-impl<'a, D: Dimension> From<&Input<'a, D>> for Input<'a, D> {
-    fn from(input: &Input<'a, D>) -> Self {
-        input.clone()
+/// Another view of the same arrays.
+impl<'a, D: Dimension> From<&'a Input<'_, D>> for Input<'a, D> {
+    fn from(input: &'a Input<'_, D>) -> Self {
+        Input {
+            values: input.values.view(),
+            lengths: input.lengths,
+            state: State::from(&input.state),
+            rows: input.rows,
+            timed: input.timed,
+        }
     }
 }

@@ -4,16 +4,20 @@ use std::str::FromStr;
 
 use super::{Cell, Config, Nonlinearity, Variant};
 use crate::Error;
+#[cfg(doc)]
+use crate::ErrorKind;
+use crate::error::Fault;
 
 impl Config {
     /// Checks what PyTorch's constructors check, and that every size is at least 1.
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] names the option and the rule it breaks.
+    /// [`ErrorKind::Config`] names the option and the rule it breaks.
     pub fn validate(&self) -> Result<(), Error> {
-        let error =
-            |rule: &str, found: usize| Err(Error::Config { rule: rule.to_owned(), found: found.to_string() });
+        let error = |rule: &str, found: usize| {
+            Err(Error::from(Fault::Config { rule: rule.to_owned(), found: found.to_string() }))
+        };
         if self.input_size == 0 {
             return error("input_size must be greater than zero", 0);
         }
@@ -50,18 +54,19 @@ impl Config {
             .filter(|&bytes| bytes <= isize::MAX as usize);
         match bytes {
             Some(_) => Ok(()),
-            None => Err(Error::Config {
+            None => Err(Error::from(Fault::Config {
                 rule: "the parameters must be countable in memory".into(),
                 found: format!(
                     "input_size {}, hidden_size {}, num_layers {}",
                     self.input_size, self.hidden_size, self.num_layers
                 ),
-            }),
+            })),
         }
     }
 
     fn check_variant(&self) -> Result<(), Error> {
-        let error = |rule: &str, found: String| Err(Error::Config { rule: rule.to_owned(), found });
+        let error =
+            |rule: &str, found: String| Err(Error::from(Fault::Config { rule: rule.to_owned(), found }));
         if self.reverse && self.bidirectional {
             return error("reverse is for a layer of one direction", "a bidirectional one".into());
         }
@@ -92,10 +97,10 @@ impl FromStr for Nonlinearity {
         match text {
             "tanh" => Ok(Nonlinearity::Tanh),
             "relu" => Ok(Nonlinearity::Relu),
-            _ => Err(Error::Config {
+            _ => Err(Error::from(Fault::Config {
                 rule: "unknown nonlinearity: select from 'tanh' or 'relu'".into(),
                 found: format!("'{text}'"),
-            }),
+            })),
         }
     }
 }

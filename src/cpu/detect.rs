@@ -3,6 +3,9 @@
 use std::str::FromStr;
 
 use super::simd::Set;
+#[cfg(doc)]
+use crate::ErrorKind;
+use crate::error::Fault;
 use crate::instructions::ALL;
 use crate::{CpuInstructions, Error};
 
@@ -20,7 +23,7 @@ impl CpuInstructions {
     ///
     /// # Errors
     ///
-    /// [`Error::Instructions`] if the variable names no instruction set, or one that this machine does not
+    /// [`ErrorKind::Config`] if the variable names no instruction set, or one that this machine does not
     /// have.
     pub fn best() -> Result<Self, Error> {
         match std::env::var_os(VARIABLE) {
@@ -48,7 +51,7 @@ fn named(name: &str) -> Result<CpuInstructions, Error> {
 
 fn unsupported(found: &str) -> Error {
     let available: Vec<_> = CpuInstructions::available().map(CpuInstructions::name).collect();
-    Error::Instructions { available: available.join(", "), found: found.into() }
+    Error::from(Fault::Instructions { available: available.join(", "), found: found.into() })
 }
 
 impl FromStr for CpuInstructions {
@@ -56,7 +59,7 @@ impl FromStr for CpuInstructions {
 
     /// # Errors
     ///
-    /// [`Error::Instructions`] if there is no set of that name.
+    /// [`ErrorKind::Config`] if there is no set of that name.
     fn from_str(name: &str) -> Result<Self, Error> {
         let found = ALL.iter().find(|(_, known)| *known == name);
         found.map(|&(instructions, _)| instructions).ok_or_else(|| unsupported(name))

@@ -4,7 +4,7 @@ use ndarray::{Array, Array3, Dimension, s};
 
 use super::*;
 use crate::tolerance::Comparison;
-use crate::{Input, State, reference, tolerance};
+use crate::{ErrorKind, Input, Precision, State, reference, tolerance};
 
 /// A batch and the parameters to run it with.
 #[derive(Clone)]
@@ -47,16 +47,16 @@ impl Case {
         self
     }
 
-    fn with<R>(&self, f: impl FnOnce(&Input<'_>, &State<'_>) -> R) -> R {
+    fn with<R>(&self, f: impl FnOnce(&Input<'_>) -> R) -> R {
         let mut input = Input::new(self.input.view());
         if let Some(lengths) = &self.lengths {
             input = input.lengths(lengths);
         }
         let state = State {
-            h_0: self.h_0.as_ref().map(|h_0| h_0.view()),
-            c_0: self.c_0.as_ref().map(|c_0| c_0.view()),
+            h_0: self.h_0.as_ref().map(|h_0| h_0.view().into()),
+            c_0: self.c_0.as_ref().map(|c_0| c_0.view().into()),
         };
-        f(&input, &state)
+        f(&input.state(state))
     }
 
     /// Returns the same case with every instruction set of this machine.
@@ -65,27 +65,31 @@ impl Case {
     }
 
     fn layer(&self) -> CpuLayer {
-        CpuLayer::new(&self.weights, &LayerOptions::default().instructions(self.instructions)).unwrap()
+        CpuLayer::new(
+            &self.weights,
+            &LayerOptions { instructions: Some(self.instructions), ..LayerOptions::default() },
+        )
+        .unwrap()
     }
 
     fn run_cut(&self, cut: Cut) -> Output {
-        self.with(|input, state| {
-            let batch = Batch::new(self.weights.config(), input, state).unwrap();
+        self.with(|input| {
+            let batch = Batch::new(self.weights.config(), input).unwrap();
             self.layer().run_cut(&batch, cut).unwrap()
         })
     }
 
     fn run(&self) -> Output {
-        self.with(|input, state| {
-            let batch = Batch::new(self.weights.config(), input, state).unwrap();
+        self.with(|input| {
+            let batch = Batch::new(self.weights.config(), input).unwrap();
             self.layer().run(&batch).unwrap()
         })
     }
 
     fn compare(&self, found: &Output) -> Comparison {
-        self.with(|input, state| {
-            let expected = reference::forward(&self.weights, input, state).unwrap();
-            let tolerance = tolerance::forward(&self.weights, input, state).unwrap();
+        self.with(|input| {
+            let expected = reference::forward(&self.weights, input).unwrap();
+            let tolerance = tolerance::forward(&self.weights, Precision::F32, input).unwrap();
             Comparison::new(found, &expected, &tolerance).unwrap()
         })
     }
@@ -227,11 +231,11 @@ fn same_bits_alone(case: &Case) {
     let (n, whole) = (case.input.dim().0, case.run());
     for row in [0, n / 2, n - 1] {
         let alone = case.row(row).run();
-        let same = Output {
-            output: whole.output.slice(s![row..row + 1, .., ..]).to_owned(),
-            h_n: whole.h_n.slice(s![.., row..row + 1, ..]).to_owned(),
-            c_n: whole.c_n.as_ref().map(|c_n| c_n.slice(s![.., row..row + 1, ..]).to_owned()),
-        };
+        let same = Output::new(
+            whole.output.slice(s![row..row + 1, .., ..]).to_owned(),
+            whole.h_n.slice(s![.., row..row + 1, ..]).to_owned(),
+            whole.c_n.as_ref().map(|c_n| c_n.slice(s![.., row..row + 1, ..]).to_owned()),
+        );
         let (config, instructions) = (case.weights.config(), case.instructions);
         assert_eq!(bits(&same), bits(&alone), "{config}: row {row} of {n}, {instructions}");
     }
@@ -243,9 +247,7 @@ fn a_layer_gives_the_same_bits_again_whatever_it_ran_before() {
         let case = Case::new(config.bidirectional(true), 5, 9);
         let layer = case.layer();
         let run = |case: &Case| {
-            case.with(|input, state| {
-                layer.run(&Batch::new(&config.bidirectional(true), input, state).unwrap()).unwrap()
-            })
+            case.with(|input| layer.run(&Batch::new(&config.bidirectional(true), input).unwrap()).unwrap())
         };
         let expected = bits(&run(&case));
         let mut poison = case.clone().ragged();
@@ -318,7 +320,7 @@ fn same_nans(case: &Case) {
 
 fn same_nans_on(case: &Case) {
     let found = case.run();
-    let expected = case.with(|input, state| reference::forward(&case.weights, input, state).unwrap());
+    let expected = case.with(|input| reference::forward(&case.weights, input).unwrap());
     let nans = |array: &Array3<f64>| array.map(|value| value.is_nan());
     assert!(expected.output.iter().any(|value| value.is_nan()), "the case makes no NaN");
     assert_eq!(found.output.map(|value| value.is_nan()), nans(&expected.output), "{}", case.weights.config());
@@ -346,7 +348,7 @@ fn infinities_saturate_as_in_the_reference() {
         let mut case = Case::new(config, 3, 6);
         case.input[[1, 2, 4]] = f32::INFINITY;
         case.input[[2, 5, 0]] = f32::NEG_INFINITY;
-        let expected = case.with(|input, state| reference::forward(&case.weights, input, state).unwrap());
+        let expected = case.with(|input| reference::forward(&case.weights, input).unwrap());
         let found = case.run();
         for (found, expected) in found.output.iter().zip(&expected.output) {
             assert!((f64::from(*found) - expected).abs() < 1e-5, "{config}: {found}, expected {expected}");
@@ -361,8 +363,8 @@ fn memory_that_cannot_be_had_is_an_error() {
     let weights = Weights::seeded(config, 0).unwrap();
     let one = Array3::zeros((1, 1, 1));
     let huge = one.broadcast((1 << 20, 1 << 40, 1)).unwrap();
-    let (input, state) = (Input::new(huge), State::zero());
-    let batch = Batch::new(&config, &input, &state).unwrap();
+    let input = Input::new(huge);
+    let batch = Batch::new(&config, &input).unwrap();
     let layer = CpuLayer::new(&weights, &LayerOptions::default()).unwrap();
-    assert!(matches!(layer.run(&batch), Err(Error::OutOfMemory { .. })));
+    assert!(layer.run(&batch).is_err_and(|error| error.kind() == ErrorKind::OutOfMemory));
 }

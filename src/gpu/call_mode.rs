@@ -12,6 +12,7 @@ use super::poll::Watched;
 use super::resident::Resident;
 use super::submission::Submitted;
 use super::workspace::Workspace;
+use crate::error::Fault;
 use crate::{Error, offload};
 
 /// What a call does while it waits.
@@ -38,7 +39,7 @@ pub(super) enum Running {
 impl Submission {
     /// Waits until the work is submitted.
     pub(super) async fn submitted(self) -> Result<(Submitted, Running), Error> {
-        let gone = || Error::DeviceLost { found: "the thread that submitted is gone".into() };
+        let gone = || Error::from(Fault::DeviceLost { found: "the thread that submitted is gone".into() });
         match self {
             Submission::Blocking(submitted) => {
                 let running = Running::Blocking(submitted.index.clone());
@@ -98,7 +99,8 @@ impl CallMode {
                 let shared = Arc::clone(resident);
                 let made =
                     resident.gpu.maker().run(move || pollster::block_on(shared.new_workspace(size)))?;
-                let gone = || Error::DeviceLost { found: "the thread that compiles is gone".into() };
+                let gone =
+                    || Error::from(Fault::DeviceLost { found: "the thread that compiles is gone".into() });
                 offload::received(made).await.unwrap_or_else(|| Err(gone()))
             }
         }

@@ -1,6 +1,7 @@
 //! The properties of a device that planning depends on, as plain data.
 
 use crate::Error;
+use crate::error::Fault;
 
 /// The limits of a device, and whether it is hardware. They decide how a plan splits the work.
 ///
@@ -37,9 +38,7 @@ pub struct Capabilities {
 }
 
 impl Capabilities {
-    /// Returns the capabilities of a device with these limits. It is assumed to be hardware without
-    /// subgroups.
-    pub fn of(limits: &wgpu::Limits) -> Self {
+    fn of(limits: &wgpu::Limits) -> Self {
         Capabilities {
             max_buffer_size: limits.max_buffer_size,
             max_storage_buffer_binding_size: limits.max_storage_buffer_binding_size,
@@ -90,7 +89,11 @@ impl Capabilities {
 
     /// Checks that the kernels can run. Some GL adapters have no compute shaders or too few storage
     /// buffers.
-    pub(crate) fn check(&self) -> Result<(), Error> {
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Device`](crate::ErrorKind::Device) names what the device lacks.
+    pub fn check(&self) -> Result<(), Error> {
         let needs = [
             (
                 "storage buffers per shader stage",
@@ -109,11 +112,20 @@ impl Capabilities {
             ),
         ];
         match needs.into_iter().find(|&(_, found, needed)| found < needed) {
-            Some((what, found, needed)) => {
-                Err(Error::Unsupported { what, needed: u64::from(needed), found: u64::from(found) })
-            }
+            Some((what, found, needed)) => Err(Error::from(Fault::Unsupported {
+                what,
+                needed: u64::from(needed),
+                found: u64::from(found),
+            })),
             None => Ok(()),
         }
+    }
+}
+
+/// The capabilities of a device with these limits. It is assumed to be hardware without subgroups.
+impl From<&wgpu::Limits> for Capabilities {
+    fn from(limits: &wgpu::Limits) -> Self {
+        Capabilities::of(limits)
     }
 }
 

@@ -6,12 +6,13 @@ use std::sync::{Arc, Mutex};
 #[cfg(not(target_arch = "wasm32"))]
 use wgpu::Backends;
 use wgpu::{
-    Adapter, AdapterInfo, CommandBuffer, Device, DeviceType, Features, Instance, Limits, Queue,
-    SubmissionIndex,
+    Adapter, AdapterInfo, CommandBuffer, Device, DeviceType, Features, Instance, Queue, SubmissionIndex,
 };
 
 use super::Capabilities;
+use super::faults::caused;
 use crate::Error;
+use crate::error::Fault;
 
 /// The features for timestamps, which a device requests if the adapter has them.
 pub(super) const TIMESTAMP_FEATURES: Features =
@@ -31,19 +32,6 @@ pub enum AdapterChoice {
     Index(usize),
     /// The first adapter in [`Gpu::adapters`] whose name contains this text, in upper or lower case.
     Name(String),
-}
-
-/// The limits and features to open the device with.
-#[derive(Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub enum LimitsChoice {
-    /// All of the adapter's limits, and subgroups and timestamps if the adapter has them.
-    #[default]
-    Adapter,
-    /// The limits that every WebGPU device has, and no optional features.
-    Baseline,
-    /// These limits, and no optional features. The device cannot be opened if the adapter has lower limits.
-    Exactly(Box<Limits>),
 }
 
 /// A GPU that layers run on. Clones share the device.
@@ -98,60 +86,30 @@ impl Threads {
 }
 
 impl Gpu {
-    /// Opens an adapter with all its limits.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NoAdapter`] if no adapter fits the choice (it lists the adapters that exist);
-    /// [`Error::Device`] if the driver refuses; [`Error::Unsupported`] if the adapter cannot run the
-    /// kernels.
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn new(choice: &AdapterChoice) -> Result<Self, Error> {
-        pollster::block_on(Gpu::request(choice))
-    }
-
-    /// Opens an adapter with all its limits, without blocking.
+    /// Opens an adapter like [`Gpu::new`], without blocking.
     ///
     /// # Errors
     ///
     /// The same as for [`Gpu::new`].
-    pub async fn request(choice: &AdapterChoice) -> Result<Self, Error> {
-        Gpu::request_with_limits(choice, &LimitsChoice::Adapter).await
-    }
-
-    /// Opens an adapter with a choice of limits, without blocking.
-    ///
-    /// # Errors
-    ///
-    /// The same as for [`Gpu::new`].
-    pub async fn request_with_limits(choice: &AdapterChoice, limits: &LimitsChoice) -> Result<Self, Error> {
+    pub async fn new_async(choice: &AdapterChoice) -> Result<Self, Error> {
         let adapters = available().await;
         let why = format!("the first of {}, best first, that is {}", adapters.len(), wanted(choice));
-        Gpu::open(&choose(adapters, choice)?, limits, &why).await
+        Gpu::open(&choose(adapters, choice)?, &why).await
     }
 
     /// Opens an adapter. `why` is the reason for this adapter, for the log.
-    pub(crate) async fn open(adapter: &Adapter, limits: &LimitsChoice, why: &str) -> Result<Self, Error> {
+    pub(crate) async fn open(adapter: &Adapter, why: &str) -> Result<Self, Error> {
         let info = adapter.get_info();
-        let required_limits = match limits {
-            LimitsChoice::Adapter => adapter.limits(),
-            LimitsChoice::Baseline => Limits::default().or_worse_values_from(&adapter.limits()),
-            LimitsChoice::Exactly(limits) => (**limits).clone(),
-        };
-        let optional = match limits {
-            LimitsChoice::Adapter => Features::SUBGROUP | TIMESTAMP_FEATURES,
-            LimitsChoice::Baseline | LimitsChoice::Exactly(_) => Features::empty(),
-        };
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("wgpu-rnn"),
-            required_features: optional & adapter.features(),
-            required_limits,
+            required_features: (Features::SUBGROUP | TIMESTAMP_FEATURES) & adapter.features(),
+            required_limits: adapter.limits(),
             ..Default::default()
         };
-        let (device, queue) = adapter
-            .request_device(&descriptor)
-            .await
-            .map_err(|error| Error::Device { adapter: name(&info).to_owned(), found: error.to_string() })?;
+        let (device, queue) = adapter.request_device(&descriptor).await.map_err(|error| {
+            let fault = Fault::Device { adapter: name(&info).to_owned(), found: error.to_string() };
+            caused(fault, error)
+        })?;
         let lost = Arc::new(Mutex::new(None));
         let (loss, adapter) = (Arc::clone(&lost), named(&info));
         device.set_device_lost_callback(move |reason, message| {
@@ -168,7 +126,7 @@ impl Gpu {
     ///
     /// # Errors
     ///
-    /// [`Error::Unsupported`] if the device cannot run the kernels.
+    /// [`ErrorKind::Device`](crate::ErrorKind::Device) if the device cannot run the kernels.
     pub fn from_device(device: Device, queue: Queue) -> Result<Self, Error> {
         Gpu::share(device, queue, Arc::default(), "the caller's device")
     }
@@ -200,15 +158,11 @@ impl Gpu {
     }
 
     /// Returns the adapters of this machine, hardware before software. [`AdapterChoice::Index`] is an index
-    /// into this list.
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn adapters() -> Vec<AdapterInfo> {
-        pollster::block_on(Gpu::adapters_async())
-    }
-
-    /// Returns the adapters like [`Gpu::adapters`], without blocking. A browser has at most one: the
-    /// adapter that it considers the fastest.
-    pub async fn adapters_async() -> Vec<AdapterInfo> {
+    /// into this list. A browser has at most one: the adapter that it considers the fastest.
+    ///
+    /// Like wgpu's own list, it is async; a program that blocks can await it with
+    /// [`pollster`](https://docs.rs/pollster).
+    pub async fn adapters() -> Vec<AdapterInfo> {
         available().await.iter().map(Adapter::get_info).collect()
     }
 
@@ -396,5 +350,5 @@ pub(crate) fn no_adapter(wanted: String, names: &[String]) -> Error {
             all.collect::<Vec<_>>().join(", ")
         }
     };
-    Error::NoAdapter { wanted, found }
+    Error::from(Fault::NoAdapter { wanted, found })
 }

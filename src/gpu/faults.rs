@@ -6,7 +6,8 @@ use std::pin::Pin;
 use wgpu::{Device, ErrorFilter, ErrorScopeGuard, WasmNotSend};
 
 use super::Gpu;
-use crate::Error;
+use crate::error::Fault;
+use crate::{Error, ErrorKind};
 
 /// Error scopes, which catch a device's errors until [`Scopes::close`].
 struct Scopes {
@@ -43,6 +44,35 @@ impl Scopes {
     }
 }
 
+/// Returns whether the device is lost. Only the device's owner gets the device-lost callback. But a lost device
+/// makes buffers that cannot be mapped, and reports no error to the error scopes; so this function tries that.
+#[cfg(not(target_arch = "wasm32"))]
+pub(super) fn makes_nothing(device: &Device) -> bool {
+    let scopes = Scopes::open(device);
+    let probe = device.create_buffer(&wgpu::BufferDescriptor {
+        label: Some("probe"),
+        size: 4,
+        usage: wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC,
+        mapped_at_creation: true,
+    });
+    let unmappable = probe.get_mapped_range_mut(..).is_err();
+    let silent = pollster::block_on(scopes.end()).is_none();
+    unmappable && silent
+}
+
+/// Returns the error of a fault that wgpu reported.
+#[cfg(not(target_arch = "wasm32"))]
+pub(super) fn caused(fault: Fault, source: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::because(fault, source)
+}
+
+/// Returns the error of a fault that wgpu reported. In a browser, wgpu's errors belong to the page's thread, so
+/// they cannot be part of an [`Error`].
+#[cfg(target_arch = "wasm32")]
+pub(super) fn caused(fault: Fault, _source: impl std::error::Error + 'static) -> Error {
+    Error::from(fault)
+}
+
 impl Gpu {
     /// Runs `make` at once inside error scopes. The future is ready when their result is known.
     pub(super) fn caught<T>(
@@ -64,19 +94,25 @@ impl Gpu {
     }
 
     fn error(&self, error: wgpu::Error) -> Error {
-        match (self.why_lost(), error) {
-            (Some(found), _) => Error::DeviceLost { found },
-            (None, wgpu::Error::OutOfMemory { source }) => Error::OutOfMemory { found: source.to_string() },
-            (None, wgpu::Error::Validation { description: found, .. })
-            | (None, wgpu::Error::Internal { description: found, .. }) => Error::Gpu { found },
+        if let Some(found) = self.why_lost() {
+            return caused(Fault::DeviceLost { found }, error);
         }
+        let fault = match &error {
+            wgpu::Error::OutOfMemory { source } => Fault::OutOfMemory { found: source.to_string() },
+            wgpu::Error::Validation { description, .. } | wgpu::Error::Internal { description, .. } => {
+                Fault::Gpu { found: description.clone() }
+            }
+        };
+        caused(fault, error)
     }
 
     /// Replaces the error of a wait that found the device lost by the driver's own reason, if there is one.
     #[cfg(not(target_arch = "wasm32"))]
     pub(super) fn explained(&self, error: Error) -> Error {
         match (error, self.lost()) {
-            (Error::DeviceLost { .. }, Some(found)) => Error::DeviceLost { found },
+            (error, Some(found)) if error.kind() == ErrorKind::DeviceLost => {
+                Error::from(Fault::DeviceLost { found })
+            }
             (error, _) => error,
         }
     }
@@ -85,8 +121,8 @@ impl Gpu {
     #[cfg(not(target_arch = "wasm32"))]
     pub(super) fn unmapped(&self, reason: impl std::fmt::Display) -> Error {
         match self.why_lost() {
-            Some(found) => Error::DeviceLost { found },
-            None => Error::Gpu { found: reason.to_string() },
+            Some(found) => Error::from(Fault::DeviceLost { found }),
+            None => Error::from(Fault::Gpu { found: reason.to_string() }),
         }
     }
 
@@ -94,18 +130,16 @@ impl Gpu {
     /// everything else to the error scopes before. The device-lost callback may come later.
     #[cfg(target_arch = "wasm32")]
     pub(super) fn unmapped(&self, reason: impl std::fmt::Display) -> Error {
-        Error::DeviceLost { found: self.lost().unwrap_or_else(|| reason.to_string()) }
+        Error::from(Fault::DeviceLost { found: self.lost().unwrap_or_else(|| reason.to_string()) })
     }
 
     /// Fails if the device is lost. Code that only makes or writes buffers needs this check, since a lost
     /// device reports no error there.
     pub(super) fn check_not_lost(&self) -> Result<(), Error> {
-        self.why_lost().map_or(Ok(()), |found| Err(Error::DeviceLost { found }))
+        self.why_lost().map_or(Ok(()), |found| Err(Error::from(Fault::DeviceLost { found })))
     }
 
-    /// Returns the reason if the device is lost. Only the device's owner gets the device-lost callback. But
-    /// a lost device makes buffers that cannot be mapped, and reports no error to the error scopes; so this
-    /// function tries that.
+    /// Returns the reason if the device is lost.
     #[cfg(not(target_arch = "wasm32"))]
     fn why_lost(&self) -> Option<String> {
         // Polling runs the device-lost callback if it is due. The result of the poll does not matter.
@@ -113,12 +147,7 @@ impl Gpu {
         if let Some(reason) = self.lost() {
             return Some(reason);
         }
-        let scopes = Scopes::open(self.device());
-        let probe =
-            self.buffer("probe", 4, wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC, true);
-        let unmappable = probe.get_mapped_range_mut(..).is_err();
-        let silent = pollster::block_on(scopes.end()).is_none();
-        (unmappable && silent).then(|| "it makes no buffers any more".to_owned())
+        makes_nothing(self.device()).then(|| "it makes no buffers any more".to_owned())
     }
 
     /// Returns the reason if the browser has reported that the device is lost.

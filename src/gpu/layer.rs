@@ -11,49 +11,32 @@ use super::plan::{CallShape, Endpoints, Pieces, PlanReport};
 use super::resident::Resident;
 use super::transfer::{Given, Pending};
 use crate::batch::Batch;
-use crate::{Config, Error, LayerOptions, Output, Weights};
+use crate::error::Fault;
+use crate::{Error, LayerOptions, Output, Weights};
 
-/// A layer with its weights on a GPU. [`GpuLayer::encode`] records its forward pass into the caller's own
-/// submission. Clones share the weights.
-///
-/// [`Layer::gpu_layer`](crate::Layer::gpu_layer) returns the `GpuLayer` of a [`Layer`](crate::Layer), which
-/// also runs batches from the host.
+/// A layer with its weights on a GPU. Clones share the weights.
 #[derive(Clone)]
-pub struct GpuLayer(pub(super) Arc<Resident>, pub(super) Arc<Encodings>);
+pub(crate) struct GpuLayer(pub(super) Arc<Resident>, pub(super) Arc<Encodings>);
 
 impl GpuLayer {
-    /// Packs the weights and uploads them. A kernel is compiled when it is first needed.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::TooLarge`], [`Error::OutOfMemory`], [`Error::DeviceLost`], [`Error::Gpu`];
-    /// [`Error::Precision`] if a weight is stored as f16 and is too large for it.
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn new(gpu: &Gpu, weights: &Weights, options: &LayerOptions) -> Result<Self, Error> {
-        pollster::block_on(GpuLayer::new_async(gpu, weights, options))
+    /// Packs the weights and uploads them, without waiting for the device. The first poll does the packing. A
+    /// kernel is compiled when it is first needed.
+    pub(crate) async fn new_async(
+        gpu: &Gpu,
+        weights: &Weights,
+        options: &LayerOptions,
+    ) -> Result<Self, Error> {
+        Ok(GpuLayer::of(Resident::new(gpu, weights, options).await?))
     }
 
-    /// Packs the weights and uploads them, without waiting for the device. The first poll does the packing.
-    ///
-    /// # Errors
-    ///
-    /// The same as for [`GpuLayer::new`].
-    pub async fn new_async(gpu: &Gpu, weights: &Weights, options: &LayerOptions) -> Result<Self, Error> {
-        Ok(GpuLayer::of(Resident::new(gpu, weights, options).await?))
+    /// Like [`GpuLayer::new_async`], but blocks.
+    #[cfg(test)]
+    pub(crate) fn new(gpu: &Gpu, weights: &Weights, options: &LayerOptions) -> Result<Self, Error> {
+        pollster::block_on(GpuLayer::new_async(gpu, weights, options))
     }
 
     pub(super) fn of(resident: Resident) -> Self {
         GpuLayer(Arc::new(resident), Arc::default())
-    }
-
-    /// Returns the layer's configuration.
-    pub fn config(&self) -> &Config {
-        &self.0.config
-    }
-
-    /// Returns the GPU that the layer runs on.
-    pub fn gpu(&self) -> &Gpu {
-        &self.0.gpu
     }
 
     /// Runs a batch and waits for its result. A batch that does not fit the device's limits at once runs in
@@ -127,7 +110,7 @@ impl GpuLayer {
     /// Returns the plan for a batch with that number of rows and steps.
     pub(crate) fn plan_report(&self, rows: usize, steps: usize) -> Result<PlanReport, Error> {
         if steps == 0 {
-            return Err(Error::NoSteps);
+            return Err(Error::from(Fault::NoSteps));
         }
         let Pieces { rows, in_flight, budget } = self.pieces(rows.max(1), steps, Endpoints::Host)?;
         let size = CallShape { rows, steps, budget, endpoints: Endpoints::Host };

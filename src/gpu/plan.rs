@@ -40,6 +40,8 @@ pub use strategy::Strategy;
 use std::fmt;
 
 use super::kernel::{KernelSpec, Kind, ScanMemory, Tiling, VariantSpec};
+#[cfg(doc)]
+use crate::ErrorKind;
 use crate::{Cell, Error};
 
 /// A forward pass over N rows and T steps.
@@ -72,7 +74,7 @@ impl Plan {
     ///
     /// # Errors
     ///
-    /// [`Error::TooLarge`] names what exceeds the limits, such as a buffer.
+    /// [`ErrorKind::TooLarge`] names what exceeds the limits, such as a buffer.
     pub(super) fn new(request: &Request<'_>, strategy: Strategy) -> Result<Self, Error> {
         if strategy != Strategy::Auto {
             return Plan::with_strategy(request, strategy);
@@ -124,7 +126,7 @@ impl Plan {
     ///
     /// # Errors
     ///
-    /// [`Error::TooLarge`] if not even one row fits.
+    /// [`ErrorKind::TooLarge`] if not even one row fits.
     pub(super) fn rows_at_once(request: &Request<'_>, strategy: Strategy) -> Result<usize, Error> {
         let fits = |rows| Plan::fits(&Request { rows, ..*request }, strategy);
         if fits(request.rows).is_ok() {

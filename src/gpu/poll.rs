@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 use futures_intrusive::channel::shared::{OneshotReceiver, oneshot_channel};
 use wgpu::{Device, PollError, PollStatus, PollType, SubmissionIndex};
 
+use super::faults::makes_nothing;
 use super::timer::{Answer, Timer};
 use super::worker::Worker;
+use crate::error::Fault;
 use crate::{Error, offload};
 
 /// Waits for submissions. A blocking call waits on its own thread. For async calls, a thread of the poller
@@ -41,7 +43,7 @@ impl Poller {
             }
             // wgpu's GL backend stops waiting after two seconds, whatever the time-out.
             if end.is_some_and(|end| end <= Instant::now()) {
-                return Err(Error::Timeout { expected: timeout });
+                return Err(Error::from(Fault::Timeout { expected: timeout }));
             }
         }
     }
@@ -63,7 +65,9 @@ impl Poller {
         if answer.strong_count() > 0 {
             self.timer.end(answer, timeout)?;
         }
-        let gone = || Error::DeviceLost { found: "the thread that waited for the device is gone".into() };
+        let gone = || {
+            Error::from(Fault::DeviceLost { found: "the thread that waited for the device is gone".into() })
+        };
         offload::received(result).await.unwrap_or_else(|| Err(gone()))
     }
 }
@@ -84,27 +88,31 @@ fn serve(device: &Device, submission: &SubmissionIndex, answer: &Answer) {
 /// Waits for a submission, for ever or up to a time-out. Returns whether it is done.
 fn is_done(device: &Device, submission: &SubmissionIndex, timeout: Option<Duration>) -> Result<bool, Error> {
     let wait = PollType::Wait { submission_index: Some(submission.clone()), timeout };
-    poll(|| device.poll(wait))
+    poll(|| device.poll(wait), || makes_nothing(device))
 }
+
+/// The beginning of the message of an assertion in wgpu-core's `Device::maintain`.
+const ASSERTION: &str = "If the queue is empty, the current submission index ";
 
 /// Runs a wait. Returns whether the work is done.
 ///
-/// wgpu panics if the driver reports during the wait that the device is lost. It holds no lock then, and
-/// has called the device-lost callback. wgpu also panics, by an assertion, if it stops waiting at the
-/// moment when another thread finds all work done. In that case the work is done.
-fn poll(wait: impl FnOnce() -> Result<PollStatus, PollError>) -> Result<bool, Error> {
-    let lost = |found: &str| Err(Error::DeviceLost { found: found.trim().to_owned() });
+/// wgpu panics if the driver reports during the wait that the device is lost. It holds no lock then. The state
+/// of the device shows this, whatever the panic says. wgpu also panics, by an assertion, if it stops waiting at
+/// the moment when another thread finds all work done. In that case the work is done.
+fn poll(
+    wait: impl FnOnce() -> Result<PollStatus, PollError>,
+    is_lost: impl FnOnce() -> bool,
+) -> Result<bool, Error> {
+    let lost = |found: &str| Err(Error::from(Fault::DeviceLost { found: found.trim().to_owned() }));
     match catch_unwind(AssertUnwindSafe(wait)) {
         Ok(Ok(_)) => Ok(true),
         Ok(Err(PollError::Timeout)) => Ok(false),
         // The queue of a lost device accepts no submission and reports no error.
         Ok(Err(PollError::WrongSubmissionIndex(..))) => lost("its queue did not take the work"),
-        Err(payload) => match message(&*payload) {
-            Some(message) if message.starts_with("Error in Device::poll") => lost(message),
-            Some(message) if message.starts_with("If the queue is empty, the current submission") => Ok(true),
-            // The panic is from one of the caller's callbacks on the caller's device.
-            _ => resume_unwind(payload),
-        },
+        Err(payload) if is_lost() => lost(message(&*payload).unwrap_or("wgpu panicked while it waited")),
+        Err(payload) if message(&*payload).is_some_and(|text| text.starts_with(ASSERTION)) => Ok(true),
+        // The panic is from one of the caller's callbacks on the caller's device.
+        Err(payload) => resume_unwind(payload),
     }
 }
 
@@ -115,28 +123,58 @@ fn message(payload: &(dyn Any + Send)) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use std::panic;
+    use std::{fs, panic, process};
 
     use super::*;
+    use crate::gpu::tests::gpu;
 
     #[test]
     fn what_wgpu_says_while_waiting_is_an_error() {
-        assert!(poll(|| Ok(PollStatus::QueueEmpty)).unwrap());
-        assert!(poll(|| Ok(PollStatus::WaitSucceeded)).unwrap());
-        assert!(!poll(|| Err(PollError::Timeout)).unwrap());
-        let refused = poll(|| Err(PollError::WrongSubmissionIndex(2, 1))).unwrap_err();
+        let well = || false;
+        assert!(poll(|| Ok(PollStatus::QueueEmpty), well).unwrap());
+        assert!(poll(|| Ok(PollStatus::WaitSucceeded), well).unwrap());
+        assert!(!poll(|| Err(PollError::Timeout), well).unwrap());
+        let refused = poll(|| Err(PollError::WrongSubmissionIndex(2, 1)), well).unwrap_err();
         assert_eq!(refused.to_string(), "device lost: its queue did not take the work");
-        // The messages of `wgpu::Device::poll` and of `wgpu_core`'s `Device::maintain`.
-        assert!(
-            poll(|| panic!("If the queue is empty, the current submission index ({}) should be", 0)).unwrap()
-        );
-        let lost = poll(|| panic!("Error in Device::poll: {}", "  Parent device is lost\n")).unwrap_err();
-        assert_eq!(lost.to_string(), "device lost: Error in Device::poll:   Parent device is lost");
+        assert!(poll(|| panic!("{ASSERTION}({}) should be", 0), well).unwrap());
+    }
+
+    /// The state of a real device decides, not the words of the panic.
+    #[test]
+    fn a_panic_while_the_device_is_lost_is_an_error_whatever_it_says() {
+        let Some(gpu) = gpu() else { return };
+        let device = gpu.device();
+        let wait = || poll(|| panic!("  words of another version\n"), || makes_nothing(device));
+        let payload = panic::catch_unwind(AssertUnwindSafe(wait)).unwrap_err();
+        assert_eq!(message(&*payload), Some("  words of another version\n"), "it is not lost yet");
+        device.destroy();
+        assert_eq!(wait().unwrap_err().to_string(), "device lost: words of another version");
+    }
+
+    /// An update of wgpu that changes the assertion makes this test fail.
+    #[test]
+    fn the_assertion_is_that_of_the_wgpu_that_is_built() {
+        let metadata = process::Command::new(env!("CARGO"))
+            .args(["metadata", "--format-version", "1", "--offline"])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .output()
+            .unwrap();
+        let text = String::from_utf8(metadata.stdout).unwrap();
+        let manifests = text.split("\"manifest_path\":\"").skip(1).filter_map(|rest| rest.split('"').next());
+        let cores: Vec<&str> = manifests
+            .filter_map(|path| path.strip_suffix("/Cargo.toml"))
+            .filter(|folder| folder.rsplit('/').next().is_some_and(|name| name.starts_with("wgpu-core-3")))
+            .collect();
+        assert!(!cores.is_empty(), "no wgpu-core in {} bytes of metadata", text.len());
+        for core in cores {
+            let source = fs::read_to_string(format!("{core}/src/device/resource.rs")).unwrap();
+            assert!(source.contains(&format!("\"{ASSERTION}\"")), "{core}");
+        }
     }
 
     #[test]
     fn a_panic_of_the_callers_goes_on() {
-        let payload = panic::catch_unwind(|| poll(|| panic!("not wgpu's"))).unwrap_err();
+        let payload = panic::catch_unwind(|| poll(|| panic!("not wgpu's"), || false)).unwrap_err();
         assert_eq!(message(&*payload), Some("not wgpu's"));
     }
 }

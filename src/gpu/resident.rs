@@ -12,7 +12,8 @@ use super::pack;
 use super::plan::{self, CallShape, Endpoints, Part, Pieces, Plan, Request, Strategy, small};
 use super::tune::Tuner;
 use super::workspace::{Saved, Workspace};
-use crate::{Config, Error, LayerOptions, Precision, Tuning, Weights};
+use crate::error::Fault;
+use crate::{Config, Error, LayerOptions, Precision, Weights};
 
 /// The largest number of unused workspaces that a layer keeps.
 const KEPT_WORKSPACES: usize = 4;
@@ -48,7 +49,7 @@ impl Resident {
         let buffers = gpu.caught(|| parts.iter().map(upload).collect::<Result<_, _>>()).await?;
         // A browser makes buffers even on a lost device.
         if let Some(found) = gpu.lost() {
-            return Err(Error::DeviceLost { found });
+            return Err(Error::from(Fault::DeviceLost { found }));
         }
         let dims = parts.iter().map(|part| dims(&config, precision, part)).collect();
         Ok(Resident {
@@ -79,7 +80,7 @@ impl Resident {
         Resident {
             gpu: self.gpu.clone(),
             config: self.config,
-            options: LayerOptions { tuning: Tuning::Model, ..self.options.clone() },
+            options: LayerOptions { measure: false, ..self.options.clone() },
             parts: self.parts.clone(),
             weights: self.weights.clone(),
             dims: self.dims.clone(),

@@ -25,7 +25,8 @@ use super::transfer::{self, Given, Pending, copy, is_mapped, padded};
 use super::workspace::{Saved, Turn};
 use crate::array::zeros;
 use crate::batch::Batch;
-use crate::session::state::{Active, SavedState};
+use crate::error::Fault;
+use crate::session::state::Active;
 use crate::{Config, Error, State};
 
 pub(crate) struct GpuSession {
@@ -46,11 +47,12 @@ impl GpuSession {
     pub(crate) async fn new(layer: &GpuLayer, rows: usize) -> Result<Self, Error> {
         let Resident { gpu, config, options, .. } = &*layer.0;
         // Bit 31 is the flag FRESH.
-        let count = u32::try_from(rows).ok().filter(|&rows| rows < FRESH).ok_or(Error::TooLarge {
-            what: "rows of a session".into(),
-            needed: rows as u64,
-            limit: u64::from(FRESH - 1),
-        })?;
+        let count =
+            u32::try_from(rows).ok().filter(|&rows| rows < FRESH).ok_or(Error::from(Fault::TooLarge {
+                what: "rows of a session".into(),
+                needed: rows as u64,
+                limit: u64::from(FRESH - 1),
+            }))?;
         let endpoints = Endpoints::Session { rows: count };
         let one_step =
             layer.0.request(CallShape { rows: rows.max(1), steps: 1, budget: options.budget, endpoints });
@@ -63,7 +65,7 @@ impl GpuSession {
             [("bytes of a session's hidden state", hidden), ("bytes of a session's cell state", cell)]
         {
             if needed > limit {
-                return Err(Error::TooLarge { what: what.into(), needed, limit });
+                return Err(Error::from(Fault::TooLarge { what: what.into(), needed, limit }));
             }
         }
         let two_states = || {
@@ -232,15 +234,15 @@ impl GpuSession {
     }
 
     #[cfg(not(target_arch = "wasm32"))]
-    pub(crate) fn state(&self) -> Result<SavedState, Error> {
+    pub(crate) fn state(&self) -> Result<State<'static>, Error> {
         pollster::block_on(self.read(CallMode::Blocking))
     }
 
-    pub(crate) async fn state_async(&self) -> Result<SavedState, Error> {
+    pub(crate) async fn state_async(&self) -> Result<State<'static>, Error> {
         self.read(CallMode::Async).await
     }
 
-    async fn read(&self, mode: CallMode) -> Result<SavedState, Error> {
+    async fn read(&self, mode: CallMode) -> Result<State<'static>, Error> {
         let Resident { gpu, config, .. } = &*self.layer.0;
         let (rows, layers) = (self.fresh.len(), config.num_layers);
         let mut h_n = zeros("h_n", [layers, rows, config.hidden_output_size()])?;
@@ -258,7 +260,7 @@ impl GpuSession {
             h_n.index_axis_mut(Axis(1), row).fill(0.0);
             c_n.index_axis_mut(Axis(1), row).fill(0.0);
         }
-        Ok(SavedState { h_n, c_n: has_cell_state.then_some(c_n) })
+        Ok(State::owned(h_n, has_cell_state.then_some(c_n)))
     }
 
     /// Copies the current state to a buffer that is mapped for the host: the hidden state, then the cell

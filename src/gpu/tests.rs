@@ -69,11 +69,11 @@ impl Case {
         let c_0 = random(&mut generator, [states, n, config.hidden_size]);
         let c_0 = config.cell.has_cell_state().then_some(c_0);
         let lengths: Vec<usize> = (0..n).map(|row| (t + 3 * row) % (t + 1)).collect();
-        let (input, state) = borrowed(&x, &lengths, &h_0, c_0.as_ref());
+        let input = borrowed(&x, &lengths, &h_0, c_0.as_ref());
         // The expected result is that of the rounded weights, since the kernels do not round them.
         let rounded = precision.round(&weights)?;
-        let expected = reference::forward(&rounded, &input, &state)?;
-        let tolerance = tolerance::forward(&rounded, &input, &state)?;
+        let expected = reference::forward(&rounded, &input)?;
+        let tolerance = tolerance::forward(&rounded, Precision::F32, &input)?;
         Ok(Case { weights: rounded.into_owned(), precision, x, lengths, h_0, c_0, expected, tolerance })
     }
 
@@ -82,14 +82,14 @@ impl Case {
     }
 
     fn compare(&self, gpu: &Gpu, strategy: Strategy) -> Result<Comparison, Error> {
-        let (input, state) = borrowed(&self.x, &self.lengths, &self.h_0, self.c_0.as_ref());
+        let input = borrowed(&self.x, &self.lengths, &self.h_0, self.c_0.as_ref());
         // The budget holds the gates of about half of the steps, so that time is split into chunks.
         let config = self.weights.config();
         let gates = 4 * self.lengths.len() * config.directions() * config.cell.gates() * config.hidden_size;
         let budget = if config.num_layers == 1 { 2 * gates as u64 + 6000 } else { BUDGET };
-        let options = LayerOptions::default().strategy(strategy).precision(self.precision).budget(budget);
+        let options = LayerOptions { strategy, precision: self.precision, budget, ..LayerOptions::default() };
         let layer = GpuLayer::new(gpu, &self.weights, &options)?;
-        let found = layer.run(&Batch::new(self.weights.config(), &input, &state)?)?;
+        let found = layer.run(&Batch::new(self.weights.config(), &input)?)?;
         Comparison::new(&found, &self.expected, &self.tolerance)
     }
 }
@@ -99,10 +99,10 @@ fn borrowed<'a>(
     lengths: &'a [usize],
     h_0: &'a Array3<f32>,
     c_0: Option<&'a Array3<f32>>,
-) -> (Input<'a>, State<'a>) {
-    let mut state = State::hidden(h_0.view());
-    state.c_0 = c_0.map(|c_0| c_0.view());
-    (Input::new(x.view()).lengths(lengths), state)
+) -> Input<'a> {
+    let mut state = State::from(h_0.view());
+    state.c_0 = c_0.map(|c_0| c_0.view().into());
+    Input::new(x).lengths(lengths).state(state)
 }
 
 /// Returns the shape of a call with N rows, T steps and the default budget.
@@ -223,12 +223,12 @@ fn bounds_checks_change_nothing() {
     for work in works() {
         let case = Case::new(work).unwrap();
         let (config, ..) = work;
-        let (input, state) = borrowed(&case.x, &case.lengths, &case.h_0, case.c_0.as_ref());
-        let batch = Batch::new(&config, &input, &state).unwrap();
+        let input = borrowed(&case.x, &case.lengths, &case.h_0, case.c_0.as_ref());
+        let batch = Batch::new(&config, &input).unwrap();
         for &strategy in Strategy::ALL {
             let run = |checks| {
-                let options = LayerOptions::default().strategy(strategy).precision(case.precision);
-                let options = options.bounds_checks(checks);
+                let options = LayerOptions { strategy, precision: case.precision, ..LayerOptions::default() };
+                let options = LayerOptions { bounds_checks: checks, ..options };
                 GpuLayer::new(&gpu, &case.weights, &options).unwrap().run(&batch).unwrap()
             };
             assert_eq!(run(true), run(false), "{config} with {strategy}");

@@ -12,30 +12,7 @@ use super::timestamps::{Spent, Timestamps};
 use super::transfer::{self, Given};
 use super::workspace::Turn;
 use crate::batch::Batch;
-use crate::{Error, Output};
-
-/// The time that a forward pass on a GPU spent in each of its parts.
-///
-/// The parts do not overlap. Their sum is less than the time of the whole call: no part contains the making
-/// of the output's arrays, the recording, the submitting, or the driver's work around the GPU's work.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Timings {
-    /// The time of the upload. The host writes input, lengths and initial state to memory that the GPU can
-    /// read (by the host's clock). The GPU copies them to its own memory (by the GPU's clock, if
-    /// [`copies_timed`](Self::copies_timed) is true).
-    pub upload: Duration,
-    /// The time of the GPU's computation, from the beginning of each submission's compute pass to its end,
-    /// by the GPU's clock.
-    pub compute: Duration,
-    /// The time of the readback. The GPU copies output and final state to memory that the host can read (by
-    /// the GPU's clock, if [`copies_timed`](Self::copies_timed) is true). The host reads them into the
-    /// output's arrays (by the host's clock).
-    pub readback: Duration,
-    /// Whether `upload` and `readback` include the GPU's copies. This needs wgpu's
-    /// `TIMESTAMP_QUERY_INSIDE_ENCODERS`, which Apple's GPUs do not have; those share the host's memory.
-    pub copies_timed: bool,
-}
+use crate::{Error, Output, Timings};
 
 /// Adds up the parts of a call.
 struct Stopwatch {
@@ -95,34 +72,28 @@ fn timed<T>(sum: &mut Duration, run: impl FnOnce() -> T) -> T {
 
 impl GpuLayer {
     /// Runs a batch like [`GpuLayer::run`], but one submission after the other, and times each of them.
-    /// Returns no timings if the device has no timestamps or the GPU's clock was not plausible.
+    /// The output has no timings if the device has no timestamps or the GPU's clock was not plausible.
     #[cfg(not(target_arch = "wasm32"))]
-    pub(crate) fn run_timed(&self, batch: &Batch<'_>) -> Result<(Output, Option<Timings>), Error> {
+    pub(crate) fn run_timed(&self, batch: &Batch<'_>) -> Result<Output, Error> {
         pollster::block_on(self.run_timed_with(batch, CallMode::Blocking))
     }
 
     /// Runs and times a batch like [`GpuLayer::run_timed`], without blocking.
-    pub(crate) async fn run_timed_async(
-        &self,
-        batch: &Batch<'_>,
-    ) -> Result<(Output, Option<Timings>), Error> {
+    pub(crate) async fn run_timed_async(&self, batch: &Batch<'_>) -> Result<Output, Error> {
         self.run_timed_with(batch, CallMode::Async).await
     }
 
-    async fn run_timed_with(
-        &self,
-        batch: &Batch<'_>,
-        mode: CallMode,
-    ) -> Result<(Output, Option<Timings>), Error> {
+    async fn run_timed_with(&self, batch: &Batch<'_>, mode: CallMode) -> Result<Output, Error> {
         let gpu = &self.0.gpu;
         if !gpu.has_timestamps() {
-            return Ok((self.run_with(batch, mode).await?, None));
+            return self.run_with(batch, mode).await;
         }
         let pieces = self.pieces(batch.rows(), batch.steps(), Endpoints::Host)?;
         self.tune(batch, &pieces, mode).await?;
         let mut stopwatch = Stopwatch::start(gpu.caught(|| Ok(Timestamps::new(gpu))).await?);
-        let output = self.run_pieces_timed(batch, &pieces, mode, &mut stopwatch).await?;
-        Ok((output, stopwatch.stop()))
+        let mut output = self.run_pieces_timed(batch, &pieces, mode, &mut stopwatch).await?;
+        output.timings = stopwatch.stop();
+        Ok(output)
     }
 
     async fn run_pieces_timed(

@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 use futures_intrusive::channel::shared::OneshotSender;
 
 use crate::Error;
+#[cfg(doc)]
+use crate::ErrorKind;
+use crate::error::Fault;
 
 /// Sends the result of a submission to the caller that waits: that it is done, or that it timed out,
 /// whichever comes first.
@@ -50,17 +53,18 @@ struct Entry {
 }
 
 impl Timer {
-    /// Sends [`Error::Timeout`] to `answer` after `timeout`, unless another answer comes first.
+    /// Sends [`ErrorKind::Timeout`] to `answer` after `timeout`, unless another answer comes first.
     pub(super) fn end(&self, answer: Weak<Answer>, timeout: Duration) -> Result<(), Error> {
         // A time beyond the range of the clock never comes.
         let Some(end) = Instant::now().checked_add(timeout) else { return Ok(()) };
         let mut state = self.state.lock();
         if !state.runs {
             let shared = Arc::clone(&self.state);
-            std::thread::Builder::new()
-                .name("wgpu-rnn timer".into())
-                .spawn(move || shared.run())
-                .map_err(|reason| Error::OutOfMemory { found: format!("no thread for a timer: {reason}") })?;
+            std::thread::Builder::new().name("wgpu-rnn timer".into()).spawn(move || shared.run()).map_err(
+                |reason| {
+                    Error::from(Fault::OutOfMemory { found: format!("no thread for a timer: {reason}") })
+                },
+            )?;
             state.runs = true;
         }
         if state.entries.len() >= state.room.max(ENTRIES) {
@@ -99,7 +103,7 @@ impl Shared {
                     && let Some(answer) = entry.answer.upgrade()
                 {
                     // This fails if the real answer has arrived in the meantime.
-                    let _ = answer.send(Err(Error::Timeout { expected: entry.timeout }));
+                    let _ = answer.send(Err(Error::from(Fault::Timeout { expected: entry.timeout })));
                 }
                 waits && entry.end > now
             });
@@ -120,6 +124,7 @@ mod tests {
     use futures_intrusive::channel::shared::oneshot_channel;
 
     use super::*;
+    use crate::ErrorKind;
 
     fn ask(timer: &Timer, timeout: Duration) -> (Arc<Answer>, impl FnOnce() -> Option<Result<(), Error>>) {
         let (answer, result) = oneshot_channel();
@@ -135,13 +140,16 @@ mod tests {
         let late = ask(&timer, Duration::from_secs(600));
         let short = Duration::from_millis(20);
         let soon = ask(&timer, short);
-        assert!(matches!((soon.1)(), Some(Err(Error::Timeout { expected })) if expected == short));
+        assert!(matches!((soon.1)(), Some(Err(error)) if error.to_string().ends_with("within 20ms")));
         for (answer, result) in [never, late] {
             answer.send(Ok(())).unwrap();
             assert!(matches!(result(), Some(Ok(()))));
         }
         // Again, now that the thread waits for a distant time-out.
-        assert!(matches!((ask(&timer, short).1)(), Some(Err(Error::Timeout { .. })) | None));
+        assert!(
+            (ask(&timer, short).1)()
+                .is_none_or(|result| result.is_err_and(|error| error.kind() == ErrorKind::Timeout))
+        );
     }
 
     #[test]

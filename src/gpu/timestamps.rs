@@ -40,11 +40,8 @@ pub(super) struct Spent {
 }
 
 impl Gpu {
-    /// Returns whether the device has timestamp queries. Without them,
-    /// [`Layer::forward_timed`](crate::Layer::forward_timed) returns no [`Timings`](crate::Timings).
-    ///
-    /// [`Gpu::new`] requests them if the adapter has them. Of the choices of limits, only
-    /// [`LimitsChoice::Adapter`](crate::LimitsChoice::Adapter) requests them.
+    /// Returns whether the device has timestamp queries. Without them, no call has
+    /// [`Timings`](crate::Timings). [`Gpu::new`] requests them if the adapter has them.
     pub fn has_timestamps(&self) -> bool {
         self.device().features().contains(Features::TIMESTAMP_QUERY)
     }

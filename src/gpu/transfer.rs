@@ -252,7 +252,7 @@ fn read(plan: &Plan, segment: &Segment, download: &Buffer, output: &mut Output) 
     let bytes = &plan.bytes;
     let view = download.get_mapped_range(..)?;
     let (steps, states) = view.split_at(size(plan.part_of(bytes.output, &segment.output)));
-    let Output { output, h_n, c_n } = output;
+    let Output { output, h_n, c_n, .. } = output;
     let stride = output.dim().2;
     copy(steps, output.slice_mut(s![.., range(&segment.output), ..]), stride);
     if segment.is_last && bytes.end > 0 {

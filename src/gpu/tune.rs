@@ -11,7 +11,7 @@ use super::layer::GpuLayer;
 use super::plan::{CallShape, Endpoints, Pieces, Plan};
 use super::resident::Resident;
 use crate::batch::Batch;
-use crate::{Error, Tuning};
+use crate::{Error, ErrorKind};
 use race::Race;
 pub(super) use tuner::Tuner;
 
@@ -29,7 +29,7 @@ impl GpuLayer {
     ///
     /// # Errors
     ///
-    /// [`Error::DeviceLost`]. The call itself reports all other errors.
+    /// [`ErrorKind::DeviceLost`]. The call itself reports all other errors.
     pub(super) async fn tune(
         &self,
         batch: &Batch<'_>,
@@ -44,8 +44,10 @@ impl GpuLayer {
             while let Some(trial) = race.next() {
                 let start = Instant::now();
                 let done = trial.layer.run_whole(&piece, budget, mode).await;
-                if let Err(lost @ Error::DeviceLost { .. }) = done {
-                    return Err(lost);
+                if let Err(lost) = &done
+                    && lost.kind() == ErrorKind::DeviceLost
+                {
+                    return Err(lost.clone());
                 }
                 race.record(done.map(|_| start.elapsed()));
             }
@@ -58,7 +60,7 @@ impl GpuLayer {
     }
 
     fn measures(&self) -> bool {
-        self.0.options.tuning == Tuning::Measure
+        self.0.options.measure
     }
 
     /// Returns the race of the candidates for a batch, or `None` if the choice is known.

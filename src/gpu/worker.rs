@@ -11,6 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use futures_intrusive::channel::shared::{OneshotReceiver, oneshot_channel};
 
 use crate::Error;
+use crate::error::Fault;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -54,8 +55,8 @@ impl Worker {
         std::thread::Builder::new()
             .name(self.name.into())
             .spawn(move || receiver.into_iter().for_each(|job| job()))
-            .map_err(|reason| Error::OutOfMemory {
-                found: format!("no thread for {}: {reason}", self.name),
+            .map_err(|reason| {
+                Error::from(Fault::OutOfMemory { found: format!("no thread for {}: {reason}", self.name) })
             })?;
         // This cannot fail: the receiver is alive until this sender is dropped.
         let _ = sender.send(job);

@@ -5,6 +5,8 @@ mod names;
 mod options;
 
 use super::Tensors;
+#[cfg(doc)]
+use crate::ErrorKind;
 use crate::{Error, Weights};
 use layer::Stack;
 use names::Names;
@@ -47,11 +49,10 @@ impl Weights {
     ///
     /// # Errors
     ///
-    /// [`Error::Prefix`] if there is no recurrent layer, no layer of a given name, or several layers and no
-    /// name is given; [`Error::MissingParameter`], [`Error::UnexpectedParameter`], [`Error::UnknownShape`],
-    /// [`Error::Shape`], [`Error::Dtype`] and [`Error::NonFinite`] name the tensor; [`Error::Config`] for
-    /// options that the layer cannot have, and for layers that do not form a stack; [`Error::Format`] if two
-    /// tensors are the same weight or an archive cannot be unpacked.
+    /// [`ErrorKind::Tensor`] if there is no recurrent layer, no layer of a given name, or several layers and
+    /// no name is given; [`ErrorKind::Tensor`] name the tensor; [`ErrorKind::Config`] for options that the
+    /// layer cannot have, and for layers that do not form a stack; [`ErrorKind::File`] if two tensors are the
+    /// same weight or an archive cannot be unpacked.
     pub fn from_keras(tensors: &Tensors<'_>, options: &KerasOptions) -> Result<Self, Error> {
         let names = Names::new(tensors.shapes())?;
         let stack = Stack::new(names.choose(&options.layers)?)?;
@@ -66,7 +67,7 @@ impl Tensors<'_> {
     ///
     /// # Errors
     ///
-    /// [`Error::Format`] if two tensors are the same weight.
+    /// [`ErrorKind::File`] if two tensors are the same weight.
     pub fn keras_layers(&self) -> Result<Vec<String>, Error> {
         Ok(Names::new(self.shapes())?.layers().map(str::to_owned).collect())
     }

@@ -8,6 +8,8 @@ use npyz::{DType, Endianness, NpyHeader, Order, TypeChar, WriterBuilder};
 
 use super::{Data, Element, Entry, Tensors, format_error};
 use crate::Error;
+#[cfg(doc)]
+use crate::ErrorKind;
 
 /// The largest accepted header in bytes. NumPy's headers take 128 bytes; NumPy rejects headers above 10000.
 const LONGEST_HEADER: usize = 10_000;
@@ -21,7 +23,7 @@ impl<'a> Tensors<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Format`] if the bytes are not one complete npy file.
+    /// [`ErrorKind::File`] if the bytes are not one complete npy file.
     pub fn from_npy(bytes: &'a [u8], name: &str) -> Result<Self, Error> {
         let (header, start) = read_header(bytes, name)?;
         let size = header.data_size(name)?;
@@ -188,7 +190,7 @@ fn one_line(error: &std::io::Error) -> String {
 ///
 /// # Errors
 ///
-/// [`Error::Format`] if the array cannot be written.
+/// [`ErrorKind::File`] if the array cannot be written.
 #[allow(clippy::needless_pass_by_value, reason = "a view is a reference, passed as ndarray does")]
 pub fn to_npy(values: ArrayViewD<'_, f32>) -> Result<Vec<u8>, Error> {
     let mut file = Vec::new();

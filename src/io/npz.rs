@@ -11,6 +11,8 @@ use npyz::zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 use super::npy::{self, read_header};
 use super::{Data, Tensors, format_error, twice};
 use crate::Error;
+#[cfg(doc)]
+use crate::ErrorKind;
 
 pub(super) type Archive<'a> = ZipArchive<Cursor<&'a [u8]>>;
 
@@ -24,7 +26,7 @@ impl<'a> Tensors<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Format`] if the bytes are not an npz file, or one of its arrays is not an npy file.
+    /// [`ErrorKind::File`] if the bytes are not an npz file, or one of its arrays is not an npy file.
     pub fn from_npz(bytes: &'a [u8]) -> Result<Self, Error> {
         check_end(bytes)?;
         let archive = ZipArchive::new(Cursor::new(bytes))
@@ -112,14 +114,14 @@ pub(super) fn values(archive: &Archive<'_>, name: &str, member: &str) -> Result<
 /// let values = array![1.0f32, 2.0].into_dyn();
 /// let file = io::to_npz([("output", values.view()), ("h_n", values.view())])?;
 /// let tensors = io::Tensors::from_npz(&file)?;
-/// assert_eq!(tensors.names().collect::<Vec<_>>(), ["h_n", "output"]);
+/// assert_eq!(tensors.shapes().map(|(name, _)| name).collect::<Vec<_>>(), ["h_n", "output"]);
 /// assert_eq!(tensors.f32("output")?, values);
 /// # Ok::<(), wgpu_rnn::Error>(())
 /// ```
 ///
 /// # Errors
 ///
-/// [`Error::Format`] if two arrays have the same name, or a name is not possible in an archive: it contains
+/// [`ErrorKind::File`] if two arrays have the same name, or a name is not possible in an archive: it contains
 /// a NUL character or has more than 65531 bytes.
 pub fn to_npz<'v>(
     tensors: impl IntoIterator<Item = (&'v str, ArrayViewD<'v, f32>)>,

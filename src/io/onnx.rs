@@ -14,6 +14,8 @@ mod wire;
 use std::fmt;
 
 use super::format_error;
+#[cfg(doc)]
+use crate::ErrorKind;
 use crate::{Config, Error, Weights};
 use flow::{Flow, Recurrent};
 use node::{Initial, Node};
@@ -65,7 +67,7 @@ impl<'a> OnnxModel<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Format`] if the bytes are not one complete ONNX model, or its opset is below 7.
+    /// [`ErrorKind::File`] if the bytes are not one complete ONNX model, or its opset is below 7.
     pub fn new(bytes: &'a [u8]) -> Result<Self, Error> {
         let model =
             Model::decode(bytes).map_err(|error| format_error("onnx", "a complete ONNX model", error))?;
@@ -90,7 +92,7 @@ impl<'a> OnnxModel<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Format`] if two nodes produce the same value.
+    /// [`ErrorKind::File`] if two nodes produce the same value.
     pub fn layers(&self) -> Result<Vec<OnnxLayer<'_>>, Error> {
         let Some(graph) = &self.model.graph else { return Ok(Vec::new()) };
         let stacks = layers::stacks(Flow::new(graph, self.opset)?);
@@ -102,8 +104,8 @@ impl<'a> OnnxModel<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Format`] if there is no such layer, no layer at all, or several layers and no name is given.
-    /// It lists the layers of the model.
+    /// [`ErrorKind::File`] if there is no such layer, no layer at all, or several layers and no name is
+    /// given. It lists the layers of the model.
     pub fn layer(&self, node: Option<&str>) -> Result<OnnxLayer<'_>, Error> {
         let layers = self.layers()?;
         if layers.is_empty() {
@@ -191,8 +193,8 @@ impl OnnxLayer<'_> {
     ///
     /// # Errors
     ///
-    /// [`Error::Format`], [`Error::Shape`] and [`Error::Dtype`] name the node and the attribute or input
-    /// that is wrong or not supported.
+    /// [`ErrorKind::File`], [`ErrorKind::Tensor`] name the node and the attribute or input that is wrong or
+    /// not supported.
     pub fn config(&self) -> Result<Config, Error> {
         let configs = self.checked()?.into_iter().map(config::config_of).collect::<Result<Vec<_>, _>>()?;
         let bias = configs.iter().any(|config| config.bias);
@@ -204,7 +206,7 @@ impl OnnxLayer<'_> {
     ///
     /// # Errors
     ///
-    /// The same as [`OnnxLayer::config`]; [`Error::NonFinite`] if a weight is NaN or infinite.
+    /// The same as [`OnnxLayer::config`]; [`ErrorKind::Tensor`] if a weight is NaN or infinite.
     pub fn weights(&self) -> Result<Weights, Error> {
         let (nodes, config) = (self.checked()?, self.config()?);
         Weights::from_named(config, &format!("{}: ", self.names()), |parameter, _| {

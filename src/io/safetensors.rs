@@ -9,6 +9,8 @@ use safetensors::tensor::{Dtype, SafeTensors, View, serialize};
 
 use super::{Data, Element, Entry, Tensors, format_error, twice};
 use crate::Error;
+#[cfg(doc)]
+use crate::ErrorKind;
 
 /// The number of bytes before the header, which hold its length.
 const PREFIX: usize = 8;
@@ -20,7 +22,7 @@ impl<'a> Tensors<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Format`] if the bytes are not one complete safetensors file.
+    /// [`ErrorKind::File`] if the bytes are not one complete safetensors file.
     pub fn from_safetensors(bytes: &'a [u8]) -> Result<Self, Error> {
         let broken = |found: String| format_error("safetensors", "a complete safetensors file", found);
         check_numbers(bytes)?;
@@ -91,7 +93,7 @@ fn check_numbers(bytes: &[u8]) -> Result<(), Error> {
 ///
 /// # Errors
 ///
-/// [`Error::Format`] if two tensors have the same name, a tensor has the name that the format reserves for
+/// [`ErrorKind::File`] if two tensors have the same name, a tensor has the name that the format reserves for
 /// metadata (`__metadata__`), or the header would be too long for the format (100 MB).
 pub fn to_safetensors<'v>(
     tensors: impl IntoIterator<Item = (&'v str, ArrayViewD<'v, f32>)>,

@@ -5,6 +5,7 @@
 use ndarray::{ArrayD, array};
 
 use super::{Tensors, to_npy, to_npz, to_safetensors};
+use crate::ErrorKind;
 use crate::{Cell, Config, Error, LoadOptions, Nonlinearity, Weights};
 
 /// Returns a safetensors file with that header and `data` zero bytes after it.
@@ -170,7 +171,7 @@ fn broken_files_are_errors() {
 
 fn check<T: std::fmt::Debug>(result: Result<T, Error>, message: &str) {
     let error = result.unwrap_err();
-    assert!(matches!(error, Error::Format { .. }), "{error:?}");
+    assert!(error.kind() == ErrorKind::File, "{error:?}");
     let text = error.to_string();
     assert!(text.contains(message), "expected {message:?} in {text:?}");
     assert!(!text.contains('\n'), "{text:?}");
@@ -205,7 +206,9 @@ fn weights_survive_both_formats() {
         assert_eq!(Weights::from_safetensors(&file, &LoadOptions::default()).unwrap(), weights);
         let file = weights.to_npz().unwrap();
         let options = match config.cell {
-            Cell::Rnn(nonlinearity) => LoadOptions::default().nonlinearity(nonlinearity),
+            Cell::Rnn(nonlinearity) => {
+                LoadOptions { nonlinearity: Some(nonlinearity), ..LoadOptions::default() }
+            }
             _ => LoadOptions::default(),
         };
         assert_eq!(Weights::from_npz(&file, &options).unwrap(), weights);
@@ -217,7 +220,7 @@ fn metadata_gives_the_nonlinearity_unless_the_caller_does() {
     let file = Weights::seeded(Config::rnn_relu(2, 3), 0).unwrap().to_safetensors().unwrap();
     let cell = |options| Weights::from_safetensors(&file, &options).unwrap().config().cell;
     assert_eq!(cell(LoadOptions::default()), Cell::Rnn(Nonlinearity::Relu));
-    let tanh = LoadOptions::default().nonlinearity(Nonlinearity::Tanh);
+    let tanh = LoadOptions { nonlinearity: Some(Nonlinearity::Tanh), ..LoadOptions::default() };
     assert_eq!(cell(tanh), Cell::Rnn(Nonlinearity::Tanh));
     let metadata = Tensors::from_safetensors(&file).unwrap().metadata().clone();
     let text = metadata.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(" ");

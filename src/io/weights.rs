@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::{Tensors, format_error};
+#[cfg(doc)]
+use crate::ErrorKind;
+use crate::error::Fault;
 use crate::{Cell, Config, Error, LoadOptions, Nonlinearity, Variant, Weights, infer_config};
 
 impl Weights {
@@ -15,8 +18,8 @@ impl Weights {
     ///
     /// # Errors
     ///
-    /// The same as [`infer_config`] and [`Weights::from_fn`]; [`Error::Dtype`] if a parameter is not
-    /// floating-point, [`Error::Format`] if the metadata contradicts the shapes.
+    /// The same as [`infer_config`] and [`Weights::from_fn`]; [`ErrorKind::Tensor`] if a parameter is not
+    /// floating-point, [`ErrorKind::File`] if the metadata contradicts the shapes.
     pub fn from_tensors(tensors: &Tensors<'_>, options: &LoadOptions) -> Result<Self, Error> {
         let (prefix, mut config) = infer_config(tensors.shapes(), options)?;
         check_metadata(tensors.metadata(), &config)?;
@@ -56,13 +59,13 @@ impl Weights {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] for a layer that PyTorch cannot have, because a state dict cannot describe it
-    /// (peepholes are an exception: they have a tensor); [`Error::Format`] if the file's header would be too
-    /// long for the format (100 MB).
+    /// [`ErrorKind::Config`] for a layer that PyTorch cannot have, because a state dict cannot describe it
+    /// (peepholes are an exception: they have a tensor); [`ErrorKind::File`] if the file's header would be
+    /// too long for the format (100 MB).
     #[cfg(feature = "safetensors")]
     pub fn to_safetensors(&self) -> Result<Vec<u8>, Error> {
         check_state_dict(self.config())?;
-        let named: Vec<_> = self.parameters().map(|(name, values)| (name.to_string(), values)).collect();
+        let named: Vec<_> = self.parameters().collect();
         let tensors = named.iter().map(|(name, values)| (name.as_str(), values.view()));
         super::safetensors::with_metadata(&super::to_safetensors(tensors)?, &metadata(self.config()))
     }
@@ -71,11 +74,12 @@ impl Weights {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] as in [`Weights::to_safetensors`]; otherwise the same as [`to_npz`](super::to_npz).
+    /// [`ErrorKind::Config`] as in [`Weights::to_safetensors`]; otherwise the same as
+    /// [`to_npz`](super::to_npz).
     #[cfg(feature = "npz")]
     pub fn to_npz(&self) -> Result<Vec<u8>, Error> {
         check_state_dict(self.config())?;
-        let named: Vec<_> = self.parameters().map(|(name, values)| (name.to_string(), values)).collect();
+        let named: Vec<_> = self.parameters().collect();
         super::to_npz(named.iter().map(|(name, values)| (name.as_str(), values.view())))
     }
 }
@@ -87,7 +91,7 @@ fn check_state_dict(config: &Config) -> Result<(), Error> {
         return Ok(());
     }
     let rule = "a state dict says nothing of reverse, activations, clip and input_forget".to_owned();
-    Err(Error::Config { rule, found: config.to_string() })
+    Err(Error::from(Fault::Config { rule, found: config.to_string() }))
 }
 
 /// Returns the configuration as strings, in the order of PyTorch's arguments.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ndarray::{Array3, ArrayView3, ArrayViewMut3, s};
 
-use super::state::{Active, SavedState};
+use super::state::Active;
 use crate::array::{Reused, zeros};
 use crate::batch::Batch;
 use crate::cpu::{Between, Work};
@@ -16,7 +16,7 @@ use crate::{Config, Error, State};
 
 /// The state of all rows. A push works on a copy of the rows that it lists, so that a push that fails
 /// changes nothing.
-pub(super) struct HostState {
+pub(crate) struct HostState {
     /// `[L, R, H_out]`.
     h: Array3<f32>,
     /// `[L, R, H]`, or `[L, R, 0]` if the cell has no cell state.
@@ -44,7 +44,7 @@ impl HostState {
     }
 
     /// Runs a push. The caller sets `output [M, T, H_out]` to zero.
-    pub(super) fn push(
+    pub(crate) fn push(
         &mut self,
         implementation: &Implementation,
         config: &Config,
@@ -101,12 +101,13 @@ impl HostState {
     }
 
     pub(super) fn set(&mut self, active: Active<'_>, state: &State<'_>) {
-        assign(active, state.h_0.as_ref(), &mut self.h);
-        assign(active, state.c_0.as_ref(), &mut self.c);
+        for (from, to) in [(&state.h_0, &mut self.h), (&state.c_0, &mut self.c)] {
+            assign(active, from.as_ref().map(|from| from.view()).as_ref(), to);
+        }
     }
 
-    pub(super) fn saved(&self, config: &Config) -> SavedState {
-        SavedState { h_n: self.h.clone(), c_n: config.cell.has_cell_state().then(|| self.c.clone()) }
+    pub(crate) fn saved(&self, config: &Config) -> State<'static> {
+        State::owned(self.h.clone(), config.cell.has_cell_state().then(|| self.c.clone()))
     }
 }
 

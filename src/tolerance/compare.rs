@@ -2,36 +2,30 @@
 
 use ndarray::{Array, Dimension};
 
+use crate::error::Fault;
 use crate::{Error, Output};
 
-/// The worst elements of a comparison.
-#[derive(Clone, Debug, PartialEq)]
+/// The largest differences of a comparison, and the element that used most of its tolerance: the worst one.
+#[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Comparison {
     /// The largest `|found - expected|`; infinite if a value is NaN that should not be.
     pub absolute: f64,
     /// The largest `|found - expected| / |expected|` over elements that should not be zero.
     pub relative: f64,
-    /// The element that used most of its tolerance; `None` if there are no elements.
-    pub worst: Option<Worst>,
-}
-
-/// The element of a comparison that used most of its tolerance.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct Worst {
-    /// `output`, `h_n` or `c_n`.
-    pub name: &'static str,
-    /// The index of the element in that array.
-    pub index: Vec<usize>,
-    /// The expected value.
-    pub expected: f64,
-    /// The value found.
-    pub found: f64,
-    /// The largest allowed difference.
-    pub tolerance: f64,
-    /// `|found - expected| / tolerance`; above 1 is a failure.
+    /// `|found - expected| / tolerance` of the worst element; above 1 is a failure. It is 0 if there are no
+    /// elements.
     pub ratio: f64,
+    /// The array of the worst element: `output`, `h_n` or `c_n`; empty if there are no elements.
+    pub name: &'static str,
+    /// The index of the worst element in that array.
+    pub index: Vec<usize>,
+    /// The expected value of the worst element.
+    pub expected: f64,
+    /// The value found there.
+    pub found: f64,
+    /// The largest allowed difference there.
+    pub tolerance: f64,
 }
 
 impl Comparison {
@@ -39,13 +33,13 @@ impl Comparison {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] if the three do not have the same shapes.
+    /// [`ErrorKind::Input`](crate::ErrorKind::Input) if the three do not have the same shapes.
     pub fn new<D: Dimension>(
         found: &Output<D>,
         expected: &Output<D, f64>,
         tolerance: &Output<D, f64>,
     ) -> Result<Self, Error> {
-        let mut all = Comparison { absolute: 0.0, relative: 0.0, worst: None };
+        let mut all = Comparison::default();
         all.add("output", &found.output, &expected.output, &tolerance.output)?;
         all.add("h_n", &found.h_n, &expected.h_n, &tolerance.h_n)?;
         match (&found.c_n, &expected.c_n, &tolerance.c_n) {
@@ -55,11 +49,9 @@ impl Comparison {
             }
             (found, expected, _) => {
                 let shape = |has: bool| vec![usize::from(has)];
-                return Err(Error::Shape {
-                    name: "c_n".into(),
-                    expected: expected.as_ref().map_or(shape(false), |c_n| c_n.shape().to_vec()),
-                    found: found.as_ref().map_or(shape(false), |c_n| c_n.shape().to_vec()),
-                });
+                let expected = expected.as_ref().map_or(shape(false), |c_n| c_n.shape().to_vec());
+                let found = found.as_ref().map_or(shape(false), |c_n| c_n.shape().to_vec());
+                return Err(Error::from(Fault::Shape { name: "c_n".into(), expected, found }).of_argument());
             }
         }
         Ok(all)
@@ -67,12 +59,7 @@ impl Comparison {
 
     /// Returns whether every element is within its tolerance.
     pub fn passes(&self) -> bool {
-        self.worst.as_ref().is_none_or(|worst| worst.ratio <= 1.0)
-    }
-
-    /// Returns the fraction of its tolerance that the worst element used; above 1 is a failure.
-    pub fn ratio(&self) -> f64 {
-        self.worst.as_ref().map_or(0.0, |worst| worst.ratio)
+        self.ratio <= 1.0
     }
 
     fn add<D: Dimension>(
@@ -85,11 +72,8 @@ impl Comparison {
         let shape = expected.shape();
         for other in [found.shape(), tolerance.shape()] {
             if other != shape {
-                return Err(Error::Shape {
-                    name: name.to_owned(),
-                    expected: shape.to_vec(),
-                    found: other.to_vec(),
-                });
+                let (name, expected, found) = (name.to_owned(), shape.to_vec(), other.to_vec());
+                return Err(Error::from(Fault::Shape { name, expected, found }).of_argument());
             }
         }
         for (position, ((&found, &expected), &tolerance)) in
@@ -107,9 +91,9 @@ impl Comparison {
                 _ if tolerance > 0.0 => difference / tolerance,
                 _ => f64::INFINITY,
             };
-            if self.worst.as_ref().is_none_or(|worst| ratio > worst.ratio) {
+            if self.name.is_empty() || ratio > self.ratio {
                 let index = index_of(position, shape);
-                self.worst = Some(Worst { name, index, expected, found, tolerance, ratio });
+                *self = Comparison { ratio, name, index, expected, found, tolerance, ..*self };
             }
         }
         Ok(())
@@ -142,7 +126,7 @@ mod tests {
 
     fn output<A: Clone>(value: A) -> Output<Ix3, A> {
         let one = Array3::from_elem((1, 2, 3), value);
-        Output { output: one.clone(), h_n: one.clone(), c_n: Some(one) }
+        Output::new(one.clone(), one.clone(), Some(one))
     }
 
     #[test]
@@ -160,8 +144,7 @@ mod tests {
                 *spoil(&mut found) = wrong;
                 let comparison = Comparison::new(&found, &expected, &tolerance).unwrap();
                 assert!(!comparison.passes(), "{wrong} in {name}");
-                let worst = comparison.worst.unwrap();
-                assert_eq!((worst.name, &worst.index[..]), (name, &[0, 1, 2][..]));
+                assert_eq!((comparison.name, &comparison.index[..]), (name, &[0, 1, 2][..]));
             }
         }
     }

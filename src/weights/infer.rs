@@ -3,30 +3,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Parameter, ParameterKind};
+#[cfg(doc)]
+use crate::ErrorKind;
+use crate::error::Fault;
 use crate::{Cell, Config, Error, Nonlinearity, Variant};
 
 /// The settings that a state dict does not contain.
+///
+/// ```
+/// use wgpu_rnn::LoadOptions;
+///
+/// let options = LoadOptions { prefix: Some("encoder.".into()), ..LoadOptions::default() };
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct LoadOptions {
     /// The prefix of the parameters' names, such as `"encoder."`. If it is `None`, the only prefix is used.
     pub prefix: Option<String>,
     /// The activation of an Elman RNN; tanh by default. Other cells have no such option.
     pub nonlinearity: Option<Nonlinearity>,
-}
-
-impl LoadOptions {
-    /// Sets the prefix of the parameters' names, such as `"encoder."`.
-    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
-        self.prefix = Some(prefix.into());
-        self
-    }
-
-    /// Sets the activation of an Elman RNN.
-    pub fn nonlinearity(mut self, nonlinearity: Nonlinearity) -> Self {
-        self.nonlinearity = Some(nonlinearity);
-        self
-    }
 }
 
 type Shapes<'a> = BTreeMap<Parameter, &'a [usize]>;
@@ -38,9 +32,9 @@ type Shapes<'a> = BTreeMap<Parameter, &'a [usize]>;
 ///
 /// # Errors
 ///
-/// [`Error::Prefix`] if there is no recurrent layer, or several and no prefix is given;
-/// [`Error::MissingParameter`], [`Error::UnexpectedParameter`], [`Error::UnknownShape`] and [`Error::Shape`]
-/// name the tensor; [`Error::Config`] if a nonlinearity is given for a cell that has none.
+/// [`ErrorKind::Tensor`] if there is no recurrent layer, or several and no prefix is given, and for a tensor
+/// that is missing, unexpected or of a wrong shape; [`ErrorKind::Config`] if a nonlinearity is given for a cell
+/// that has none.
 pub fn infer_config<'a>(
     tensors: impl IntoIterator<Item = (&'a str, &'a [usize])>,
     options: &LoadOptions,
@@ -57,7 +51,7 @@ pub fn infer_config<'a>(
         .collect();
     if let Some(name) = names().find(|name| Parameter::parse_unknown(name) == Some(prefix)) {
         let reason = "expected weight_ih, weight_hh, bias_ih, bias_hh, weight_hr or weight_ch".into();
-        return Err(Error::UnexpectedParameter { name: name.to_owned(), reason });
+        return Err(Error::from(Fault::UnexpectedParameter { name: name.to_owned(), reason }));
     }
     let config = config_of(prefix, &shapes, options)?;
     check_parameters(prefix, &shapes, &config)?;
@@ -74,7 +68,7 @@ fn choose_prefix<'a>(names: impl Iterator<Item = &'a str>, wanted: Option<&str>)
             _ => format!("recurrent parameters with prefix {}", quoted.join(", ")),
         }
     };
-    let error = |expected: String| Err(Error::Prefix { expected, found: list() });
+    let error = |expected: String| Err(Error::from(Fault::Prefix { expected, found: list() }));
     match (wanted, prefixes.len()) {
         (Some(wanted), _) => {
             // `encoder` means `encoder.`, because users write a module's name without the dot.
@@ -103,16 +97,16 @@ fn config_of(prefix: &str, shapes: &Shapes<'_>, options: &LoadOptions) -> Result
         3 => Cell::Gru,
         4 => Cell::Lstm,
         _ => {
-            return Err(Error::UnknownShape {
+            return Err(Error::from(Fault::UnknownShape {
                 name: format!("{prefix}weight_hh_l0"),
                 expected: format!("H = {hidden_size} and 1 (RNN), 3 (GRU) or 4 (LSTM) times H rows, H > 0"),
                 found: vec![rows, columns],
-            });
+            }));
         }
     };
     if let (Some(nonlinearity), Cell::Lstm | Cell::Gru) = (options.nonlinearity, cell) {
         let rule = format!("nonlinearity is only supported for RNN, not {cell}");
-        return Err(Error::Config { rule, found: nonlinearity.to_string() });
+        return Err(Error::from(Fault::Config { rule, found: nonlinearity.to_string() }));
     }
     let config = Config {
         cell,
@@ -136,10 +130,10 @@ fn config_of(prefix: &str, shapes: &Shapes<'_>, options: &LoadOptions) -> Result
             .find(|parameter| !shapes.contains_key(parameter));
         if let Some(parameter) = first_missing {
             let name = format!("{prefix}{parameter}");
-            return Err(Error::MissingParameter {
+            return Err(Error::from(Fault::MissingParameter {
                 name,
                 expected: format!("{:?}", parameter.shape(&config)),
-            });
+            }));
         }
     }
     config.validate()?;
@@ -150,12 +144,14 @@ fn matrix_shape(prefix: &str, shapes: &Shapes<'_>, parameter: Parameter) -> Resu
     let name = format!("{prefix}{parameter}");
     match shapes.get(&parameter) {
         Some(&&[rows, columns]) if rows > 0 && columns > 0 => Ok((rows, columns)),
-        Some(shape) => Err(Error::UnknownShape {
+        Some(shape) => Err(Error::from(Fault::UnknownShape {
             name,
             expected: "two dimensions, both greater than zero".into(),
             found: shape.to_vec(),
-        }),
-        None => Err(Error::MissingParameter { name, expected: "[G*H, in] or [G*H, H_out]".into() }),
+        })),
+        None => {
+            Err(Error::from(Fault::MissingParameter { name, expected: "[G*H, in] or [G*H, H_out]".into() }))
+        }
     }
 }
 
@@ -163,15 +159,17 @@ fn matrix_shape(prefix: &str, shapes: &Shapes<'_>, parameter: Parameter) -> Resu
 fn check_parameters(prefix: &str, shapes: &Shapes<'_>, config: &Config) -> Result<(), Error> {
     if let Some(parameter) = shapes.keys().find(|parameter| !parameter.is_in(config)) {
         let reason = format!("{config} has none");
-        return Err(Error::UnexpectedParameter { name: format!("{prefix}{parameter}"), reason });
+        return Err(Error::from(Fault::UnexpectedParameter { name: format!("{prefix}{parameter}"), reason }));
     }
     for parameter in Parameter::all(config) {
         let name = format!("{prefix}{parameter}");
         let expected = parameter.shape(config);
         match shapes.get(&parameter) {
-            None => return Err(Error::MissingParameter { name, expected: format!("{expected:?}") }),
+            None => {
+                return Err(Error::from(Fault::MissingParameter { name, expected: format!("{expected:?}") }));
+            }
             Some(&found) if found != expected => {
-                return Err(Error::Shape { name, expected, found: found.to_vec() });
+                return Err(Error::from(Fault::Shape { name, expected, found: found.to_vec() }));
             }
             Some(_) => {}
         }

@@ -6,7 +6,7 @@ use crate::Config;
 
 /// The kinds of parameter, in PyTorch's order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ParameterKind {
+pub(crate) enum ParameterKind {
     /// `weight_ih [G*H, in]`.
     WeightIh,
     /// `weight_hh [G*H, H_out]`.
@@ -51,18 +51,18 @@ impl ParameterKind {
 
 /// One parameter of a layer. Its `Display` is PyTorch's name, such as `weight_hh_l1_reverse`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Parameter {
+pub(crate) struct Parameter {
     /// The kind of parameter.
-    pub kind: ParameterKind,
+    pub(crate) kind: ParameterKind,
     /// The layer, from 0.
-    pub layer: usize,
+    pub(crate) layer: usize,
     /// Whether it belongs to the reverse direction.
-    pub reverse: bool,
+    pub(crate) reverse: bool,
 }
 
 impl Parameter {
     /// Returns the parameters of a configuration in PyTorch's order: by layer, forward before reverse.
-    pub fn all(config: &Config) -> impl Iterator<Item = Parameter> + use<> {
+    pub(crate) fn all(config: &Config) -> impl Iterator<Item = Parameter> + use<> {
         let config = *config;
         let reverse = if config.bidirectional { &[false, true][..] } else { &[false] };
         (0..config.num_layers).flat_map(move |layer| {
@@ -75,7 +75,7 @@ impl Parameter {
 
     /// Returns the shape that `config` gives the parameter. A size that overflows is `usize::MAX`;
     /// [`Config::validate`] rejects such a configuration.
-    pub fn shape(&self, config: &Config) -> Vec<usize> {
+    pub(crate) fn shape(&self, config: &Config) -> Vec<usize> {
         let rows = config.cell.gates().saturating_mul(config.hidden_size);
         match self.kind {
             ParameterKind::WeightIh => vec![rows, config.layer_input_size(self.layer)],

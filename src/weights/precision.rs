@@ -9,6 +9,9 @@ use half::f16;
 
 use super::{DirectionWeights, Weights};
 use crate::Error;
+#[cfg(doc)]
+use crate::ErrorKind;
+use crate::error::Fault;
 
 /// The type in which a layer stores its weight matrices. Biases and all arithmetic are f32 with either
 /// precision.
@@ -44,15 +47,17 @@ impl Precision {
     ///
     /// let weights = Weights::seeded(Config::gru(3, 4), 0)?;
     /// let rounded = Precision::F16.round(&weights)?;
-    /// let pairs = weights.directions()[0].weight_hh.iter().zip(&rounded.directions()[0].weight_hh);
-    /// assert!(pairs.into_iter().all(|(given, rounded)| (given - rounded).abs() <= given.abs() / 2048.0));
-    /// assert_eq!(weights.directions()[0].bias_hh, rounded.directions()[0].bias_hh);
+    /// let both = |name| (weights.get(name).unwrap(), rounded.get(name).unwrap());
+    /// let (given, rounded) = both("weight_hh_l0");
+    /// let mut pairs = given.iter().zip(&rounded);
+    /// assert!(pairs.all(|(given, rounded)| (given - rounded).abs() <= given.abs() / 2048.0));
+    /// assert_eq!(both("bias_hh_l0").0, both("bias_hh_l0").1);
     /// # Ok::<(), wgpu_rnn::Error>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// [`Error::Precision`] if a weight is too large for f16 (65520 or more).
+    /// [`ErrorKind::Tensor`] if a weight is too large for f16 (65520 or more).
     pub fn round(self, weights: &Weights) -> Result<Cow<'_, Weights>, Error> {
         if self == Precision::F32 {
             return Ok(Cow::Borrowed(weights));
@@ -71,14 +76,14 @@ impl Precision {
 
 /// Checks that f16 can hold every weight.
 fn check(weights: &Weights) -> Result<(), Error> {
-    for (parameter, values) in weights.parameters().filter(|(parameter, _)| !parameter.kind.is_bias()) {
+    for (parameter, values) in weights.typed_parameters().filter(|(parameter, _)| !parameter.kind.is_bias()) {
         let large = values.indexed_iter().find(|(_, value)| !f16::from_f32(**value).is_finite());
         if let Some((index, &found)) = large {
-            return Err(Error::Precision {
+            return Err(Error::from(Fault::Precision {
                 name: parameter.to_string(),
                 index: ndarray::Dimension::slice(&index).to_vec(),
                 found,
-            });
+            }));
         }
     }
     Ok(())
@@ -99,7 +104,10 @@ impl FromStr for Precision {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         Precision::ALL.iter().copied().find(|precision| precision.to_string() == text).ok_or_else(|| {
-            Error::Config { rule: "precision must be one of f32, f16".into(), found: format!("'{text}'") }
+            Error::from(Fault::Config {
+                rule: "precision must be one of f32, f16".into(),
+                found: format!("'{text}'"),
+            })
         })
     }
 }

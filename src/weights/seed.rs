@@ -5,12 +5,12 @@ use rand_mt::Mt;
 
 /// `torch.Generator` on the CPU: an mt19937 stream that several layers can be drawn from in turn.
 #[derive(Clone, Debug)]
-pub struct Generator(Mt);
+pub(crate) struct Generator(Mt);
 
 impl Generator {
     /// Creates the stream that `torch.manual_seed(seed)` starts. As in PyTorch, only the low 32 bits of the
     /// seed count.
-    pub fn seeded(seed: u64) -> Self {
+    pub(crate) fn seeded(seed: u64) -> Self {
         #[allow(clippy::cast_possible_truncation, reason = "init_genrand takes 32 bits, as in PyTorch")]
         Generator(Mt::new(seed as u32))
     }

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::{env, fs, process};
 
 use wgpu_rnn::ndarray::Array3;
-use wgpu_rnn::{Backend, Config, Error, Input, Layer, LayerOptions, State, Strategy, Weights};
+use wgpu_rnn::{Backend, Config, ErrorKind, Input, Layer, LayerOptions, Strategy, Weights};
 
 use crate::harness::{bits, on_each, on_each_of};
 use crate::polled::Polled;
@@ -24,18 +24,17 @@ fn a_result_that_no_host_has_room_for_is_an_error() {
             let layer = implementation.layer(&weights);
             for (rows, steps) in [(1 << 44, 1), (1 << 22, 1 << 22), (1, 1 << 44)] {
                 let input = Input::new(one.broadcast((rows, steps, 1)).unwrap());
-                let state = State::zero();
-                let polled = Polled::new(layer.forward_async(&input, &state)).finish();
-                for result in [layer.forward(&input, &state), polled] {
+                let polled = Polled::new(layer.forward_async(&input)).finish();
+                for result in [layer.forward(&input), polled] {
                     match result {
-                        Err(Error::OutOfMemory { .. }) => {}
-                        Err(Error::TooLarge { .. }) if implementation.is_gpu() => {}
+                        Err(error) if error.kind() == ErrorKind::OutOfMemory => {}
+                        Err(error) if error.kind() == ErrorKind::TooLarge && implementation.is_gpu() => {}
                         other => panic!("N={rows}, T={steps} on {}: {other:?}", implementation.name),
                     }
                 }
             }
             let x = Array3::zeros((2, 3, 1));
-            layer.forward(&Input::new(x.view()), State::zero()).expect("the layer works on");
+            layer.forward(&Input::new(x.view())).expect("the layer works on");
         });
     });
 }
@@ -80,29 +79,29 @@ fn with_little_memory() {
     let gpu = queued()[place.parse::<usize>().unwrap()].clone();
     // Buffers of the gates four times as large as the output.
     let work = Work::new(Config::lstm(4, 64), 64, 4);
-    let options = LayerOptions::default().strategy(Strategy::HoistedStep).budget(1 << 30);
-    let mut layer = Layer::with_options(&work.weights, Backend::Gpu(gpu), &options).unwrap();
+    let options =
+        LayerOptions { strategy: Strategy::HoistedStep, budget: 1 << 30, ..LayerOptions::default() };
+    let layer = Layer::new(&work.weights, (Backend::Gpu(gpu), options.clone())).unwrap();
     let expected = bits(&work.run(&layer).unwrap());
     let large = Array3::<f32>::zeros((64, 1900, 4));
     let plan = layer.plan(64, 1900).unwrap().unwrap();
     assert!(plan.workspace_bytes > 100 << 20, "{plan}");
     leave(64 << 20);
-    let (input, state) = (Input::new(large.view()), State::zero());
+    let input = Input::new(large.view());
     for _ in 0..2 {
-        let polled = Polled::new(layer.forward_async(&input, &state)).finish();
-        for result in [layer.forward(&input, &state), polled] {
+        let polled = Polled::new(layer.forward_async(&input)).finish();
+        for result in [layer.forward(&input), polled] {
             match result {
-                Err(error @ (Error::OutOfMemory { .. } | Error::DeviceLost { .. })) => {
+                Err(error) if matches!(error.kind(), ErrorKind::OutOfMemory | ErrorKind::DeviceLost) => {
                     println!("refused: {error}");
                 }
                 other => panic!("{other:?}"),
             }
         }
     }
-    if let Err(Error::DeviceLost { .. }) = work.run(&layer) {
+    if work.run(&layer).is_err_and(|error| error.kind() == ErrorKind::DeviceLost) {
         println!("lost, and put on the CPU");
-        layer.reload_with(&work.weights, Backend::Cpu).unwrap();
-        work.run(&layer).unwrap();
+        work.run(&work.layer(Backend::Cpu)).unwrap();
         return;
     }
     assert_eq!(bits(&work.run(&layer).unwrap()), expected);

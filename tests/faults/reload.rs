@@ -2,10 +2,10 @@
 
 use wgpu_rnn::ndarray::s;
 use wgpu_rnn::{
-    Backend, Config, Error, Input, Layer, LayerOptions, Output, Precision, State, Strategy, Weights,
+    Backend, Config, Error, ErrorKind, Input, Layer, LayerOptions, Output, Precision, State, Strategy,
 };
 
-use crate::harness::{adapters, assert_within, bits, on_each_adapter};
+use crate::harness::{assert_within, bits, on_each_adapter};
 use crate::work::Work;
 use crate::{fresh, watched};
 
@@ -21,7 +21,12 @@ fn steps(
     range: std::ops::Range<usize>,
     state: &State<'_>,
 ) -> Result<Output, Error> {
-    layer.forward(&Input::new(work.x.slice(s![.., range, ..])), state)
+    layer.forward(Input::new(work.x.slice(s![.., range, ..])).state(state))
+}
+
+/// A layer with the weights and options of another one.
+fn moved(layer: &Layer, backend: Backend) -> Result<Layer, Error> {
+    Layer::new(layer.weights().expect("kept"), (backend, layer.options().clone()))
 }
 
 #[test]
@@ -30,65 +35,36 @@ fn a_sequence_goes_on_from_a_saved_state_on_a_fresh_device() {
         on_each_adapter(|gpu| {
             for (config, &strategy) in configs().into_iter().zip(Strategy::ALL.iter().cycle()) {
                 let work = Work::new(config, 3, 10);
-                let options = LayerOptions::default().strategy(strategy).keep_weights(true);
+                let options = LayerOptions { strategy, keep_weights: true, ..LayerOptions::default() };
                 let lost = fresh(gpu);
                 let mut layer =
-                    Layer::with_options(&work.weights, Backend::Gpu(lost.clone()), &options).unwrap();
-                let whole = layer.forward(&work.input(), State::zero()).unwrap();
-                let saved = steps(&layer, &work, 0..4, &State::zero()).unwrap();
+                    Layer::new(&work.weights, (Backend::Gpu(lost.clone()), options.clone())).unwrap();
+                let whole = layer.forward(&work.input()).unwrap();
+                let saved = steps(&layer, &work, 0..4, &State::default()).unwrap();
                 lost.device().destroy();
-                let error = steps(&layer, &work, 4..10, &saved.state()).unwrap_err();
-                assert!(matches!(error, Error::DeviceLost { .. }), "{error}");
+                let error = steps(&layer, &work, 4..10, &State::from(&saved)).unwrap_err();
+                assert!(error.kind() == ErrorKind::DeviceLost, "{error}");
 
-                layer.reload(Backend::Gpu(fresh(gpu))).unwrap();
-                let rest = steps(&layer, &work, 4..10, &saved.state()).unwrap();
+                layer = moved(&layer, Backend::Gpu(fresh(gpu))).unwrap();
+                let rest = steps(&layer, &work, 4..10, &State::from(&saved)).unwrap();
                 let expected = whole.output.slice(s![.., 4.., ..]);
                 assert_eq!(rest.output, expected, "{} on {gpu}, {strategy}", work.name);
                 assert_eq!((&rest.h_n, &rest.c_n), (&whole.h_n, &whole.c_n));
                 assert_eq!(layer.plan(3, 6).unwrap().unwrap().strategy, strategy, "the options stay");
 
                 // And from there to the CPU, within what rounding allows.
-                layer.reload(Backend::Cpu).unwrap();
+                layer = moved(&layer, Backend::Cpu).unwrap();
                 assert!(matches!(layer.backend(), Backend::Cpu));
-                let rest = steps(&layer, &work, 4..10, &saved.state()).unwrap();
-                let input = Input::new(work.x.slice(s![.., 4.., ..]));
-                let expected = wgpu_rnn::reference::forward(&work.weights, &input, &saved.state()).unwrap();
-                let allowed = wgpu_rnn::tolerance::forward(&work.weights, &input, &saved.state()).unwrap();
+                let rest = steps(&layer, &work, 4..10, &State::from(&saved)).unwrap();
+                let input = Input::new(work.x.slice(s![.., 4.., ..])).state(&saved);
+                let expected = wgpu_rnn::reference::forward(&work.weights, &input).unwrap();
+                let allowed = wgpu_rnn::tolerance::forward(&work.weights, Precision::F32, &input).unwrap();
                 assert_within(&work.name, &rest, &expected, &allowed);
                 // Kept on the way, too.
-                layer.reload(Backend::Gpu(fresh(gpu))).unwrap();
-                assert_eq!(bits(&layer.forward(&work.input(), State::zero()).unwrap()), bits(&whole));
+                layer = moved(&layer, Backend::Gpu(fresh(gpu))).unwrap();
+                assert_eq!(bits(&layer.forward(&work.input()).unwrap()), bits(&whole));
             }
         });
-    });
-}
-
-#[test]
-fn a_reload_that_fails_leaves_the_layer_as_it_was() {
-    watched(|| {
-        let work = Work::small();
-        let check = |backend: Backend| {
-            let mut layer = work.layer(backend);
-            let expected = bits(&work.run(&layer).unwrap());
-            let error = layer.reload(Backend::Cpu).unwrap_err();
-            assert_eq!(
-                error.to_string(),
-                "weights: expected them to be kept (LayerOptions::keep_weights) or given again \
-                 (Layer::reload_with), found neither"
-            );
-            let other = Weights::seeded(Config::gru(3, 6), 0).unwrap();
-            let error = layer.reload_with(&other, Backend::Cpu).unwrap_err();
-            assert_eq!(error.to_string(), "weights: expected those of GRU(3, 5), found those of GRU(3, 6)");
-            for gpu in adapters() {
-                let lost = fresh(gpu);
-                lost.device().destroy();
-                let error = layer.reload_with(&work.weights, Backend::Gpu(lost)).unwrap_err();
-                assert!(matches!(error, Error::DeviceLost { .. }), "{error}");
-            }
-            assert_eq!(bits(&work.run(&layer).unwrap()), expected, "{}", layer.backend());
-        };
-        check(Backend::Cpu);
-        on_each_adapter(|gpu| check(Backend::Gpu(gpu.clone())));
     });
 }
 
@@ -96,23 +72,21 @@ fn a_reload_that_fails_leaves_the_layer_as_it_was() {
 #[test]
 fn halves_stay_halves() {
     let work = Work::small();
-    let options = LayerOptions::default().precision(Precision::F16).keep_weights(true);
-    let mut layer = Layer::with_options(&work.weights, Backend::Cpu, &options).unwrap();
+    let options = LayerOptions { precision: Precision::F16, keep_weights: true, ..LayerOptions::default() };
+    let mut layer = Layer::new(&work.weights, (Backend::Cpu, options.clone())).unwrap();
     let expected = bits(&work.run(&layer).unwrap());
     assert_ne!(expected, bits(&work.run(&work.layer(Backend::Cpu)).unwrap()));
-    layer.reload(Backend::Cpu).unwrap();
+    layer = moved(&layer, Backend::Cpu).unwrap();
     assert_eq!(bits(&work.run(&layer).unwrap()), expected);
 }
 
 #[test]
-fn clones_stay_where_they_are_and_the_reference_has_its_weights() {
+fn weights_are_kept_on_request_only() {
     let work = Work::small();
-    let mut layer = work.layer(Backend::Reference);
-    let clone = layer.clone();
-    layer.reload(Backend::Cpu).unwrap();
-    assert_eq!([&layer, &clone].map(|layer| layer.backend().to_string()), ["cpu", "reference (f64)"]);
-    let other = Weights::seeded(*layer.config(), 99).unwrap();
-    let before = bits(&work.run(&layer).unwrap());
-    layer.reload_with(&other, Backend::Cpu).unwrap();
-    assert_ne!(bits(&work.run(&layer).unwrap()), before, "the weights are the new ones");
+    for backend in [Backend::Reference, Backend::Cpu] {
+        assert!(work.layer(backend.clone()).weights().is_none());
+        let options = LayerOptions { keep_weights: true, ..LayerOptions::default() };
+        let layer = Layer::new(&work.weights, (backend, options)).unwrap();
+        assert_eq!(layer.weights(), Some(&work.weights));
+    }
 }

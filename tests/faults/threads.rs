@@ -2,11 +2,7 @@
 
 use std::thread;
 
-use wgpu_rnn::auto::Choice;
-use wgpu_rnn::{
-    Backend, Config, Error, Generator, Gpu, Input, Layer, LayerOptions, Output, State, Strategy, Timings,
-    Weights, inspect::PlanReport,
-};
+use wgpu_rnn::{Backend, Config, Gpu, Layer, LayerOptions, State, Strategy};
 
 use crate::harness::{bits, on_each_adapter};
 use crate::watched;
@@ -14,37 +10,20 @@ use crate::work::Work;
 
 /// What a compiler can check of it.
 #[test]
-fn handles_may_be_sent_and_shared_and_futures_sent() {
+fn futures_may_be_sent() {
     fn sent<T: Send>(_: &T) {}
-    fn shared<T: Send + Sync + 'static>() {}
-    shared::<Layer>();
-    shared::<Gpu>();
-    shared::<Backend>();
-    shared::<Weights>();
-    shared::<Config>();
-    shared::<LayerOptions>();
-    shared::<PlanReport>();
-    shared::<Timings>();
-    shared::<Generator>();
-    shared::<Choice>();
-    shared::<Error>();
-    shared::<Output>();
-    shared::<Input<'static>>();
-    shared::<State<'static>>();
     let work = Work::small();
     let layer = work.layer(Backend::Cpu);
     sent(&work.run_async(&layer));
-    let (input, state) = (work.input(), work.state());
-    sent(&Gpu::request(&Default::default()));
-    sent(&Gpu::adapters_async());
+    let input = work.input();
+    sent(&Gpu::new_async(&Default::default()));
+    sent(&Gpu::adapters());
     sent(&Layer::new_async(&work.weights, Backend::Cpu));
-    sent(&layer.forward_timed_async(&input, &state));
     sent(&layer.session_async(1));
-    sent(&layer.clone().reload_async(Backend::Cpu));
     let mut session = layer.session(1).unwrap();
     sent(&session.push_async(&input));
     sent(&session.state_async());
-    sent(&session.set_state_async(State::zero()));
+    sent(&session.set_state_async(None, State::default()));
     sent(&Backend::auto_async(layer.config(), 1, 1, &LayerOptions::default()));
 }
 
@@ -74,9 +53,9 @@ fn eight_threads_get_what_one_gets() {
         [Backend::Cpu, Backend::Reference].into_iter().for_each(|backend| check(&works[0].layer(backend)));
         on_each_adapter(|gpu| {
             for &strategy in Strategy::ALL {
-                let options = LayerOptions::default().strategy(strategy);
+                let options = LayerOptions { strategy, ..LayerOptions::default() };
                 let backend = Backend::Gpu(gpu.clone());
-                check(&Layer::with_options(&works[0].weights, backend, &options).unwrap());
+                check(&Layer::new(&works[0].weights, (backend, options.clone())).unwrap());
             }
         });
     });

@@ -4,8 +4,7 @@ use std::time::{Duration, Instant};
 
 use wgpu_rnn::ndarray::Array3;
 use wgpu_rnn::{
-    Backend, Config, Error, Gpu, Input, Layer, LayerOptions, Output, State, Strategy, Tuning, Weights,
-    inspect::PlanReport,
+    Backend, Config, Error, Gpu, Input, Layer, LayerOptions, Output, Strategy, Weights, inspect::PlanReport,
 };
 
 use crate::harness::random;
@@ -62,7 +61,7 @@ impl Work {
     }
 
     pub fn layer(&self, backend: Backend) -> Layer {
-        Layer::with_options(&self.weights, backend, &self.options).unwrap()
+        Layer::new(&self.weights, (backend, self.options.clone())).unwrap()
     }
 
     pub fn on(&self, gpu: &Gpu) -> Layer {
@@ -70,19 +69,15 @@ impl Work {
     }
 
     pub fn input(&self) -> Input<'_> {
-        Input::new(self.x.view())
-    }
-
-    pub fn state(&self) -> State<'_> {
-        State::hidden(self.h_0.view())
+        Input::new(&self.x).state(self.h_0.view())
     }
 
     pub fn run(&self, layer: &Layer) -> Result<Output, Error> {
-        layer.forward(&self.input(), &self.state())
+        layer.forward(&self.input())
     }
 
     pub async fn run_async(&self, layer: &Layer) -> Result<Output, Error> {
-        layer.forward_async(&self.input(), &self.state()).await
+        layer.forward_async(&self.input()).await
     }
 
     /// What a GPU would do.
@@ -97,15 +92,18 @@ impl Work {
 pub fn ways(gpu: &Gpu) -> Vec<Work> {
     let mut ways = Vec::new();
     for &strategy in Strategy::ALL {
-        let options = LayerOptions::default().strategy(strategy);
+        let options = LayerOptions { strategy, ..LayerOptions::default() };
         let whole = || Work::new(Config::gru(6, 20).num_layers(2).bidirectional(true), 5, 6);
         ways.push(whole().with(&format!("{strategy}, at once"), options.clone()));
-        ways.push(whole().with(&format!("{strategy}, measured"), options.clone().tuning(Tuning::Measure)));
+        ways.push(
+            whole().with(&format!("{strategy}, measured"), LayerOptions { measure: true, ..options.clone() }),
+        );
         let bytes = whole().with("", options.clone()).plan(gpu).unwrap().workspace_bytes;
         // Less and less: pieces, then rows that do not have room twice.
         let mut in_flight = Vec::new();
         for part in (1..40).rev() {
-            let less = whole().with(&strategy.to_string(), options.clone().budget(bytes * part / 40));
+            let less = whole()
+                .with(&strategy.to_string(), LayerOptions { budget: bytes * part / 40, ..options.clone() });
             let Some(plan) = less.plan(gpu) else { break };
             if plan.rows < 5 && !in_flight.contains(&plan.in_flight) {
                 in_flight.push(plan.in_flight);
@@ -114,8 +112,9 @@ pub fn ways(gpu: &Gpu) -> Vec<Work> {
         }
         let deep = || Work::new(Config::gru(8192, 2), 1, 60);
         let bytes = deep().with("", options.clone()).plan(gpu).unwrap().workspace_bytes;
-        let mut cut =
-            (2..64).map(|share| deep().with(&strategy.to_string(), options.clone().budget(bytes / share)));
+        let mut cut = (2..64).map(|share| {
+            deep().with(&strategy.to_string(), LayerOptions { budget: bytes / share, ..options.clone() })
+        });
         let several = cut.find(|work| work.plan(gpu).is_some_and(|plan| plan.submissions > 1));
         ways.extend(several);
     }

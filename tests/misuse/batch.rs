@@ -1,9 +1,7 @@
 //! Batches that do not fit: each gives its one message, on every implementation, and the layer works on.
 
 use wgpu_rnn::ndarray::{Array, Array3, ArrayD, Dimension, IxDyn, array};
-use wgpu_rnn::{
-    Backend, Config, Input, Layer, OnnxLayout, Output, Precision, State, Weights, reference, tolerance,
-};
+use wgpu_rnn::{Backend, Config, Input, Layer, Output, Precision, State, Weights, reference, tolerance};
 
 use super::{Row, outcome, row};
 use crate::harness::{bits, on_each, random};
@@ -39,44 +37,39 @@ impl Call {
     }
 
     /// What `run` makes of the call's arrays.
-    fn with<T>(&self, run: impl FnOnce(&Input<'_, IxDyn>, &State<'_, IxDyn>) -> T) -> T {
+    fn with<T>(&self, run: impl FnOnce(&Input<'_, IxDyn>) -> T) -> T {
         let zeros = |shape: &[usize]| ArrayD::<f32>::zeros(shape);
         let (values, h_0, c_0) = (zeros(self.input), self.h_0.map(zeros), self.c_0.map(zeros));
         let mut input = Input::new(values.view());
         if let Some(lengths) = self.lengths {
             input = input.lengths(lengths);
         }
-        let mut state = State::zero();
-        state.h_0 = h_0.as_ref().map(|values| values.view());
-        state.c_0 = c_0.as_ref().map(|values| values.view());
-        run(&input, &state)
+        let mut state = State::default();
+        state.h_0 = h_0.as_ref().map(|values| values.view().into());
+        state.c_0 = c_0.as_ref().map(|values| values.view().into());
+        run(&input.state(state))
     }
 
     fn rows_of_layer(&self, layer: &Layer, message: &str) -> Vec<Row> {
-        self.with(|input, state| {
-            let polled = pollster::block_on(layer.forward_async(input, state));
+        self.with(|input| {
+            let polled = pollster::block_on(layer.forward_async(input));
             vec![
-                row("Layer::forward", layer.forward(input, state), message),
+                row("Layer::forward", layer.forward(input), message),
+                row("Layer::forward", layer.forward(input.clone().timed()), message),
                 row("Layer::forward_async", polled, message),
-                row("Layer::forward_timed", layer.forward_timed(input, state), message),
-                row(
-                    "Layer::forward_timed_async",
-                    pollster::block_on(layer.forward_timed_async(input, state)),
-                    message,
-                ),
             ]
         })
     }
 
     /// The same mistake, made without a layer.
     fn rows(&self, weights: &Weights, message: &str) -> Vec<Row> {
-        self.with(|input, state| {
-            let rounded = tolerance::forward_with(weights, Precision::F16, input, state);
+        self.with(|input| {
+            let allowed = |precision| tolerance::forward(weights, precision, input);
             vec![
-                row("Input::check_fits", input.check_fits(weights.config(), state), message),
-                row("reference::forward", reference::forward(weights, input, state), message),
-                row("tolerance::forward", tolerance::forward(weights, input, state), message),
-                row("tolerance::forward_with", rounded, message),
+                row("Input::check_fits", input.check_fits(weights.config()), message),
+                row("reference::forward", reference::forward(weights, input), message),
+                row("tolerance::forward", allowed(Precision::F32), message),
+                row("tolerance::forward", allowed(Precision::F16), message),
             ]
         })
     }
@@ -180,13 +173,15 @@ fn table() -> Vec<(Config, Call, String)> {
 fn of_no_result() -> Vec<Row> {
     let zeros = |shape: &[usize]| ArrayD::<f32>::zeros(shape);
     let laid_out = |output: &[usize], h_n: &[usize], c_n: Option<&[usize]>| {
-        Output::new(zeros(output), zeros(h_n), c_n.map(zeros)).to_onnx(OnnxLayout::StepsFirst)
+        Output::new(zeros(output), zeros(h_n), c_n.map(zeros)).to_onnx(0)
     };
     let of = |name: &str, found: &str| {
         format!("{name}: shape {found}; expected [L*D, N, size] for an output of shape [2, 3, 8]")
     };
+    let right = Output::new(zeros(&[2, 3, 4]), zeros(&[1, 2, 4]), None);
     let rank = "h_n: shape [4]; expected three dimensions, or two without a batch";
     vec![
+        row("Output::to_onnx", right.to_onnx(2), "layout must be 0 or 1, found 2"),
         row("Output::to_onnx", laid_out(&[2, 3, 8], &[4], None), rank),
         row("Output::to_onnx", laid_out(&[2, 3, 8], &[1, 2, 0], None), of("h_n", "[1, 2, 0]")),
         row("Output::to_onnx", laid_out(&[2, 3, 8], &[1, 2, 3], None), of("h_n", "[1, 2, 3]")),
@@ -199,12 +194,29 @@ fn of_no_result() -> Vec<Row> {
 pub fn rows() -> Vec<Row> {
     let mut rows = not_finite();
     rows.extend(of_no_result());
+    rows.extend(rows_of_a_session());
     for (config, call, message) in table() {
         let weights = Weights::seeded(config, 1).unwrap();
         rows.extend(call.rows(&weights, &message));
         rows.extend(call.rows_of_layer(&Layer::new(&weights, Backend::Cpu).unwrap(), &message));
     }
     rows
+}
+
+/// A forward pass has no rows to choose from.
+fn rows_of_a_session() -> Vec<Row> {
+    let weights = Weights::seeded(Config::gru(3, 4), 0).unwrap();
+    let layer = Layer::new(&weights, Backend::Cpu).unwrap();
+    let x = Array3::zeros((1, 2, 3));
+    let input = Input::new(&x).rows(&[0]);
+    let text = "rows: expected none, since only a session has rows to choose from, found some";
+    vec![
+        row("Layer::forward", layer.forward(&input), text),
+        row("Layer::forward_async", pollster::block_on(layer.forward_async(&input)), text),
+        row("Input::check_fits", input.check_fits(weights.config()), text),
+        row("reference::forward", reference::forward(&weights, &input), text),
+        row("tolerance::forward", tolerance::forward(&weights, Precision::F32, &input), text),
+    ]
 }
 
 #[test]
@@ -230,7 +242,7 @@ fn every_misuse_of_forward_has_its_message_and_leaves_the_layer_working() {
 /// The bits of a forward pass that is as it should be.
 fn good(layer: &Layer) -> Vec<u32> {
     let input = random((2, 3, layer.config().input_size), 1.0, 1);
-    let result = layer.forward(&Input::new(input.view()), State::zero()).unwrap();
+    let result = layer.forward(&Input::new(input.view())).unwrap();
     assert!(result.output.iter().any(|&value| value != 0.0));
     bits(&result)
 }
@@ -247,19 +259,20 @@ fn not_finite() -> Vec<Row> {
     // The largest finite values do not add up to a false alarm.
     let largest = Array3::from_elem((2, 3, 4), f32::MAX);
     let input = |values: &Array3<f32>| Input::new(values.view()).check_finite();
-    let state =
-        |h_0: &Array3<f32>, c_0: &Array3<f32>| State::hidden_and_cell(h_0.view(), c_0.view()).check_finite();
+    let state = |h_0: &Array3<f32>, c_0: &Array3<f32>| {
+        Input::new(&fine).state((h_0.view(), c_0.view())).check_finite()
+    };
     vec![
         row("Input::check_finite", input(&nan), "input[1, 2, 3]: expected a finite value, found NaN"),
         row("Input::check_finite", input(&infinite), "input[0, 2, 1]: expected a finite value, found -inf"),
         row("Input::check_finite", input(&largest), "no error"),
         row(
-            "State::check_finite",
+            "Input::check_finite",
             state(&nan, &infinite),
             "h_0[1, 2, 3]: expected a finite value, found NaN",
         ),
         row(
-            "State::check_finite",
+            "Input::check_finite",
             state(&fine, &infinite),
             "c_0[0, 2, 1]: expected a finite value, found -inf",
         ),
@@ -270,7 +283,7 @@ fn not_finite() -> Vec<Row> {
 #[test]
 fn a_rank_in_the_type_is_checked_too() {
     fn message<D: Dimension>(layer: &Layer, values: &Array<f32, D>) -> String {
-        outcome(layer.forward(Input::new(values.view()), State::zero()))
+        outcome(layer.forward(Input::new(values.view())))
     }
     on_each(|implementation| {
         let layer = implementation.layer(&Weights::seeded(Config::lstm(1, 1), 0).unwrap());

@@ -3,8 +3,8 @@
 use wgpu_rnn::ndarray::{Array3, ArrayD};
 use wgpu_rnn::tolerance::Comparison;
 use wgpu_rnn::{
-    Backend, Config, CpuInstructions, Generator, Input, Layer, LayerOptions, Nonlinearity, Output, Precision,
-    State, Strategy, Tuning, Weights,
+    Backend, Config, CpuInstructions, Input, Layer, LayerOptions, Nonlinearity, Output, Precision, Strategy,
+    Weights,
     inspect::{Capabilities, PlanReport},
 };
 
@@ -55,12 +55,12 @@ fn configurations() -> Vec<Row> {
     let (values, capabilities, options) =
         (ArrayD::zeros(vec![1, 1]), Capabilities::default(), LayerOptions::default());
     for (config, text) in rules() {
-        let never = |_: &_| unreachable!("nothing is loaded");
-        let fits = Input::new(values.view()).check_fits(&config, &State::zero());
+        let never = |_: &str, _: &[usize]| unreachable!("nothing is loaded");
+        let fits = Input::new(values.view()).check_fits(&config);
         rows.extend([
             row("Config::validate", config.validate(), &*text),
             row("Weights::seeded", Weights::seeded(config, 0), &*text),
-            row("Weights::draw", Weights::draw(config, &mut Generator::seeded(0)), &*text),
+            row("Weights::seeded_in_turn", Weights::seeded_in_turn([config], 0), &*text),
             row("Weights::from_fn", Weights::from_fn(config, never), &*text),
             row("Input::check_fits", fits, &*text),
             row("PlanReport::new", PlanReport::new(&config, 1, 1, &capabilities, &options), &*text),
@@ -84,11 +84,6 @@ fn names() -> Vec<Row> {
             "f8".parse::<Precision>(),
             "precision must be one of f32, f16, found 'f8'",
         ),
-        row(
-            "Tuning::from_str",
-            "guess".parse::<Tuning>(),
-            "tuning must be one of model, measure, found 'guess'",
-        ),
     ]
 }
 
@@ -96,9 +91,9 @@ fn names() -> Vec<Row> {
 fn precisions() -> Vec<Row> {
     let config = Config::gru(2, 3);
     let with = |name: &str| {
-        let weights = Weights::from_fn(config, |parameter| {
-            let mut values = ArrayD::zeros(parameter.shape(&config));
-            if parameter.to_string() == name {
+        let weights = Weights::from_fn(config, |parameter, shape| {
+            let mut values = ArrayD::zeros(shape);
+            if parameter == name {
                 *values.last_mut().unwrap() = -65520.0;
             }
             Ok(values)
@@ -106,17 +101,17 @@ fn precisions() -> Vec<Row> {
         weights.unwrap()
     };
     let (weight, bias) = (with("weight_hh_l0"), with("bias_hh_l0"));
-    let options = LayerOptions::default().precision(Precision::F16);
-    let layer = |weights: &Weights| Layer::with_options(weights, Backend::Cpu, &options);
+    let options = LayerOptions { precision: Precision::F16, ..LayerOptions::default() };
+    let layer = |weights: &Weights| Layer::new(weights, (Backend::Cpu, options.clone()));
     let text = "weight_hh_l0[8, 2]: expected a weight that f16 can hold (at most 65504), found -65520";
     vec![
         row("Precision::round", Precision::F16.round(&weight), text),
         row("Precision::round", Precision::F32.round(&weight), "no error"),
-        row("Layer::with_options", layer(&weight), text),
-        row("Layer::with_options", layer(&bias), "no error"),
+        row("Layer::new", layer(&weight), text),
+        row("Layer::new", layer(&bias), "no error"),
         row(
-            "Layer::with_options_async",
-            pollster::block_on(Layer::with_options_async(&weight, Backend::Cpu, &options)),
+            "Layer::new_async",
+            pollster::block_on(Layer::new_async(&weight, (Backend::Cpu, options.clone()))),
             text,
         ),
     ]
@@ -149,8 +144,7 @@ fn comparisons() -> Vec<Row> {
 fn sizes_that_cannot_be_counted_do_not_overflow() {
     let config = Config::lstm(1, usize::MAX).bidirectional(true);
     assert_eq!(config.output_size(), usize::MAX);
-    let shapes: Vec<_> =
-        wgpu_rnn::Parameter::all(&config).map(|parameter| parameter.shape(&config)).collect();
-    assert_eq!(shapes[0], [usize::MAX, 1]);
+    let (name, shape) = config.parameters().next().unwrap();
+    assert_eq!((&*name, &shape[..]), ("weight_ih_l0", &[usize::MAX, 1][..]));
     assert_ne!(outcome(config.validate()), "no error");
 }

@@ -1,14 +1,14 @@
 //! Adapters that are not there or lack something, and layers and batches that no GPU can hold.
 
-use wgpu_rnn::wgpu::{self, DeviceType, Limits};
+use wgpu_rnn::wgpu::Limits;
 use wgpu_rnn::{
-    AdapterChoice, Backend, Config, Gpu, Layer, LayerOptions, LimitsChoice, Weights, auto,
+    AdapterChoice, Backend, Config, Gpu, Layer, LayerOptions, Weights,
     inspect::{Capabilities, PlanReport},
 };
 
 use super::{Row, row};
-use crate::harness;
-use crate::limits::{adapter, reopened, tiny};
+use crate::harness::{self, reopened};
+use crate::limits::tiny;
 
 const BUFFERS: &str = "storage buffers per shader stage: expected at least 8, found 1";
 
@@ -21,7 +21,7 @@ pub fn rows() -> Vec<Row> {
 
 /// An adapter that is not there is told with those that are.
 fn not_there() -> Vec<Row> {
-    let adapters = Gpu::adapters();
+    let adapters = pollster::block_on(Gpu::adapters());
     let named = adapters.iter().enumerate();
     let listed: Vec<String> =
         named.map(|(index, info)| format!("{index}: {} ({})", info.name, info.backend)).collect();
@@ -32,12 +32,10 @@ fn not_there() -> Vec<Row> {
     let name = AdapterChoice::Name("no such adapter".into());
     let text = |wanted: &str| format!("no GPU adapter: expected {wanted}, found {found}");
     let of_name = text("an adapter whose name contains \"no such adapter\"");
-    let with_limits = pollster::block_on(Gpu::request_with_limits(&name, &LimitsChoice::Baseline));
     vec![
         row("Gpu::new", Gpu::new(&AdapterChoice::Index(999)), text("adapter 999")),
         row("Gpu::new", Gpu::new(&name), &*of_name),
-        row("Gpu::request", pollster::block_on(Gpu::request(&name)), &*of_name),
-        row("Gpu::request_with_limits", with_limits, &*of_name),
+        row("Gpu::new_async", pollster::block_on(Gpu::new_async(&name)), of_name),
     ]
 }
 
@@ -50,9 +48,8 @@ fn plans() -> Vec<Row> {
     let gru = Config::gru(4, 4);
     let mut poor = Capabilities::default();
     poor.max_storage_buffers_per_shader_stage = 1;
-    let adapter = auto::Adapter::new("poor", DeviceType::DiscreteGpu, poor);
     vec![
-        row("Adapter::check", adapter.check(), BUFFERS),
+        row("Capabilities::check", poor.check(), BUFFERS),
         row(
             "PlanReport::new",
             plan(gru, 1, 0, &options),
@@ -98,17 +95,10 @@ fn on_a_gpu() -> Vec<Row> {
 fn too_little(gpu: &Gpu) -> Vec<Row> {
     let own = gpu.device().limits();
     let few = Limits { max_storage_buffers_per_shader_stage: 1, ..tiny() }.or_worse_values_from(&own);
-    let choice = LimitsChoice::Exactly(Box::new(few.clone()));
-    let (device, queue) = open(gpu, few);
-    let small = reopened(gpu, tiny().or_worse_values_from(&own));
+    let small = reopened(gpu, tiny().or_worse_values_from(&own)).expect("a device that is good enough");
     let wide = Weights::seeded(Config::lstm(64, 64), 0).unwrap();
     vec![
-        row(
-            "Gpu::request_with_limits",
-            pollster::block_on(Gpu::request_with_limits(&adapter(gpu), &choice)),
-            BUFFERS,
-        ),
-        row("Gpu::from_device", Gpu::from_device(device, queue), BUFFERS),
+        row("Gpu::from_device", reopened(gpu, few), BUFFERS),
         row(
             "Layer::new",
             Layer::new(&wide, Backend::Gpu(small.clone())),
@@ -120,14 +110,4 @@ fn too_little(gpu: &Gpu) -> Vec<Row> {
             "bytes of weights of one direction of layer 0: expected at most 16384, found 132096",
         ),
     ]
-}
-
-/// A device of the caller's on the same adapter.
-fn open(gpu: &Gpu, required_limits: Limits) -> (wgpu::Device, wgpu::Queue) {
-    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
-    let adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
-    let adapter =
-        adapters.into_iter().find(|adapter| adapter.get_info() == *gpu.info()).expect("the adapter");
-    let descriptor = wgpu::DeviceDescriptor { required_limits, ..Default::default() };
-    pollster::block_on(adapter.request_device(&descriptor)).expect("a device")
 }

@@ -46,7 +46,7 @@ pub fn rows() -> Vec<Row> {
 
 /// Tensors that are missing, too many, or of several layers.
 fn names() -> Vec<Row> {
-    let named = |name: &str| KerasOptions::default().layers([name]);
+    let named = |name: &str| KerasOptions { layers: vec![name.into()], ..KerasOptions::default() };
     let of = |shapes, options: &KerasOptions, expected: &str| {
         row("Weights::from_keras", load(shapes, options), expected)
     };
@@ -107,7 +107,17 @@ fn shapes() -> Vec<Row> {
     let cells = "[H, G*H] with G = 1 (SimpleRNN), 3 (GRU) or 4 (LSTM), H > 0";
     let unknown = |shape: &str| format!("recurrent_kernel: shape {shape}; expected {cells}");
     let stacked = |layers: [&str; 2], shapes, expected: &str| {
-        row("Weights::from_keras", load(shapes, &KerasOptions::default().layers(layers)), expected)
+        row(
+            "Weights::from_keras",
+            load(
+                shapes,
+                &KerasOptions {
+                    layers: layers.iter().map(|&layer| layer.into()).collect(),
+                    ..KerasOptions::default()
+                },
+            ),
+            expected,
+        )
     };
     let biased = &[TWO, &[("b/cell/bias", &[8])]].concat()[..];
     vec![
@@ -155,20 +165,32 @@ fn options() -> Vec<Row> {
     vec![
         of(
             RNN,
-            &options().recurrent_activation(relu),
+            &KerasOptions { recurrent_activation: Some(relu), ..options() },
             "recurrent_activation is for LSTM and GRU only, found SimpleRNN",
         ),
-        of(RNN, &options().reset_after(true), "reset_after is for GRU only, found RNN"),
-        of(LSTM, &options().reset_after(false), "reset_after is for GRU only, found LSTM"),
-        of(GRU, &options().reset_after(false), "bias: expected shape [6], found [2, 6]"),
+        of(
+            RNN,
+            &KerasOptions { reset_after: Some(true), ..options() },
+            "reset_after is for GRU only, found RNN",
+        ),
+        of(
+            LSTM,
+            &KerasOptions { reset_after: Some(false), ..options() },
+            "reset_after is for GRU only, found LSTM",
+        ),
+        of(
+            GRU,
+            &KerasOptions { reset_after: Some(false), ..options() },
+            "bias: expected shape [6], found [2, 6]",
+        ),
         of(
             &BIDIRECTIONAL[..4],
-            &options().go_backwards(true),
+            &KerasOptions { go_backwards: true, ..options() },
             "go_backwards is for a layer of one direction, found a Bidirectional one",
         ),
         of(
             LSTM,
-            &options().activation(Activation::Elu { alpha: f32::NAN }),
+            &KerasOptions { activation: Some(Activation::Elu { alpha: f32::NAN }), ..options() },
             "alpha and beta must be finite, found Elu(NaN)",
         ),
     ]

@@ -9,10 +9,8 @@ use super::table;
 /// Public functions that return a `Result` and cannot be made to fail here, and why.
 const NO_ROW: &[(&str, &str)] = &[
     ("CpuInstructions::best", "it takes an environment variable: the command line's tests"),
-    ("GpuLayer::encode", "a table of its own, of buffers: `encode_errors`"),
-    ("GpuLayer::encode_async", "likewise: `encode` is it, waited for"),
-    ("GpuLayer::new", "what `Layer::with_options` says on a GPU"),
-    ("GpuLayer::new_async", "likewise"),
+    ("Layer::encode", "a table of its own, of buffers: `encode_errors`"),
+    ("Layer::encode_async", "likewise: `encode` is it, waited for"),
     ("OnnxLayer::config", "models have tables of their own: `onnx::errors`"),
     ("OnnxLayer::weights", "likewise"),
     ("OnnxModel::layer", "likewise"),

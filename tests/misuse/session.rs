@@ -35,8 +35,8 @@ const TWICE: &str = "rows: expected each row once, found 1 twice";
 fn of_small_sessions() -> Vec<Row> {
     let x = random((1, 3, 3), 1.0, 2);
     let of = |(rows, range): (usize, &str)| {
-        let pushed = layer(gru()).session(rows).unwrap().push_rows(&[1], &Input::new(x.view()));
-        row("Session::push_rows", pushed, format!("rows: row 1 is out of range; the session has {range}"))
+        let pushed = layer(gru()).session(rows).unwrap().push(Input::new(&x).rows(&[1]));
+        row("Session::push", pushed, format!("rows: row 1 is out of range; the session has {range}"))
     };
     [(0, "no rows"), (1, "1 row (0)")].into_iter().map(of).collect()
 }
@@ -56,20 +56,24 @@ fn of_rows(session: &mut Session) -> Vec<Row> {
     let mut all = Vec::new();
     for (named, text) in [([0, 7], ABSENT), ([1, 1], TWICE)] {
         all.extend([
-            row("Session::push_rows", session.push_rows(&named, &input), text),
-            row("Session::push_rows_into", session.push_rows_into(&named, &input, output.view_mut()), text),
+            row("Session::push", session.push(Input::from(&input).rows(&named)), text),
             row(
-                "Session::push_rows_async",
-                pollster::block_on(session.push_rows_async(&named, &input)),
+                "Session::push_into",
+                session.push_into(Input::from(&input).rows(&named), output.view_mut()),
                 text,
             ),
-            row("Session::set_state_rows", session.set_state_rows(&named, State::zero()), text),
             row(
-                "Session::set_state_rows_async",
-                pollster::block_on(session.set_state_rows_async(&named, State::zero())),
+                "Session::push_async",
+                pollster::block_on(session.push_async(Input::from(&input).rows(&named))),
                 text,
             ),
-            row("Session::reset_rows", session.reset_rows(&named), text),
+            row("Session::set_state", session.set_state(Some(&named), State::default()), text),
+            row(
+                "Session::set_state_async",
+                pollster::block_on(session.set_state_async(Some(&named), State::default())),
+                text,
+            ),
+            row("Session::reset", session.reset(Some(&named)), text),
         ]);
     }
     let (more, less) = (
@@ -77,8 +81,12 @@ fn of_rows(session: &mut Session) -> Vec<Row> {
         "input: expected 2 rows, one for each listed row of the session, found 1",
     );
     let one = Input::new(x.slice(s![..1, .., ..]));
+    let state = "state: expected none, since a session keeps its own (Session::set_state), found some";
+    let timed = "timed: expected none, since only a forward pass can be timed, found some";
     all.extend([
-        row("Session::push_rows", session.push_rows(&[1], &input), more),
+        row("Session::push", session.push(input.clone().state(State::from(output.view()))), state),
+        row("Session::push", session.push(input.clone().timed()), timed),
+        row("Session::push", session.push(Input::from(&input).rows(&[1])), more),
         row("Session::push", session.push(&one), less),
         row("Session::push_async", pollster::block_on(session.push_async(&one)), less),
     ]);
@@ -112,27 +120,27 @@ fn of_input(session: &mut Session) -> Vec<Row> {
 
 fn of_state(session: &mut Session) -> Vec<Row> {
     let narrow = random((1, 3, 4), 1.0, 3);
-    let wrong = State::hidden(narrow.view());
-    let of_gru = State::hidden_and_cell(narrow.slice(s![.., ..2, ..]), narrow.slice(s![.., ..2, ..]));
+    let wrong = State::from(narrow.view());
+    let of_gru = State::from((narrow.slice(s![.., ..2, ..]), narrow.slice(s![.., ..2, ..])));
     vec![
         row(
             "Session::set_state",
-            session.set_state(&wrong),
+            session.set_state(None, &wrong),
             "h_0: Expected hidden size [1, 2, 4], got [1, 3, 4]",
         ),
         row(
             "Session::set_state_async",
-            pollster::block_on(session.set_state_async(&wrong)),
+            pollster::block_on(session.set_state_async(None, &wrong)),
             "h_0: Expected hidden size [1, 2, 4], got [1, 3, 4]",
         ),
         row(
-            "Session::set_state_rows",
-            session.set_state_rows(&[0], &wrong),
+            "Session::set_state",
+            session.set_state(Some(&[0]), &wrong),
             "h_0: Expected hidden size [1, 1, 4], got [1, 3, 4]",
         ),
         row(
             "Session::set_state",
-            session.set_state(&of_gru),
+            session.set_state(None, &of_gru),
             "c_0: expected none, since GRU has no cell state, found shape [1, 2, 4]",
         ),
     ]

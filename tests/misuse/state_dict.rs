@@ -168,19 +168,20 @@ fn a_prefix_is_taken_with_and_without_its_dot_or_refused() {
         ("decoder.weight_ih_l0", &[12, 4]),
         ("decoder.weight_hh_l0", &[12, 3]),
     ];
-    let with = |prefix: &str| loaded(two, &LoadOptions::default().prefix(prefix));
+    let with =
+        |prefix: &str| loaded(two, &LoadOptions { prefix: Some(prefix.into()), ..LoadOptions::default() });
     assert_eq!(with("encoder."), "no error, but GRU(4, 2, bias=False)");
     assert_eq!(with("decoder"), "no error, but LSTM(4, 3, bias=False)");
     let there = "recurrent parameters with prefix \"decoder.\", \"encoder.\"";
     assert_eq!(with("rnn."), format!("{there}; expected prefix \"rnn.\""));
     assert_eq!(with(""), format!("{there}; expected prefix \"\""));
-    let none = loaded(&[], &LoadOptions::default().prefix("rnn"));
+    let none = loaded(&[], &LoadOptions { prefix: Some("rnn".into()), ..LoadOptions::default() });
     assert_eq!(none, "no recurrent parameters; expected prefix \"rnn\"");
 }
 
 #[test]
 fn a_nonlinearity_is_for_the_rnn_only() {
-    let relu = LoadOptions::default().nonlinearity(Nonlinearity::Relu);
+    let relu = LoadOptions { nonlinearity: Some(Nonlinearity::Relu), ..LoadOptions::default() };
     assert_eq!(loaded(GRU, &relu), "nonlinearity is only supported for RNN, not GRU, found relu");
     let rnn: Tensors = &[("weight_ih_l0", &[2, 4]), ("weight_hh_l0", &[2, 2])];
     assert_eq!(loaded(rnn, &relu), "no error, but RNN(4, 2, nonlinearity='relu', bias=False)");
@@ -210,9 +211,8 @@ fn not_finite() -> Vec<Row> {
 fn from_a_function() -> Vec<Row> {
     let config = Config::lstm(3, 4).num_layers(2).bidirectional(true);
     let wrong = |name: &str, values: ArrayD<f32>, message: &str| {
-        let weights = Weights::from_fn(config, |parameter| {
-            let right = ArrayD::zeros(parameter.shape(&config));
-            Ok(if parameter.to_string() == name { values.clone() } else { right })
+        let weights = Weights::from_fn(config, |parameter, shape| {
+            Ok(if parameter == name { values.clone() } else { ArrayD::zeros(shape) })
         });
         row("Weights::from_fn", weights, message)
     };

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use wgpu_rnn::{OnnxLayout, Weights};
+use wgpu_rnn::Weights;
 
 use super::{Node, folder};
 use crate::harness::{assert_within, on_each_share};
@@ -12,7 +12,7 @@ fn load(number: usize) -> (String, Weights, Node) {
     let path = folder().join(format!("attributes/{number:02}.onnx"));
     let weights = Weights::from_onnx(&fs::read(&path).unwrap(), None)
         .unwrap_or_else(|error| panic!("{number}: {error}"));
-    let node = Node::load(&path.with_extension("safetensors"), OnnxLayout::StepsFirst);
+    let node = Node::load(&path.with_extension("safetensors"), 0);
     (format!("attributes/{number:02}"), weights, node)
 }
 
@@ -25,7 +25,7 @@ fn random_nodes_compute_what_onnx_runtime_does_on_every_implementation() {
         let all = cases.iter().zip(&expected).enumerate();
         let mut largest: f64 = 0.0;
         for (_, ((name, weights, node), [expected, allowed])) in all.filter(|(number, _)| takes(*number)) {
-            let found = implementation.layer(weights).forward(&node.input(), &node.state()).unwrap();
+            let found = implementation.layer(weights).forward(&node.input()).unwrap();
             largest = largest.max(assert_within(name, &found, expected, allowed).absolute);
         }
         println!("{}: largest error {largest:.1e}", implementation.name);

@@ -2,13 +2,13 @@
 
 use std::fs;
 
-use wgpu_rnn::{OnnxLayout, Weights};
+use wgpu_rnn::Weights;
 
 use super::{Node, folder};
 use crate::harness::{assert_within, on_each};
 
 fn load(name: &str) -> Node {
-    let layout = if name.ends_with("_batchwise") { OnnxLayout::BatchFirst } else { OnnxLayout::StepsFirst };
+    let layout = i64::from(name.ends_with("_batchwise"));
     Node::load(&folder().join(format!("node_tests/{name}.safetensors")), layout)
 }
 
@@ -34,7 +34,7 @@ fn the_node_tests_pass_on_every_implementation() {
     let expected: Vec<_> = cases.iter().map(|(name, weights, node)| node.expected(name, weights)).collect();
     on_each(|implementation| {
         for ((name, weights, node), [expected, allowed]) in cases.iter().zip(&expected) {
-            let found = implementation.layer(weights).forward(&node.input(), &node.state()).unwrap();
+            let found = implementation.layer(weights).forward(&node.input()).unwrap();
             assert_within(name, &found, expected, allowed);
         }
     });

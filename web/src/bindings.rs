@@ -33,7 +33,7 @@ impl Device {
     ///
     /// The library's, if the page has none.
     pub async fn gpu() -> Result<Device, JsError> {
-        Ok(Device(Backend::Gpu(Gpu::request(&AdapterChoice::Best).await?)))
+        Ok(Device(Backend::Gpu(Gpu::new_async(&AdapterChoice::Best).await?)))
     }
 
     /// Whether it is a GPU that is none: a driver on the CPU.

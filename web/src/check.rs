@@ -61,32 +61,31 @@ impl Problem {
         if tensors.dtype("output_f64").is_some() {
             return Case::from_tensors(name.to_owned(), &tensors, Precision::F32).map(Problem::from);
         }
-        let options = LoadOptions::default();
-        let options = if part.is_empty() { options } else { options.prefix(part) };
+        let prefix = (!part.is_empty()).then(|| part.to_owned());
+        let options = LoadOptions { prefix, ..LoadOptions::default() };
         Problem::seeded(Weights::from_tensors(&tensors, &options)?)
     }
 
     /// Gives a layer rows of different lengths, from a state that is not zero.
     fn seeded(weights: Weights) -> Result<Self, Error> {
         let given = seeded(weights.config(), steps(&weights));
-        let expected = reference::forward(&weights, &given.input(), &given.state())?;
-        let tolerance = tolerance::forward(&weights, &given.input(), &given.state())?;
+        let expected = reference::forward(&weights, &given.input())?;
+        let tolerance = tolerance::forward(&weights, Precision::F32, &given.input())?;
         Ok(Problem { weights, given, expected, tolerance, torch: None })
     }
 
     /// Runs it with a strategy, which means something on a GPU only.
     pub(crate) async fn run(&self, backend: Backend, strategy: Strategy) -> Result<Outcome, Error> {
-        let options = LayerOptions::default().strategy(strategy);
-        let layer = Layer::with_options_async(&self.weights, backend, &options).await?;
-        let found = layer.forward_async(&self.given.input(), &self.given.state()).await?;
+        let options = LayerOptions { strategy, ..LayerOptions::default() };
+        let layer = Layer::new_async(&self.weights, (backend, options.clone())).await?;
+        let found = layer.forward_async(&self.given.input()).await?;
         let compared = Comparison::new(&found, &self.expected, &self.tolerance)?;
         Ok(Outcome {
             pass: compared.passes(),
             absolute: compared.absolute,
-            used: compared.ratio(),
-            worst: compared.worst.map(|worst| {
-                let (name, index) = (worst.name, worst.index);
-                let (expected, found, tolerance) = (worst.expected, worst.found, worst.tolerance);
+            used: compared.ratio,
+            worst: (!compared.name.is_empty()).then(|| {
+                let Comparison { name, index, expected, found, tolerance, .. } = &compared;
                 format!("{name}{index:?}: expected {expected:?} within {tolerance:.1e}, found {found:?}")
             }),
         })

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use wgpu_rnn::ndarray::Array3;
-use wgpu_rnn::{Backend, Error, Layer, State};
+use wgpu_rnn::{Backend, Error, Input, Layer};
 
 use crate::model::Model;
 
@@ -38,11 +38,10 @@ impl Speaker {
             return Ok(spoken);
         }
         let letters = self.model.letters(words)?;
-        let mut h = self.encoder.forward_async(&letters.input(), State::zero()).await?.h_n;
+        let mut h = self.encoder.forward_async(&letters.input()).await?.h_n;
         let mut speech = self.model.speech(words.len())?;
         while let Some(input) = speech.next_input() {
-            let state = State::hidden(h.view());
-            let next = self.decoder.forward_async(&input, &state).await?.h_n;
+            let next = self.decoder.forward_async(Input::from(&input).state(h.view())).await?.h_n;
             speech.take(&next);
             spoken.states.push(std::mem::replace(&mut h, next));
         }
@@ -57,7 +56,7 @@ impl Speaker {
     pub(crate) async fn read(&self, words: usize, letters: usize) -> Result<(), Error> {
         // The end of a word is read, too.
         let letters = self.model.letters(&vec!["a".repeat(letters.saturating_sub(1)); words])?;
-        self.encoder.forward_async(&letters.input(), State::zero()).await.map(|_| ())
+        self.encoder.forward_async(&letters.input()).await.map(|_| ())
     }
 }
 

@@ -60,7 +60,7 @@ fn one(arguments: &BenchArguments) -> Result<Case> {
     arguments.size.check()?;
     let BatchArguments { batch, steps } = arguments.size;
     if steps == 0 {
-        return Err(Failure::new(wgpu_rnn::Error::NoSteps));
+        return Err(Failure::new("input: Expected sequence length to be larger than 0 in RNN, found 0"));
     }
     let name = format!("{config} N {batch} T {steps}");
     Ok(Case { short_name: name.clone(), name, config, weights, batch, steps })
@@ -99,7 +99,8 @@ pub(super) fn multiply_adds_of_a_step(config: &Config) -> f64 {
     let (h, p) = (config.hidden_size as f64, config.proj_size as f64);
     let gates = config.cell.gates() as f64;
     let layers = (0..config.num_layers).map(|layer| {
-        let inputs = config.layer_input_size(layer) + config.hidden_output_size();
+        let below = if layer == 0 { config.input_size } else { config.output_size() };
+        let inputs = below + config.hidden_output_size();
         gates * h * inputs as f64 + p * h
     });
     config.directions() as f64 * layers.sum::<f64>()

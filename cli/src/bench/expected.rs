@@ -2,7 +2,7 @@
 
 use wgpu_rnn::ndarray::{Array3, Axis, Ix3, s};
 use wgpu_rnn::tolerance::{self, Comparison};
-use wgpu_rnn::{Error, Input, Output, Precision, State, Weights, reference};
+use wgpu_rnn::{Error, Input, Output, Precision, Weights, reference};
 
 use super::case::multiply_adds_of_a_step;
 
@@ -38,10 +38,10 @@ impl Expected {
         let cut = rows.len() == 1 && !weights.config().bidirectional;
         let steps = if cut { whole(row_steps, all) } else { all };
         let part = input.select(Axis(0), &rows).slice_move(s![.., ..steps, ..]);
-        let (given, zero) = (Input::new(part.view()), State::zero());
+        let given = Input::new(&part);
         let (values, tolerance) = rayon::join(
-            || reference::forward(weights, &given, &zero),
-            || tolerance::forward_with(weights, precision, &given, &zero),
+            || reference::forward(weights, &given),
+            || tolerance::forward(weights, precision, &given),
         );
         let (mut values, mut tolerance) = (values?, tolerance?);
         let all_steps = steps == all;
@@ -68,12 +68,14 @@ impl Expected {
         };
         let compared =
             Comparison::new(&part, &self.values, &self.tolerance).map_err(|error| error.to_string())?;
-        match &compared.worst {
-            Some(worst) if !compared.passes() => Err(format!(
-                "wrong result: {}{:?} of rows {:?}: expected {:?} within {:.1e}, found {:?}",
-                worst.name, worst.index, self.rows, worst.expected, worst.tolerance, worst.found
+        let Comparison { name, index, expected, found, tolerance, ratio, .. } = &compared;
+        match compared.passes() {
+            true => Ok(*ratio),
+            false => Err(format!(
+                "wrong result: {name}{index:?} of rows {:?}: expected {expected:?} within {tolerance:.1e}, found \
+                 {found:?}",
+                self.rows
             )),
-            _ => Ok(compared.ratio()),
         }
     }
 }
@@ -109,7 +111,7 @@ mod tests {
         let input = Array3::from_shape_fn((5, 7, 3), |(n, t, i)| ((n + 3 * t + 7 * i) as f32).sin());
         let expected = Expected::within(affordable, &weights, Precision::F32, &input).unwrap();
         let layer = Layer::new(&weights, Backend::Cpu).unwrap();
-        let found = layer.forward(&input, State::zero()).unwrap();
+        let found = layer.forward(&input).unwrap();
         (expected, found)
     }
 

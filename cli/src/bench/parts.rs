@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use wgpu_rnn::ndarray::Array3;
-use wgpu_rnn::{Backend, Error, Layer, State, Timings};
+use wgpu_rnn::{Backend, Error, Input, Layer, Timings};
 
 use super::race::LONG;
 
@@ -64,7 +64,7 @@ pub(super) fn measure(
     // At least one call.
     while spent.is_zero() || spent < budget / SHARE {
         let start = Instant::now();
-        let (_, timings) = layer.forward_timed(input, State::zero())?;
+        let timings = layer.forward(Input::new(input).timed())?.timings;
         let call = start.elapsed();
         parts.extend(timings.map(|timings| Parts { call, timings }));
         spent += call;

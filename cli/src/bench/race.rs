@@ -112,6 +112,8 @@ mod tests {
     use std::cell::{Cell, RefCell};
     use std::thread::sleep;
 
+    use wgpu_rnn::ErrorKind;
+
     use super::*;
 
     #[test]
@@ -175,7 +177,7 @@ mod tests {
         let calls = Cell::new(0);
         let failing = Runner::new(Duration::ZERO, || {
             calls.set(calls.get() + 1);
-            if calls.get() == 2 { Err(Error::NoSteps) } else { Ok(()) }
+            if calls.get() == 2 { Err(Error::new(ErrorKind::Input, "no steps")) } else { Ok(()) }
         });
         let mut runners = [failing, Runner::new(Duration::ZERO, || Ok(()))];
         race(&mut runners, Duration::ZERO);

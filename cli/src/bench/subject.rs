@@ -38,8 +38,9 @@ impl Subject {
 
 /// Returns the requested subjects; by default the CPU backend and every adapter that can be opened.
 pub(super) fn subjects(arguments: &BenchArguments, cases: &[Case]) -> Result<Vec<Subject>> {
-    let options = LayerOptions::default().precision(arguments.precision);
-    let options = options.strategy(arguments.strategy.one()).threads(threads(arguments.threads));
+    let options = LayerOptions { precision: arguments.precision, ..LayerOptions::default() };
+    let options =
+        LayerOptions { strategy: arguments.strategy.one(), threads: threads(arguments.threads), ..options };
     let works: Vec<Work<'_>> = cases.iter().map(work).collect();
     let backends = match &arguments.device[..] {
         [] => all(&works, &options),

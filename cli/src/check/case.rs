@@ -3,7 +3,7 @@
 use wgpu_rnn::io::Tensors;
 use wgpu_rnn::ndarray::{ArrayD, IxDyn};
 use wgpu_rnn::tolerance::{self, Comparison};
-use wgpu_rnn::{Error, LoadOptions, Output, Precision, Weights};
+use wgpu_rnn::{Error, ErrorKind, LoadOptions, Output, Precision, Weights};
 
 use crate::given::{Given, to_lengths};
 
@@ -40,7 +40,7 @@ impl Case {
             lengths: lengths.transpose()?,
         };
         given.check(weights.config())?;
-        let tolerance = tolerance::forward_with(&weights, precision, &given.input(), &given.state())?;
+        let tolerance = tolerance::forward(&weights, precision, &given.input())?;
         let torch = result(&tolerance, "", |name| f32s(tensors, name))?;
         let expected = result(&tolerance, "_f64", |name| f64s(tensors, name))?;
         let torch = Comparison::new(&torch, &expected, &tolerance)?;
@@ -74,10 +74,11 @@ fn f64s(tensors: &Tensors<'_>, name: &str) -> Result<ArrayD<f64>, Error> {
     tensors.f64(name)
 }
 
-fn check_dtype(tensors: &Tensors<'_>, name: &str, expected: &'static str) -> Result<(), Error> {
+fn check_dtype(tensors: &Tensors<'_>, name: &str, expected: &str) -> Result<(), Error> {
     match tensors.dtype(name) {
         Some(found) if found != expected => {
-            Err(Error::Dtype { name: name.to_owned(), expected, found: found.to_owned() })
+            let text = format!("{name}: expected dtype {expected}, found {found}");
+            Err(Error::new(ErrorKind::Tensor, text))
         }
         _ => Ok(()),
     }
@@ -87,6 +88,6 @@ fn of_shape<A>(name: &str, values: ArrayD<A>, expected: &[usize]) -> Result<Arra
     if values.shape() == expected {
         return Ok(values);
     }
-    let found = values.shape().to_vec();
-    Err(Error::Shape { name: name.to_owned(), expected: expected.to_vec(), found })
+    let text = format!("{name}: expected shape {expected:?}, found {:?}", values.shape());
+    Err(Error::new(ErrorKind::Tensor, text))
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use wgpu_rnn::io::{KerasOptions, Tensors, to_npy, to_npz};
-use wgpu_rnn::{Activation, Backend, Layer, State, Weights, ndarray::Ix3};
+use wgpu_rnn::{Activation, Backend, Layer, Weights, ndarray::Ix3};
 
 use super::run::read_npy;
 use super::{refuse, succeed, wgpu_rnn};
@@ -22,7 +22,7 @@ fn folder() -> tempfile::TempDir {
     }
     let case = fs::read(folder.path().join("lstm_stacked.safetensors")).unwrap();
     let case = Tensors::from_safetensors(&case).unwrap();
-    let arrays: Vec<_> = case.names().filter_map(|name| Some((name, case.f32(name).ok()?))).collect();
+    let arrays: Vec<_> = case.shapes().filter_map(|(name, _)| Some((name, case.f32(name).ok()?))).collect();
     let npz = to_npz(arrays.iter().map(|(name, values)| (*name, values.view()))).unwrap();
     fs::write(folder.path().join("stack.npz"), npz).unwrap();
     fs::write(folder.path().join("x.npy"), to_npy(case.f32("input").unwrap().view()).unwrap()).unwrap();
@@ -33,19 +33,28 @@ fn folder() -> tempfile::TempDir {
 fn layers_run_as_the_library_runs_them() {
     let folder = folder();
     let options = KerasOptions::default();
-    let cells = options
-        .clone()
-        .activation(Activation::Softsign)
-        .recurrent_activation(Activation::keras("hard_sigmoid").unwrap())
-        .go_backwards(true);
+    let cells = KerasOptions {
+        activation: Some(Activation::Softsign),
+        recurrent_activation: Some(Activation::keras("hard_sigmoid").unwrap()),
+        go_backwards: true,
+        ..options.clone()
+    };
     for (file, flags, options) in [
-        ("stack.npz", "--layers upper_1,upper_0", options.clone().layers(["upper_1", "upper_0"])),
+        (
+            "stack.npz",
+            "--layers upper_1,upper_0",
+            KerasOptions { layers: vec!["upper_1".into(), "upper_0".into()], ..options.clone() },
+        ),
         (
             "lstm_activations.safetensors",
             "--activation softsign --recurrent-activation hard_sigmoid --go-backwards",
             cells,
         ),
-        ("gru_no_bias_reset_before.safetensors", "--reset-after false", options.reset_after(false)),
+        (
+            "gru_no_bias_reset_before.safetensors",
+            "--reset-after false",
+            KerasOptions { reset_after: Some(false), ..options },
+        ),
     ] {
         let run = format!("run --device cpu --keras {file} {flags} --input x.npy --output y.npy");
         let ran = succeed(folder.path(), &run);
@@ -58,7 +67,7 @@ fn layers_run_as_the_library_runs_them() {
         assert_eq!(ran.stderr, format!("wgpu-rnn: ran {} on cpu\n", weights.config()));
         let input = read_npy(&folder.path().join("x.npy")).into_dimensionality::<Ix3>().unwrap();
         let layer = Layer::new(&weights, Backend::Cpu).unwrap();
-        let expected = layer.forward(&input, State::zero()).unwrap();
+        let expected = layer.forward(&input).unwrap();
         assert_eq!(read_npy(&folder.path().join("y.npy")), expected.output.into_dyn());
     }
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use wgpu_rnn::io::{Tensors, to_npy};
-use wgpu_rnn::{Backend, Layer, State, Weights, ndarray::Ix3};
+use wgpu_rnn::{Backend, Input, Layer, Weights, ndarray::Ix3};
 
 use super::run::read_npy;
 use super::{refuse, succeed, wgpu_rnn};
@@ -39,7 +39,7 @@ fn a_model_runs_as_the_library_runs_it() {
     let layer = Layer::new(&Weights::from_onnx(&model, None).unwrap(), Backend::Cpu).unwrap();
     let [input, h_0] = ["x.npy", "h.npy"]
         .map(|name| read_npy(&folder.path().join(name)).into_dimensionality::<Ix3>().unwrap());
-    let expected = layer.forward(&input, State::hidden(h_0.view())).unwrap();
+    let expected = layer.forward(Input::from(&input).state(h_0.view())).unwrap();
     assert_eq!(read_npy(&folder.path().join("y.npy")), expected.output.into_dyn());
 }
 

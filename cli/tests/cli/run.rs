@@ -20,7 +20,7 @@ fn library(
         Some(lengths) => input.lengths(lengths),
         None => input,
     };
-    layer.forward(&input, state).unwrap()
+    layer.forward(input.state(state)).unwrap()
 }
 
 pub(crate) fn read_npy(path: &std::path::Path) -> ArrayD<f32> {
@@ -42,7 +42,7 @@ fn every_format_in_and_out_gives_what_the_library_gives() {
     let all = [("input", input.view()), ("h_0", h_0.view()), ("c_0", c_0.view())];
     fs::write(at("all.npz"), to_npz(all.clone()).unwrap()).unwrap();
     fs::write(at("all.safetensors"), to_safetensors(all).unwrap()).unwrap();
-    let expected = library(&weights, &input, &State::hidden_and_cell(h_0.view(), c_0.view()), None);
+    let expected = library(&weights, &input, &State::from((h_0.view(), c_0.view())), None);
     let c_n = expected.c_n.as_ref().unwrap();
 
     for (weights, arrays) in [
@@ -64,8 +64,8 @@ fn every_format_in_and_out_gives_what_the_library_gives() {
         let (npz, safetensors) = (fs::read(at("y.npz")).unwrap(), fs::read(at("y.safetensors")).unwrap());
         let npz = Tensors::from_npz(&npz).unwrap();
         let safetensors = Tensors::from_safetensors(&safetensors).unwrap();
-        assert_eq!(npz.names().collect::<Vec<_>>(), ["c_n", "h_n", "output"]);
-        assert_eq!(safetensors.names().collect::<Vec<_>>(), ["c_n", "output"]);
+        assert_eq!(npz.shapes().map(|(name, _)| name).collect::<Vec<_>>(), ["c_n", "h_n", "output"]);
+        assert_eq!(safetensors.shapes().map(|(name, _)| name).collect::<Vec<_>>(), ["c_n", "output"]);
         for tensors in [&npz, &safetensors] {
             assert_eq!(tensors.f32("output").unwrap(), expected.output);
             assert_eq!(&tensors.f32("c_n").unwrap(), c_n);
@@ -83,11 +83,7 @@ fn input_without_a_batch_prefix_nonlinearity_and_lengths() {
     let at = |name: &str| folder.path().join(name);
     let (tanh, relu) = (Config::rnn(3, 4).bias(false), Config::rnn_relu(3, 4).bias(false));
     let tanh = Weights::seeded(tanh, 1).unwrap();
-    let relu = Weights::from_fn(relu, |wanted| {
-        let (_, values) = tanh.parameters().find(|(parameter, _)| parameter == wanted).unwrap();
-        Ok(values.to_owned())
-    })
-    .unwrap();
+    let relu = Weights::from_fn(relu, |name, _| Ok(tanh.get(name).unwrap().to_owned())).unwrap();
     let other = Weights::seeded(Config::gru(3, 4), 2).unwrap();
     let named: Vec<_> = [("a.", &tanh), ("b.", &other)]
         .into_iter()
@@ -104,7 +100,7 @@ fn input_without_a_batch_prefix_nonlinearity_and_lengths() {
         [("--prefix a", &tanh), ("--prefix a. --nonlinearity relu", &relu), ("--prefix b", &other)]
     {
         succeed(folder.path(), &format!("{run} {flags}"));
-        let expected = library(weights, &input, &State::zero(), None).output;
+        let expected = library(weights, &input, &State::default(), None).output;
         assert_eq!(expected.shape(), [5, 4]);
         assert_eq!(read_npy(&at("y.npy")), expected, "{flags}");
     }
@@ -117,7 +113,7 @@ fn input_without_a_batch_prefix_nonlinearity_and_lengths() {
     fs::write(at("l.npy"), npy("|u1", "(3,)", &[2, 5, 0])).unwrap();
     let run = "run --device cpu --weights w.safetensors --prefix b --input x.npy --lengths l.npy";
     succeed(folder.path(), &format!("{run} --output y.npy"));
-    let expected = library(&other, &batch, &State::zero(), Some(&[2, 5, 0])).output;
+    let expected = library(&other, &batch, &State::default(), Some(&[2, 5, 0])).output;
     assert_eq!(read_npy(&at("y.npy")), expected);
 }
 
@@ -133,9 +129,9 @@ fn halves_are_the_rounded_weights_and_said() {
     let ran = succeed(folder.path(), &format!("{run} f16"));
     assert_eq!(ran.stderr, "wgpu-rnn: ran GRU(3, 4) on cpu, weights f16\n");
     let rounded = Precision::F16.round(&weights).unwrap();
-    assert_eq!(read_npy(&at("y.npy")), library(&rounded, &input, &State::zero(), None).output);
+    assert_eq!(read_npy(&at("y.npy")), library(&rounded, &input, &State::default(), None).output);
     succeed(folder.path(), &format!("{run} f32"));
-    assert_eq!(read_npy(&at("y.npy")), library(&weights, &input, &State::zero(), None).output);
+    assert_eq!(read_npy(&at("y.npy")), library(&weights, &input, &State::default(), None).output);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use ndarray::Array3;
 
 use super::super::cost::{self, Work};
 use super::grid;
-use crate::{Backend, Cell, Config, CpuInstructions, Layer, LayerOptions, State, Weights};
+use crate::{Backend, Cell, Config, CpuInstructions, Layer, LayerOptions, Weights};
 
 /// The largest allowed ratio of measured and expected time, in either direction.
 const LIMIT: f64 = 2.0;
@@ -51,7 +51,7 @@ fn measured_us(config: &Config, batch: usize, steps: usize) -> f64 {
     let (start, mut times) = (Instant::now(), Vec::new());
     while times.len() < PASSES || start.elapsed().as_secs_f64() < SECONDS {
         let pass = Instant::now();
-        layer.forward(&input, State::zero()).unwrap();
+        layer.forward(&input).unwrap();
         times.push(1e6 * pass.elapsed().as_secs_f64());
     }
     times.into_iter().fold(f64::INFINITY, f64::min)

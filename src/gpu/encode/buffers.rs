@@ -1,8 +1,10 @@
 //! The caller's buffers.
 
+#[cfg(doc)]
+use crate::ErrorKind;
 use wgpu::BufferBinding;
 
-/// The buffers that [`GpuLayer::encode`](crate::GpuLayer::encode) reads and writes. They must be on the layer's device and have the
+/// The buffers that [`Layer::encode`](crate::Layer::encode) reads and writes. They must be on the layer's device and have the
 /// usage `STORAGE`. Their arrays are dense and row-major. N is `batch` and T is `steps`; the other letters
 /// are [the crate's](crate#words).
 ///
@@ -28,16 +30,14 @@ use wgpu::BufferBinding;
 /// **Order.** The pass sees the results of all work that was submitted or that the encoder recorded before
 /// it. Work that is recorded after the pass sees its results. wgpu adds the barriers.
 ///
-/// **Device.** A buffer of another device of the same `wgpu::Instance` is an
-/// [`Error::Buffer`](crate::Error::Buffer). A buffer of another instance makes wgpu panic, as it always
-/// does if instances are mixed.
+/// **Device.** A buffer of another device of the same `wgpu::Instance` is an [`ErrorKind::Input`]. A buffer
+/// of another instance makes wgpu panic, as it always does if instances are mixed.
 ///
 /// **Lifetime.** wgpu keeps the buffers until the submission is done, so they may be dropped after the
 /// recording. The layer also keeps the buffers of its last calls (four sets for each of the last four
 /// shapes). Their memory is only freed when other buffers replace them or the layer is dropped;
 /// `Buffer::destroy` frees it at once.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
 pub struct GpuBuffers<'a> {
     /// N, the number of rows. If it is 0, nothing is recorded.
     pub batch: usize,
@@ -63,36 +63,6 @@ impl<'a> GpuBuffers<'a> {
     /// Describes a pass over N rows of T steps from `input` to `output`. The initial state is zero.
     pub fn new(batch: usize, steps: usize, input: BufferBinding<'a>, output: BufferBinding<'a>) -> Self {
         GpuBuffers { batch, steps, input, lengths: None, h_0: None, c_0: None, output, h_n: None, c_n: None }
-    }
-
-    /// Gives each row its own number of steps.
-    pub fn lengths(mut self, lengths: BufferBinding<'a>) -> Self {
-        self.lengths = Some(lengths);
-        self
-    }
-
-    /// Sets the initial hidden state.
-    pub fn h_0(mut self, h_0: BufferBinding<'a>) -> Self {
-        self.h_0 = Some(h_0);
-        self
-    }
-
-    /// Sets the initial cell state.
-    pub fn c_0(mut self, c_0: BufferBinding<'a>) -> Self {
-        self.c_0 = Some(c_0);
-        self
-    }
-
-    /// Writes the final hidden state to this buffer.
-    pub fn h_n(mut self, h_n: BufferBinding<'a>) -> Self {
-        self.h_n = Some(h_n);
-        self
-    }
-
-    /// Writes the final cell state to this buffer.
-    pub fn c_n(mut self, c_n: BufferBinding<'a>) -> Self {
-        self.c_n = Some(c_n);
-        self
     }
 }
 

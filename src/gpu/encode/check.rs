@@ -5,6 +5,7 @@ use std::ops::Range;
 use wgpu::{Buffer, BufferBinding, BufferUsages};
 
 use super::buffers::{GpuBuffers, Slot};
+use crate::error::Fault;
 use crate::gpu::Capabilities;
 use crate::{Config, Error};
 
@@ -32,7 +33,7 @@ pub(super) fn check<'a>(
     buffers: &GpuBuffers<'a>,
 ) -> Result<AllGiven<'a>, Error> {
     if buffers.steps == 0 {
-        return Err(Error::NoSteps);
+        return Err(Error::from(Fault::NoSteps));
     }
     let mut all = [None; 7];
     for slot in Slot::ALL {
@@ -63,7 +64,8 @@ fn fitting<'a>(
     slot: Slot,
     binding: &BufferBinding<'a>,
 ) -> Result<Given<'a>, Error> {
-    let refused = |expected: String, found: String| Error::Buffer { name: slot.name(), expected, found };
+    let refused =
+        |expected: String, found: String| Error::from(Fault::Buffer { name: slot.name(), expected, found });
     let BufferBinding { buffer, offset, size } = *binding;
     if matches!(slot, Slot::C0 | Slot::Cn) && !config.cell.has_cell_state() {
         let expected = format!("none, since {} has no cell state", config.cell);
@@ -83,10 +85,12 @@ fn fitting<'a>(
         return Err(refused(expected, format!("{there} from {offset} on")));
     }
     let shape = shape(config, buffers, slot);
-    let bytes = bytes(&shape).ok_or_else(|| Error::TooLarge {
-        what: format!("bytes of {} of shape {shape:?}", slot.name()),
-        needed: u64::MAX,
-        limit: capabilities.max_buffer_size,
+    let bytes = bytes(&shape).ok_or_else(|| {
+        Error::from(Fault::TooLarge {
+            what: format!("bytes of {} of shape {shape:?}", slot.name()),
+            needed: u64::MAX,
+            limit: capabilities.max_buffer_size,
+        })
     })?;
     if there < bytes {
         return Err(refused(format!("at least {bytes} bytes for {shape:?}"), there.to_string()));
@@ -113,7 +117,7 @@ fn bytes(shape: &[usize]) -> Option<u64> {
 fn check_aliases(all: &AllGiven<'_>) -> Result<(), Error> {
     let given = |slot: Slot| all[slot as usize].map(|given| (slot, given));
     let refused = |slot: Slot, expected: String, found: &str| {
-        Err(Error::Buffer { name: slot.name(), expected, found: found.to_owned() })
+        Err(Error::from(Fault::Buffer { name: slot.name(), expected, found: found.to_owned() }))
     };
     if let (Some((_, input)), Some((_, output))) = (given(Slot::Input), given(Slot::Output))
         && input.buffer == output.buffer

@@ -12,11 +12,12 @@ use wgpu::{
 use super::buffers::Slot;
 use super::check::{AllGiven, Given};
 use super::copies::{self, Copy};
-use crate::Error;
+use crate::error::Fault;
 use crate::gpu::kernel::{Kernel, Vectors};
 use crate::gpu::plan::{Bound, CallShape, Plan, Sequence};
 use crate::gpu::resident::Resident;
 use crate::gpu::workspace::{Groups, Workspace, bind_group};
+use crate::{Error, ErrorKind};
 
 /// The number of sets of the caller's buffers that are kept for a shape. It is enough for a program that
 /// alternates between a few sets.
@@ -104,8 +105,10 @@ impl Scratch {
         let bind = || Ok(Arc::new(self.bind(resident, given)));
         let made = match resident.gpu.caught(bind).await {
             Ok(made) => made,
-            Err(Error::Gpu { found }) => return Err(self.refused(resident, given, found).await),
-            Err(error) => return Err(error),
+            Err(error) => {
+                let Fault::Gpu { found } = error.fault() else { return Err(error) };
+                return Err(self.refused(resident, given, found.clone()).await);
+            }
         };
         let key = given.map(|given| given.map(|Given { buffer, offset, .. }| (buffer.clone(), offset)));
         keep(&mut bound(), KEPT_BINDINGS, (key, Arc::clone(&made)));
@@ -121,12 +124,17 @@ impl Scratch {
         for slot in Slot::ALL {
             let Some(resource) = resource(given, slot) else { continue };
             let resources = self.of_a_copy(weights, self.workspace.resource(Bound::Gates, weights), resource);
-            if let Err(Error::Gpu { .. }) = gpu.caught(|| Ok(bind_group(gpu, resources))).await {
+            let bound = gpu.caught(|| Ok(bind_group(gpu, resources))).await;
+            if bound.is_err_and(|error| error.kind() == ErrorKind::Driver) {
                 name = slot.name();
                 break;
             }
         }
-        Error::Buffer { name, expected: "a buffer of the layer's device that is not destroyed".into(), found }
+        Error::from(Fault::Buffer {
+            name,
+            expected: "a buffer of the layer's device that is not destroyed".into(),
+            found,
+        })
     }
 
     fn bind(&self, Resident { gpu, weights, .. }: &Resident, given: &AllGiven<'_>) -> Bindings {

@@ -6,6 +6,7 @@ use super::choice::Choice;
 use super::products::{First, Second};
 use super::request::{Request, small};
 use super::strategy::Strategy;
+use crate::error::Fault;
 use crate::gpu::kernel::{DispatchParams, Kind};
 use crate::gpu::pack::quads;
 use crate::{Config, Error};
@@ -210,7 +211,11 @@ impl Builder<'_> {
         let most = if kind == Kind::Scan { side } else { side * side };
         if tiles > most || z > side {
             let (needed, limit) = if z > side { (z, side) } else { (tiles, most) };
-            return Err(Error::TooLarge { what: "workgroups of one dispatch".into(), needed, limit });
+            return Err(Error::from(Fault::TooLarge {
+                what: "workgroups of one dispatch".into(),
+                needed,
+                limit,
+            }));
         }
         let y = tiles.div_ceil(side);
         Ok([tiles.div_ceil(y), y, z].map(|side| u32::try_from(side).unwrap_or(u32::MAX)))

@@ -36,7 +36,7 @@ pub struct KernelSource {
 }
 
 /// Returns all kernels that a plan can use on an adapter with WebGPU's default limits, each with its
-/// overrides, and the kernel `copy` of [`GpuLayer::encode`](crate::GpuLayer::encode). If kernels differ only
+/// overrides, and the kernel `copy` of [`Layer::encode`](crate::Layer::encode). If kernels differ only
 /// in the size of their workgroup memory, the list has only the largest.
 ///
 /// The library compiles the kernels itself. This function is for tools that measure or translate them:

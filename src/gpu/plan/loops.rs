@@ -11,6 +11,7 @@ use super::products::{First, Second};
 use super::request::Request;
 use super::strategy::Strategy;
 use crate::Error;
+use crate::error::Fault;
 use crate::gpu::kernel::{Kind, Tiling};
 use crate::gpu::pack::quads;
 
@@ -39,7 +40,7 @@ pub(super) fn check(request: &Request<'_>, choice: &Choice) -> Result<(), Error>
     let most = rounds.max().unwrap_or(0);
     if most > MOST {
         let what = "rounds of a kernel's loops, after which the driver leaves them".into();
-        return Err(Error::TooLarge { what, needed: most, limit: MOST });
+        return Err(Error::from(Fault::TooLarge { what, needed: most, limit: MOST }));
     }
     Ok(())
 }

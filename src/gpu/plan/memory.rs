@@ -6,6 +6,7 @@ use super::request::{Endpoints, Request, small};
 use super::strategy::Strategy;
 use super::{cost, loops};
 use crate::Error;
+use crate::error::Fault;
 use crate::gpu::kernel::LayerDims;
 use crate::gpu::pack::quads;
 
@@ -168,11 +169,11 @@ impl PassMemory {
         let left = request.budget.saturating_sub(self.workspace());
         let limit = capabilities.max_storage_buffer_binding_size.min(capabilities.max_buffer_size).min(left);
         if one > limit {
-            return Err(Error::TooLarge {
+            return Err(Error::from(Fault::TooLarge {
                 what: "bytes of one step's input products".into(),
                 needed: one,
                 limit,
-            });
+            }));
         }
         let patient = cost::patient_steps(request, choice).min(loops::steps_at_once(request, choice));
         Ok(small(request.steps).min(u32::try_from(limit / one).unwrap_or(u32::MAX)).min(patient).max(1))
@@ -200,7 +201,9 @@ impl PassMemory {
             ("bytes of workspace", self.workspace(), request.budget),
         ];
         match all.into_iter().find(|&(_, needed, limit)| needed > limit) {
-            Some((what, needed, limit)) => Err(Error::TooLarge { what: what.into(), needed, limit }),
+            Some((what, needed, limit)) => {
+                Err(Error::from(Fault::TooLarge { what: what.into(), needed, limit }))
+            }
             None => Ok(()),
         }
     }

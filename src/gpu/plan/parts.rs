@@ -2,6 +2,9 @@
 
 use std::ops::Range;
 
+#[cfg(doc)]
+use crate::ErrorKind;
+use crate::error::Fault;
 use crate::gpu::Capabilities;
 use crate::gpu::pack::{self, quads};
 use crate::{Config, Error, Precision};
@@ -17,7 +20,7 @@ pub(in crate::gpu) struct Part {
 ///
 /// # Errors
 ///
-/// [`Error::TooLarge`] if the weights of one direction of a layer or the hidden state of one row are too
+/// [`ErrorKind::TooLarge`] if the weights of one direction of a layer or the hidden state of one row are too
 /// large for a buffer. The second check limits the number of layers before the loop over them.
 pub(in crate::gpu) fn parts(
     config: &Config,
@@ -30,7 +33,11 @@ pub(in crate::gpu) fn parts(
         .iter()
         .fold(16, |bytes: u64, &size| bytes.saturating_mul(size as u64));
     if state > limit {
-        return Err(Error::TooLarge { what: "bytes of hidden state".into(), needed: state, limit });
+        return Err(Error::from(Fault::TooLarge {
+            what: "bytes of hidden state".into(),
+            needed: state,
+            limit,
+        }));
     }
     let mut parts: Vec<Part> = Vec::new();
     for index in 0..directions {
@@ -38,7 +45,7 @@ pub(in crate::gpu) fn parts(
         let bytes = (precision.quad_bytes() * pack::elements(config, precision, layer)) as u64;
         if bytes > limit {
             let what = format!("bytes of weights of one direction of layer {layer}");
-            return Err(Error::TooLarge { what, needed: bytes, limit });
+            return Err(Error::from(Fault::TooLarge { what, needed: bytes, limit }));
         }
         match parts.last_mut() {
             Some(part) if part.bytes + bytes <= limit => {

@@ -2,6 +2,8 @@
 
 use super::{Plan, Request, Strategy};
 use crate::Error;
+#[cfg(doc)]
+use crate::ErrorKind;
 
 /// The division of a batch into pieces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +23,7 @@ impl Pieces {
     ///
     /// # Errors
     ///
-    /// [`Error::TooLarge`] if not even one row fits.
+    /// [`ErrorKind::TooLarge`] if not even one row fits.
     pub(in crate::gpu) fn of(request: &Request<'_>, strategy: Strategy) -> Result<Self, Error> {
         let alone =
             Pieces { rows: Plan::rows_at_once(request, strategy)?, in_flight: 1, budget: request.budget };

@@ -4,6 +4,9 @@ use std::fmt;
 
 use super::products::{First, Second};
 use super::{Dispatch, Endpoints, Pieces, Plan, Request, Strategy, parts};
+#[cfg(doc)]
+use crate::ErrorKind;
+use crate::error::Fault;
 use crate::gpu::kernel::Kind;
 use crate::gpu::{Capabilities, pack};
 use crate::{Config, Error, LayerOptions};
@@ -14,7 +17,7 @@ use crate::{Config, Error, LayerOptions};
 /// use wgpu_rnn::{inspect::{Capabilities, PlanReport}, Config, LayerOptions, Strategy};
 ///
 /// let config = Config::lstm(80, 256).num_layers(2);
-/// let options = LayerOptions::default().strategy(Strategy::Scan);
+/// let options = LayerOptions { strategy: Strategy::Scan, ..LayerOptions::default() };
 /// let plan = PlanReport::new(&config, 8, 200, &Capabilities::default(), &options)?;
 /// assert_eq!(plan.dispatch_count(), 4); // an input product and a scan for each layer
 /// println!("{plan}");
@@ -91,8 +94,8 @@ impl PlanReport {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] if the configuration is not valid, [`Error::NoSteps`] if `steps` is 0, and
-    /// [`Error::TooLarge`] if not even one row fits the limits.
+    /// [`ErrorKind::Config`] if the configuration is not valid, [`ErrorKind::Input`] if `steps` is 0, and
+    /// [`ErrorKind::TooLarge`] if not even one row fits the limits.
     pub fn new(
         config: &Config,
         rows: usize,
@@ -102,7 +105,7 @@ impl PlanReport {
     ) -> Result<Self, Error> {
         config.validate()?;
         if steps == 0 {
-            return Err(Error::NoSteps);
+            return Err(Error::from(Fault::NoSteps));
         }
         let parts = parts(config, options.precision, capabilities)?;
         let mut request = Request {

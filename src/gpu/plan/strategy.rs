@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::Error;
+use crate::error::Fault;
 
 /// How the GPU backend divides a forward pass into dispatches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -52,10 +53,10 @@ impl FromStr for Strategy {
         let all = || [Strategy::Auto].iter().chain(Strategy::ALL);
         all().copied().find(|strategy| strategy.to_string() == text).ok_or_else(|| {
             let names: Vec<String> = all().map(Strategy::to_string).collect();
-            Error::Config {
+            Error::from(Fault::Config {
                 rule: format!("strategy must be one of {}", names.join(", ")),
                 found: format!("'{text}'"),
-            }
+            })
         })
     }
 }

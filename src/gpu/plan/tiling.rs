@@ -6,6 +6,9 @@ use super::request::Request;
 use super::strategy::Strategy;
 use super::{cost, on_chip};
 use crate::Error;
+#[cfg(doc)]
+use crate::ErrorKind;
+use crate::error::Fault;
 use crate::gpu::kernel::{Kind, MAX_ROWS, MAX_UNITS, MIN_UNITS, Tiling, WORKGROUP_BYTES};
 
 /// The planner takes small workgroups only if they reduce the time of a step to less than this fraction,
@@ -16,7 +19,7 @@ const WORTHWHILE: f64 = 0.9;
 ///
 /// # Errors
 ///
-/// [`Error::TooLarge`] if the strategy is `scan` and the hidden state does not fit into workgroup memory.
+/// [`ErrorKind::TooLarge`] if the strategy is `scan` and the hidden state does not fit into workgroup memory.
 pub(super) fn choose(request: &Request<'_>, strategy: Strategy) -> Result<Choice, Error> {
     let config = request.config;
     let input_product = || {
@@ -56,10 +59,12 @@ pub(super) fn whole(request: &Request<'_>, strategy: Strategy) -> Tiling {
 fn scan(request: &Request<'_>) -> Result<Tiling, Error> {
     let expected_us = |tiling: &Tiling| cost::scan_step_us(request, *tiling);
     let best = scans(request).into_iter().min_by(|a, b| expected_us(a).total_cmp(&expected_us(b)));
-    best.ok_or_else(|| Error::TooLarge {
-        what: "bytes of hidden state in workgroup memory (strategy scan)".into(),
-        needed: scan_bytes(request, Tiling { rows: 1, ..whole(request, Strategy::Scan) }),
-        limit: scan_limit(request),
+    best.ok_or_else(|| {
+        Error::from(Fault::TooLarge {
+            what: "bytes of hidden state in workgroup memory (strategy scan)".into(),
+            needed: scan_bytes(request, Tiling { rows: 1, ..whole(request, Strategy::Scan) }),
+            limit: scan_limit(request),
+        })
     })
 }
 

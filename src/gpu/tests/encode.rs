@@ -41,15 +41,15 @@ impl Program {
 
     pub(super) fn buffers(&self) -> GpuBuffers<'_> {
         let buffers = GpuBuffers::new(self.rows, self.steps, at(&self.read, 0), at(&self.written, 0));
-        let buffers = buffers.h_0(at(&self.read, 2)).h_n(at(&self.written, 2));
+        let buffers = GpuBuffers { h_0: Some(at(&self.read, 2)), h_n: Some(at(&self.written, 2)), ..buffers };
         match self.config.cell.has_cell_state() {
-            true => buffers.c_0(at(&self.read, 3)).c_n(at(&self.written, 3)),
+            true => GpuBuffers { c_0: Some(at(&self.read, 3)), c_n: Some(at(&self.written, 3)), ..buffers },
             false => buffers,
         }
     }
 
     fn with_lengths(&self) -> GpuBuffers<'_> {
-        self.buffers().lengths(at(&self.read, 1))
+        GpuBuffers { lengths: Some(at(&self.read, 1)), ..self.buffers() }
     }
 
     fn write(&self, gpu: &Gpu, place: u64, bytes: &[u8]) {
@@ -100,7 +100,7 @@ fn buffers_are_the_plans_and_nothing_is_made_again_or_submitted() {
     for config in configs() {
         for &strategy in Strategy::ALL {
             let what = format!("{config} with {strategy}");
-            let options = LayerOptions::default().strategy(strategy);
+            let options = LayerOptions { strategy, ..LayerOptions::default() };
             let weights = Weights::seeded(config, 0).unwrap();
             let programs: Vec<Program> = (0..4).map(|_| Program::new(&gpu, config, rows, steps)).collect();
             gpu.counts().take();
@@ -187,20 +187,20 @@ fn results(gpu: &Gpu, config: Config, strategy: Strategy) -> [(Vec<u32>, Vec<u32
         program.write(gpu, place, bytes);
     }
     // Bounds are checked because mutated lengths lead beyond the sequences.
-    let options = LayerOptions::default().strategy(strategy).bounds_checks(true);
+    let options = LayerOptions { strategy, bounds_checks: true, ..LayerOptions::default() };
     let layer = GpuLayer::new(gpu, &weights, &options).unwrap();
     let held: Vec<usize> = lengths.iter().map(|&length| steps.min(length as usize)).collect();
-    let mut state = State::hidden(h_0.view());
-    state.c_0 = config.cell.has_cell_state().then(|| c_0.view());
+    let mut state = State::from(h_0.view());
+    state.c_0 = config.cell.has_cell_state().then(|| c_0.view().into());
     [true, false].map(|with_lengths| {
         let buffers = if with_lengths { program.with_lengths() } else { program.buffers() };
         let mut encoder = encoder(gpu);
         layer.encode(&mut encoder, &buffers).unwrap();
         gpu.queue().submit([encoder.finish()]);
         let found = program.result(gpu);
-        let input = Input::new(x.view());
+        let input = Input::new(&x).state(&state);
         let input = if with_lengths { input.lengths(&held) } else { input };
-        let output = layer.run(&Batch::new(&config, &input, &state).unwrap()).unwrap();
+        let output = layer.run(&Batch::new(&config, &input).unwrap()).unwrap();
         let arrays = [Some(&output.output), None, Some(&output.h_n), output.c_n.as_ref()];
         // The buffer has four arrays.
         let words_apart = found.len() / 4;

@@ -7,17 +7,16 @@ use std::thread::{self, Thread};
 
 use super::super::{Gpu, PlanReport, Strategy};
 use super::{gpu, random};
-use crate::Tuning;
-use crate::{Backend, Config, Generator, Input, Layer, LayerOptions, Output, State, Weights, offload};
+use crate::{Backend, Config, Generator, Input, Layer, LayerOptions, Output, Weights, offload};
 
 /// Returns options for every way to run a call of nine rows and five steps: with each strategy, at once,
 /// measured and in pieces.
 fn options(gpu: &Gpu, config: &Config) -> Vec<LayerOptions> {
     let ways = |&strategy| {
-        let options = LayerOptions::default().strategy(strategy);
+        let options = LayerOptions { strategy, ..LayerOptions::default() };
         let plan = PlanReport::new(config, 9, 5, gpu.capabilities(), &options).unwrap();
-        let pieces = options.clone().budget(plan.workspace_bytes / 2);
-        [options.clone(), options.tuning(Tuning::Measure), pieces]
+        let pieces = LayerOptions { budget: plan.workspace_bytes / 2, ..options.clone() };
+        [options.clone(), LayerOptions { measure: true, ..options }, pieces]
     };
     Strategy::ALL.iter().flat_map(ways).collect()
 }
@@ -29,15 +28,15 @@ fn a_kernel_that_does_not_compile_is_an_error_and_stays_one() {
     let config = Config::gru(6, 20).num_layers(2).bidirectional(true);
     let weights = Weights::seeded(config, 0).unwrap();
     let x = random(&mut Generator::seeded(1), [9, 5, 6]);
-    let (input, state) = (Input::new(x.view()), State::zero());
+    let input = Input::new(x.view());
     for options in options(&gpu, &config) {
-        let layer = |gpu| Layer::with_options(&weights, Backend::Gpu(gpu), &options).unwrap();
+        let layer = |gpu| Layer::new(&weights, (Backend::Gpu(gpu), options.clone())).unwrap();
         let (broken, sound) = (layer(broken.clone()), layer(gpu.clone()));
         let results = || {
             [
-                broken.forward(&input, &state),
-                pollster::block_on(broken.forward_async(&input, &state)),
-                broken.forward_timed(&input, &state).map(|(output, _)| output),
+                broken.forward(&input),
+                pollster::block_on(broken.forward_async(&input)),
+                broken.forward(input.clone().timed()),
             ]
         };
         for result in results().into_iter().chain(results()) {
@@ -45,7 +44,7 @@ fn a_kernel_that_does_not_compile_is_an_error_and_stays_one() {
             let expected = "wgpu refused a call (a defect of wgpu-rnn or of the driver): ";
             assert!(reason.starts_with(expected) && reason.contains("not a type"), "{reason}");
         }
-        sound.forward(&input, &state).expect("the device is none the worse for it");
+        sound.forward(&input).expect("the device is none the worse for it");
     }
 }
 
@@ -76,12 +75,11 @@ pub(super) fn polled<T>(future: impl Future<Output = T>, polls: usize) -> Option
 /// the result. Checks each time that the layer still returns the expected output. Returns the number of
 /// polls of the last call.
 fn dropped_everywhere(layer: impl Fn() -> Layer, input: &Input<'_>, expected: &Output) -> usize {
-    let state = State::zero();
     for polls in 1.. {
         let layer = layer();
-        let result = offload::giving_way(|| polled(layer.forward_async(input, &state), polls));
-        assert_eq!(layer.forward(input, &state).unwrap(), *expected, "after {polls} polls");
-        let waited = pollster::block_on(layer.forward_async(input, &state)).unwrap();
+        let result = offload::giving_way(|| polled(layer.forward_async(input), polls));
+        assert_eq!(layer.forward(input).unwrap(), *expected, "after {polls} polls");
+        let waited = pollster::block_on(layer.forward_async(input)).unwrap();
         assert_eq!(waited, *expected, "after {polls} polls");
         if let Some(result) = result {
             assert_eq!(result.unwrap(), *expected);
@@ -98,19 +96,19 @@ fn a_future_may_be_dropped_wherever_it_waits() {
     let x = random(&mut Generator::seeded(1), [9, 5, 6]);
     let input = Input::new(x.view());
     let on =
-        |backend: Backend, options: &LayerOptions| Layer::with_options(&weights, backend, options).unwrap();
+        |backend: Backend, options: &LayerOptions| Layer::new(&weights, (backend, options.clone())).unwrap();
     for backend in [Backend::Cpu, Backend::Reference] {
         let layer = || on(backend.clone(), &LayerOptions::default());
-        let expected = layer().forward(&input, State::zero()).unwrap();
+        let expected = layer().forward(&input).unwrap();
         assert!(dropped_everywhere(layer, &input, &expected) >= 2);
     }
     let Some(gpu) = gpu() else { return };
     for options in options(&gpu, &config) {
         let layer = || on(Backend::Gpu(gpu.clone()), &options);
-        let expected = layer().forward(&input, State::zero()).unwrap();
+        let expected = layer().forward(&input).unwrap();
         let polls = dropped_everywhere(layer, &input, &expected);
         let pieces = 9usize.div_ceil(layer().plan(9, 5).unwrap().unwrap().rows);
-        println!("{polls} polls, {pieces} pieces, {}, {}", options.strategy, options.tuning);
+        println!("{polls} polls, {pieces} pieces, {}, {}", options.strategy, options.measure);
         // Each piece waits for the thread that submits, for the one that waits, and for both mapped
         // buffers. The first piece also waits for the thread that compiles.
         assert!(polls > 1 + 4 * pieces, "{polls} polls, {pieces} pieces, {options:?}");

@@ -9,7 +9,7 @@ use super::super::counts::Counted;
 use super::super::{Gpu, GpuLayer, PlanReport, Strategy};
 use super::gpu;
 use crate::batch::Batch;
-use crate::{Config, Input, LayerOptions, Output, State, Weights};
+use crate::{Config, Input, LayerOptions, Output, Weights};
 
 /// A layer's configuration and options, N and T.
 struct Case {
@@ -28,7 +28,7 @@ impl Case {
     /// `share`.
     fn with_less(&self, gpu: &Gpu, share: u64) -> Case {
         let budget = self.report(gpu).workspace_bytes / share;
-        Case { options: self.options.clone().budget(budget), ..*self }
+        Case { options: LayerOptions { budget, ..self.options.clone() }, ..*self }
     }
 
     fn layer(&self, gpu: &Gpu) -> GpuLayer {
@@ -40,13 +40,13 @@ impl Case {
     }
 
     fn run_timed(&self, layer: &GpuLayer) -> Output {
-        self.with_batch(|batch| layer.run_timed(batch).unwrap().0)
+        self.with_batch(|batch| layer.run_timed(batch).unwrap())
     }
 
     fn with_batch<T>(&self, run: impl FnOnce(&Batch<'_>) -> T) -> T {
         let x = Array3::ones((self.rows, self.steps, self.config.input_size));
-        let (input, state) = (Input::new(x.view()), State::zero());
-        run(&Batch::new(&self.config, &input, &state).unwrap())
+        let input = Input::new(x.view());
+        run(&Batch::new(&self.config, &input).unwrap())
     }
 }
 
@@ -65,7 +65,7 @@ fn cases(gpu: &Gpu) -> Vec<Case> {
         (Config::lstm(8000, 8).num_layers(2), 1, 140),
     ];
     let all = shapes.into_iter().flat_map(|(config, rows, steps)| {
-        let options = |strategy| LayerOptions::default().strategy(strategy);
+        let options = |strategy| LayerOptions { strategy, ..LayerOptions::default() };
         Strategy::ALL.iter().map(move |&strategy| Case { config, rows, steps, options: options(strategy) })
     });
     let mut cases: Vec<Case> = all.collect();

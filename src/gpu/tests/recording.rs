@@ -26,7 +26,7 @@ fn recording_takes_less_than_two_microseconds_a_dispatch() {
         (Config::gru(8, 16).num_layers(4).bidirectional(true), Strategy::Step, 250),
         (projected, Strategy::Step, 500),
     ] {
-        let options = LayerOptions::default().strategy(strategy);
+        let options = LayerOptions { strategy, ..LayerOptions::default() };
         let layer = GpuLayer::new(&gpu, &Weights::seeded(config, 0).unwrap(), &options).unwrap();
         let size = CallShape { rows: 1, steps, budget: options.budget, endpoints: Endpoints::Host };
         let workspace = pollster::block_on(layer.0.new_workspace(size)).unwrap();
@@ -60,7 +60,7 @@ fn encoding_takes_less_than_two_microseconds_a_dispatch() {
         (Config::gru(7, 16).num_layers(4).bidirectional(true), Strategy::Step, 250),
         (Config::gru(7, 16), Strategy::Scan, 20),
     ] {
-        let options = LayerOptions::default().strategy(strategy);
+        let options = LayerOptions { strategy, ..LayerOptions::default() };
         let layer = GpuLayer::new(&gpu, &Weights::seeded(config, 0).unwrap(), &options).unwrap();
         let programs = [0, 1].map(|_| Program::new(&gpu, config, 1, steps));
         let encode = |program: &Program| {

@@ -7,7 +7,7 @@ use super::super::{Gpu, GpuLayer, GpuSession, Strategy};
 use super::faults::polled;
 use super::{Mutation, gpu, random};
 use crate::batch::Batch;
-use crate::session::{Active, SavedState};
+use crate::session::Active;
 use crate::{Config, Error, Generator, Input, LayerOptions, State, Weights, offload};
 
 /// Mutations of `exchange.wgsl`.
@@ -31,7 +31,7 @@ const PUSHES: [(&[usize], usize); 5] =
     [(&[2, 0], 2), (&[1], 1), (&[4, 2, 3], 1), (&[0, 1, 2, 3, 4], 3), (&[3, 1], 2)];
 
 fn layer(gpu: &Gpu, config: Config, strategy: Strategy) -> Result<GpuLayer, Error> {
-    let options = LayerOptions::default().strategy(strategy);
+    let options = LayerOptions { strategy, ..LayerOptions::default() };
     GpuLayer::new(gpu, &Weights::seeded(config, 1)?, &options)
 }
 
@@ -41,12 +41,16 @@ fn push(
     input: &Array3<f32>,
     config: &Config,
 ) -> Result<Array3<f32>, Error> {
-    let (input, state) = (Input::new(input.view()), State::zero());
-    session.push(&Batch::new(config, &input, &state)?, Active::Named(rows))
+    let input = Input::new(input.view());
+    session.push(&Batch::new(config, &input)?, Active::Named(rows))
 }
 
 /// Returns every output, and the final state.
-fn stream(gpu: &Gpu, config: Config, strategy: Strategy) -> Result<(Vec<Array3<f32>>, SavedState), Error> {
+fn stream(
+    gpu: &Gpu,
+    config: Config,
+    strategy: Strategy,
+) -> Result<(Vec<Array3<f32>>, State<'static>), Error> {
     let mut generator = Generator::seeded(2);
     let mut session = pollster::block_on(GpuSession::new(&layer(gpu, config, strategy)?, 5))?;
     let mut outputs = Vec::new();
@@ -81,8 +85,8 @@ fn a_push_may_be_dropped_wherever_it_waits() {
     let Some(gpu) = gpu() else { return };
     let config = Config::lstm(5, 7).num_layers(2);
     let input = Array3::from_elem([3, 2, 5], 0.25);
-    let (given, zero) = (Input::new(input.view()), State::zero());
-    let batch = Batch::new(&config, &given, &zero).unwrap();
+    let given = Input::new(input.view());
+    let batch = Batch::new(&config, &given).unwrap();
     let layer = layer(&gpu, config, Strategy::HoistedStep).unwrap();
     let new = || pollster::block_on(GpuSession::new(&layer, 3)).unwrap();
     for polls in 1.. {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::gpu::Gpu;
 use crate::gpu::plan::{CallShape, Endpoints, Plan};
-use crate::{Config, LayerOptions, Tuning, offload};
+use crate::{Config, LayerOptions, offload};
 
 /// The version of the kernels. Measurements of other versions are not used.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -91,7 +91,7 @@ enum Unusable {
 impl TuningFile {
     /// Opens the tuning file of the options, if there is one, and reads its entries for a layer.
     pub(super) fn open(gpu: &Gpu, config: &Config, options: &LayerOptions) -> Option<Self> {
-        let path = options.tuning_file.clone().filter(|_| options.tuning == Tuning::Measure)?;
+        let path = options.tuning_file.clone().filter(|_| options.measure)?;
         let layer = LayerKey::new(gpu, config, options);
         let entries = read(&path).unwrap_or_else(|reason| {
             log::warn!("{}: {reason}; the tuning file is ignored", path.display());

@@ -124,6 +124,7 @@ impl<T> Race<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Fault;
 
     fn ms(count: u64) -> Duration {
         Duration::from_millis(count)
@@ -137,7 +138,7 @@ mod tests {
         let (mut order, mut runs) = (Vec::new(), vec![0; count]);
         while let Some(&who) = race.next() {
             order.push(who);
-            race.record(time(who, runs[who]).ok_or(Error::NoSteps));
+            race.record(time(who, runs[who]).ok_or(Error::from(Fault::NoSteps)));
             runs[who] += 1;
         }
         (order, race.winner(|&who| who == 0))

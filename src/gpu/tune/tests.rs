@@ -6,7 +6,7 @@ use ndarray::Array3;
 use super::*;
 use crate::gpu::tests::{gpu, random, size, works};
 use crate::gpu::{Gpu, Strategy};
-use crate::{Config, Generator, Input, LayerOptions, Output, Precision, State, Weights};
+use crate::{Config, Generator, Input, LayerOptions, Output, Precision, Weights};
 
 /// A layer's weights and an input.
 struct Given {
@@ -30,13 +30,13 @@ impl Given {
     }
 
     fn try_run(&self, layer: &GpuLayer) -> Result<Output, Error> {
-        let (input, state) = (Input::new(self.x.view()), State::zero());
-        layer.run(&Batch::new(self.weights.config(), &input, &state)?)
+        let input = Input::new(self.x.view());
+        layer.run(&Batch::new(self.weights.config(), &input)?)
     }
 
     fn run_async(&self, layer: &GpuLayer) -> Output {
-        let (input, state) = (Input::new(self.x.view()), State::zero());
-        let batch = Batch::new(self.weights.config(), &input, &state).unwrap();
+        let input = Input::new(self.x.view());
+        let batch = Batch::new(self.weights.config(), &input).unwrap();
         let future = layer.run_async(&batch);
         pollster::block_on(sendable(future)).unwrap()
     }
@@ -59,7 +59,7 @@ fn sendable<T: Send>(value: T) -> T {
 }
 
 fn measure() -> LayerOptions {
-    LayerOptions::default().tuning(Tuning::Measure)
+    LayerOptions { measure: true, ..LayerOptions::default() }
 }
 
 fn measurements(layer: &GpuLayer) -> usize {
@@ -112,7 +112,7 @@ fn pieces_are_measured_each_shape_once() {
     let Some(gpu) = gpu() else { return };
     let given = Given::new(Config::gru(6, 10), 20, 3);
     // A row takes 120 bytes of gates a step, and six dispatches 256 bytes each.
-    let options = measure().strategy(Strategy::Scan).budget(6 * 256 + 8 * 120);
+    let options = LayerOptions { strategy: Strategy::Scan, budget: 6 * 256 + 8 * 120, ..measure() };
     let layer = given.layer(&gpu, &options);
     let found = given.run(&layer);
     let at_once = layer.plan_report(20, 3).unwrap().rows;
@@ -121,7 +121,7 @@ fn pieces_are_measured_each_shape_once() {
     assert_eq!(given.run(&layer), found);
     assert_eq!(given.run_async(&layer), found);
     assert_eq!(measurements(&layer), 2);
-    let whole = LayerOptions::default().strategy(Strategy::Scan);
+    let whole = LayerOptions { strategy: Strategy::Scan, ..LayerOptions::default() };
     assert_eq!(given.run(&given.layer(&gpu, &whole)), found);
 }
 
@@ -129,12 +129,13 @@ fn pieces_are_measured_each_shape_once() {
 fn threads_may_measure_at_once() {
     let Some(gpu) = gpu() else { return };
     let given = Given::new(Config::rnn(6, 20), 2, 5);
-    let layer = given.layer(&gpu, &measure().strategy(Strategy::Step));
+    let layer = given.layer(&gpu, &LayerOptions { strategy: Strategy::Step, ..measure() });
     let found: Vec<Output> = thread::scope(|scope| {
         let threads = [0, 1, 2].map(|_| scope.spawn(|| given.run(&layer)));
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
-    let expected = given.run(&given.layer(&gpu, &LayerOptions::default().strategy(Strategy::Step)));
+    let expected =
+        given.run(&given.layer(&gpu, &LayerOptions { strategy: Strategy::Step, ..LayerOptions::default() }));
     assert!(found.iter().all(|output| *output == expected));
     let plan = given.plan(&layer);
     assert!(layer.0.unused().iter().all(|workspace| workspace.plan.to_string() == plan));
@@ -148,8 +149,8 @@ fn a_call_that_is_dropped_while_it_measures_leaves_nothing() {
     let Some(gpu) = gpu() else { return };
     let given = Given::new(Config::lstm(6, 20), 3, 7);
     let layer = given.layer(&gpu, &measure());
-    let (input, state) = (Input::new(given.x.view()), State::zero());
-    let batch = Batch::new(given.weights.config(), &input, &state).unwrap();
+    let input = Input::new(given.x.view());
+    let batch = Batch::new(given.weights.config(), &input).unwrap();
     let mut future = Box::pin(layer.run_async(&batch));
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     assert!(future.as_mut().poll(&mut context).is_pending());
@@ -168,10 +169,10 @@ fn the_candidates_of_a_strategy_give_the_same_bits() {
     for (config, rows, precision) in works().into_iter().chain(large) {
         let given = Given::new(config, rows, 5);
         for &strategy in Strategy::ALL {
-            let options = LayerOptions::default().strategy(strategy).precision(precision);
+            let options = LayerOptions { strategy, precision, ..LayerOptions::default() };
             let expected = given.run(&given.layer(&gpu, &options));
             for checks in [false, true] {
-                let layer = given.layer(&gpu, &options.clone().bounds_checks(checks));
+                let layer = given.layer(&gpu, &LayerOptions { bounds_checks: checks, ..options.clone() });
                 let request = layer.0.request(size(rows, 5));
                 for plan in Plan::candidates(&request, strategy).unwrap() {
                     let trial = GpuLayer::of(layer.0.like(Tuner::with(size(rows, 5), plan.choice())));
@@ -200,13 +201,14 @@ fn a_pass_in_the_callers_submission_takes_the_plan_that_was_measured() {
 fn candidates_that_fail_are_passed_over() {
     let Some(gpu) = gpu() else { return };
     let given = Given::new(Config::lstm(6, 20), 3, 7);
-    let options = LayerOptions::default().strategy(Strategy::Step);
+    let options = LayerOptions { strategy: Strategy::Step, ..LayerOptions::default() };
     let expected = given.run(&given.layer(&gpu, &options));
     // No kernel of `scan` and `input_product` compiles.
     let broken = gpu.with_mutation(("const FROM_STATE = 0u;", "const FROM_STATE ="));
-    let broken = given.layer(&broken, &measure().strategy(Strategy::Scan));
+    let broken = given.layer(&broken, &LayerOptions { strategy: Strategy::Scan, ..measure() });
     let error = given.try_run(&broken).unwrap_err().to_string();
-    let by_model = given.layer(&broken.0.gpu, &LayerOptions::default().strategy(Strategy::Scan));
+    let by_model =
+        given.layer(&broken.0.gpu, &LayerOptions { strategy: Strategy::Scan, ..LayerOptions::default() });
     assert_eq!(error, given.try_run(&by_model).unwrap_err().to_string());
 
     let some_broken = given.layer(&broken.0.gpu, &measure());
@@ -215,17 +217,8 @@ fn candidates_that_fail_are_passed_over() {
     assert!(candidates.iter().any(|plan| plan.strategy == Strategy::Scan));
     given.run(&some_broken);
     assert!(!given.plan(&some_broken).starts_with("scan"), "{}", given.plan(&some_broken));
-    let step = given.layer(&broken.0.gpu, &measure().strategy(Strategy::Step));
+    let step = given.layer(&broken.0.gpu, &LayerOptions { strategy: Strategy::Step, ..measure() });
     assert_eq!(given.run(&step), expected);
-}
-
-#[test]
-fn names_of_tunings_go_both_ways() {
-    for tuning in [Tuning::Model, Tuning::Measure] {
-        assert_eq!(tuning.to_string().parse::<Tuning>().unwrap(), tuning);
-    }
-    let error = "guess".parse::<Tuning>().unwrap_err().to_string();
-    assert_eq!(error, "tuning must be one of model, measure, found 'guess'");
 }
 
 #[cfg(feature = "tuning-file")]

@@ -5,8 +5,11 @@ use ndarray::{Array2, ArrayD, ArrayView2, Axis, Ix2, s};
 
 use super::names::{CellTensors, Tensor};
 use super::options::KerasOptions;
+#[cfg(doc)]
+use crate::ErrorKind;
 use crate::array::collected;
 use crate::batch::check_finite;
+use crate::error::Fault;
 use crate::io::Tensors;
 use crate::{Activation, Activations, Cell, Config, Error, Parameter, ParameterKind};
 
@@ -21,16 +24,16 @@ impl<'n, 'a> Stack<'n, 'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] if the layers have different numbers of directions.
+    /// [`ErrorKind::Config`] if the layers have different numbers of directions.
     pub(super) fn new(layers: Vec<Vec<&'n CellTensors<'a>>>) -> Result<Self, Error> {
         let directions = layers.first().map_or(0, Vec::len);
         let first = layers.first().and_then(|cells| cells.first().copied());
         match first.filter(|_| layers.iter().all(|cells| cells.len() == directions)) {
             Some(first) => Ok(Stack { layers, first }),
-            None => Err(Error::Config {
+            None => Err(Error::from(Fault::Config {
                 rule: "stacked layers must all be Bidirectional, or none".into(),
                 found: format!("{:?} directions", layers.iter().map(Vec::len).collect::<Vec<_>>()),
-            }),
+            })),
         }
     }
 
@@ -38,8 +41,7 @@ impl<'n, 'a> Stack<'n, 'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::MissingParameter`], [`Error::UnknownShape`] and [`Error::Shape`] name the tensor;
-    /// [`Error::Config`] if the layer cannot have an option.
+    /// [`ErrorKind::Tensor`] name the tensor; [`ErrorKind::Config`] if the layer cannot have an option.
     pub(super) fn config(&self, options: &KerasOptions) -> Result<Config, Error> {
         let (name, shape) = present(self.first, self.first.recurrent_kernel, "recurrent_kernel", "[H, G*H]")?;
         let (_, kernel) = present(self.first, self.first.kernel, "kernel", "[I, G*H]")?;
@@ -53,11 +55,11 @@ impl<'n, 'a> Stack<'n, 'a> {
             Some(3) => Config::gru,
             Some(4) => Config::lstm,
             _ => {
-                return Err(Error::UnknownShape {
+                return Err(Error::from(Fault::UnknownShape {
                     name: name.to_owned(),
                     expected: "[H, G*H] with G = 1 (SimpleRNN), 3 (GRU) or 4 (LSTM), H > 0".into(),
                     found: shape.to_vec(),
-                });
+                }));
             }
         };
         let config = new(kernel.first().copied().unwrap_or(0), hidden_size)
@@ -89,8 +91,8 @@ impl<'n, 'a> Stack<'n, 'a> {
     ///
     /// # Errors
     ///
-    /// The same as [`Tensors::f32`]; [`Error::NonFinite`] names the tensor; [`Error::OutOfMemory`] if there
-    /// is not enough memory for it.
+    /// The same as [`Tensors::f32`]; [`ErrorKind::Tensor`] names the tensor; [`ErrorKind::OutOfMemory`] if
+    /// there is not enough memory for it.
     pub(super) fn parameter(
         &self,
         tensors: &Tensors<'_>,
@@ -113,7 +115,8 @@ impl<'n, 'a> Stack<'n, 'a> {
         let is_bias = matches!(parameter.kind, ParameterKind::BiasIh | ParameterKind::BiasHh);
         let found = values.shape().to_vec();
         let values = if is_bias && values.ndim() == 1 { values.insert_axis(Axis(0)) } else { values };
-        let wrong = |_| Error::Shape { name: name.to_owned(), expected: parameter.shape(config), found };
+        let wrong =
+            |_| Error::from(Fault::Shape { name: name.to_owned(), expected: parameter.shape(config), found });
         let values = values.into_dimensionality::<Ix2>().map_err(wrong)?;
         let rows = if is_bias { row..row + 1 } else { 0..values.nrows() };
         let matrix = transposed(name, config, &values.slice(s![rows, ..]))?.into_dyn();
@@ -138,18 +141,20 @@ fn present<'a>(
     weight: &str,
     expected: &str,
 ) -> Result<Tensor<'a>, Error> {
-    tensor.ok_or_else(|| Error::MissingParameter {
-        name: match cell.path {
-            "" => weight.to_owned(),
-            path => format!("{path}/{weight}"),
-        },
-        expected: expected.to_owned(),
+    tensor.ok_or_else(|| {
+        Error::from(Fault::MissingParameter {
+            name: match cell.path {
+                "" => weight.to_owned(),
+                path => format!("{path}/{weight}"),
+            },
+            expected: expected.to_owned(),
+        })
     })
 }
 
 /// Rejects options that the layer cannot have.
 fn check_options(config: &Config, options: &KerasOptions) -> Result<(), Error> {
-    let error = |rule: &str, found: String| Err(Error::Config { rule: rule.to_owned(), found });
+    let error = |rule: &str, found: String| Err(Error::from(Fault::Config { rule: rule.to_owned(), found }));
     match config.cell {
         Cell::Rnn(_) if options.recurrent_activation.is_some() => {
             error("recurrent_activation is for LSTM and GRU only", "SimpleRNN".into())
@@ -179,12 +184,12 @@ fn check_cell(cell: &CellTensors<'_>, config: &Config, layer: usize) -> Result<(
     let kernel = [config.layer_input_size(layer), columns];
     let tensor = present(cell, cell.kernel, "kernel", &format!("{kernel:?}"))?;
     if layer > 0 && tensor.1 != kernel {
-        return Err(Error::UnknownShape {
+        return Err(Error::from(Fault::UnknownShape {
             name: tensor.0.to_owned(),
             expected: format!("{kernel:?}, since the layer below gives vectors of {}", kernel[0])
                 + if config.bidirectional { " (its merge_mode must be \"concat\")" } else { "" },
             found: tensor.1.to_vec(),
-        });
+        }));
     }
     check_shape(tensor, &kernel)?;
     let recurrent = [config.hidden_size, columns];
@@ -194,10 +199,10 @@ fn check_cell(cell: &CellTensors<'_>, config: &Config, layer: usize) -> Result<(
     let bias = if both { vec![2, columns] } else { vec![columns] };
     match (cell.bias, config.bias) {
         (Some(tensor), true) => check_shape(tensor, &bias),
-        (Some((name, _)), false) => Err(Error::UnexpectedParameter {
+        (Some((name, _)), false) => Err(Error::from(Fault::UnexpectedParameter {
             name: name.to_owned(),
             reason: "the layer's first cell has no bias".into(),
-        }),
+        })),
         (None, true) => present(cell, None, "bias", &format!("{bias:?}")).map(|_| ()),
         (None, false) => Ok(()),
     }
@@ -207,5 +212,9 @@ fn check_shape((name, found): Tensor<'_>, expected: &[usize]) -> Result<(), Erro
     if found == expected {
         return Ok(());
     }
-    Err(Error::Shape { name: name.to_owned(), expected: expected.to_vec(), found: found.to_vec() })
+    Err(Error::from(Fault::Shape {
+        name: name.to_owned(),
+        expected: expected.to_vec(),
+        found: found.to_vec(),
+    }))
 }

@@ -3,6 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::Error;
+#[cfg(doc)]
+use crate::ErrorKind;
+use crate::error::Fault;
 use crate::io::twice;
 
 /// The separators of the names in a path.
@@ -57,7 +60,7 @@ impl<'a> Names<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Format`] if two tensors are the same weight.
+    /// [`ErrorKind::File`] if two tensors are the same weight.
     pub(super) fn new(shapes: impl Iterator<Item = Tensor<'a>>) -> Result<Self, Error> {
         let mut cells: BTreeMap<&str, CellTensors<'_>> = BTreeMap::new();
         let mut tensors = Vec::new();
@@ -88,7 +91,7 @@ impl<'a> Names<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Prefix`], [`Error::MissingParameter`] and [`Error::UnexpectedParameter`].
+    /// [`ErrorKind::Tensor`].
     pub(super) fn choose(&self, wanted: &[String]) -> Result<Vec<Vec<&CellTensors<'a>>>, Error> {
         let layers: Vec<&str> = self.layers().collect();
         let chosen = match (wanted, &layers[..]) {
@@ -135,12 +138,12 @@ impl<'a> Names<'a> {
             (Some(cell), None) => Ok(cell),
             (Some(_), Some(_)) => {
                 let expected = format!("one {} cell of layer {layer:?}", side.name());
-                Err(Error::Prefix { expected, found: "several".into() })
+                Err(Error::from(Fault::Prefix { expected, found: "several".into() }))
             }
-            (None, _) => Err(Error::MissingParameter {
+            (None, _) => Err(Error::from(Fault::MissingParameter {
                 name: format!("{layer}/{}_…/recurrent_kernel", side.name()),
                 expected: "[H, G*H]".into(),
-            }),
+            })),
         }
     }
 
@@ -156,7 +159,7 @@ impl<'a> Names<'a> {
             1 => format!("recurrent layer {}", names.join(", ")),
             _ => format!("recurrent layers {}", names.join(", ")),
         };
-        Error::Prefix { expected, found }
+        Error::from(Fault::Prefix { expected, found })
     }
 
     /// Rejects a cell with weights that this crate does not know. A cell without a name is not checked,
@@ -168,10 +171,10 @@ impl<'a> Names<'a> {
             is_below(name, cell.path) && !own.contains(&Some(**name)) && !is_random
         };
         match self.tensors.iter().find(is_extra).filter(|_| !cell.path.is_empty()) {
-            Some(name) => Err(Error::UnexpectedParameter {
+            Some(name) => Err(Error::from(Fault::UnexpectedParameter {
                 name: (*name).to_owned(),
                 reason: "expected kernel, recurrent_kernel and bias".into(),
-            }),
+            })),
             None => Ok(()),
         }
     }

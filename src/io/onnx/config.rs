@@ -3,6 +3,8 @@
 
 use super::node::Node;
 use super::operator::{Direction, Operator};
+#[cfg(doc)]
+use crate::ErrorKind;
 use crate::io::format_error;
 use crate::{Activation, Activations, Config, Error};
 
@@ -10,7 +12,7 @@ use crate::{Activation, Activations, Config, Error};
 ///
 /// # Errors
 ///
-/// [`Error::Format`] names the node and the unsupported attribute.
+/// [`ErrorKind::File`] names the node and the unsupported attribute.
 pub(super) fn config_of(node: &Node<'_>) -> Result<Config, Error> {
     let attributes = &node.attributes;
     if let Some(clip) = attributes.clip.filter(|clip| !(*clip > 0.0 && clip.is_finite())) {

@@ -13,6 +13,8 @@ use super::node::Node;
 use super::operator::Operator;
 use super::proto::{Graph, NodeProto};
 use crate::Error;
+#[cfg(doc)]
+use crate::ErrorKind;
 use crate::io::format_error;
 pub(super) use axes::Dim;
 use axes::{Axes, Letter};
@@ -49,7 +51,7 @@ impl<'g> Flow<'g> {
     ///
     /// # Errors
     ///
-    /// [`Error::Format`] if two nodes produce the same value.
+    /// [`ErrorKind::File`] if two nodes produce the same value.
     pub(super) fn new(graph: &'g Graph<'g>, opset: i64) -> Result<Self, Error> {
         let inputs = graph.inputs.iter().map(|input| (input.name, Value::Computed { recurrent: false }));
         // An initializer may also be listed as an input; it is then the input's default.

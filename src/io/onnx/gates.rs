@@ -6,7 +6,10 @@ use ndarray::{Array1, ArrayD, IxDyn};
 use super::node::Node;
 use super::operator::Operator;
 use super::tensor::Values;
+#[cfg(doc)]
+use crate::ErrorKind;
 use crate::array::reserved;
+use crate::error::Fault;
 use crate::{Config, Error, Parameter, ParameterKind};
 
 /// Returns, for each gate in PyTorch's order, its index in ONNX's order: i f g o in i o f c, and r z n in z
@@ -23,7 +26,7 @@ fn order(operator: Operator) -> &'static [usize] {
 ///
 /// # Errors
 ///
-/// [`Error::OutOfMemory`] if there is not enough memory for it.
+/// [`ErrorKind::OutOfMemory`] if there is not enough memory for it.
 pub(super) fn parameter(
     node: &Node<'_>,
     config: &Config,
@@ -49,10 +52,8 @@ pub(super) fn parameter(
     let columns = shape.get(1).copied().unwrap_or(1);
     let values = gates(node, tensor, first, columns)?;
     let found = vec![values.len()];
-    ArrayD::from_shape_vec(IxDyn(&shape), values).map_err(|_| Error::Shape {
-        name: format!("{}: {parameter}", node.what),
-        expected: shape,
-        found,
+    ArrayD::from_shape_vec(IxDyn(&shape), values).map_err(|_| {
+        Error::from(Fault::Shape { name: format!("{}: {parameter}", node.what), expected: shape, found })
     })
 }
 
@@ -73,8 +74,8 @@ fn gates(node: &Node<'_>, tensor: &Values<'_>, first: usize, columns: usize) -> 
     let order = order(node.attributes.operator);
     let size = node.attributes.hidden_size * columns;
     let mut values = Vec::new();
-    values.try_reserve_exact(order.len() * size).map_err(|_| Error::OutOfMemory {
-        found: format!("{}: {} parameters", node.what, order.len() * size),
+    values.try_reserve_exact(order.len() * size).map_err(|_| {
+        Error::from(Fault::OutOfMemory { found: format!("{}: {} parameters", node.what, order.len() * size) })
     })?;
     for gate in order {
         let start = first * columns + gate * size;

@@ -6,6 +6,9 @@ use super::operator::{Direction, Operator};
 use super::proto::{Attribute, NodeProto, Tensor};
 use super::tensor::Values;
 use crate::Error;
+#[cfg(doc)]
+use crate::ErrorKind;
+use crate::error::Fault;
 use crate::io::format_error;
 
 /// A node's settings for its cell. They are equal in all nodes that were exported from one stacked layer.
@@ -69,7 +72,7 @@ impl<'g> Node<'g> {
     ///
     /// # Errors
     ///
-    /// [`Error::Format`], [`Error::Shape`] and [`Error::Dtype`] name the node and the attribute or input.
+    /// [`ErrorKind::File`], [`ErrorKind::Tensor`] name the node and the attribute or input.
     pub(super) fn read(
         proto: &'g NodeProto<'g>,
         operator: Operator,
@@ -264,7 +267,7 @@ impl<'g> Reader<'_, 'g> {
             true => Ok(Some(values)),
             false => {
                 let found = values.dtype().to_owned();
-                Err(Error::Dtype { name: what, expected: "f16, bf16, f32 or f64", found })
+                Err(Error::from(Fault::Dtype { name: what, expected: "f16, bf16, f32 or f64", found }))
             }
         }
     }
@@ -273,7 +276,7 @@ impl<'g> Reader<'_, 'g> {
         if found.shape == expected {
             return Ok(());
         }
-        Err(Error::Shape { name: self.part(input), expected, found: found.shape.clone() })
+        Err(Error::from(Fault::Shape { name: self.part(input), expected, found: found.shape.clone() }))
     }
 
     /// Returns an initial state: zero, or a value that the caller passes when the layer runs.
@@ -313,11 +316,11 @@ impl<'g> Reader<'_, 'g> {
             _ => {
                 let [first, second] =
                     if batch_first { ["N".into(), d.to_string()] } else { [d.to_string(), "N".into()] };
-                Err(Error::UnknownShape {
+                Err(Error::from(Fault::UnknownShape {
                     name: what.to_owned(),
                     expected: format!("[{first}, {second}, {hidden_size}]"),
                     found,
-                })
+                }))
             }
         }
     }

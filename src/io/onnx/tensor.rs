@@ -5,6 +5,9 @@ use std::ops::Range;
 
 use super::proto::Tensor;
 use crate::Error;
+#[cfg(doc)]
+use crate::ErrorKind;
+use crate::error::Fault;
 use crate::io::element::Element;
 use crate::io::format_error;
 
@@ -25,7 +28,7 @@ impl<'t> Values<'t> {
     ///
     /// # Errors
     ///
-    /// [`Error::Dtype`] if their types differ.
+    /// [`ErrorKind::Tensor`] if their types differ.
     pub(super) fn joined(shape: Vec<usize>, all: Vec<Self>, what: &str) -> Result<Self, Error> {
         let element = all.first().map_or(Element::F32, |values| values.element);
         match all.iter().find(|values| values.element != element) {
@@ -36,7 +39,7 @@ impl<'t> Values<'t> {
             }),
             Some(other) => {
                 let found = format!("{} and {}", element.name(), other.element.name());
-                Err(Error::Dtype { name: what.to_owned(), expected: "one type", found })
+                Err(Error::from(Fault::Dtype { name: what.to_owned(), expected: "one type", found }))
             }
         }
     }
@@ -108,8 +111,8 @@ impl Tensor<'_> {
     ///
     /// # Errors
     ///
-    /// [`Error::Dtype`] for a type that cannot be read; [`Error::Format`] if the values are in another file,
-    /// or their number does not match the shape.
+    /// [`ErrorKind::Tensor`] for a type that cannot be read; [`ErrorKind::File`] if the values are in another
+    /// file, or their number does not match the shape.
     pub(super) fn values(&self, what: &str) -> Result<Values<'_>, Error> {
         if self.external {
             let found = format!("external data in {:?}", self.location);
@@ -156,11 +159,11 @@ impl Tensor<'_> {
             }
             11 => (Element::F64, Cow::Borrowed(&self.doubles[..])),
             other => {
-                return Err(Error::Dtype {
+                return Err(Error::from(Fault::Dtype {
                     name: what.to_owned(),
                     expected: "f16, bf16, f32, f64, i32 or i64",
                     found: type_name(other),
-                });
+                }));
             }
         };
         let fields = [self.floats.len(), self.doubles.len(), self.int32s.len(), self.int64s.len()];

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use safetensors::SafeTensors;
 use wgpu_rnn::ndarray::Array3;
-use wgpu_rnn::{Backend, Layer, LayerOptions, LoadOptions, State, Weights};
+use wgpu_rnn::{Backend, Layer, LayerOptions, LoadOptions, Weights};
 
 #[derive(Parser)]
 struct Args {
@@ -29,8 +29,8 @@ fn main() -> Result<()> {
     let state_dict = tensors.iter().filter(|(name, _)| !["x", "y"].contains(name));
     let weights =
         Weights::from_safetensors(&safetensors::serialize(state_dict, None)?, &LoadOptions::default())?;
-    let layer = Layer::with_options(&weights, Backend::Cpu, &LayerOptions::default().threads(threads))?;
-    let forward = || layer.forward(&input, State::zero());
+    let layer = Layer::new(&weights, (Backend::Cpu, LayerOptions { threads, ..LayerOptions::default() }))?;
+    let forward = || layer.forward(&input);
 
     let output = forward()?.output;
     ensure!(

@@ -43,7 +43,7 @@ fn listing(folder: &Path) -> Vec<String> {
 /// A file whose first measurement was changed; how often a layer that has it measures.
 fn measured_with(gpu: &Gpu, change: impl Fn(&mut Value)) -> usize {
     let (_folder, path) = folder();
-    let options = measure().tuning_file(&path);
+    let options = LayerOptions { tuning_file: Some(path.clone()), ..measure() };
     ran(gpu, &options);
     let mut file = contents(&path);
     change(&mut file["measured"][0]);
@@ -55,7 +55,7 @@ fn measured_with(gpu: &Gpu, change: impl Fn(&mut Value)) -> usize {
 fn another_layer_does_not_measure_again() {
     let Some(gpu) = gpu() else { return };
     let (folder, path) = folder();
-    let options = measure().tuning_file(&path);
+    let options = LayerOptions { tuning_file: Some(path.clone()), ..measure() };
     let given = given();
     let first = given.layer(&gpu, &options);
     let output = given.run_async(&first);
@@ -82,7 +82,7 @@ fn another_layer_does_not_measure_again() {
 fn the_model_does_not_look_at_the_file() {
     let Some(gpu) = gpu() else { return };
     let (folder, path) = folder();
-    ran(&gpu, &LayerOptions::default().tuning_file(&path));
+    ran(&gpu, &LayerOptions { tuning_file: Some(path.clone()), ..LayerOptions::default() });
     assert!(listing(folder.path()).is_empty());
 }
 
@@ -96,7 +96,7 @@ fn what_is_named_is_taken_if_it_is_a_candidate() {
     );
     for plan in all.unwrap() {
         let (_folder, path) = folder();
-        let options = measure().tuning_file(&path);
+        let options = LayerOptions { tuning_file: Some(path.clone()), ..measure() };
         ran(&gpu, &options);
         let mut file = contents(&path);
         let tilings = plan.kernels.iter();
@@ -150,10 +150,10 @@ fn what_the_planner_would_not_plan_is_not_run() {
 fn a_strategy_that_is_forced_has_measurements_of_its_own() {
     let Some(gpu) = gpu() else { return };
     let (_folder, path) = folder();
-    let options = measure().tuning_file(&path);
+    let options = LayerOptions { tuning_file: Some(path.clone()), ..measure() };
     ran(&gpu, &options);
     for &strategy in Strategy::ALL {
-        let options = options.clone().strategy(strategy);
+        let options = LayerOptions { strategy, ..options.clone() };
         let layer = ran(&gpu, &options);
         assert_eq!(measurements(&layer), 1, "{strategy}");
         assert!(given().plan(&layer).starts_with(&format!("{strategy} (")));
@@ -171,7 +171,7 @@ fn files_that_cannot_be_used_are_ignored_and_left_alone() {
     for text in ["not JSON", "{", "[]", "{}", "\0\u{1}", r#"{"version": 3}"#, &whole] {
         let (folder, path) = folder();
         fs::write(&path, text).unwrap();
-        let layer = ran(&gpu, &measure().tuning_file(&path));
+        let layer = ran(&gpu, &LayerOptions { tuning_file: Some(path.clone()), ..measure() });
         assert_eq!(measurements(&layer), 1, "{text}");
         assert_eq!(fs::read_to_string(&path).unwrap(), text);
         assert_eq!(listing(folder.path()), ["tuning.json"]);
@@ -179,7 +179,12 @@ fn files_that_cannot_be_used_are_ignored_and_left_alone() {
     let (folder, path) = folder();
     fs::write(&path, [0xFF, 0xFE, 0]).unwrap();
     for path in [&path, folder.path(), &folder.path().join("none/tuning.json")] {
-        assert_eq!(measurements(&ran(&gpu, &measure().tuning_file(path))), 1, "{}", path.display());
+        assert_eq!(
+            measurements(&ran(&gpu, &LayerOptions { tuning_file: Some(path.into()), ..measure() })),
+            1,
+            "{}",
+            path.display()
+        );
     }
     assert_eq!(listing(folder.path()), ["tuning.json"]);
 }
@@ -190,7 +195,7 @@ fn empty_files_and_other_versions_are_replaced() {
     for text in ["", r#"{"version": "0.0.1", "winners": 3}"#] {
         let (_folder, path) = folder();
         fs::write(&path, text).unwrap();
-        let options = measure().tuning_file(&path);
+        let options = LayerOptions { tuning_file: Some(path.clone()), ..measure() };
         assert_eq!(measurements(&ran(&gpu, &options)), 1, "{text}");
         assert_eq!(contents(&path)["version"], env!("CARGO_PKG_VERSION"));
         assert_eq!(measurements(&ran(&gpu, &options)), 0, "{text}");
@@ -206,7 +211,7 @@ fn links_stay_what_they_are() {
     fs::write(&path, "").unwrap();
     let link = folder.path().join("link.json");
     symlink("tuning.json", &link).unwrap();
-    ran(&gpu, &measure().tuning_file(&link));
+    ran(&gpu, &LayerOptions { tuning_file: Some(link.clone()), ..measure() });
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     assert_eq!(contents(&path)["measured"].as_array().unwrap().len(), 1);
 }
