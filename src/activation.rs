@@ -117,28 +117,36 @@ impl Activation {
         }
     }
 
+    /// Every function, with the parameters of ONNX's operators.
+    pub(crate) const ALL: &[Activation] = &[
+        Activation::Relu,
+        Activation::Tanh,
+        Activation::Sigmoid,
+        Activation::Affine { alpha: 1.0, beta: 0.0 },
+        Activation::LeakyRelu { alpha: 0.01 },
+        Activation::ThresholdedRelu { alpha: 1.0 },
+        Activation::ScaledTanh { alpha: 1.0, beta: 1.0 },
+        Activation::HardSigmoid { alpha: 0.2, beta: 0.5 },
+        Activation::Elu { alpha: 1.0 },
+        Activation::Softsign,
+        Activation::Softplus,
+    ];
+
     /// Returns the function of that name in any letter case, with alpha and beta if it takes them. The
     /// defaults are those of ONNX's operators of the same name (the alpha of
     /// [ThresholdedRelu](https://onnx.ai/onnx/operators/onnx__ThresholdedRelu.html) is 1, and so on). Affine
     /// and ScaledTanh have no such operator; their defaults are 1 and 0, and 1 and 1.
     #[cfg(feature = "onnx")]
     pub(crate) fn named(name: &str, alpha: Option<f32>, beta: Option<f32>) -> Option<Self> {
-        let alpha_or = |default: f32| alpha.unwrap_or(default);
-        let beta_or = |default: f32| beta.unwrap_or(default);
-        Some(match name.to_ascii_lowercase().as_str() {
-            "relu" => Activation::Relu,
-            "tanh" => Activation::Tanh,
-            "sigmoid" => Activation::Sigmoid,
-            "affine" => Activation::Affine { alpha: alpha_or(1.0), beta: beta_or(0.0) },
-            "leakyrelu" => Activation::LeakyRelu { alpha: alpha_or(0.01) },
-            "thresholdedrelu" => Activation::ThresholdedRelu { alpha: alpha_or(1.0) },
-            "scaledtanh" => Activation::ScaledTanh { alpha: alpha_or(1.0), beta: beta_or(1.0) },
-            "hardsigmoid" => Activation::HardSigmoid { alpha: alpha_or(0.2), beta: beta_or(0.5) },
-            "elu" => Activation::Elu { alpha: alpha_or(1.0) },
-            "softsign" => Activation::Softsign,
-            "softplus" => Activation::Softplus,
-            _ => return None,
-        })
+        let mut all = Activation::ALL.iter().copied();
+        let mut found = all.find(|function| function.name().eq_ignore_ascii_case(name))?;
+        let [own_alpha, own_beta] = found.parameters_mut();
+        [(own_alpha, alpha), (own_beta, beta)].into_iter().for_each(|(own, given)| {
+            if let (Some(own), Some(given)) = (own, given) {
+                *own = given;
+            }
+        });
+        Some(found)
     }
 
     /// Returns the function of that name in Keras 3, with Keras' parameters: `linear`, `relu`, `tanh`,
@@ -165,37 +173,35 @@ impl Activation {
 
     /// Returns whether it takes an alpha.
     #[cfg(feature = "onnx")]
-    pub(crate) fn has_alpha(self) -> bool {
-        self.has_beta()
-            || matches!(
-                self,
-                Activation::LeakyRelu { .. } | Activation::ThresholdedRelu { .. } | Activation::Elu { .. }
-            )
+    pub(crate) fn has_alpha(mut self) -> bool {
+        self.parameters_mut()[0].is_some()
     }
 
     /// Returns whether it takes a beta.
     #[cfg(feature = "onnx")]
-    pub(crate) fn has_beta(self) -> bool {
-        matches!(
-            self,
-            Activation::Affine { .. } | Activation::ScaledTanh { .. } | Activation::HardSigmoid { .. }
-        )
+    pub(crate) fn has_beta(mut self) -> bool {
+        self.parameters_mut()[1].is_some()
     }
 
     /// Returns alpha and beta; a parameter that the function lacks is 0.
-    pub(crate) fn parameters(self) -> [f32; 2] {
+    pub(crate) fn parameters(mut self) -> [f32; 2] {
+        self.parameters_mut().map(|parameter| parameter.map_or(0.0, |value| *value))
+    }
+
+    /// Returns alpha and beta, if the function has them.
+    fn parameters_mut(&mut self) -> [Option<&mut f32>; 2] {
         match self {
             Activation::Affine { alpha, beta }
             | Activation::ScaledTanh { alpha, beta }
-            | Activation::HardSigmoid { alpha, beta } => [alpha, beta],
+            | Activation::HardSigmoid { alpha, beta } => [Some(alpha), Some(beta)],
             Activation::LeakyRelu { alpha }
             | Activation::ThresholdedRelu { alpha }
-            | Activation::Elu { alpha } => [alpha, 0.0],
+            | Activation::Elu { alpha } => [Some(alpha), None],
             Activation::Relu
             | Activation::Tanh
             | Activation::Sigmoid
             | Activation::Softsign
-            | Activation::Softplus => [0.0, 0.0],
+            | Activation::Softplus => [None, None],
         }
     }
 }
@@ -204,13 +210,10 @@ impl Activation {
 impl fmt::Display for Activation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())?;
-        match *self {
-            Activation::Affine { alpha, beta }
-            | Activation::ScaledTanh { alpha, beta }
-            | Activation::HardSigmoid { alpha, beta } => write!(f, "({alpha}, {beta})"),
-            Activation::LeakyRelu { alpha }
-            | Activation::ThresholdedRelu { alpha }
-            | Activation::Elu { alpha } => write!(f, "({alpha})"),
+        let mut own = *self;
+        match own.parameters_mut() {
+            [Some(alpha), Some(beta)] => write!(f, "({alpha}, {beta})"),
+            [Some(alpha), None] => write!(f, "({alpha})"),
             _ => Ok(()),
         }
     }
