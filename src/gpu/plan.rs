@@ -10,27 +10,26 @@ mod exchange;
 mod inspect;
 mod loops;
 mod memory;
-mod on_chip;
 mod parts;
 mod pieces;
-mod products;
 mod report;
 mod request;
 mod segments;
+mod stage;
+mod stages;
 mod strategy;
 mod tiling;
 mod transfers;
 
-pub(super) use bindings::Bound;
+pub(super) use bindings::{Bound, Saved, Sequence};
 pub(super) use choice::Choice;
-pub(super) use dispatch::{Dispatch, Sequence};
+pub(super) use dispatch::Dispatch;
 #[cfg(test)]
 pub(super) use inspect::planned;
 pub use inspect::{KernelSource, kernels};
 pub(super) use memory::PassMemory;
 pub(super) use parts::{Part, parts};
 pub(super) use pieces::Pieces;
-pub(super) use products::Second;
 pub use report::{DispatchReport, PlanReport};
 pub(crate) use request::BUDGET;
 pub(super) use request::{CallShape, Endpoints, Request, small};
@@ -39,15 +38,15 @@ pub use strategy::Strategy;
 
 use std::fmt;
 
-use super::kernel::{KernelSpec, Kind, ScanMemory, Tiling, VariantSpec};
+use super::kernel::KernelSpec;
+use crate::Error;
 #[cfg(doc)]
 use crate::ErrorKind;
-use crate::{Cell, Error};
 
 /// A forward pass over N rows and T steps.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Plan {
-    pub(super) strategy: Strategy,
+    pub(super) choice: Choice,
     /// N.
     pub(super) rows: u32,
     /// T.
@@ -60,8 +59,10 @@ pub(super) struct Plan {
     pub(super) dispatches: Vec<Dispatch>,
     /// The submissions, in order.
     pub(super) segments: Vec<Segment>,
-    /// The kernel of each kind that the dispatches use.
+    /// The kernels that the dispatches use: those of the stages, then those of a session.
     pub(super) kernels: Vec<KernelSpec>,
+    /// The sets of buffers that the dispatches bind.
+    pub(super) bindings: Vec<[Bound; 10]>,
     /// For each layer, the number of the hidden buffer, of two, that holds its final state.
     pub(super) final_parity: Vec<usize>,
     /// The time that the cost model expects, in microseconds.
@@ -102,21 +103,20 @@ impl Plan {
     pub(super) fn of(request: &Request<'_>, choice: &Choice) -> Result<Self, Error> {
         let bytes = PassMemory::fitting(request, choice)?;
         let mut list = dispatch::list(request, choice, bytes.chunk)?;
-        exchange::add(&mut list, request);
-        let of_cell = choice.tilings.iter();
-        let of_cell = of_cell.map(|&(kind, tiling)| kernel(request, choice.strategy, kind, tiling));
-        let exchanges = request.endpoints.kernels().iter();
-        let exchanges = exchanges.map(|&kind| KernelSpec::exchange(kind, request.bounds_checks));
+        let mut kernels: Vec<KernelSpec> = choice.stages.iter().map(|stage| stage.kernel(request)).collect();
+        exchange::add(&mut list, request, kernels.len());
+        kernels.extend(exchange::kernels(request));
         Ok(Plan {
-            strategy: choice.strategy,
+            choice: choice.clone(),
             rows: small(request.rows),
             steps: small(request.steps),
             budget: request.budget,
             endpoints: request.endpoints,
             bytes,
-            kernels: of_cell.chain(exchanges).collect(),
-            segments: segments::cut(request, &bytes, &list.dispatches),
+            segments: segments::cut(request, &bytes, &list),
             dispatches: list.dispatches,
+            kernels,
+            bindings: list.bindings,
             final_parity: list.final_parity,
             expected_us: cost::expected_us(request, choice, bytes.chunk),
         })
@@ -160,47 +160,13 @@ impl Plan {
             endpoints: self.endpoints,
         }
     }
-
-    /// Returns the choice that gives this plan for its request.
-    pub(super) fn choice(&self) -> Choice {
-        let planned = self.kernels.iter().filter(|kernel| kernel.kind.is_product());
-        let tilings = planned.map(|kernel| (kernel.kind, kernel.tiling)).collect();
-        Choice { strategy: self.strategy, tilings }
-    }
-
-    /// Returns the kernel of a kind.
-    pub(super) fn kernel(&self, kind: Kind) -> Option<&KernelSpec> {
-        self.kernels.iter().find(|kernel| kernel.kind == kind)
-    }
-}
-
-/// Returns a kernel that a strategy uses.
-fn kernel(request: &Request<'_>, strategy: Strategy, kind: Kind, tiling: Tiling) -> KernelSpec {
-    let config = request.config;
-    let is_cell = kind.is_recurrent() || kind == Kind::Candidate;
-    KernelSpec {
-        kind,
-        cell: if kind == Kind::Projection { Cell::Lstm } else { config.cell },
-        hoisted: is_cell && strategy.is_hoisted(),
-        two_products: kind.is_recurrent() && Second::of(config).is_some(),
-        precision: request.precision,
-        tiling,
-        memory: if kind == Kind::Scan {
-            on_chip::scan_memory(request, tiling)
-        } else {
-            ScanMemory::default()
-        },
-        subgroups: tiling.rows > 1 && request.capabilities.shares_in_subgroups(),
-        checked: request.bounds_checks,
-        variant: if is_cell { VariantSpec::new(config) } else { None },
-    }
 }
 
 /// `scan (input_product 64x8, scan 64x4)`.
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kernels = self.kernels.iter().map(|kernel| format!("{} {}", kernel.entry_point(), kernel.tiling));
-        write!(f, "{} ({})", self.strategy, kernels.collect::<Vec<_>>().join(", "))
+        let kernels = self.kernels.iter().map(|kernel| format!("{} {}", kernel.entry_point, kernel.tiling));
+        write!(f, "{} ({})", self.choice.strategy, kernels.collect::<Vec<_>>().join(", "))
     }
 }
 

@@ -6,7 +6,7 @@ use bytemuck::Zeroable;
 use wgpu::{Buffer, BufferUsages};
 
 use super::Gpu;
-use super::kernel::{Kernel, LayerDims};
+use super::kernel::{KernelSpec, LayerDims};
 use super::log_once::LogOnce;
 use super::pack;
 use super::plan::{self, CallShape, Endpoints, Part, Pieces, Plan, Request, Strategy, small};
@@ -92,18 +92,10 @@ impl Resident {
         }
     }
 
-    pub(super) fn request(&self, CallShape { rows, steps, budget, endpoints }: CallShape) -> Request<'_> {
-        Request {
-            config: &self.config,
-            precision: self.options.precision,
-            parts: &self.parts,
-            rows,
-            steps,
-            capabilities: self.gpu.capabilities(),
-            budget,
-            bounds_checks: self.options.bounds_checks,
-            endpoints,
-        }
+    pub(super) fn request(&self, size: CallShape) -> Request<'_> {
+        let LayerOptions { precision, bounds_checks, .. } = self.options;
+        let capabilities = self.gpu.capabilities();
+        Request { bounds_checks, ..Request::new(&self.config, precision, &self.parts, capabilities, size) }
     }
 
     /// Returns the plan for a shape: the measured plan, or the cost model's if there is none. Only passes
@@ -135,7 +127,7 @@ impl Resident {
     pub(super) async fn new_workspace(&self, size: CallShape) -> Result<Arc<Workspace>, Error> {
         let plan = self.plan(size)?;
         let saved = self.saved.clone();
-        let make = |plan| Workspace::new(&self.gpu, &self.config, &self.weights, &self.dims, plan, saved);
+        let make = |plan| Workspace::new(&self.gpu, &self.weights, &self.dims, plan, saved);
         self.make(plan, &[], make).await.map(Arc::new)
     }
 
@@ -144,7 +136,7 @@ impl Resident {
     pub(super) async fn make<T>(
         &self,
         plan: Plan,
-        more: &[Kernel],
+        more: &[KernelSpec],
         make: impl FnOnce(Plan) -> Result<T, Error>,
     ) -> Result<T, Error> {
         log::log!(
@@ -158,11 +150,10 @@ impl Resident {
             plan.dispatches.len(),
             plan.segments.len()
         );
-        let planned = plan.kernels.iter().map(|spec| Kernel::Planned(*spec));
-        let kernels: Vec<Kernel> = planned.chain(more.iter().copied()).collect();
+        let kernels = [&plan.kernels[..], more].concat();
         let made = self.gpu.caught(|| make(plan)).await;
         if made.is_err() {
-            kernels.into_iter().for_each(|kernel| self.gpu.kernels().forget(kernel));
+            kernels.iter().for_each(|kernel| self.gpu.kernels().forget(kernel));
         }
         made
     }
@@ -193,12 +184,16 @@ impl Resident {
     /// Keeps a workspace for the next call of its shape. If there is no room, the one unused for longest is
     /// dropped.
     pub(super) fn put_back(&self, workspace: Arc<Workspace>) {
-        let mut unused = self.unused();
-        if unused.len() == self.kept {
-            unused.remove(0);
-        }
-        unused.push(workspace);
+        keep(&mut self.unused(), self.kept, workspace);
     }
+}
+
+/// Keeps a new item. If there are `most` items already, the oldest one is dropped.
+pub(super) fn keep<T>(kept: &mut Vec<T>, most: usize, new: T) {
+    if kept.len() == most {
+        kept.remove(0);
+    }
+    kept.push(new);
 }
 
 /// Packs a part of the weights and uploads it to a new buffer.

@@ -74,9 +74,9 @@ impl GpuSession {
         };
         let saved = gpu.caught(two_states).await?;
         gpu.check_not_lost()?;
-        log::debug!("session of {rows} rows of {config} on {gpu}: {}", plan.strategy);
+        log::debug!("session of {rows} rows of {config} on {gpu}: {}", plan.choice.strategy);
         Ok(GpuSession {
-            layer: GpuLayer::of(layer.0.of_session(plan.strategy, kept(rows), saved.clone())),
+            layer: GpuLayer::of(layer.0.of_session(plan.choice.strategy, kept(rows), saved.clone())),
             endpoints,
             saved,
             current: 0,

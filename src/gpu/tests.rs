@@ -15,7 +15,7 @@ use std::env;
 
 use ndarray::{Array3, Ix3};
 
-use super::kernel::Kernel;
+use super::kernel::KernelSpec;
 use super::plan::{BUDGET, CallShape, Endpoints, Plan, Request, parts};
 use super::{AdapterChoice, Gpu, GpuLayer, Strategy};
 use crate::batch::Batch;
@@ -133,7 +133,7 @@ pub(super) fn works() -> Vec<Work> {
     let (leaky, threshold) =
         (Activation::LeakyRelu { alpha: 0.2 }, Activation::ThresholdedRelu { alpha: 0.05 });
     let affine = Activation::Affine { alpha: 0.6, beta: 0.2 };
-    let any = [
+    let variants = [
         Config::lstm(6, 10)
             .bidirectional(true)
             .activations([
@@ -150,9 +150,9 @@ pub(super) fn works() -> Vec<Work> {
             .bidirectional(true)
             .activations([functions(threshold, elu, elu), functions(Activation::Softsign, elu, elu)]),
     ];
-    let any = any.map(|config| (config, 3, Precision::F32));
+    let variants = variants.map(|config| (config, 3, Precision::F32));
     let halves = cells.into_iter().chain([projected, resets]).map(|config| (config, 3, Precision::F16));
-    all.chain(any).chain(halves).collect()
+    all.chain(variants).chain(halves).collect()
 }
 
 fn cases() -> Vec<Case> {
@@ -171,12 +171,7 @@ fn failure(case: &Case, gpu: &Gpu, strategy: Strategy) -> Option<String> {
 fn text(&(ref config, rows, precision): &Work, strategy: Strategy, capabilities: &Capabilities) -> String {
     let parts = &parts(config, precision, capabilities).unwrap()[..];
     let request = Request { precision, ..Request::usual(config, parts, rows, 5, capabilities) };
-    Plan::new(&request, strategy)
-        .unwrap()
-        .kernels
-        .iter()
-        .map(|spec| Kernel::Planned(*spec).source())
-        .collect()
+    Plan::new(&request, strategy).unwrap().kernels.iter().map(KernelSpec::source).collect()
 }
 
 #[test]

@@ -77,14 +77,14 @@ impl GpuLayer {
             several => resident.tuner.recorded(several),
         };
         if let Some(plan) = known {
-            resident.tuner.remember(size, plan.choice());
+            resident.tuner.remember(size, plan.choice.clone());
             return None;
         }
         #[cfg(test)]
         resident.tuner.measurements.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let own = Plan::new(&request, resident.options.strategy).ok()?;
         let trials = candidates.into_iter().map(|plan| {
-            let tuner = Tuner::with(size, plan.choice());
+            let tuner = Tuner::with(size, plan.choice.clone());
             Trial { layer: GpuLayer::of(resident.like(tuner)), by_model: plan == own, plan }
         });
         Some(Race::new(trials.collect()))
@@ -110,7 +110,7 @@ impl GpuLayer {
     /// first.
     fn adopt(&self, winner: &Trial) -> bool {
         let size = winner.plan.size();
-        let first = self.0.tuner.remember(size, winner.plan.choice());
+        let first = self.0.tuner.remember(size, winner.plan.choice.clone());
         if first {
             self.0.adopt(&winner.layer.0, size);
         }

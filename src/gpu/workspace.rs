@@ -1,6 +1,7 @@
 //! The buffers and bind groups of one shape, kept between calls.
 
 use std::collections::HashMap;
+use std::num::NonZeroU64;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -10,27 +11,26 @@ use wgpu::{
 };
 
 use super::Gpu;
-use super::kernel::{DispatchParams, Kernel, Kind, LayerDims};
-use super::plan::{Bound, Endpoints, Plan, Second, Segment, Sequence};
+use super::kernel::{DispatchParams, LayerDims};
+use super::plan::{self, Bound, Endpoints, Plan, Segment, Sequence};
 use super::timestamps::Timestamps;
 use crate::{Config, Error};
 
-/// The bind group for each set of buffers that dispatches bind.
-pub(super) type Groups = HashMap<[Bound; 10], BindGroup>;
+/// The bind groups of the plan's sets of buffers, for each state of a session that a pass may read.
+pub(super) type Groups = Vec<[BindGroup; 2]>;
 
 /// The GPU objects of a plan. The upload buffers are mapped while the workspace is unused.
 pub(super) struct Workspace {
     pub(super) plan: Plan,
     /// One for each of the plan's segments.
     pub(super) staging: Vec<Staging>,
-    buffers: Buffers,
+    buffers: HashMap<Bound, Buffer>,
     /// Empty if the caller's buffers are bound.
     groups: Groups,
     /// The states of the session, if the workspace belongs to one.
     saved: Option<Saved>,
-    /// The pipeline of each kind of kernel, so that recording compiles nothing.
-    pipelines: HashMap<Kind, Arc<ComputePipeline>>,
-    two_products: bool,
+    /// The pipelines of the plan's kernels, so that recording compiles nothing.
+    pipelines: Vec<Arc<ComputePipeline>>,
     /// The distance from one dispatch's `DispatchParams` to the next, in bytes.
     params_stride: u32,
 }
@@ -40,21 +40,6 @@ pub(super) struct Workspace {
 pub(super) struct Staging {
     pub(super) upload: Option<Buffer>,
     pub(super) download: Option<Buffer>,
-}
-
-struct Buffers {
-    input: Buffer,
-    between: [Buffer; 2],
-    output: Buffer,
-    hidden: [Buffer; 2],
-    cell: Buffer,
-    gates: Buffer,
-    intermediate: Buffer,
-    lengths: Buffer,
-    rows: Option<Buffer>,
-    params: Buffer,
-    /// One for each part of the weights.
-    dims: Vec<Buffer>,
 }
 
 /// The two states of a session. A pass reads one and writes the other.
@@ -79,21 +64,17 @@ impl Workspace {
     /// Makes everything that the plan needs. Call this inside error scopes.
     pub(super) fn new(
         gpu: &Gpu,
-        config: &Config,
         weights: &[Buffer],
         dims: &[LayerDims],
         plan: Plan,
         saved: Option<Saved>,
     ) -> Result<Self, Error> {
         let params_stride = gpu.capabilities().min_uniform_buffer_offset_alignment;
-        let buffers = Buffers::new(gpu, &plan, dims, params_stride)?;
-        let two_products = Second::of(config).is_some();
+        let buffers = buffers(gpu, &plan, dims, params_stride)?;
         let staging = plan.segments.iter().map(|segment| Staging::new(gpu, &plan, segment)).collect();
-        let pipeline = |spec| gpu.kernels().pipeline(gpu.device(), Kernel::Planned(spec));
-        let pipelines = plan.kernels.iter().map(|&spec| (spec.kind, pipeline(spec))).collect();
+        let pipelines = plan.kernels.iter().map(|spec| gpu.kernels().pipeline(gpu.device(), spec)).collect();
         let groups = Groups::new();
-        let mut made =
-            Workspace { plan, staging, buffers, groups, saved, pipelines, two_products, params_stride };
+        let mut made = Workspace { plan, staging, buffers, groups, saved, pipelines, params_stride };
         if made.plan.endpoints != Endpoints::Buffers {
             made.groups = made.bind(gpu, weights, |_| None);
         }
@@ -108,21 +89,39 @@ impl Workspace {
         weights: &'a [Buffer],
         given: impl Fn(Bound) -> Option<BindingResource<'a>>,
     ) -> Groups {
-        let mut groups = Groups::new();
-        let turns = if self.saved.is_some() { 2 } else { 1 };
-        let dispatches = self.plan.dispatches.iter();
-        for (dispatch, from) in dispatches.flat_map(|dispatch| (0..turns).map(move |from| (dispatch, from))) {
-            groups.entry(dispatch.bindings(self.two_products, from)).or_insert_with_key(|bindings| {
-                let resource = |bound| given(bound).unwrap_or_else(|| self.resource(bound, weights));
-                bind_group(gpu, bindings.map(resource))
-            });
-        }
-        groups
+        let group = |bindings: [Bound; 10], from| {
+            let own = |bound| self.resource(bound, weights, from);
+            bind_group(gpu, bindings.map(|bound| given(bound).unwrap_or_else(|| own(bound))))
+        };
+        let both = |bindings: &[Bound; 10]| {
+            let first = group(*bindings, 0);
+            let is_saved = bindings.iter().any(|bound| bound.is_saved());
+            let second = if is_saved { group(*bindings, 1) } else { first.clone() };
+            [first, second]
+        };
+        self.plan.bindings.iter().map(both).collect()
     }
 
-    /// Returns a buffer of the workspace, of the session or of the weights.
-    pub(super) fn resource<'a>(&'a self, bound: Bound, weights: &'a [Buffer]) -> BindingResource<'a> {
-        self.buffers.resource(bound, weights, self.saved.as_ref())
+    /// Returns a buffer of the workspace, of the session or of the weights. `from` is the index of the
+    /// session's state that is read.
+    pub(super) fn resource<'a>(
+        &'a self,
+        bound: Bound,
+        weights: &'a [Buffer],
+        from: usize,
+    ) -> BindingResource<'a> {
+        let index = |which| if which == plan::Saved::Read { from } else { 1 - from };
+        let buffer = match (bound, &self.saved) {
+            (Bound::Weights(part), _) => &weights[part],
+            (Bound::SavedHidden(which), Some(saved)) => &saved.hidden[index(which)],
+            (Bound::SavedCell(which), Some(saved)) => &saved.cell[index(which)],
+            _ => &self.buffers[&bound],
+        };
+        let size = NonZeroU64::new(size_of::<DispatchParams>() as u64);
+        match bound {
+            Bound::Parameters => BindingResource::Buffer(BufferBinding { buffer, offset: 0, size }),
+            _ => buffer.as_entire_binding(),
+        }
     }
 
     /// Returns a segment of the forward pass with its buffers on the host's side.
@@ -173,24 +172,25 @@ impl Workspace {
     /// buffers, since each layer starts with the buffer of its parity.
     fn copy_in(&self, encoder: &mut CommandEncoder, config: &Config, segment: &Segment, upload: &Buffer) {
         let (bytes, buffers) = (&self.plan.bytes, &self.buffers);
+        let input = &buffers[&Bound::Sequence(Sequence::Input)];
         for span in self.plan.spans(bytes.input, &segment.input) {
-            encoder.copy_buffer_to_buffer(upload, span.staged, &buffers.input, span.resident, span.bytes);
+            encoder.copy_buffer_to_buffer(upload, span.staged, input, span.resident, span.bytes);
         }
         if !segment.is_first {
             return;
         }
         let lengths = self.plan.part_of(bytes.input, &segment.input);
-        encoder.copy_buffer_to_buffer(upload, lengths, &buffers.lengths, 0, bytes.lengths);
+        encoder.copy_buffer_to_buffer(upload, lengths, &buffers[&Bound::Lengths], 0, bytes.lengths);
         let h_0 = lengths + bytes.lengths;
-        if let Some(rows) = &buffers.rows {
+        if let Some(rows) = buffers.get(&Bound::Rows) {
             encoder.copy_buffer_to_buffer(upload, h_0, rows, 0, bytes.rows);
             return;
         }
-        for hidden in &buffers.hidden {
-            encoder.copy_buffer_to_buffer(upload, h_0, hidden, 0, bytes.hidden);
+        for hidden in [0, 1].map(Bound::Hidden) {
+            encoder.copy_buffer_to_buffer(upload, h_0, &buffers[&hidden], 0, bytes.hidden);
         }
         if config.cell.has_cell_state() {
-            encoder.copy_buffer_to_buffer(upload, h_0 + bytes.hidden, &buffers.cell, 0, bytes.cell);
+            encoder.copy_buffer_to_buffer(upload, h_0 + bytes.hidden, &buffers[&Bound::Cell], 0, bytes.cell);
         }
     }
 
@@ -207,13 +207,11 @@ impl Workspace {
         // The plan limits the bytes of the parameters to 32 bits.
         let mut offset = u32::try_from(dispatches.start).unwrap_or(u32::MAX) * self.params_stride;
         for dispatch in &self.plan.dispatches[dispatches] {
-            if current != Some(dispatch.kind)
-                && let Some(pipeline) = self.pipelines.get(&dispatch.kind)
-            {
-                pass.set_pipeline(pipeline);
-                current = Some(dispatch.kind);
+            if current != Some(dispatch.kernel) {
+                pass.set_pipeline(&self.pipelines[dispatch.kernel]);
+                current = Some(dispatch.kernel);
             }
-            pass.set_bind_group(0, groups.get(&dispatch.bindings(self.two_products, from)), &[offset]);
+            pass.set_bind_group(0, &groups[dispatch.bindings][from], &[offset]);
             let [x, y, z] = dispatch.grid;
             pass.dispatch_workgroups(x, y, z);
             offset += self.params_stride;
@@ -224,8 +222,9 @@ impl Workspace {
     /// segment also copies h_n and c_n.
     fn copy_out(&self, encoder: &mut CommandEncoder, config: &Config, segment: &Segment, download: &Buffer) {
         let (bytes, buffers) = (&self.plan.bytes, &self.buffers);
+        let output = &buffers[&Bound::Sequence(Sequence::Output)];
         for span in self.plan.spans(bytes.output, &segment.output) {
-            encoder.copy_buffer_to_buffer(&buffers.output, span.resident, download, span.staged, span.bytes);
+            encoder.copy_buffer_to_buffer(output, span.resident, download, span.staged, span.bytes);
         }
         if !segment.is_last || bytes.end == 0 {
             return;
@@ -234,10 +233,17 @@ impl Workspace {
         let layer_bytes = bytes.hidden / config.num_layers as u64;
         for (layer, &parity) in (0..).zip(&self.plan.final_parity) {
             let at = layer * layer_bytes;
-            encoder.copy_buffer_to_buffer(&buffers.hidden[parity], at, download, h_n + at, layer_bytes);
+            encoder.copy_buffer_to_buffer(
+                &buffers[&Bound::Hidden(parity)],
+                at,
+                download,
+                h_n + at,
+                layer_bytes,
+            );
         }
         if config.cell.has_cell_state() {
-            encoder.copy_buffer_to_buffer(&buffers.cell, 0, download, h_n + bytes.hidden, bytes.cell);
+            let c_n = h_n + bytes.hidden;
+            encoder.copy_buffer_to_buffer(&buffers[&Bound::Cell], 0, download, c_n, bytes.cell);
         }
     }
 }
@@ -262,70 +268,32 @@ impl Staging {
     }
 }
 
-impl Buffers {
-    fn new(gpu: &Gpu, plan: &Plan, dims: &[LayerDims], params_stride: u32) -> Result<Self, Error> {
-        let bytes = &plan.bytes;
-        // A binding holds at least one element.
-        let storage =
-            |label, size: u64, extra| gpu.buffer(label, size.max(16), BufferUsages::STORAGE | extra, false);
-        let uniform = |label, contents: &[u8]| gpu.buffer_with(label, contents, BufferUsages::UNIFORM);
-        let (to, from) = (BufferUsages::COPY_DST, BufferUsages::COPY_SRC);
-        let none = BufferUsages::empty();
-        Ok(Buffers {
-            input: storage("input", bytes.own_input, to),
-            between: bytes.between.map(|size| storage("the sequence between layers", size, none)),
-            output: storage("output", bytes.own_output, from),
-            hidden: [0, 1].map(|_| storage("hidden state", bytes.hidden, to | from)),
-            cell: storage("cell state", bytes.cell, to | from),
-            gates: storage("gates", bytes.gates, none),
-            intermediate: storage("between the products of a step", bytes.intermediate, none),
-            lengths: storage("lengths", bytes.lengths, to),
-            rows: (bytes.rows > 0).then(|| storage("rows", bytes.rows, to)),
-            params: uniform("dispatches' parameters", &params(plan, params_stride))?,
-            dims: dims
-                .iter()
-                .map(|&dims| {
-                    let dims = LayerDims { rows: plan.rows, steps: plan.steps, ..dims };
-                    uniform("dimensions", bytemuck::bytes_of(&dims))
-                })
-                .collect::<Result<_, _>>()?,
-        })
-    }
-
-    fn sequence(&self, sequence: Sequence) -> &Buffer {
-        match sequence {
-            Sequence::Input => &self.input,
-            Sequence::Between(which) => &self.between[which],
-            Sequence::Output => &self.output,
-        }
-    }
-
-    fn resource<'a>(
-        &'a self,
-        bound: Bound,
-        weights: &'a [Buffer],
-        saved: Option<&'a Saved>,
-    ) -> BindingResource<'a> {
-        let buffer = match bound {
-            Bound::Dims(part) => &self.dims[part],
-            Bound::Parameters => {
-                let size = std::num::NonZeroU64::new(size_of::<DispatchParams>() as u64);
-                return BindingResource::Buffer(BufferBinding { buffer: &self.params, offset: 0, size });
-            }
-            Bound::Weights(part) => &weights[part],
-            Bound::Sequence(sequence) => self.sequence(sequence),
-            Bound::Hidden(parity) => &self.hidden[parity],
-            Bound::Intermediate => &self.intermediate,
-            Bound::Cell => &self.cell,
-            Bound::Gates => &self.gates,
-            Bound::Lengths => &self.lengths,
-            // A session's plan has rows; no other plan binds them.
-            Bound::Rows => self.rows.as_ref().unwrap_or(&self.lengths),
-            Bound::SavedHidden(which) => saved.map_or(&self.hidden[which], |saved| &saved.hidden[which]),
-            Bound::SavedCell(which) => saved.map_or(&self.cell, |saved| &saved.cell[which]),
+/// Makes the buffers of a plan.
+fn buffers(
+    gpu: &Gpu,
+    plan: &Plan,
+    dims: &[LayerDims],
+    params_stride: u32,
+) -> Result<HashMap<Bound, Buffer>, Error> {
+    let (to, from) = (BufferUsages::COPY_DST, BufferUsages::COPY_SRC);
+    let storage = |(bound, size): (Bound, u64)| {
+        let copied = match bound {
+            Bound::Sequence(Sequence::Input) | Bound::Lengths | Bound::Rows => to,
+            Bound::Sequence(Sequence::Output) => from,
+            Bound::Hidden(_) | Bound::Cell => to | from,
+            _ => BufferUsages::empty(),
         };
-        buffer.as_entire_binding()
-    }
+        (bound, gpu.buffer(bound.name(), size, BufferUsages::STORAGE | copied, false))
+    };
+    let uniform = |bound: Bound, contents: &[u8]| {
+        Ok::<_, Error>((bound, gpu.buffer_with(bound.name(), contents, BufferUsages::UNIFORM)?))
+    };
+    let dims = dims.iter().enumerate().map(|(part, &dims)| {
+        let dims = LayerDims { rows: plan.rows, steps: plan.steps, ..dims };
+        uniform(Bound::Dims(part), bytemuck::bytes_of(&dims))
+    });
+    let params = uniform(Bound::Parameters, &params(plan, params_stride));
+    plan.bytes.buffers().map(|made| Ok(storage(made))).chain([params]).chain(dims).collect()
 }
 
 /// Makes the bind group of bindings 0 to 9.

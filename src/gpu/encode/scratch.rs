@@ -13,9 +13,9 @@ use super::buffers::Slot;
 use super::check::{AllGiven, Given};
 use super::copies::{self, Copy};
 use crate::error::Fault;
-use crate::gpu::kernel::{Kernel, Vectors};
+use crate::gpu::kernel::{KernelSpec, Vectors};
 use crate::gpu::plan::{Bound, CallShape, Plan, Sequence};
-use crate::gpu::resident::Resident;
+use crate::gpu::resident::{Resident, keep};
 use crate::gpu::workspace::{Groups, Workspace, bind_group};
 use crate::{Error, ErrorKind};
 
@@ -71,21 +71,21 @@ impl Scratch {
     pub(super) async fn new(resident: &Resident, plan: Plan) -> Result<Self, Error> {
         let Resident { gpu, config, weights, dims, options, .. } = resident;
         let copies = copies::list(config, &plan);
-        let copy = Kernel::Copy { checked: options.bounds_checks };
+        let copy = KernelSpec::copy(options.bounds_checks);
         let stride = gpu.capabilities().min_uniform_buffer_offset_alignment;
         let vectors = parameters(&copies, stride as usize);
         let make = |plan| {
             Ok(Scratch {
-                workspace: Workspace::new(gpu, config, weights, dims, plan, None)?,
+                workspace: Workspace::new(gpu, weights, dims, plan, None)?,
                 copies,
-                pipeline: gpu.kernels().pipeline(gpu.device(), copy),
+                pipeline: gpu.kernels().pipeline(gpu.device(), &copy),
                 parameters: gpu.buffer_with("copies' parameters", &vectors, BufferUsages::UNIFORM)?,
                 stride,
                 side: gpu.capabilities().max_compute_workgroups_per_dimension,
                 bound: Mutex::default(),
             })
         };
-        resident.make(plan, &[copy], make).await
+        resident.make(plan, std::slice::from_ref(&copy), make).await
     }
 
     pub(super) fn size(&self) -> CallShape {
@@ -123,7 +123,8 @@ impl Scratch {
         let mut name = "buffers";
         for slot in Slot::ALL {
             let Some(resource) = resource(given, slot) else { continue };
-            let resources = self.of_a_copy(weights, self.workspace.resource(Bound::Gates, weights), resource);
+            let resources =
+                self.of_a_copy(weights, self.workspace.resource(Bound::Gates, weights, 0), resource);
             let bound = gpu.caught(|| Ok(bind_group(gpu, resources))).await;
             if bound.is_err_and(|error| error.kind() == ErrorKind::Driver) {
                 name = slot.name();
@@ -161,7 +162,7 @@ impl Scratch {
         weights: &'a [Buffer],
         given: &AllGiven<'a>,
     ) -> [BindingResource<'a>; 10] {
-        let own = |bound| self.workspace.resource(bound, weights);
+        let own = |bound| self.workspace.resource(bound, weights, 0);
         let (of_the_caller, of_the_layer) = (resource(given, copy.slot), own(copy.own));
         let unread = || own(Bound::Weights(0));
         let caller = of_the_caller.unwrap_or_else(unread);
@@ -178,7 +179,7 @@ impl Scratch {
         written: BindingResource<'a>,
         read: BindingResource<'a>,
     ) -> [BindingResource<'a>; 10] {
-        let own = |bound| self.workspace.resource(bound, weights);
+        let own = |bound| self.workspace.resource(bound, weights, 0);
         let unread = || own(Bound::Weights(0));
         let size = NonZeroU64::new(size_of::<Vectors>() as u64);
         [
@@ -240,12 +241,4 @@ fn parameters(copies: &[Copy], stride: usize) -> Vec<u8> {
         place[..size_of::<Vectors>()].copy_from_slice(bytemuck::bytes_of(&copy.vectors));
     }
     bytes
-}
-
-/// Keeps a new item. If there are `most` items already, the oldest one is dropped.
-fn keep<T>(kept: &mut Vec<T>, most: usize, new: T) {
-    if kept.len() == most {
-        kept.remove(0);
-    }
-    kept.push(new);
 }

@@ -1,9 +1,21 @@
-//! The parameters of `copy.wgsl`.
+//! The kernel `copy`, which copies vectors between the caller's buffers and the layer's own, and its parameters.
 
 use bytemuck::{Pod, Zeroable};
 
+use super::{KernelSpec, Override, file};
+
 /// The number of invocations in a workgroup.
-pub(in crate::gpu) const COPY_UNITS: u32 = 64;
+const COPY_UNITS: u32 = 64;
+
+impl KernelSpec {
+    /// Returns the kernel `copy`.
+    pub(in crate::gpu) fn copy(checked: bool) -> Self {
+        KernelSpec {
+            overrides: vec![Override::new("UNITS", COPY_UNITS)],
+            ..KernelSpec::mover("copy", file!("copy"), COPY_UNITS, checked)
+        }
+    }
+}
 
 /// The struct `Vectors` of `copy.wgsl`, which documents the fields.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]

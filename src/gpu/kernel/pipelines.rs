@@ -9,7 +9,7 @@ use wgpu::{
     ShaderStages,
 };
 
-use super::{DispatchParams, Kernel, LayerDims};
+use super::{DispatchParams, KernelSpec, LayerDims};
 
 /// The pipelines of a device.
 #[derive(Debug, Default)]
@@ -23,7 +23,7 @@ pub(in crate::gpu) struct Kernels {
 #[derive(Debug, Default)]
 struct Made {
     layout: Option<BindGroupLayout>,
-    pipelines: HashMap<Kernel, Arc<ComputePipeline>>,
+    pipelines: HashMap<KernelSpec, Arc<ComputePipeline>>,
 }
 
 impl Kernels {
@@ -33,23 +33,23 @@ impl Kernels {
     }
 
     /// Returns a kernel's pipeline, and compiles it at its first use.
-    pub(in crate::gpu) fn pipeline(&self, device: &Device, kernel: Kernel) -> Arc<ComputePipeline> {
+    pub(in crate::gpu) fn pipeline(&self, device: &Device, kernel: &KernelSpec) -> Arc<ComputePipeline> {
         let mut made = self.lock();
-        if let Some(pipeline) = made.pipelines.get(&kernel) {
+        if let Some(pipeline) = made.pipelines.get(kernel) {
             return Arc::clone(pipeline);
         }
         let layout = made.layout(device);
         let pipeline = Arc::new(compile(device, &layout, kernel, self.source(kernel)));
-        made.pipelines.insert(kernel, Arc::clone(&pipeline));
+        made.pipelines.insert(kernel.clone(), Arc::clone(&pipeline));
         pipeline
     }
 
     /// Removes a pipeline that did not compile, so that it is not returned again.
-    pub(in crate::gpu) fn forget(&self, kernel: Kernel) {
-        self.lock().pipelines.remove(&kernel);
+    pub(in crate::gpu) fn forget(&self, kernel: &KernelSpec) {
+        self.lock().pipelines.remove(kernel);
     }
 
-    fn source(&self, kernel: Kernel) -> String {
+    fn source(&self, kernel: &KernelSpec) -> String {
         #[cfg(test)]
         if let Some((old, new)) = self.mutation {
             return kernel.source().replace(old, new);
@@ -109,14 +109,16 @@ fn bind_group_layout(device: &Device) -> BindGroupLayout {
     })
 }
 
-fn compile(device: &Device, layout: &BindGroupLayout, kernel: Kernel, source: String) -> ComputePipeline {
-    let label = Some(kernel.entry_point());
+fn compile(
+    device: &Device,
+    layout: &BindGroupLayout,
+    kernel: &KernelSpec,
+    source: String,
+) -> ComputePipeline {
+    let label = Some(kernel.entry_point);
     let descriptor = wgpu::ShaderModuleDescriptor { label, source: wgpu::ShaderSource::Wgsl(source.into()) };
-    let module = if kernel.is_checked() {
-        device.create_shader_module(descriptor)
-    } else {
-        trusted(device, descriptor)
-    };
+    let module =
+        if kernel.checked { device.create_shader_module(descriptor) } else { trusted(device, descriptor) };
     let layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
         label,
         bind_group_layouts: &[Some(layout)],
@@ -126,7 +128,7 @@ fn compile(device: &Device, layout: &BindGroupLayout, kernel: Kernel, source: St
         label,
         layout: Some(&layout),
         module: &module,
-        entry_point: Some(kernel.entry_point()),
+        entry_point: Some(kernel.entry_point),
         compilation_options: wgpu::PipelineCompilationOptions {
             constants: &kernel.overrides(),
             // The kernels write every element before they read it.

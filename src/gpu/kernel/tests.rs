@@ -1,9 +1,10 @@
-//! The kernels without a GPU: every variant is parsed, validated, specialised and translated, and held against the
+//! The kernels without a GPU: each one is parsed, validated, specialised and translated, and held against the
 //! limits of the baseline.
 
 mod spirv;
 mod translated;
 
+use std::collections::HashSet;
 use std::io::Write;
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
@@ -16,40 +17,27 @@ use super::*;
 use crate::gpu::plan::planned;
 
 /// Every kernel that plans over sizes around every edge choose, and the one for copies.
-static EVERY_KERNEL: LazyLock<Vec<Kernel>> = LazyLock::new(|| {
-    let mut kernels: Vec<Kernel> = planned().into_iter().map(Kernel::Planned).collect();
-    kernels.sort_by_key(|kernel| format!("{kernel:?}"));
-    kernels.dedup();
-    kernels.push(COPY);
+static EVERY_KERNEL: LazyLock<Vec<KernelSpec>> = LazyLock::new(|| {
+    let mut kernels: Vec<KernelSpec> = planned().into_iter().collect::<HashSet<_>>().into_iter().collect();
+    kernels.sort_by_cached_key(|kernel| format!("{kernel:?}"));
+    kernels.push(KernelSpec::copy(false));
     kernels
 });
 
-fn of_kind(kind: Kind) -> Kernel {
-    let is_of = |kernel: &Kernel| matches!(kernel, Kernel::Planned(spec) if spec.kind == kind);
-    *EVERY_KERNEL.iter().find(|kernel| is_of(kernel)).unwrap()
+fn called(entry_point: &str) -> &'static KernelSpec {
+    EVERY_KERNEL.iter().find(|kernel| kernel.entry_point == entry_point).unwrap()
 }
 
-const COPY: Kernel = Kernel::Copy { checked: false };
-
-fn has_subgroups(kernel: &Kernel) -> bool {
-    matches!(kernel, Kernel::Planned(spec) if spec.subgroups)
-}
-
-/// Whether it multiplies matrices; else it moves vectors.
-fn is_product(kernel: &Kernel) -> bool {
-    matches!(kernel, Kernel::Planned(spec) if spec.kind.is_product())
-}
-
-fn parse(kernel: Kernel) -> (Module, ModuleInfo) {
+fn parse(kernel: &KernelSpec) -> (Module, ModuleInfo) {
     let source = kernel.source();
     let module = naga::front::wgsl::parse_str(&source).unwrap_or_else(|error| {
         panic!("{kernel:?}: {}", error.emit_to_string(&source));
     });
     // No capability beyond the baseline's, of which unpack2x16float is one, unless the device is known to have it.
     let mut capabilities = Capabilities::SHADER_FLOAT16_IN_FLOAT32;
-    capabilities.set(Capabilities::SUBGROUP, has_subgroups(&kernel));
+    capabilities.set(Capabilities::SUBGROUP, kernel.subgroups);
     let mut validator = Validator::new(ValidationFlags::all(), capabilities);
-    if has_subgroups(&kernel) {
+    if kernel.subgroups {
         validator.subgroup_stages(naga::valid::ShaderStages::COMPUTE);
         validator.subgroup_operations(naga::valid::SubgroupOperationSet::all());
     }
@@ -59,24 +47,23 @@ fn parse(kernel: Kernel) -> (Module, ModuleInfo) {
 }
 
 /// The module with the overrides' values in place, as a driver gets it.
-fn specialise(kernel: Kernel) -> (Module, ModuleInfo) {
+fn specialise(kernel: &KernelSpec) -> (Module, ModuleInfo) {
     let (module, info) = parse(kernel);
     let constants = kernel.overrides().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    let entry = Some((ShaderStage::Compute, kernel.entry_point()));
+    let entry = Some((ShaderStage::Compute, kernel.entry_point));
     let (module, info) = naga::back::pipeline_constants::process_overrides(&module, &info, entry, &constants)
         .unwrap_or_else(|error| panic!("{kernel:?}: {error}"));
     (module.into_owned(), info.into_owned())
 }
 
 #[test]
-fn every_kernel_and_tiling_is_among_the_variants() {
+fn every_kernel_and_tiling_is_tested() {
     for entry_point in ["input_product", "step", "projection", "candidate", "scan"] {
         for rows in [1, 8] {
             for units in [16, 64] {
                 let found = EVERY_KERNEL.iter().any(|kernel| {
-                    let Kernel::Planned(spec) = kernel else { return false };
-                    let tiling = spec.tiling;
-                    spec.entry_point() == entry_point && (tiling.units, tiling.rows) == (units, rows)
+                    let Tiling { units: own_units, rows: own_rows, .. } = kernel.tiling;
+                    kernel.entry_point == entry_point && (own_units, own_rows) == (units, rows)
                 });
                 assert!(found, "{entry_point} with {units} invocations of {rows} rows");
             }
@@ -105,7 +92,7 @@ macro_rules! offsets {
 
 #[test]
 fn parameters_have_the_shaders_offsets() {
-    let (module, _) = parse(of_kind(Kind::Step));
+    let (module, _) = parse(called("step"));
     let dims = offsets!(LayerDims {
         rows,
         steps,
@@ -125,12 +112,12 @@ fn parameters_have_the_shaders_offsets() {
         members(&module, "DispatchParams"),
         offsets!(DispatchParams { first, step, count, chunk, output_stride, diagonal })
     );
-    let (module, _) = parse(of_kind(Kind::Gather));
+    let (module, _) = parse(called("gather"));
     assert_eq!(
         members(&module, "Exchange"),
         offsets!(Exchange { slots, capacity, layers, hidden_quads, cell_size, parity })
     );
-    let (module, _) = parse(COPY);
+    let (module, _) = parse(called("copy"));
     assert_eq!(
         members(&module, "Vectors"),
         offsets!(Vectors { first, count, from_size, to_size, most, padding })
@@ -139,9 +126,9 @@ fn parameters_have_the_shaders_offsets() {
 
 #[test]
 fn the_shaders_constants_are_the_planners() {
-    let text = of_kind(Kind::Step).source();
+    let text = called("step").source();
     assert!(text.contains(&format!("const MAX_ROWS = {MAX_ROWS}u;")));
-    let text = of_kind(Kind::Gather).source();
+    let text = called("gather").source();
     assert!(text.contains(&format!("const FRESH = {FRESH:#x}u;")));
     assert!(text.contains(&format!("const NOBODY = {NOBODY:#x}u;")));
 }
@@ -170,7 +157,7 @@ fn tint_accepts_every_source() {
     for kernel in EVERY_KERNEL.iter() {
         let path = dir.join("kernel.wgsl");
         let mut file = std::fs::File::create(&path).unwrap();
-        if has_subgroups(kernel) {
+        if kernel.subgroups {
             writeln!(file, "enable subgroups;").unwrap();
         }
         file.write_all(kernel.source().as_bytes()).unwrap();

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::Override;
 use crate::Precision;
 
 /// The maximum number of invocations in a workgroup.
@@ -14,9 +15,10 @@ pub(in crate::gpu) const MAX_ROWS: u32 = 8;
 /// The maximum number of bytes of workgroup memory of a kernel: WebGPU's default limit
 /// (<https://www.w3.org/TR/webgpu/#limits>) minus the bytes that GL drivers reserve.
 pub(in crate::gpu) const WORKGROUP_BYTES: u32 = 16_352;
-/// The bytes of workgroup memory of the step kernel for eight rows: TILE vec4s and a start for each row. A
-/// device with less cannot run any plan.
-pub(in crate::gpu) const MIN_WORKGROUP_BYTES: u32 = MAX_ROWS * (64 * 16 + 4);
+/// The bytes of workgroup memory for each row in `product/workgroup.wgsl`: TILE vec4s and a start.
+pub(in crate::gpu) const TILE_BYTES: u32 = 64 * 16 + 4;
+/// The bytes of workgroup memory of the step kernel for eight rows. A device with less cannot run any plan.
+pub(in crate::gpu) const MIN_WORKGROUP_BYTES: u32 = MAX_ROWS * TILE_BYTES;
 
 /// The number of invocations in a workgroup, and the number of rows of each invocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -48,7 +50,7 @@ impl fmt::Display for Tiling {
 
 /// The sizes of `scan`'s arrays. The planner uses few sizes, a small and a large one if possible, so that
 /// layers of similar sizes share a pipeline.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug)]
 pub(in crate::gpu) struct ScanMemory {
     /// The number of floats of one hidden state of a workgroup's rows. There are two hidden states.
     pub(in crate::gpu) state: u32,
@@ -59,6 +61,12 @@ pub(in crate::gpu) struct ScanMemory {
 }
 
 impl ScanMemory {
+    /// Returns the overrides of `scan.wgsl` for the sizes.
+    pub(in crate::gpu) fn overrides(&self) -> [Override; 3] {
+        [("STATE", self.state), ("WIDE_STATE", self.wide_state), ("KEPT", self.kept)]
+            .map(|(name, size)| Override::new(name, size))
+    }
+
     /// Returns the total number of bytes.
     pub(in crate::gpu) fn bytes(&self, precision: Precision) -> u64 {
         let floats = 2 * u64::from(self.state) + u64::from(self.wide_state);

@@ -4,7 +4,7 @@ use std::slice;
 
 use super::{Choice, PassMemory, Plan, Request, Strategy, cost, tiling};
 use crate::Error;
-use crate::gpu::kernel::{Kind, MAX_ROWS, MIN_UNITS, Tiling};
+use crate::gpu::kernel::{MAX_ROWS, MIN_UNITS, Tiling};
 
 /// The maximum number of candidates. The kernels of each candidate must be compiled.
 const MOST: usize = 5;
@@ -16,12 +16,14 @@ impl Choice {
     /// choice comes first.
     fn all(request: &Request<'_>, strategy: Strategy) -> Vec<Self> {
         let Ok(own) = tiling::choose(request, strategy) else { return Vec::new() };
-        let recurrent = match strategy {
-            Strategy::Scan => tiling::scans(request),
-            Strategy::Auto | Strategy::Step | Strategy::HoistedStep => steps(request, strategy),
+        let Some(recurrent) = own.stages.iter().find(|stage| stage.is_recurrent()) else { return vec![own] };
+        let large = tiling::whole(request, recurrent);
+        let tilings = match recurrent.loops() {
+            true => tiling::loops(request, &large).iter().map(|stage| stage.tiling).collect(),
+            false => steps(request, recurrent.tiling, large.tiling),
         };
         let mut all = vec![own];
-        for tiling in recurrent {
+        for tiling in tilings {
             let choice = all[0].with_recurrent(tiling);
             if !all.contains(&choice) {
                 all.push(choice);
@@ -30,15 +32,15 @@ impl Choice {
         all
     }
 
-    /// Returns this choice with another tiling for the recurrent kernels.
+    /// Returns this choice with another tiling for the recurrent stage. The stages of the same step get its
+    /// rows.
     fn with_recurrent(&self, tiling: Tiling) -> Self {
-        let tilings = self.tilings.iter().map(|&(kind, own)| match kind {
-            Kind::InputProduct => (kind, own),
-            Kind::Step | Kind::Scan => (kind, tiling),
-            Kind::Projection | Kind::Candidate => (kind, Tiling { rows: tiling.rows, ..own }),
-            Kind::Gather | Kind::Scatter => (kind, tiling),
+        let stages = self.stages.iter().map(|stage| match stage.is_recurrent() {
+            true => stage.with(tiling),
+            false if stage.is_of_chunk() => stage.clone(),
+            false => stage.with(Tiling { rows: tiling.rows, ..stage.tiling }),
         });
-        Choice { strategy: self.strategy, tilings: tilings.collect() }
+        Choice { strategy: self.strategy, stages: stages.collect() }
     }
 
     fn expected_us(&self, request: &Request<'_>) -> Result<f64, Error> {
@@ -48,12 +50,11 @@ impl Choice {
 
 /// Returns the tilings of a step that are worth timing. Small workgroups spread a step over more cores. So
 /// do single rows, which are tried only if there are few rows.
-fn steps(request: &Request<'_>, strategy: Strategy) -> Vec<Tiling> {
-    let own = tiling::step(request, strategy);
+fn steps(request: &Request<'_>, own: Tiling, large: Tiling) -> Vec<Tiling> {
     let few_rows = request.rows <= MAX_ROWS as usize;
     let rows = [own.rows, if few_rows { 1 } else { own.rows }];
-    let units = [own.units, MIN_UNITS, tiling::whole(request, strategy).units];
-    rows.into_iter().flat_map(|rows| units.map(|units| Tiling { units, ..Tiling { rows, ..own } })).collect()
+    let units = [own.units, MIN_UNITS, large.units];
+    rows.into_iter().flat_map(|rows| units.map(|units| Tiling { units, rows, ..own })).collect()
 }
 
 impl Plan {
@@ -65,7 +66,7 @@ impl Plan {
     ///
     /// The same as for [`Plan::new`].
     pub(in crate::gpu) fn candidates(request: &Request<'_>, strategy: Strategy) -> Result<Vec<Plan>, Error> {
-        let own = Plan::new(request, strategy)?.choice();
+        let own = Plan::new(request, strategy)?.choice;
         let strategies = if strategy == Strategy::Auto { Strategy::ALL } else { slice::from_ref(&strategy) };
         let all = strategies.iter().flat_map(|&strategy| Choice::all(request, strategy));
         let mut ranked: Vec<(f64, Choice)> =

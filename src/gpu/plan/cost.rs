@@ -9,11 +9,10 @@
 //! traffic counts only where it is the limit: the rate of one row is that of loading the weights.
 
 use super::choice::Choice;
-use super::products::{First, Second};
 use super::request::Request;
-use super::strategy::Strategy;
+use super::stage::{Pace, Product, Stage, Vector};
 use crate::gpu::Capabilities;
-use crate::gpu::kernel::{Kind, Tiling};
+use crate::gpu::kernel::Tiling;
 
 /// The performance of a kind of adapter.
 struct Machine {
@@ -85,151 +84,95 @@ impl Machine {
         Machine { cores: f64::from(capabilities.cores), ..one }
     }
 
-    fn rate(&self, rows: u32) -> f64 {
-        self.rates[place(rows)]
+    fn rate(&self, Tiling { rows, on_chip, .. }: Tiling, loops: bool) -> f64 {
+        let rates = if loops { self.scan_rates } else { self.rates };
+        rates[(rows.max(1).ilog2() as usize).min(3)] * if on_chip { self.on_chip } else { 1.0 }
     }
 
-    fn scan_rate(&self, tiling: Tiling) -> f64 {
-        self.scan_rates[place(tiling.rows)] * if tiling.on_chip { self.on_chip } else { 1.0 }
+    /// Returns the time of some products of a step of a layer, without the launch.
+    fn step_us(&self, request: &Request<'_>, stage: &Stage, products: &[Product], layer: usize) -> f64 {
+        let Tiling { units, rows, .. } = stage.tiling;
+        // Invocations without an item take as long as the others.
+        let at_once = self.wide.max(f64::from(units)) * f64::from(rows);
+        let work = |product: &Product| {
+            let sums = stage.passes(product) * product.each * product.columns;
+            at_once * (sums * product.terms(request.config, layer)) as f64
+        };
+        let time = products.iter().map(work).sum::<f64>() / self.rate(stage.tiling, stage.loops());
+        let groups = (stage.workgroups(request.rows) as f64) * request.config.directions() as f64;
+        let waves = (groups / self.cores).ceil().max(1.0);
+        waves * if stage.loops() { time + self.barrier_us } else { time }
     }
 
-    /// Returns the time of `tiles` workgroups with `work` multiply-adds each.
-    fn dispatch_us(&self, tiles: f64, work: f64, rate: f64) -> f64 {
-        self.launch_us + (tiles / self.cores).ceil().max(1.0) * work / rate
+    /// Returns the time of the products of all steps at once.
+    fn ahead_us(&self, request: &Request<'_>, stage: &Stage, layer: usize) -> f64 {
+        let rows = request.rows as f64 * request.steps as f64;
+        let tiling = Tiling { rows: if rows >= 8.0 { 8 } else { 1 }, ..stage.tiling };
+        let width: usize = stage.products.iter().map(Product::width).sum();
+        let one = stage.multiply_adds(layer) / self.rate(tiling, false) + width as f64 * self.gate_us;
+        request.config.directions() as f64 * rows * one / self.cores
     }
-}
 
-/// Returns the position in the rates of a number of rows.
-fn place(rows: u32) -> usize {
-    (rows.max(1).ilog2() as usize).min(3)
+    /// Returns the time of a stage in all layers and steps. The second product of a step counts as a launch,
+    /// and the loops of all chunks count as one launch.
+    fn stage_us(&self, request: &Request<'_>, choice: &Choice, stage: &Stage, chunk: u32) -> f64 {
+        let (steps, layers) = (request.steps as f64, request.config.num_layers);
+        let is_second = !stage.is_recurrent();
+        let launches = match stage.pace {
+            Pace::Step if choice.is_diagonal(request.config) && !is_second => steps,
+            Pace::Step => steps * layers as f64,
+            Pace::Rows => (steps / f64::from(chunk.max(1))).ceil() * layers as f64,
+            Pace::Loop => layers as f64,
+        };
+        let of_layer = |layer| match stage.pace {
+            Pace::Rows => self.ahead_us(request, stage, layer),
+            Pace::Step if is_second => 0.0,
+            Pace::Step | Pace::Loop => steps * self.step_us(request, stage, &stage.products, layer),
+        };
+        launches * self.launch_us + (0..layers).map(of_layer).sum::<f64>()
+    }
 }
 
 /// Returns the expected time of a forward pass on the device in microseconds, without upload and readback.
 /// `chunk` is the number of steps in a chunk.
 pub(super) fn expected_us(request: &Request<'_>, choice: &Choice, chunk: u32) -> f64 {
     let machine = Machine::of(request.capabilities);
-    let strategy = choice.strategy;
-    let layers = 0..request.config.num_layers;
-    let steps = request.steps as f64;
-    match strategy {
-        Strategy::Auto | Strategy::Step => {
-            let Some(step) = choice.tiling(Kind::Step) else { return f64::INFINITY };
-            let one: f64 = layers
-                .map(|layer| {
-                    one_step_us(&machine, request, Strategy::Step, step, inputs(request, layer))
-                        - machine.launch_us
-                })
-                .sum();
-            // On a diagonal, the layers share a launch.
-            let launches = if request.config.bidirectional { request.config.num_layers as f64 } else { 1.0 };
-            steps * (one + launches * machine.launch_us) + second_us(&machine, request)
-        }
-        Strategy::HoistedStep => {
-            let Some(step) = choice.tiling(Kind::Step) else { return f64::INFINITY };
-            let one = one_step_us(&machine, request, strategy, step, 0.0);
-            layers.map(|layer| ahead_us(&machine, request, layer, chunk) + steps * one).sum::<f64>()
-                + second_us(&machine, request)
-        }
-        Strategy::Scan => {
-            let Some(scan) = choice.tiling(Kind::Scan) else { return f64::INFINITY };
-            let one = scan_step_us(request, scan);
-            layers
-                .map(|layer| ahead_us(&machine, request, layer, chunk) + machine.launch_us + steps * one)
-                .sum()
-        }
-    }
+    choice.stages.iter().map(|stage| machine.stage_us(request, choice, stage, chunk)).sum()
 }
 
-/// Returns the expected time of a dispatch of one step of a layer's directions, without the input product.
-pub(super) fn step_us(request: &Request<'_>, strategy: Strategy, tiling: Tiling) -> f64 {
-    one_step_us(&Machine::of(request.capabilities), request, strategy, tiling, 0.0)
-}
-
-/// Returns the expected time of a dispatch of one step with `inputs` inputs in addition to the hidden state.
-fn one_step_us(
-    machine: &Machine,
-    request: &Request<'_>,
-    strategy: Strategy,
-    tiling: Tiling,
-    inputs: f64,
-) -> f64 {
-    let config = request.config;
-    let first = First::of(config, strategy);
-    let each = first.each as f64;
-    let columns = f64::from(tiling.units) * each;
-    let tiles = (first.columns as f64 / columns).ceil()
-        * (request.rows as f64 / f64::from(tiling.rows)).ceil()
-        * config.directions() as f64;
-    // Invocations without a column take as long as the others.
-    let work = columns.max(machine.wide * each)
-        * first.sums(config) as f64
-        * f64::from(tiling.rows)
-        * (inputs + config.hidden_output_size() as f64);
-    machine.dispatch_us(tiles, work, machine.rate(tiling.rows))
-}
-
-/// Returns the expected time of a layer's input products.
-fn ahead_us(machine: &Machine, request: &Request<'_>, layer: usize, chunk: u32) -> f64 {
-    let config = request.config;
-    let columns = (config.cell.gates() * config.hidden_size * config.directions()) as f64;
-    let rows = request.rows as f64 * request.steps as f64;
-    let chunks = (request.steps as f64 / f64::from(chunk.max(1))).ceil();
-    let rate = machine.rate(if rows >= 8.0 { 8 } else { 1 });
-    let each = inputs(request, layer) / rate + machine.gate_us;
-    chunks * machine.launch_us + columns * rows * each / machine.cores
-}
-
-/// Returns the expected time of one step of `scan`.
-pub(super) fn scan_step_us(request: &Request<'_>, tiling: Tiling) -> f64 {
+/// Returns the expected time of a step of a recurrent stage, without the input product. A loop over steps
+/// has no launch.
+pub(super) fn recurrent_us(request: &Request<'_>, stage: &Stage) -> f64 {
     let machine = Machine::of(request.capabilities);
-    let config = request.config;
-    let rows = f64::from(tiling.rows);
-    let groups = (request.rows as f64 / rows).ceil() * config.directions() as f64;
-    let first = First::of(config, Strategy::Scan);
-    let at_once = machine.wide.max(f64::from(tiling.units));
-    let padded = |columns: usize, each: f64| {
-        (columns as f64 / (each * f64::from(tiling.units))).ceil() * each * at_once
-    };
-    let columns = first.sums(config) as f64 * padded(first.columns, first.each as f64);
-    let second =
-        Second::of(config).map_or(0.0, |second| padded(second.columns, 4.0)) * config.hidden_size as f64;
-    let work = rows * (columns * config.hidden_output_size() as f64 + second);
-    (groups / machine.cores).ceil() * (work / machine.scan_rate(tiling) + machine.barrier_us)
-}
-
-/// Returns the time of the launches of all steps' second products, if they are dispatches of their own.
-fn second_us(machine: &Machine, request: &Request<'_>) -> f64 {
-    if Second::of(request.config).is_none() {
-        return 0.0;
-    }
-    (request.steps * request.config.num_layers) as f64 * machine.launch_us
-}
-
-fn inputs(request: &Request<'_>, layer: usize) -> f64 {
-    request.config.layer_input_size(layer) as f64
+    let skipped = stage.products.iter().filter(|product| product.vector == Vector::Input).count();
+    let launch_us = if stage.loops() { 0.0 } else { machine.launch_us };
+    launch_us + machine.step_us(request, stage, &stage.products[skipped..], 0)
 }
 
 /// Returns the number of steps that one dispatch may compute even on a slow GPU.
 pub(super) fn patient_steps(request: &Request<'_>, choice: &Choice) -> u32 {
     let config = request.config;
-    let columns = (config.cell.gates() * config.hidden_size) as f64;
-    let widest = (0..config.num_layers).map(|layer| inputs(request, layer)).fold(0.0, f64::max);
-    let ahead = columns * (config.directions() * request.rows) as f64 * widest / SLOW_MULTIPLY_ADDS_PER_US;
-    let scan = choice.tiling(Kind::Scan).map_or(0.0, |tiling| {
-        let rows = f64::from(tiling.rows);
-        let groups = (request.rows as f64 / rows).ceil() * config.directions() as f64;
-        let work = rows * columns * config.hidden_output_size() as f64;
-        (groups / SLOW_CORES).ceil() * work / (SLOW_MULTIPLY_ADDS_PER_US / SLOW_CORES)
-    });
-    let longest = if choice.strategy == Strategy::Scan { ahead.max(scan) } else { ahead };
+    let step_us = |stage: &Stage| {
+        let of_row = (0..config.num_layers).map(|layer| stage.multiply_adds(layer)).fold(0.0, f64::max);
+        let directions = config.directions() as f64;
+        match stage.pace {
+            Pace::Rows => of_row * directions * request.rows as f64 / SLOW_MULTIPLY_ADDS_PER_US,
+            Pace::Step => 0.0,
+            Pace::Loop => {
+                let waves = (stage.workgroups(request.rows) as f64 * directions / SLOW_CORES).ceil();
+                waves * f64::from(stage.tiling.rows) * of_row / (SLOW_MULTIPLY_ADDS_PER_US / SLOW_CORES)
+            }
+        }
+    };
+    let longest = choice.stages.iter().map(step_us).fold(1e-3, f64::max);
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped first")]
-    let steps = (PATIENCE_US / longest.max(1e-3)).clamp(1.0, f64::from(u32::MAX)) as u32;
+    let steps = (PATIENCE_US / longest).clamp(1.0, f64::from(u32::MAX)) as u32;
     steps
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Plan, parts};
+    use super::super::{Plan, Strategy, parts};
     use super::*;
     use crate::{Config, Precision, inspect::Capabilities};
 

@@ -1,12 +1,25 @@
-//! A session's exchange of states, before and after a pass.
+//! A session's exchange of states, before and after a pass: the kernels `gather` and `scatter`.
 
-use super::dispatch::{Dispatch, List, Sequence};
+use super::bindings::{Bound, Saved, Sequence};
+use super::dispatch::{Dispatch, List};
 use super::request::{Endpoints, Request, small};
-use crate::gpu::kernel::{Exchange, Kind};
+use crate::gpu::kernel::{Exchange, KernelSpec, file};
 use crate::gpu::pack::quads;
 
-/// Adds a session's exchange of states before and after the dispatches of a pass.
-pub(super) fn add(list: &mut List, request: &Request<'_>) {
+/// The number of invocations in a workgroup.
+const UNITS: u32 = 64;
+
+/// Returns the kernels that a pass needs in addition to those of its layers.
+pub(super) fn kernels(request: &Request<'_>) -> Vec<KernelSpec> {
+    let names =
+        if let Endpoints::Session { .. } = request.endpoints { &["gather", "scatter"][..] } else { &[] };
+    let kernel = |name| KernelSpec::mover(name, file!("exchange"), UNITS, request.bounds_checks);
+    names.iter().map(|name| kernel(name)).collect()
+}
+
+/// Adds a session's exchange of states before and after the dispatches of a pass. `kernel` is the number of
+/// the first of its kernels.
+pub(super) fn add(list: &mut List, request: &Request<'_>, kernel: usize) {
     let Endpoints::Session { rows } = request.endpoints else { return };
     let config = request.config;
     let alternates = list.final_parity.windows(2).any(|pair| pair[0] != pair[1]);
@@ -21,50 +34,31 @@ pub(super) fn add(list: &mut List, request: &Request<'_>) {
     let widest = (4 * u64::from(exchange.hidden_quads)).max(u64::from(exchange.cell_size));
     let elements = u64::from(exchange.layers) * u64::from(exchange.slots) * widest;
     let most = request.capabilities.max_compute_workgroups_per_dimension;
-    let groups = u32::try_from(elements.div_ceil(64)).unwrap_or(most).min(most);
-    let dispatch = |kind| Dispatch {
-        kind,
-        part: 0,
+    let groups = u32::try_from(elements.div_ceil(u64::from(UNITS))).unwrap_or(most).min(most);
+    let mut dispatch = |kernel, [from, to, second, other]: [Bound; 4]| Dispatch {
+        kernel,
+        // Bindings 0, 2 and 3 are not used.
+        bindings: list.bound([
+            Bound::Dims(0),
+            Bound::Parameters,
+            Bound::Weights(0),
+            Bound::Sequence(Sequence::Input),
+            from,
+            to,
+            Bound::Cell,
+            second,
+            Bound::Rows,
+            other,
+        ]),
         params: bytemuck::cast(exchange),
-        input: Sequence::Input,
-        output: Sequence::Output,
-        parity: 0,
         grid: [groups, 1, 1],
     };
-    list.dispatches.insert(0, dispatch(Kind::Gather));
-    list.dispatches.push(dispatch(Kind::Scatter));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::{BUDGET, Plan, Strategy, parts};
-    use super::*;
-    use crate::{Config, Precision, inspect::Capabilities};
-
-    #[test]
-    fn between_the_callers_buffers_nothing_is_staged() {
-        let capabilities = &Capabilities::default();
-        // From the host, these inputs are wide enough for several segments.
-        for (config, own_input) in [(Config::gru(8000, 64), 0), (Config::gru(7999, 64), 4 * 300 * 8000)] {
-            let parts = &parts(&config, Precision::F32, capabilities).unwrap()[..];
-            let plan = |endpoints, budget| {
-                let request =
-                    Request { budget, endpoints, ..Request::usual(&config, parts, 1, 300, capabilities) };
-                Plan::new(&request, Strategy::Scan).unwrap()
-            };
-            let half = plan(Endpoints::Host, BUDGET).bytes.workspace() * 2 / 3;
-            let [host, buffers] =
-                [Endpoints::Host, Endpoints::Buffers].map(|endpoints| plan(endpoints, half));
-            assert!(host.segments.len() > 1 && host.bytes.upload > 0 && host.bytes.download > 0);
-            let [segment] = &buffers.segments[..] else { panic!("{:?}", buffers.segments) };
-            assert_eq!(segment.dispatches, 0..buffers.dispatches.len());
-            assert_eq!((buffers.upload_bytes(segment), buffers.download_bytes(segment)), (0, 0));
-            assert_eq!((buffers.bytes.upload, buffers.bytes.download), (0, 0));
-            assert_eq!((buffers.bytes.own_input, buffers.bytes.own_output), (own_input, 0));
-            assert_eq!((host.bytes.own_input, host.bytes.own_output), (host.bytes.input, host.bytes.output));
-            // Everything else is the same, so the results have the same bits.
-            assert_eq!((&host.dispatches, &host.kernels), (&buffers.dispatches, &buffers.kernels));
-            assert_eq!(host.bytes.workspace(), buffers.bytes.workspace());
-        }
-    }
+    let [first, second] = [0, 1].map(Bound::Hidden);
+    let [hidden, cell] = [Bound::SavedHidden, Bound::SavedCell];
+    let gather = dispatch(kernel, [hidden(Saved::Read), first, second, cell(Saved::Read)]);
+    let scatter = dispatch(kernel + 1, [first, hidden(Saved::Written), cell(Saved::Written), second]);
+    list.dispatches.insert(0, gather);
+    list.dispatches.push(scatter);
+    // The first chunk includes the exchange.
+    list.chunks.iter_mut().skip(1).for_each(|first| *first += 1);
 }

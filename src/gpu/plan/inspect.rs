@@ -1,11 +1,11 @@
 //! The kernels as text, for tools that inspect them without a GPU.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
-use super::{BUDGET, Endpoints, Plan, Request, Strategy, parts};
+use super::{BUDGET, CallShape, Endpoints, Plan, Request, Strategy, parts, small};
 use crate::gpu::Capabilities;
-use crate::gpu::kernel::{COPY_UNITS, Kernel, KernelSpec, Kind};
-use crate::{Activation, Activations, Cell, Config, Nonlinearity, Precision};
+use crate::gpu::kernel::KernelSpec;
+use crate::{Activation, Activations, Cell, Config, Precision};
 
 /// A kernel as the library passes it to the GPU's compiler. See [`kernels`].
 #[derive(Clone, Debug, PartialEq)]
@@ -47,60 +47,28 @@ pub struct KernelSource {
 /// }
 /// ```
 pub fn kernels() -> Vec<KernelSource> {
-    let mut largest: HashMap<String, KernelSpec> = HashMap::new();
-    for spec in planned() {
-        let kept = largest.entry(name(&spec)).or_insert(spec);
-        if (kept.memory.state, kept.memory.wide_state) < (spec.memory.state, spec.memory.wide_state) {
+    let mut largest: BTreeMap<String, KernelSpec> = BTreeMap::new();
+    for spec in planned().into_iter().chain([KernelSpec::copy(false)]) {
+        let kept = largest.entry(spec.name.clone()).or_insert_with(|| spec.clone());
+        if kept.workgroup_bytes < spec.workgroup_bytes {
             *kept = spec;
         }
     }
-    let mut kernels: Vec<KernelSource> = largest
-        .into_iter()
-        .map(|(name, spec)| KernelSource {
-            name,
-            source: Kernel::Planned(spec).source(),
-            entry_point: spec.entry_point(),
+    largest
+        .into_values()
+        .map(|spec| KernelSource {
+            source: spec.source(),
+            entry_point: spec.entry_point,
             overrides: spec.overrides(),
             rows: spec.tiling.rows,
             precision: spec.precision,
-            is_product: spec.kind.is_product(),
+            is_product: spec.is_product,
             on_chip: spec.tiling.on_chip,
             subgroups: spec.subgroups,
+            name: spec.name,
         })
-        .chain([copy()])
-        .collect();
-    kernels.sort_by(|a, b| a.name.cmp(&b.name));
-    kernels
+        .collect()
 }
-
-fn copy() -> KernelSource {
-    let kernel = Kernel::Copy { checked: false };
-    KernelSource {
-        name: format!("{} {COPY_UNITS}x1", kernel.entry_point()),
-        source: kernel.source(),
-        entry_point: kernel.entry_point(),
-        overrides: kernel.overrides(),
-        rows: 1,
-        precision: Precision::F32,
-        is_product: false,
-        on_chip: false,
-        subgroups: false,
-    }
-}
-
-const EVERY_FUNCTION: [Activation; 11] = [
-    Activation::Relu,
-    Activation::Tanh,
-    Activation::Sigmoid,
-    Activation::Affine { alpha: 0.5, beta: 0.1 },
-    Activation::LeakyRelu { alpha: 0.1 },
-    Activation::ThresholdedRelu { alpha: 0.3 },
-    Activation::ScaledTanh { alpha: 1.7, beta: 0.6 },
-    Activation::HardSigmoid { alpha: 0.2, beta: 0.5 },
-    Activation::Elu { alpha: 1.1 },
-    Activation::Softsign,
-    Activation::Softplus,
-];
 
 /// Returns the kernels of plans for sizes around every threshold, on hardware and on software drivers.
 pub(in crate::gpu) fn planned() -> Vec<KernelSpec> {
@@ -134,7 +102,7 @@ fn beyond_pytorch(size: usize) -> Vec<Config> {
         let is_lstm = cell.cell == Cell::Lstm;
         let own = Activations::of(cell.cell);
         configs.push(cell.clip(Some(0.5)));
-        for function in EVERY_FUNCTION {
+        for &function in Activation::ALL {
             let all = cell.activations([own, Activations { f: function, g: function, h: function }]);
             configs.push(all.peepholes(is_lstm).input_forget(is_lstm));
         }
@@ -149,43 +117,10 @@ fn of_layer(config: &Config, precision: Precision, capabilities: &Capabilities) 
     let parts = &parts[..];
     // `scan` puts several rows into a workgroup only if there are enough rows for all cores.
     let plans = [1, 3, 9, 30, 100, 5000].into_iter().flat_map(|rows| {
-        let (steps, budget, bounds_checks) = (1, BUDGET, false);
-        let endpoints = Endpoints::Session { rows: u32::try_from(rows).unwrap_or(u32::MAX) };
-        let request =
-            Request { config, precision, parts, rows, steps, capabilities, budget, bounds_checks, endpoints };
+        let endpoints = Endpoints::Session { rows: small(rows) };
+        let size = CallShape { rows, steps: 1, budget: BUDGET, endpoints };
+        let request = Request::new(config, precision, parts, capabilities, size);
         Strategy::ALL.iter().filter_map(move |strategy| Plan::candidates(&request, *strategy).ok()).flatten()
     });
     plans.flat_map(|plan| plan.kernels).collect()
-}
-
-fn name(spec: &KernelSpec) -> String {
-    let mut words = vec![spec.entry_point().to_owned()];
-    match (spec.kind, spec.cell) {
-        (Kind::Projection | Kind::Candidate | Kind::Gather | Kind::Scatter, _) => {}
-        (Kind::Step | Kind::Scan, Cell::Rnn(Nonlinearity::Relu)) => words.push("RNN relu".into()),
-        (_, cell) => words.push(cell.to_string()),
-    }
-    // `scan` is always hoisted.
-    if spec.hoisted && spec.kind != Kind::Scan {
-        words.push("hoisted".into());
-    }
-    let resets_before = spec.resets_before();
-    if resets_before && spec.kind != Kind::Candidate {
-        words.push("reset before".into());
-    } else if spec.variant.is_some() {
-        words.push("any".into());
-    }
-    if spec.two_products && !resets_before {
-        words.push("projected".into());
-    }
-    if spec.precision == Precision::F16 {
-        words.push("f16".into());
-    }
-    if spec.subgroups {
-        words.push("subgroups".into());
-    }
-    if spec.kind.is_product() {
-        words.push(spec.tiling.to_string());
-    }
-    words.join(" ")
 }

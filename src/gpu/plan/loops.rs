@@ -7,13 +7,10 @@
 //! and include the final check of each loop.
 
 use super::choice::Choice;
-use super::products::{First, Second};
 use super::request::Request;
-use super::strategy::Strategy;
+use super::stage::{Product, Stage};
 use crate::Error;
 use crate::error::Fault;
-use crate::gpu::kernel::{Kind, Tiling};
-use crate::gpu::pack::quads;
 
 const MOST: u64 = 65_535;
 /// The maximum number of iterations before the first step and after the last one, which clear, load and
@@ -22,13 +19,12 @@ const AROUND: u64 = 3 * (4096 / 16 + 2) + 1024;
 
 /// Returns the number of steps that a dispatch of `scan` may compute. Only software drivers limit it.
 pub(super) fn steps_at_once(request: &Request<'_>, choice: &Choice) -> u32 {
-    match choice.tiling(Kind::Scan) {
-        Some(tiling) if request.capabilities.software => {
-            let steps = (MOST - AROUND) / scan_step(request, tiling);
-            u32::try_from(steps).unwrap_or(u32::MAX).max(1)
-        }
-        _ => u32::MAX,
+    if !request.capabilities.software {
+        return u32::MAX;
     }
+    let loops = choice.stages.iter().filter(|stage| stage.loops());
+    let steps = loops.map(|stage| (MOST - AROUND) / step(request, stage)).min();
+    steps.and_then(|steps| u32::try_from(steps).ok()).unwrap_or(u32::MAX).max(1)
 }
 
 /// Returns an error for kernels that a software driver would not run to their end.
@@ -36,8 +32,8 @@ pub(super) fn check(request: &Request<'_>, choice: &Choice) -> Result<(), Error>
     if !request.capabilities.software {
         return Ok(());
     }
-    let rounds = choice.tilings.iter().map(|&(kind, tiling)| rounds(request, kind, tiling));
-    let most = rounds.max().unwrap_or(0);
+    let rounds = |stage: &Stage| step(request, stage) + if stage.loops() { AROUND } else { 0 };
+    let most = choice.stages.iter().map(rounds).max().unwrap_or(0);
     if most > MOST {
         let what = "rounds of a kernel's loops, after which the driver leaves them".into();
         return Err(Error::from(Fault::TooLarge { what, needed: most, limit: MOST }));
@@ -45,33 +41,17 @@ pub(super) fn check(request: &Request<'_>, choice: &Choice) -> Result<(), Error>
     Ok(())
 }
 
-/// Returns the number of iterations of a dispatch; for `scan`, those of a dispatch of one step.
-fn rounds(request: &Request<'_>, kind: Kind, tiling: Tiling) -> u64 {
+/// Returns the number of iterations of one step of a stage.
+fn step(request: &Request<'_>, stage: &Stage) -> u64 {
     let config = request.config;
-    let rows = u64::from(tiling.rows);
-    let widest = (0..config.num_layers).map(|layer| config.layer_input_size(layer)).max().unwrap_or(0);
-    // The vector of each direction of the layer below is padded to whole quads.
-    let of_input = product(quads(widest) + 1, rows);
-    let finish = (rows + 1) * 6;
-    match kind {
-        Kind::InputProduct => of_input + finish,
-        Kind::Step => of_input + product(quads(config.hidden_output_size()), rows) + finish + 3 * rows,
-        Kind::Projection | Kind::Candidate => product(quads(config.hidden_size), rows) + finish,
-        Kind::Scan => scan_step(request, tiling) + AROUND,
-        Kind::Gather | Kind::Scatter => 0,
-    }
-}
-
-fn scan_step(request: &Request<'_>, tiling: Tiling) -> u64 {
-    let config = request.config;
-    let (units, rows) = (tiling.units as usize, u64::from(tiling.rows));
-    let first = First::of(config, Strategy::Scan);
-    let passes = |columns: usize, each: usize, terms: usize| {
-        let pass = 2 + product(quads(terms), rows) + (rows + 1) * 8;
-        columns.div_ceil(units * each) as u64 * pass
+    let rows = u64::from(stage.tiling.rows);
+    let of_product = |layer: usize, one: &Product| {
+        // Each row's sums are initialised and stored, up to four of them.
+        let pass = 2 + product(one.quads(config, layer), rows) + (rows + 1) * 8;
+        stage.passes(one) as u64 * pass
     };
-    let second = Second::of(config).map_or(0, |second| passes(second.columns, 4, config.hidden_size));
-    passes(first.columns, first.each, config.hidden_output_size()) + second + 4
+    let of_layer = |layer| stage.products.iter().map(|one| of_product(layer, one)).sum::<u64>();
+    4 + (0..config.num_layers).map(of_layer).max().unwrap_or(0)
 }
 
 /// Returns the number of iterations of a product over a number of quads, for any way in which several rows
@@ -84,7 +64,7 @@ fn product(quads: usize, rows: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Plan, parts};
+    use super::super::{Plan, Strategy, parts};
     use super::*;
     use crate::{Config, Precision, inspect::Capabilities};
 

@@ -1,13 +1,12 @@
 //! The size of each buffer, and the number of time steps in a chunk.
 
+use super::bindings::{Bound, Sequence};
 use super::choice::Choice;
-use super::products::Second;
 use super::request::{Endpoints, Request, small};
-use super::strategy::Strategy;
-use super::{cost, loops};
+use super::stage::{Operand, Stage};
+use super::{cost, exchange, loops};
 use crate::Error;
 use crate::error::Fault;
-use crate::gpu::kernel::LayerDims;
 use crate::gpu::pack::quads;
 
 /// The sizes of a pass's buffers in bytes.
@@ -53,16 +52,15 @@ pub(in crate::gpu) struct PassMemory {
 impl PassMemory {
     /// Returns the sizes for a request, or an error if they exceed the limits.
     pub(super) fn fitting(request: &Request<'_>, choice: &Choice) -> Result<Self, Error> {
-        let strategy = choice.strategy;
         loops::check(request, choice)?;
-        let mut bytes = PassMemory::without_chunk(request, strategy);
+        let mut bytes = PassMemory::without_chunk(request, choice);
         bytes.chunk = small(request.steps);
-        bytes.params = params(request, strategy, bytes.chunk);
-        if strategy.is_hoisted() {
+        bytes.params = params(request, choice, bytes.chunk);
+        if choice.paced(true).next().is_some() {
             bytes.chunk = bytes.chunk_steps(request, choice)?;
             // Smaller chunks give more dispatches, whose parameters need memory, too.
             loop {
-                let needed = params(request, strategy, bytes.chunk);
+                let needed = params(request, choice, bytes.chunk);
                 if needed <= bytes.params {
                     break;
                 }
@@ -83,29 +81,27 @@ impl PassMemory {
         [first, second, self.gates, self.intermediate, self.params].into_iter().fold(0, u64::saturating_add)
     }
 
-    /// Returns the label and the size of each buffer, as [`Workspace`](crate::gpu::workspace) creates them.
-    /// A buffer that is not needed has 16 bytes.
-    pub(super) fn buffers(&self, parts: usize) -> Vec<(&'static str, u64)> {
-        let made = |bytes: u64| bytes.max(16);
+    /// Returns the storage buffers that a pass makes, with their sizes. Not needed ones have 16 bytes, since a
+    /// binding holds at least one element.
+    pub(in crate::gpu) fn buffers(&self) -> impl Iterator<Item = (Bound, u64)> {
         let [first, second] = self.between;
-        vec![
-            ("input", made(self.own_input)),
-            ("output", made(self.own_output)),
-            ("the sequence between layers", made(first) + made(second)),
-            ("gates", made(self.gates)),
-            ("hidden state", 2 * made(self.hidden)),
-            ("cell state", made(self.cell)),
-            ("between the products of a step", made(self.intermediate)),
-            ("lengths", made(self.lengths)),
-            ("rows", self.rows),
-            ("dispatches' parameters", self.params),
-            ("dimensions", (size_of::<LayerDims>() * parts) as u64),
-            ("upload", self.upload),
-            ("download", self.download),
-        ]
+        let all = [
+            (Bound::Sequence(Sequence::Input), self.own_input),
+            (Bound::Sequence(Sequence::Output), self.own_output),
+            (Bound::Sequence(Sequence::Between(0)), first),
+            (Bound::Sequence(Sequence::Between(1)), second),
+            (Bound::Gates, self.gates),
+            (Bound::Hidden(0), self.hidden),
+            (Bound::Hidden(1), self.hidden),
+            (Bound::Cell, self.cell),
+            (Bound::Intermediate, self.intermediate),
+            (Bound::Lengths, self.lengths),
+        ];
+        let rows = (self.rows > 0).then_some((Bound::Rows, self.rows));
+        all.into_iter().chain(rows).map(|(bound, bytes)| (bound, bytes.max(16)))
     }
 
-    fn without_chunk(request: &Request<'_>, strategy: Strategy) -> Self {
+    fn without_chunk(request: &Request<'_>, choice: &Choice) -> Self {
         let Request { config, rows, steps, .. } = *request;
         let states = config.num_layers * config.directions();
         let floats =
@@ -113,9 +109,8 @@ impl PassMemory {
         let input = floats([rows, steps, 4, quads(config.input_size)]);
         let output = floats([rows, steps, 1, config.output_size()]);
         let h_out = 4 * quads(config.hidden_output_size());
-        let layer_by_layer = config.bidirectional || strategy.is_hoisted();
         let between = |layers: usize| {
-            if layer_by_layer && config.num_layers > layers {
+            if !choice.is_diagonal(config) && config.num_layers > layers {
                 floats([rows, steps, config.directions(), h_out])
             } else {
                 0
@@ -125,9 +120,9 @@ impl PassMemory {
         let cell =
             if config.cell.has_cell_state() { floats([states, rows, 1, config.hidden_size]) } else { 0 };
         let lengths = floats([rows, 1, 1, 1]);
-        let apart = Second::of(config).filter(|_| strategy != Strategy::Scan);
+        let vectors = choice.stages.iter().flat_map(|stage| &stage.writes).find_map(Operand::stored);
         let intermediate =
-            apart.map_or(0, |second| floats([states, rows, 4 * second.vectors, quads(config.hidden_size)]));
+            vectors.map_or(0, |count| floats([states, rows, 4 * count, quads(config.hidden_size)]));
         let sum = |sizes: [u64; 3]| sizes.into_iter().fold(0, u64::saturating_add);
         let state = sum([hidden, cell, 0]);
         let whole_quads = config.input_size.is_multiple_of(4);
@@ -169,11 +164,8 @@ impl PassMemory {
         let left = request.budget.saturating_sub(self.workspace());
         let limit = capabilities.max_storage_buffer_binding_size.min(capabilities.max_buffer_size).min(left);
         if one > limit {
-            return Err(Error::from(Fault::TooLarge {
-                what: "bytes of one step's input products".into(),
-                needed: one,
-                limit,
-            }));
+            let what = "bytes of one step's input products".into();
+            return Err(Error::from(Fault::TooLarge { what, needed: one, limit }));
         }
         let patient = cost::patient_steps(request, choice).min(loops::steps_at_once(request, choice));
         Ok(small(request.steps).min(u32::try_from(limit / one).unwrap_or(u32::MAX)).min(patient).max(1))
@@ -217,24 +209,23 @@ fn gates_of_a_step(request: &Request<'_>) -> u64 {
 }
 
 /// Returns the bytes of the dispatches' parameters.
-fn params(request: &Request<'_>, strategy: Strategy, chunk: u32) -> u64 {
-    dispatches_at_most(request, strategy, chunk)
+fn params(request: &Request<'_>, choice: &Choice, chunk: u32) -> u64 {
+    dispatches_at_most(request, choice, chunk)
         .saturating_mul(u64::from(request.capabilities.min_uniform_buffer_offset_alignment))
 }
 
 /// Returns an upper bound for the number of dispatches. It assumes that each dispatch is repeated for every
 /// part of the weights.
-fn dispatches_at_most(request: &Request<'_>, strategy: Strategy, chunk: u32) -> u64 {
+fn dispatches_at_most(request: &Request<'_>, choice: &Choice, chunk: u32) -> u64 {
     let Request { config, steps, .. } = *request;
     let (layers, steps) = (config.num_layers as u64, steps as u64);
-    let kernels = 1 + u64::from(Second::of(config).is_some());
     let chunks = steps.div_ceil(u64::from(chunk.max(1)));
-    let dispatches = match strategy {
-        Strategy::Scan => layers.saturating_mul(chunks.saturating_mul(2)),
-        Strategy::HoistedStep => layers.saturating_mul(steps.saturating_mul(kernels).saturating_add(chunks)),
-        Strategy::Auto | Strategy::Step if config.bidirectional => steps.saturating_mul(layers * kernels),
-        Strategy::Auto | Strategy::Step => steps.saturating_add(layers - 1).saturating_mul(kernels),
+    let times = |stage: &Stage| match stage.is_of_chunk() {
+        true => layers.saturating_mul(chunks),
+        false if choice.is_diagonal(config) => steps.saturating_add(layers - 1),
+        false => layers.saturating_mul(steps),
     };
-    let endpoints = request.endpoints.kernels().len() as u64;
-    dispatches.saturating_mul(request.parts.len() as u64).saturating_add(endpoints)
+    let of_layers = choice.stages.iter().map(times).fold(0, u64::saturating_add);
+    let exchanges = exchange::kernels(request).len() as u64;
+    of_layers.saturating_mul(request.parts.len() as u64).saturating_add(exchanges)
 }

@@ -2,13 +2,12 @@
 
 use std::fmt;
 
-use super::products::{First, Second};
-use super::{Dispatch, Endpoints, Pieces, Plan, Request, Strategy, parts};
+use super::{Bound, CallShape, Dispatch, Endpoints, Pieces, Plan, Request, Strategy, parts};
 #[cfg(doc)]
 use crate::ErrorKind;
 use crate::error::Fault;
-use crate::gpu::kernel::Kind;
-use crate::gpu::{Capabilities, pack};
+use crate::gpu::Capabilities;
+use crate::gpu::kernel::LayerDims;
 use crate::{Config, Error, LayerOptions};
 
 /// A report of all dispatches and buffers of a forward pass on a GPU.
@@ -108,17 +107,9 @@ impl PlanReport {
             return Err(Error::from(Fault::NoSteps));
         }
         let parts = parts(config, options.precision, capabilities)?;
-        let mut request = Request {
-            config,
-            precision: options.precision,
-            parts: &parts,
-            rows: rows.max(1),
-            steps,
-            capabilities,
-            budget: options.budget,
-            bounds_checks: options.bounds_checks,
-            endpoints: Endpoints::Host,
-        };
+        let size = CallShape { rows: rows.max(1), steps, budget: options.budget, endpoints: Endpoints::Host };
+        let mut request = Request::new(config, options.precision, &parts, capabilities, size);
+        request.bounds_checks = options.bounds_checks;
         let pieces = Pieces::of(&request, options.strategy)?;
         (request.rows, request.budget) = (pieces.rows, pieces.budget);
         Ok(PlanReport::of(&Plan::new(&request, options.strategy)?, &request, pieces.in_flight))
@@ -127,7 +118,7 @@ impl PlanReport {
     /// Describes the plan of a request. `in_flight` is the number of pieces on the GPU at once.
     pub(in crate::gpu) fn of(plan: &Plan, request: &Request<'_>, in_flight: usize) -> Self {
         PlanReport {
-            strategy: plan.strategy,
+            strategy: plan.choice.strategy,
             rows: request.rows,
             in_flight,
             steps: request.steps,
@@ -164,20 +155,29 @@ impl PlanReport {
 
 fn buffers(plan: &Plan, request: &Request<'_>, in_flight: usize) -> Vec<(&'static str, u64)> {
     let weights = request.parts.iter().map(|part| part.bytes).sum();
-    let of_a_piece = plan.bytes.buffers(request.parts.len()).into_iter();
-    let in_flight = of_a_piece.map(|(name, bytes)| (name, in_flight as u64 * bytes));
-    let all = [("weights", weights)].into_iter().chain(in_flight);
-    all.filter(|(_, bytes)| *bytes > 0).collect()
+    let others = [
+        (Bound::Parameters.name(), plan.bytes.params),
+        (Bound::Dims(0).name(), (size_of::<LayerDims>() * request.parts.len()) as u64),
+        ("upload", plan.bytes.upload),
+        ("download", plan.bytes.download),
+    ];
+    let made = plan.bytes.buffers().map(|(bound, bytes)| (bound.name(), bytes)).chain(others);
+    let made: Vec<_> = made.filter(|(_, bytes)| *bytes > 0).collect();
+    // Buffers that alternate have the same name.
+    let named = made.chunk_by(|(a, _), (b, _)| a == b).map(|same| {
+        let bytes: u64 = same.iter().map(|(_, bytes)| bytes).sum();
+        (same[0].0, in_flight as u64 * bytes)
+    });
+    [(Bound::Weights(0).name(), weights)].into_iter().chain(named).collect()
 }
 
 fn dispatches(plan: &Plan, request: &Request<'_>) -> Vec<DispatchReport> {
     let mut reports: Vec<DispatchReport> = Vec::new();
+    let stages = &plan.choice.stages;
     // If steps have a second product, a dispatch may continue the last report or the one before it.
-    for dispatch in
-        plan.dispatches.iter().filter(|dispatch| !request.endpoints.kernels().contains(&dispatch.kind))
-    {
+    let back = plan.choice.paced(false).count().max(1);
+    for dispatch in plan.dispatches.iter().filter(|dispatch| dispatch.kernel < stages.len()) {
         let report = report(plan, request, dispatch);
-        let back = if Second::of(request.config).is_some() { 2 } else { 1 };
         let near = reports.len().saturating_sub(back);
         match reports[near..].iter_mut().find(|before| before.goes_on(&report)) {
             Some(before) => before.times += 1,
@@ -198,56 +198,31 @@ impl DispatchReport {
 }
 
 fn report(plan: &Plan, request: &Request<'_>, dispatch: &Dispatch) -> DispatchReport {
-    let config = request.config;
-    let (d, second) = (config.directions(), Second::of(config));
+    let d = request.config.directions();
+    let (stage, kernel) = (&plan.choice.stages[dispatch.kernel], &plan.kernels[dispatch.kernel]);
     let (first, directions) = (dispatch.params.first as usize, dispatch.grid[2] as usize);
-    let kernel = plan.kernel(dispatch.kind);
-    let (rows, steps) = (request.rows as u64, u64::from(dispatch.params.count));
-    let (h, h_out) = (config.hidden_size as u64, config.hidden_output_size() as u64);
-    let gates = config.cell.gates() as u64 * h;
-    let hoisted = plan.strategy.is_hoisted();
-    let recurrent_gates = First::of(config, plan.strategy).gates as u64;
-    let state = h_out + if config.cell.has_cell_state() { h } else { 0 };
-    let quad_bytes = request.precision.quad_bytes() as u64;
-    let mut sums = [0; 3];
-    for index in first..first + directions {
-        let quads = pack::input_quads(config, index / d) as u64;
-        let of_hidden = quad_bytes * recurrent_gates * h * h_out.div_ceil(4);
-        let of_second = quad_bytes * second.map_or(0, |second| second.weights(config) as u64);
-        let inputs = 16 * quads;
-        let of_input = quad_bytes * gates * quads;
-        let (weights, read, written) = match dispatch.kind {
-            Kind::InputProduct => (of_input, steps * inputs, steps * 4 * gates),
-            Kind::Step if hoisted => (of_hidden, 4 * (gates + state), 4 * (state + h_out)),
-            Kind::Step => (of_input + of_hidden, inputs + 4 * state, 4 * (state + h_out)),
-            Kind::Projection => (of_second, 4 * h, 8 * h_out),
-            Kind::Candidate => (of_second, 4 * 4 * h, 8 * h),
-            Kind::Scan => {
-                // Weights that are kept on chip are read once.
-                let times = if kernel.is_some_and(|kernel| kernel.tiling.on_chip) { 1 } else { steps };
-                ((of_hidden + of_second) * times, 4 * (steps * (gates + h) + h_out), 4 * steps * (h + h_out))
-            }
-            Kind::Gather | Kind::Scatter => (0, 4 * state, 4 * state),
-        };
-        sums = [sums[0] + weights, sums[1] + rows * read, sums[2] + rows * written];
-    }
-    let [weight_bytes, read_bytes, written_bytes] = sums;
+    let (rows, steps) = (request.rows as u64, dispatch.params.count as usize);
+    // Weights that are kept on chip are read once.
+    let readings = if stage.loops() && !stage.tiling.on_chip { steps } else { 1 };
+    let sum = |of_layer: &dyn Fn(usize) -> usize| -> u64 {
+        (first..first + directions).map(|index| of_layer(index / d) as u64).sum()
+    };
     DispatchReport {
-        kernel: kernel.map_or("", |kernel| kernel.entry_point()),
+        kernel: kernel.entry_point,
         times: 1,
         layer: first / d,
         directions,
         step: dispatch.params.step as usize,
-        steps: dispatch.params.count as usize,
+        steps,
         grid: dispatch.grid,
-        invocations: kernel.map_or(0, |kernel| kernel.tiling.units),
-        rows: kernel.map_or(0, |kernel| kernel.tiling.rows),
-        overrides: kernel.map_or_else(Vec::new, |kernel| kernel.overrides()),
-        bindings: dispatch.bindings(second.is_some(), 0).map(|bound| bound.name()).to_vec(),
-        workgroup_bytes: kernel.map_or(0, |kernel| kernel.workgroup_bytes()),
-        weight_bytes,
-        read_bytes,
-        written_bytes,
+        invocations: kernel.tiling.units,
+        rows: kernel.tiling.rows,
+        overrides: kernel.overrides(),
+        bindings: plan.bindings[dispatch.bindings].map(Bound::name).to_vec(),
+        workgroup_bytes: kernel.workgroup_bytes,
+        weight_bytes: sum(&|layer| request.precision.quad_bytes() * readings * stage.weight_quads(layer)),
+        read_bytes: 4 * rows * sum(&|layer| stage.floats(&stage.reads, layer, steps)),
+        written_bytes: 4 * rows * sum(&|layer| stage.floats(&stage.writes, layer, steps)),
     }
 }
 

@@ -2,7 +2,6 @@
 
 use super::parts::Part;
 use crate::gpu::Capabilities;
-use crate::gpu::kernel::Kind;
 use crate::{Config, Precision};
 
 /// The default budget in bytes for a workspace, without weights, input, output and state.
@@ -34,16 +33,6 @@ pub(in crate::gpu) enum Endpoints {
     Buffers,
 }
 
-impl Endpoints {
-    /// Returns the additional kernels that a plan needs.
-    pub(super) fn kernels(self) -> &'static [Kind] {
-        match self {
-            Endpoints::Host | Endpoints::Buffers => &[],
-            Endpoints::Session { .. } => &[Kind::Gather, Kind::Scatter],
-        }
-    }
-}
-
 /// A request for a plan: everything that the plan depends on.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::gpu) struct Request<'a> {
@@ -60,9 +49,21 @@ pub(in crate::gpu) struct Request<'a> {
     pub(in crate::gpu) endpoints: Endpoints,
 }
 
-#[cfg(test)]
 impl<'a> Request<'a> {
+    /// Returns a request for a pass without bounds checks.
+    pub(in crate::gpu) fn new(
+        config: &'a Config,
+        precision: Precision,
+        parts: &'a [Part],
+        capabilities: &'a Capabilities,
+        CallShape { rows, steps, budget, endpoints }: CallShape,
+    ) -> Self {
+        let bounds_checks = false;
+        Request { config, precision, parts, rows, steps, capabilities, budget, bounds_checks, endpoints }
+    }
+
     /// Returns a request for a forward pass from the host with the default budget and weights in f32.
+    #[cfg(test)]
     pub(in crate::gpu) fn usual(
         config: &'a Config,
         parts: &'a [Part],
@@ -70,12 +71,12 @@ impl<'a> Request<'a> {
         steps: usize,
         capabilities: &'a Capabilities,
     ) -> Self {
-        let (precision, budget, bounds_checks, endpoints) = (Precision::F32, BUDGET, false, Endpoints::Host);
-        Request { config, precision, parts, rows, steps, capabilities, budget, bounds_checks, endpoints }
+        let size = CallShape { rows, steps, budget: BUDGET, endpoints: Endpoints::Host };
+        Request::new(config, Precision::F32, parts, capabilities, size)
     }
 }
 
-/// Converts a size to 32 bits. [`PassMemory::fitting`] checks that every index fits into 32 bits.
+/// Converts a size to 32 bits. `PassMemory::fitting` checks that every index fits into 32 bits.
 pub(in crate::gpu) fn small(value: usize) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
 }

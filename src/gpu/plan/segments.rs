@@ -7,10 +7,9 @@
 
 use std::ops::Range;
 
-use super::dispatch::Dispatch;
+use super::dispatch::List;
 use super::memory::PassMemory;
 use super::request::{Endpoints, Request, small};
-use crate::gpu::kernel::Kind;
 
 /// The bytes of input and output for which one more submission is worth its cost. A submission takes about
 /// 100 µs on lavapipe, in which the host moves 13 bytes per nanosecond.
@@ -38,14 +37,12 @@ pub(in crate::gpu) struct Segment {
 }
 
 /// Divides the dispatches of a pass into segments.
-pub(super) fn cut(request: &Request<'_>, bytes: &PassMemory, list: &[Dispatch]) -> Vec<Segment> {
-    let (layers, dispatches, steps) = (request.config.num_layers, list.len(), small(request.steps));
+pub(super) fn cut(request: &Request<'_>, bytes: &PassMemory, list: &List) -> Vec<Segment> {
+    let (layers, dispatches, steps) =
+        (request.config.num_layers, list.dispatches.len(), small(request.steps));
     let chunks = steps.div_ceil(bytes.chunk) as usize;
     let runs = runs(request, bytes, chunks);
-    // With one direction, each chunk of each layer starts with one input product.
-    let starts: Vec<usize> =
-        (0..dispatches).filter(|&index| list[index].kind == Kind::InputProduct).collect();
-    if runs < 2 || starts.len() != layers * chunks {
+    if runs < 2 {
         return vec![whole(dispatches, steps)];
     }
     let boundary = |run: usize| run * chunks / runs;
@@ -60,7 +57,7 @@ pub(super) fn cut(request: &Request<'_>, bytes: &PassMemory, list: &[Dispatch]) 
     let mut segments: Vec<Segment> = of_layer(0)
         .chain(upper.into_iter().flatten())
         .map(|(layer, run)| Segment {
-            dispatches: starts[layer * chunks + boundary(run)]..dispatches,
+            dispatches: list.chunks[layer * chunks + boundary(run)]..dispatches,
             input: if layer == 0 { steps_of(run) } else { 0..0 },
             output: if layer == last { steps_of(run) } else { 0..0 },
             is_first: layer == 0 && run == 0,
@@ -149,7 +146,7 @@ mod tests {
                 let params = dispatch.params;
                 let end = params.step + params.count;
                 assert!(params.first > 0 || end <= input, "a step without its input: {what}");
-                if params.first == last && dispatch.kind != Kind::InputProduct {
+                if params.first == last && plan.kernels[dispatch.kernel].entry_point != "input_product" {
                     written = end;
                 }
             }

@@ -1,5 +1,6 @@
 //! Plans, with no GPU.
 
+use super::stage::Product;
 use super::*;
 use crate::gpu::kernel::WORKGROUP_BYTES;
 use crate::gpu::pack;
@@ -17,8 +18,36 @@ fn with(
     Plan::new(&request, strategy)
 }
 
+/// Returns the dispatches of the kernel with that entry point.
+fn of_kernel<'a>(plan: &'a Plan, entry_point: &str) -> impl Iterator<Item = &'a Dispatch> {
+    plan.dispatches.iter().filter(move |dispatch| plan.kernels[dispatch.kernel].entry_point == entry_point)
+}
+
+/// Returns the buffer that a dispatch binds.
+fn bound(plan: &Plan, dispatch: &Dispatch, binding: usize) -> Bound {
+    plan.bindings[dispatch.bindings][binding]
+}
+
 fn plan(config: Config, rows: usize, steps: usize) -> Plan {
     with(&Capabilities::default(), &config, rows, steps, Strategy::Step).unwrap()
+}
+
+#[test]
+fn descriptions_of_kernels_fit_the_shaders() {
+    let gru = Config::gru(4, 8);
+    for config in [Config::rnn(4, 8), Config::lstm(4, 8).proj_size(3), gru, gru.reset_after(false)] {
+        for stage in Strategy::ALL.iter().flat_map(|&strategy| stages::stages(&config, strategy)) {
+            let text: String = stage.files.iter().map(|file| file.text).collect();
+            let has = |name: &str, value: usize| text.contains(&format!("const {name} = {value}u;"));
+            for &Product { each, columns, .. } in &stage.products {
+                assert!(has("COLUMNS", each * columns), "{config}: {stage:?}");
+            }
+            let each = stage.products[0].each;
+            assert!(!stage.is_recurrent() || has("UNITS_EACH", each), "{config}: {stage:?}");
+            assert!(!stage.is_recurrent() || has("GATES", config.cell.gates()), "{config}: {stage:?}");
+            assert!(text.contains(&format!("fn {}(", stage.entry_point)), "{config}: {stage:?}");
+        }
+    }
 }
 
 #[test]
@@ -35,7 +64,7 @@ fn each_strategy_takes_the_dispatches_that_it_promises() {
 #[test]
 fn the_planner_chooses_scan_for_small_layers_and_steps_for_large_ones() {
     let chosen = |capabilities: &Capabilities, config: Config, rows, steps| {
-        with(capabilities, &config, rows, steps, Strategy::Auto).unwrap().strategy
+        with(capabilities, &config, rows, steps, Strategy::Auto).unwrap().choice.strategy
     };
     let software = Capabilities { software: true, cores: 2, ..Capabilities::default() };
     for capabilities in [Capabilities::default(), software] {
@@ -52,8 +81,8 @@ fn small_layers_keep_their_recurrent_weights_on_chip_on_hardware() {
         let parts = &parts(&config, precision, capabilities).unwrap()[..];
         let request = Request { precision, ..Request::usual(&config, parts, 1, 9, capabilities) };
         let plan = Plan::new(&request, Strategy::Scan).unwrap();
-        let kernel = plan.kernel(Kind::Scan).unwrap();
-        assert!(kernel.workgroup_bytes() <= u64::from(WORKGROUP_BYTES));
+        let kernel = plan.kernels.iter().find(|kernel| kernel.entry_point == "scan").unwrap();
+        assert!(kernel.workgroup_bytes <= u64::from(WORKGROUP_BYTES));
         kernel.tiling.on_chip
     };
     // 4 gates of 28 units over 7 quads, and 28 biases, are 12992 bytes; a unit more takes another quad.
@@ -86,8 +115,8 @@ fn time_is_cut_where_the_gates_are_over_the_budget() {
     for strategy in [Strategy::HoistedStep, Strategy::Scan] {
         let plan = with(&capabilities, &config, 32, 25, strategy).unwrap();
         assert_eq!((plan.bytes.chunk, plan.bytes.gates), (10, 10 * one_step));
-        let projects: Vec<_> = plan.dispatches.iter().filter(|d| d.kind == Kind::InputProduct).collect();
-        let cut: Vec<_> = projects.iter().map(|d| (d.params.chunk, d.params.count)).collect();
+        let products = of_kernel(&plan, "input_product");
+        let cut: Vec<_> = products.map(|d| (d.params.chunk, d.params.count)).collect();
         assert_eq!(cut, [(0, 10), (10, 10), (20, 5)]);
         assert!(plan.bytes.workspace() <= BUDGET);
     }
@@ -136,7 +165,8 @@ fn stacked_layers_share_dispatches_on_the_diagonal() {
     let seen: Vec<_> = plan.dispatches.iter().map(|d| (d.params.first, d.params.step, d.grid[2])).collect();
     assert_eq!(seen, [(0, 0, 1), (0, 1, 2), (0, 2, 3), (0, 3, 3), (0, 4, 3), (1, 4, 2), (2, 4, 1)]);
     // A layer reads what the layer below wrote one dispatch before: the buffers alternate.
-    assert!(plan.dispatches.windows(2).all(|pair| pair[0].parity != pair[1].parity));
+    let hidden = |dispatch| bound(&plan, dispatch, 4);
+    assert!(plan.dispatches.windows(2).all(|pair| hidden(&pair[0]) != hidden(&pair[1])));
 }
 
 #[test]
@@ -147,20 +177,20 @@ fn every_layer_direction_and_step_is_done_once_and_in_order() {
             let config = config.num_layers(3).bidirectional(bidirectional);
             let plan = plan(config, 3, 6);
             let d = small(config.directions());
-            let second = Second::of(&config).map(|second| second.kind);
-            for kernel in [Kind::Step, Kind::Projection, Kind::Candidate] {
-                let of_kernel = plan.dispatches.iter().filter(|dispatch| dispatch.kind == kernel);
+            let expected =
+                [6, if config.proj_size > 0 { 6 } else { 0 }, if config.resets_before() { 6 } else { 0 }];
+            for (kernel, times) in ["step", "projection", "candidate"].into_iter().zip(expected) {
                 let mut next = vec![0; 3 * d as usize];
-                for dispatch in of_kernel {
+                for dispatch in of_kernel(&plan, kernel) {
                     let first = dispatch.params.first;
                     for index in first..first + dispatch.grid[2] {
                         let step = dispatch.params.step - (index / d - first / d);
                         assert_eq!(step, next[index as usize], "{config}, index {index}");
-                        assert_eq!(small(dispatch.parity), (index / d + step) % 2);
+                        let parity = (index / d + step) % 2;
+                        assert_eq!(bound(&plan, dispatch, 4), Bound::Hidden(parity as usize));
                         next[index as usize] += 1;
                     }
                 }
-                let times = if kernel == Kind::Step || Some(kernel) == second { 6 } else { 0 };
                 assert!(next.iter().all(|&steps| steps == times), "{config}: {next:?}");
             }
         }
@@ -170,9 +200,11 @@ fn every_layer_direction_and_step_is_done_once_and_in_order() {
 #[test]
 fn a_bidirectional_stack_alternates_between_two_sequences() {
     let plan = plan(Config::gru(4, 8).num_layers(4).bidirectional(true), 2, 1);
-    let seen: Vec<_> = plan.dispatches.iter().map(|d| (d.input, d.output)).collect();
-    let [first, second] = [Sequence::Between(0), Sequence::Between(1)];
-    let expected = [(Sequence::Input, first), (first, second), (second, first), (first, Sequence::Output)];
+    let seen = plan.dispatches.iter().map(|d| [3, 7].map(|binding| bound(&plan, d, binding)));
+    let seen: Vec<_> = seen.collect();
+    let [input, first, second, output] =
+        [Sequence::Input, Sequence::Between(0), Sequence::Between(1), Sequence::Output].map(Bound::Sequence);
+    let expected = [[input, first], [first, second], [second, first], [first, output]];
     assert_eq!(seen, expected);
     assert_eq!(plan.bytes.between, [2 * 16 * 4; 2]);
 }

@@ -1,15 +1,16 @@
 //! The choice of the number of invocations in a workgroup, and of the number of rows that each of them computes.
 
 use super::choice::Choice;
-use super::products::{First, Second};
+use super::cost;
 use super::request::Request;
+use super::stage::Stage;
+use super::stages::stages;
 use super::strategy::Strategy;
-use super::{cost, on_chip};
 use crate::Error;
 #[cfg(doc)]
 use crate::ErrorKind;
 use crate::error::Fault;
-use crate::gpu::kernel::{Kind, MAX_ROWS, MAX_UNITS, MIN_UNITS, Tiling, WORKGROUP_BYTES};
+use crate::gpu::kernel::{MAX_ROWS, MAX_UNITS, MIN_UNITS, Tiling, WORKGROUP_BYTES};
 
 /// The planner takes small workgroups only if they reduce the time of a step to less than this fraction,
 /// because another kernel may have to be compiled for them.
@@ -21,74 +22,64 @@ const WORTHWHILE: f64 = 0.9;
 ///
 /// [`ErrorKind::TooLarge`] if the strategy is `scan` and the hidden state does not fit into workgroup memory.
 pub(super) fn choose(request: &Request<'_>, strategy: Strategy) -> Result<Choice, Error> {
-    let config = request.config;
-    let input_product = || {
-        let columns = config.cell.gates() * config.hidden_size;
-        Tiling::new(columns.div_ceil(4), request.rows.saturating_mul(request.steps))
-    };
-    let mut tilings = match strategy {
-        Strategy::Auto | Strategy::Step => vec![(Kind::Step, step(request, Strategy::Step))],
-        Strategy::HoistedStep => {
-            vec![(Kind::InputProduct, input_product()), (Kind::Step, step(request, strategy))]
+    let strategy = if strategy == Strategy::Auto { Strategy::Step } else { strategy };
+    let stages = stages(request.config, strategy).into_iter().map(|stage| {
+        let large = whole(request, &stage);
+        match stage.is_recurrent() {
+            true if stage.loops() => looping(request, &large),
+            true => Ok(step(request, large)),
+            false => Ok(large),
         }
-        Strategy::Scan => vec![(Kind::InputProduct, input_product()), (Kind::Scan, scan(request)?)],
-    };
-    if let Some(second) = Second::of(config)
-        && strategy != Strategy::Scan
-    {
-        tilings.push((second.kind, Tiling::new(second.columns.div_ceil(4), request.rows)));
-    }
-    Ok(Choice { strategy, tilings })
+    });
+    Ok(Choice { strategy, stages: stages.collect::<Result<_, _>>()? })
+}
+
+/// Returns a stage with enough invocations for all items of its first product, up to the maximum.
+pub(super) fn whole(request: &Request<'_>, stage: &Stage) -> Stage {
+    stage.with(Tiling::new(stage.products[0].invocations(), stage.rows(request.rows, request.steps)))
 }
 
 /// Returns the tiling of a step. Workgroups are small if that keeps more cores busy.
-pub(super) fn step(request: &Request<'_>, strategy: Strategy) -> Tiling {
-    let large = whole(request, strategy);
-    let small = Tiling { units: MIN_UNITS, ..large };
-    let expected_us = |tiling| cost::step_us(request, strategy, tiling);
-    if expected_us(small) < WORTHWHILE * expected_us(large) { small } else { large }
+fn step(request: &Request<'_>, large: Stage) -> Stage {
+    let small = large.with(Tiling { units: MIN_UNITS, ..large.tiling });
+    let expected_us = |stage| cost::recurrent_us(request, stage);
+    if expected_us(&small) < WORTHWHILE * expected_us(&large) { small } else { large }
 }
 
-/// Returns the tiling with enough invocations for all columns of the first product, up to the maximum.
-pub(super) fn whole(request: &Request<'_>, strategy: Strategy) -> Tiling {
-    Tiling::new(First::of(request.config, strategy).invocations(), request.rows)
-}
-
-/// Returns the fastest tiling of `scan`, as the cost model expects: as many rows as fit into workgroup
+/// Returns the fastest tiling of a loop, as the cost model expects: as many rows as fit into workgroup
 /// memory and keep the cores busy, and the weights in workgroup memory, too, if that is faster.
-fn scan(request: &Request<'_>) -> Result<Tiling, Error> {
-    let expected_us = |tiling: &Tiling| cost::scan_step_us(request, *tiling);
-    let best = scans(request).into_iter().min_by(|a, b| expected_us(a).total_cmp(&expected_us(b)));
-    best.ok_or_else(|| {
+fn looping(request: &Request<'_>, large: &Stage) -> Result<Stage, Error> {
+    let timed = loops(request, large).into_iter().map(|stage| (cost::recurrent_us(request, &stage), stage));
+    let best = timed.min_by(|(a, _), (b, _)| a.total_cmp(b));
+    best.map(|(_, stage)| stage).ok_or_else(|| {
         Error::from(Fault::TooLarge {
             what: "bytes of hidden state in workgroup memory (strategy scan)".into(),
-            needed: scan_bytes(request, Tiling { rows: 1, ..whole(request, Strategy::Scan) }),
-            limit: scan_limit(request),
+            needed: loop_bytes(request, &large.with(Tiling { rows: 1, ..large.tiling })),
+            limit: loop_limit(request),
         })
     })
 }
 
-/// Returns the tilings of `scan` that fit into workgroup memory.
-pub(super) fn scans(request: &Request<'_>) -> Vec<Tiling> {
-    let step = whole(request, Strategy::Scan);
-    let units = if step.units > MIN_UNITS { &[MAX_UNITS, MIN_UNITS][..] } else { &[MIN_UNITS] };
+/// Returns the tilings of a loop that fit into workgroup memory.
+pub(super) fn loops(request: &Request<'_>, large: &Stage) -> Vec<Stage> {
+    let units = if large.tiling.units > MIN_UNITS { &[MAX_UNITS, MIN_UNITS][..] } else { &[MIN_UNITS] };
     // For a software driver, workgroup memory is not faster than other memory.
     let places = if request.capabilities.software { &[false][..] } else { &[false, true] };
     let mut tilings = Vec::new();
     for &units in units {
-        for rows in [1, 4, MAX_ROWS] {
-            tilings.extend(places.iter().map(|&on_chip| Tiling { units, rows, on_chip }));
+        for rows in [1, 4, MAX_ROWS].into_iter().filter(|&rows| rows <= large.tiling.rows) {
+            tilings.extend(places.iter().map(|&on_chip| large.with(Tiling { units, rows, on_chip })));
         }
     }
-    tilings.retain(|tiling| tiling.rows <= step.rows && scan_bytes(request, *tiling) <= scan_limit(request));
+    tilings.retain(|stage| loop_bytes(request, stage) <= loop_limit(request));
     tilings
 }
 
-fn scan_limit(request: &Request<'_>) -> u64 {
+fn loop_limit(request: &Request<'_>) -> u64 {
     u64::from(WORKGROUP_BYTES.min(request.capabilities.max_compute_workgroup_storage_size))
 }
 
-/// Returns the bytes of workgroup memory of `scan`.
-fn scan_bytes(request: &Request<'_>, tiling: Tiling) -> u64 {
-    on_chip::scan_memory(request, tiling).bytes(request.precision)
+/// Returns the bytes of workgroup memory of a loop.
+fn loop_bytes(request: &Request<'_>, stage: &Stage) -> u64 {
+    stage.memory(request.precision).map_or(0, |memory| memory.bytes(request.precision))
 }

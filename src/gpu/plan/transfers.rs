@@ -53,3 +53,37 @@ impl Plan {
         rows.map(move |row| Span { resident: row * apart + before, staged: row * bytes, bytes })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{BUDGET, Request, Strategy, parts};
+    use super::*;
+    use crate::{Config, Precision, inspect::Capabilities};
+
+    #[test]
+    fn between_the_callers_buffers_nothing_is_staged() {
+        let capabilities = &Capabilities::default();
+        // From the host, these inputs are wide enough for several segments.
+        for (config, own_input) in [(Config::gru(8000, 64), 0), (Config::gru(7999, 64), 4 * 300 * 8000)] {
+            let parts = &parts(&config, Precision::F32, capabilities).unwrap()[..];
+            let plan = |endpoints, budget| {
+                let request =
+                    Request { budget, endpoints, ..Request::usual(&config, parts, 1, 300, capabilities) };
+                Plan::new(&request, Strategy::Scan).unwrap()
+            };
+            let half = plan(Endpoints::Host, BUDGET).bytes.workspace() * 2 / 3;
+            let [host, buffers] =
+                [Endpoints::Host, Endpoints::Buffers].map(|endpoints| plan(endpoints, half));
+            assert!(host.segments.len() > 1 && host.bytes.upload > 0 && host.bytes.download > 0);
+            let [segment] = &buffers.segments[..] else { panic!("{:?}", buffers.segments) };
+            assert_eq!(segment.dispatches, 0..buffers.dispatches.len());
+            assert_eq!((buffers.upload_bytes(segment), buffers.download_bytes(segment)), (0, 0));
+            assert_eq!((buffers.bytes.upload, buffers.bytes.download), (0, 0));
+            assert_eq!((buffers.bytes.own_input, buffers.bytes.own_output), (own_input, 0));
+            assert_eq!((host.bytes.own_input, host.bytes.own_output), (host.bytes.input, host.bytes.output));
+            // Everything else is the same, so the results have the same bits.
+            assert_eq!((&host.dispatches, &host.kernels), (&buffers.dispatches, &buffers.kernels));
+            assert_eq!(host.bytes.workspace(), buffers.bytes.workspace());
+        }
+    }
+}

@@ -8,7 +8,7 @@ use ndarray::Array3;
 use wgpu::{Buffer, BufferBinding, BufferUsages, CommandEncoder, MapMode, PollType};
 
 use super::super::counts::Counted;
-use super::super::kernel::Kernel;
+use super::super::kernel::KernelSpec;
 use super::super::plan::{CallShape, Endpoints};
 use super::super::{Gpu, GpuBuffers, GpuLayer, PlanReport, Strategy};
 use super::memory::{counters, objects, planned};
@@ -146,8 +146,7 @@ fn a_recording_compiles_nothing() {
         .0
         .plan(CallShape { rows: 2, steps: 3, budget: options.budget, endpoints: Endpoints::Buffers })
         .unwrap();
-    let planned = plan.kernels.iter().map(|spec| Kernel::Planned(*spec));
-    for kernel in planned.chain([Kernel::Copy { checked: false }]) {
+    for kernel in plan.kernels.iter().chain([&KernelSpec::copy(false)]) {
         gpu.kernels().forget(kernel);
     }
     let before = objects(&counters(&gpu));
@@ -227,7 +226,7 @@ fn a_changed_line_of_the_copy_is_noticed() {
     // Grids have three workgroups a side: they are folded, and each workgroup may take several tiles.
     let small = gpu.with_capabilities(|capabilities| capabilities.max_compute_workgroups_per_dimension = 3);
     assert!(are_right(&gpu) && are_right(&small), "without a mutation");
-    let source = Kernel::Copy { checked: false }.source();
+    let source = KernelSpec::copy(false).source();
     for mutation in MUTATIONS {
         assert!(source.contains(mutation.0), "{mutation:?} is in the shader");
         let noticed = [&gpu, &small].iter().any(|gpu| !are_right(&gpu.with_mutation(*mutation)));

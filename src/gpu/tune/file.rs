@@ -155,8 +155,8 @@ impl LayerKey {
 impl Named {
     fn of(plan: &Plan) -> Self {
         let tilings = plan.kernels.iter();
-        let tilings = tilings.map(|kernel| (kernel.entry_point().to_owned(), kernel.tiling.to_string()));
-        Named { strategy: plan.strategy.to_string(), tilings: tilings.collect() }
+        let tilings = tilings.map(|kernel| (kernel.entry_point.to_owned(), kernel.tiling.to_string()));
+        Named { strategy: plan.choice.strategy.to_string(), tilings: tilings.collect() }
     }
 }
 

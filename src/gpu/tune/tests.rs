@@ -175,7 +175,7 @@ fn the_candidates_of_a_strategy_give_the_same_bits() {
                 let layer = given.layer(&gpu, &LayerOptions { bounds_checks: checks, ..options.clone() });
                 let request = layer.0.request(size(rows, 5));
                 for plan in Plan::candidates(&request, strategy).unwrap() {
-                    let trial = GpuLayer::of(layer.0.like(Tuner::with(size(rows, 5), plan.choice())));
+                    let trial = GpuLayer::of(layer.0.like(Tuner::with(size(rows, 5), plan.choice.clone())));
                     assert_eq!(given.run(&trial), expected, "{config}, {plan}");
                     assert_eq!(given.plan(&trial), plan.to_string());
                 }
@@ -191,9 +191,9 @@ fn a_pass_in_the_callers_submission_takes_the_plan_that_was_measured() {
     let layer = given.layer(&gpu, &LayerOptions::default());
     let request = layer.0.request(size(3, 7));
     for plan in Plan::candidates(&request, Strategy::Auto).unwrap() {
-        let trial = GpuLayer::of(layer.0.like(Tuner::with(size(3, 7), plan.choice())));
+        let trial = GpuLayer::of(layer.0.like(Tuner::with(size(3, 7), plan.choice.clone())));
         let encoded = trial.0.plan(CallShape { endpoints: Endpoints::Buffers, ..size(3, 7) }).unwrap();
-        assert_eq!((encoded.choice(), encoded.endpoints), (plan.choice(), Endpoints::Buffers));
+        assert_eq!((&encoded.choice, encoded.endpoints), (&plan.choice, Endpoints::Buffers));
     }
 }
 
@@ -214,7 +214,7 @@ fn candidates_that_fail_are_passed_over() {
     let some_broken = given.layer(&broken.0.gpu, &measure());
     let request = some_broken.0.request(size(3, 7));
     let candidates = Plan::candidates(&request, Strategy::Auto).unwrap();
-    assert!(candidates.iter().any(|plan| plan.strategy == Strategy::Scan));
+    assert!(candidates.iter().any(|plan| plan.choice.strategy == Strategy::Scan));
     given.run(&some_broken);
     assert!(!given.plan(&some_broken).starts_with("scan"), "{}", given.plan(&some_broken));
     let step = given.layer(&broken.0.gpu, &LayerOptions { strategy: Strategy::Step, ..measure() });

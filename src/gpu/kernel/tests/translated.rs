@@ -153,10 +153,10 @@ const LANGUAGES: [Language; 4] = [("SPIR-V", spirv), ("MSL", msl), ("HLSL", hlsl
 fn every_kernel_translates_and_fits_the_baseline_in_every_language() {
     let baseline = wgpu::Limits::default();
     for kernel in EVERY_KERNEL.iter() {
-        let (module, info) = specialise(*kernel);
+        let (module, info) = specialise(kernel);
         let own = Needs::of(&module);
         for (language, translate) in LANGUAGES {
-            let needs = translate(&module, &info, kernel.entry_point());
+            let needs = translate(&module, &info, kernel.entry_point);
             assert_eq!(needs, own, "{kernel:?} in {language}");
         }
         let Needs { invocations, workgroup_bytes, storage_buffers, uniform_buffers } = own;
@@ -165,10 +165,11 @@ fn every_kernel_translates_and_fits_the_baseline_in_every_language() {
         assert!((MAX_ROWS..=MAX_UNITS).contains(&invocations), "{kernel:?}: {invocations} invocations");
         assert!(invocations <= baseline.max_compute_invocations_per_workgroup);
         assert!(
-            (workgroup_bytes > 0 || has_subgroups(kernel) || !is_product(kernel))
+            (workgroup_bytes > 0 || kernel.subgroups || !kernel.is_product)
                 && workgroup_bytes <= WORKGROUP_BYTES,
             "{kernel:?}: {workgroup_bytes} bytes of workgroup memory"
         );
+        assert!(u64::from(workgroup_bytes) <= kernel.workgroup_bytes, "{kernel:?}: {workgroup_bytes} bytes");
         assert!(WORKGROUP_BYTES <= baseline.max_compute_workgroup_storage_size);
         assert!(storage_buffers <= STORAGE_BUFFERS as usize, "{kernel:?}: {storage_buffers} storage buffers");
         assert!(STORAGE_BUFFERS <= baseline.max_storage_buffers_per_shader_stage);

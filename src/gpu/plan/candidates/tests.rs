@@ -9,7 +9,7 @@ fn candidates(capabilities: &Capabilities, config: Config, rows: usize, strategy
     let own = Plan::new(&request, strategy).unwrap();
     let found = Plan::candidates(&request, strategy).unwrap();
     assert!(found.contains(&own), "the planner's own: {config}, {rows} rows, {strategy}");
-    let again: Vec<_> = found.iter().map(|plan| Plan::of(&request, &plan.choice()).unwrap()).collect();
+    let again: Vec<_> = found.iter().map(|plan| Plan::of(&request, &plan.choice).unwrap()).collect();
     assert_eq!(again, found);
     found
 }
@@ -53,7 +53,11 @@ fn each_strategy_that_may_win_is_tried() {
     let software = &machines()[1];
     let found = candidates(software, Config::lstm(64, 128), 4, Strategy::Auto);
     for strategy in Strategy::ALL {
-        assert!(found.iter().any(|plan| plan.strategy == *strategy), "{strategy}: {:?}", names(&found));
+        assert!(
+            found.iter().any(|plan| plan.choice.strategy == *strategy),
+            "{strategy}: {:?}",
+            names(&found)
+        );
     }
     // A launch a step is far too much for eight units.
     let found = candidates(software, Config::lstm(5, 8), 1, Strategy::Auto);
@@ -66,7 +70,7 @@ fn a_strategy_that_is_forced_is_the_only_one() {
         for &strategy in Strategy::ALL {
             let found = candidates(&machine, Config::lstm(64, 200), 4, strategy);
             assert!(found.len() > 1, "{:?}", names(&found));
-            assert!(found.iter().all(|plan| plan.strategy == strategy), "{:?}", names(&found));
+            assert!(found.iter().all(|plan| plan.choice.strategy == strategy), "{:?}", names(&found));
         }
     }
 }
@@ -103,5 +107,5 @@ fn what_does_not_fit_is_no_candidate() {
     let error = Plan::candidates(&request, Strategy::Scan).unwrap_err();
     assert!(error.kind() == ErrorKind::TooLarge, "{error}");
     let rest = Plan::candidates(&request, Strategy::Auto).unwrap();
-    assert!(rest.iter().all(|plan| plan.strategy != Strategy::Scan));
+    assert!(rest.iter().all(|plan| plan.choice.strategy != Strategy::Scan));
 }

@@ -100,10 +100,8 @@ fn what_is_named_is_taken_if_it_is_a_candidate() {
         ran(&gpu, &options);
         let mut file = contents(&path);
         let tilings = plan.kernels.iter();
-        let tilings =
-            tilings.map(|kernel| (kernel.entry_point().to_owned(), kernel.tiling.to_string().into()));
-        file["measured"][0]["choice"] =
-            json!({ "strategy": plan.strategy.to_string(), "tilings": Value::Object(tilings.collect()) });
+        let tilings = tilings.map(|kernel| (kernel.entry_point.to_owned(), kernel.tiling.to_string().into()));
+        file["measured"][0]["choice"] = json!({ "strategy": plan.choice.strategy.to_string(), "tilings": Value::Object(tilings.collect()) });
         fs::write(&path, file.to_string()).unwrap();
         let layer = ran(&gpu, &options);
         assert_eq!((measurements(&layer), given().plan(&layer)), (0, plan.to_string()));
