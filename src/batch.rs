@@ -52,7 +52,7 @@ impl Output {
 
     /// Like [`Output::zeros`], but with empty final states, for states that stay on the GPU.
     pub(crate) fn without_state(config: &Config, batch: &Batch<'_>) -> Result<Self, Error> {
-        Ok(Output::new(batch.output(config)?, zeros("h_n", [0; 3])?, None))
+        Ok(Output::new(batch.output(config)?, zeros("h_n", [0, batch.rows(), 0])?, None))
     }
 
     /// Copies the result of some rows to the rows from `first` on.

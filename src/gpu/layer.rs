@@ -9,6 +9,8 @@ use super::call_mode::CallMode;
 use super::encode::Encodings;
 use super::plan::{CallShape, Endpoints, Pieces, PlanReport};
 use super::resident::Resident;
+use super::timed::{Stopwatch, timed};
+use super::timestamps::Timestamps;
 use super::transfer::{Given, Pending};
 use crate::batch::Batch;
 use crate::error::Fault;
@@ -51,47 +53,86 @@ impl GpuLayer {
         self.run_with(batch, CallMode::Async).await
     }
 
-    pub(super) async fn run_with(&self, batch: &Batch<'_>, mode: CallMode) -> Result<Output, Error> {
+    async fn run_with(&self, batch: &Batch<'_>, mode: CallMode) -> Result<Output, Error> {
         let pieces = self.pieces(batch.rows(), batch.steps(), Endpoints::Host)?;
         self.tune(batch, &pieces, mode).await?;
-        self.run_pieces(batch, &pieces, mode).await
+        self.run_pieces(Given::all(batch), &pieces, Endpoints::Host, mode, None).await
     }
 
-    /// Runs a batch that fits in one piece.
-    pub(super) async fn run_whole(
-        &self,
-        batch: &Batch<'_>,
-        budget: u64,
-        mode: CallMode,
-    ) -> Result<Output, Error> {
-        self.submit(batch, budget, mode).await?.result().await
+    /// Runs a batch like [`GpuLayer::run`], but one submission after the other, and times each of them.
+    /// The output has no timings if the device has no timestamps or the GPU's clock was not plausible.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn run_timed(&self, batch: &Batch<'_>) -> Result<Output, Error> {
+        pollster::block_on(self.run_timed_with(batch, CallMode::Blocking))
+    }
+
+    /// Runs and times a batch like [`GpuLayer::run_timed`], without blocking.
+    pub(crate) async fn run_timed_async(&self, batch: &Batch<'_>) -> Result<Output, Error> {
+        self.run_timed_with(batch, CallMode::Async).await
+    }
+
+    async fn run_timed_with(&self, batch: &Batch<'_>, mode: CallMode) -> Result<Output, Error> {
+        let gpu = &self.0.gpu;
+        if !gpu.has_timestamps() {
+            return self.run_with(batch, mode).await;
+        }
+        let pieces = self.pieces(batch.rows(), batch.steps(), Endpoints::Host)?;
+        self.tune(batch, &pieces, mode).await?;
+        let pieces = Pieces { in_flight: 1, ..pieces };
+        let mut watch = Stopwatch::start(gpu.caught(|| Ok(Timestamps::new(gpu))).await?);
+        let given = Given::all(batch);
+        let mut output = self.run_pieces(given, &pieces, Endpoints::Host, mode, Some(&mut watch)).await?;
+        output.timings = watch.stop();
+        Ok(output)
     }
 
     /// Runs a batch in pieces. If two may be in flight, each piece is submitted before the previous one is
     /// waited for.
-    async fn run_pieces(
+    pub(super) async fn run_pieces(
         &self,
-        batch: &Batch<'_>,
-        &Pieces { rows, in_flight, budget }: &Pieces,
+        given: Given<'_, '_>,
+        pieces: &Pieces,
+        endpoints: Endpoints,
         mode: CallMode,
+        mut watch: Option<&mut Stopwatch>,
     ) -> Result<Output, Error> {
-        if rows == batch.rows() {
-            return self.run_whole(batch, budget, mode).await;
+        if pieces.rows >= given.batch.rows() {
+            return self.submit(given, pieces, endpoints, mode, watch).await?.result().await;
         }
-        let mut whole = Output::zeros(&self.0.config, batch)?;
+        let mut whole = given.zeros(&self.0.config, endpoints)?;
+        let mut rest = given.batch.pieces(pieces.rows);
         let mut flying = VecDeque::new();
-        for (first, piece) in batch.pieces(rows) {
-            flying.push_back((first, self.submit(&piece, budget, mode).await?));
-            if flying.len() == in_flight
-                && let Some((first, pending)) = flying.pop_front()
+        loop {
+            if flying.len() < pieces.in_flight
+                && let Some((first, piece)) = rest.next()
             {
-                whole.assign_rows(first, &pending.result().await?);
+                let given = given.piece(first, &piece);
+                let submitted = self.submit(given, pieces, endpoints, mode, watch.as_deref_mut()).await?;
+                flying.push_back((first, submitted));
+            } else if let Some((first, pending)) = flying.pop_front() {
+                let output = pending.result().await?;
+                let readback = watch.as_deref_mut().map(Stopwatch::readback);
+                timed(readback, || whole.assign_rows(first, &output));
+            } else {
+                return Ok(whole);
             }
         }
-        for (first, pending) in flying {
-            whole.assign_rows(first, &pending.result().await?);
-        }
-        Ok(whole)
+    }
+
+    /// Uploads a piece of a batch and starts its forward pass.
+    async fn submit(
+        &self,
+        given: Given<'_, '_>,
+        &Pieces { rows, budget, .. }: &Pieces,
+        endpoints: Endpoints,
+        mode: CallMode,
+        watch: Option<&mut Stopwatch>,
+    ) -> Result<Pending, Error> {
+        // A session's passes have slots without a row. The last piece of a batch may be smaller.
+        let rows = if endpoints == Endpoints::Host { given.batch.rows() } else { rows };
+        let size = CallShape { rows, steps: given.batch.steps(), budget, endpoints };
+        let workspace = mode.workspace(&self.0, size).await?;
+        Pending::start(&self.0, workspace, given, mode, watch).await
     }
 
     pub(super) fn pieces(&self, rows: usize, steps: usize, endpoints: Endpoints) -> Result<Pieces, Error> {
@@ -115,22 +156,6 @@ impl GpuLayer {
         let Pieces { rows, in_flight, budget } = self.pieces(rows.max(1), steps, Endpoints::Host)?;
         let size = CallShape { rows, steps, budget, endpoints: Endpoints::Host };
         Ok(PlanReport::of(&self.0.plan(size)?, &self.0.request(size), in_flight))
-    }
-
-    /// Uploads a batch and starts its forward pass, with at most `budget` bytes of workspace.
-    async fn submit(&self, batch: &Batch<'_>, budget: u64, mode: CallMode) -> Result<Pending, Error> {
-        let size = CallShape { rows: batch.rows(), steps: batch.steps(), budget, endpoints: Endpoints::Host };
-        self.submit_given(size, Given::all(batch), mode).await
-    }
-
-    /// Uploads the given data and starts a pass of that shape.
-    pub(super) async fn submit_given(
-        &self,
-        size: CallShape,
-        given: Given<'_, '_>,
-        mode: CallMode,
-    ) -> Result<Pending, Error> {
-        Pending::start(Arc::clone(&self.0), mode.workspace(&self.0, size).await?, given, mode)
     }
 }
 

@@ -6,10 +6,7 @@
 //! The rows that have input are gathered into a pass of their own. There is a workspace for each power of
 //! two of rows, and one for all rows, so streams may come and go in any number without new buffers.
 
-use std::collections::VecDeque;
-use std::ops::Range;
-
-use ndarray::{Array3, Axis, Slice};
+use ndarray::{Array3, Axis};
 use wgpu::{Buffer, BufferUsages, MapMode};
 
 use super::Gpu;
@@ -18,10 +15,10 @@ use super::call_mode::CallMode;
 use super::kernel::{FRESH, NOBODY};
 use super::layer::GpuLayer;
 use super::pack::quads;
-use super::plan::{CallShape, Endpoints, Pieces, Plan, Strategy};
+use super::plan::{CallShape, Endpoints, Plan, Strategy};
 use super::resident::Resident;
 use super::submission::Submitted;
-use super::transfer::{self, Given, Pending, copy, is_mapped, padded};
+use super::transfer::{self, Given, arrived, copy, padded};
 use super::workspace::{Saved, Turn};
 use crate::array::zeros;
 use crate::batch::Batch;
@@ -142,54 +139,14 @@ impl GpuSession {
         self.slots.extend(active.iter().map(slot));
     }
 
-    /// Runs a batch. If it does not fit at once, it runs in pieces, and two of them may be in flight.
+    /// Runs a batch over the named slots.
     async fn run(&self, batch: &Batch<'_>, mode: CallMode) -> Result<Array3<f32>, Error> {
         let slots = batch.rows().next_power_of_two().min(self.fresh.len());
         let pieces = self.layer.pieces(slots, batch.steps(), self.endpoints)?;
-        if pieces.rows >= batch.rows() {
-            let pending = self.submit(batch, 0..batch.rows(), &pieces, mode).await?;
-            return Ok(pending.result().await?.output);
-        }
-        let mut whole = batch.output(&self.layer.0.config)?;
-        let mut place = |first: usize, output: Array3<f32>| {
-            let range = Slice::from(first..first + output.len_of(Axis(0)));
-            whole.slice_axis_mut(Axis(0), range).assign(&output);
-        };
-        let mut flying = VecDeque::new();
-        for (first, piece) in batch.pieces(pieces.rows) {
-            let slots = first..first + piece.rows();
-            flying.push_back((first, self.submit(&piece, slots, &pieces, mode).await?));
-            if flying.len() == pieces.in_flight
-                && let Some((first, pending)) = flying.pop_front()
-            {
-                place(first, pending.result().await?.output);
-            }
-        }
-        for (first, pending) in flying {
-            place(first, pending.result().await?.output);
-        }
-        Ok(whole)
-    }
-
-    /// Starts a piece of a push. `slots` is its range of slots.
-    async fn submit(
-        &self,
-        piece: &Batch<'_>,
-        slots: Range<usize>,
-        pieces: &Pieces,
-        mode: CallMode,
-    ) -> Result<Pending, Error> {
-        let size = CallShape {
-            rows: pieces.rows,
-            steps: piece.steps(),
-            budget: pieces.budget,
-            endpoints: self.endpoints,
-        };
         // If every row is written, there is nothing to carry over.
-        let carries = slots.start == 0 && self.slots.len() < self.fresh.len();
-        let turn = Turn { from: self.current, carries };
-        let given = Given { batch: piece, rows: &self.slots[slots], turn };
-        self.layer.submit_given(size, given, mode).await
+        let turn = Turn { from: self.current, carries: self.slots.len() < self.fresh.len() };
+        let given = Given { batch, rows: &self.slots, turn };
+        Ok(self.layer.run_pieces(given, &pieces, self.endpoints, mode, None).await?.output)
     }
 
     pub(crate) fn reset(&mut self, active: Active<'_>) {
@@ -266,7 +223,7 @@ impl GpuSession {
     /// Copies the current state to a buffer that is mapped for the host: the hidden state, then the cell
     /// state.
     async fn download(&self, [hidden, cell]: [u64; 2], mode: CallMode) -> Result<Buffer, Error> {
-        let Resident { gpu, options, .. } = &*self.layer.0;
+        let Resident { gpu, .. } = &*self.layer.0;
         let usage = BufferUsages::MAP_READ | BufferUsages::COPY_DST;
         let make = || Ok(gpu.buffer("a session's state", hidden + cell, usage, false));
         let download = gpu.caught(make).await?;
@@ -289,12 +246,7 @@ impl GpuSession {
                 caught,
             }
         })?;
-        let (Submitted { download: mapped, caught, .. }, running) = submission.submitted().await?;
-        caught.await?;
-        running.done(gpu, options.timeout).await?;
-        if let Some(mapped) = mapped {
-            is_mapped(&self.layer.0, mapped).await?;
-        }
+        arrived(&self.layer.0, submission).await?;
         Ok(download)
     }
 }

@@ -15,6 +15,7 @@ use super::pack::quads;
 use super::plan::{Endpoints, Plan, Segment};
 use super::resident::Resident;
 use super::submission::Submitted;
+use super::timed::{Stopwatch, timed};
 use super::timestamps::Timestamps;
 use super::workspace::{Turn, Workspace};
 use crate::batch::Batch;
@@ -24,7 +25,10 @@ use crate::{Config, Error, Output, offload};
 pub(super) struct Pending {
     resident: Arc<Resident>,
     workspace: Arc<Workspace>,
+    /// The segments that have not been waited for.
     segments: Vec<Started>,
+    /// The mappings of the upload buffers, for the next call.
+    uploads: Vec<Mapped>,
     /// Zeros until the result is read into it.
     output: Output,
 }
@@ -44,10 +48,30 @@ impl<'a, 'b> Given<'a, 'b> {
     pub(super) fn all(batch: &'a Batch<'b>) -> Self {
         Given { batch, rows: &[], turn: Turn::default() }
     }
+
+    /// Returns the data of a piece of the batch, from the row `first` on. The first piece carries over the
+    /// states of the session's other rows.
+    pub(super) fn piece<'c, 'd>(&self, first: usize, batch: &'c Batch<'d>) -> Given<'c, 'd>
+    where
+        'a: 'c,
+    {
+        let rows = self.rows.get(first..first + batch.rows()).unwrap_or_default();
+        let turn = Turn { carries: self.turn.carries && first == 0, ..self.turn };
+        Given { batch, rows, turn }
+    }
+
+    /// Returns zeros for the result. A session keeps the final state.
+    pub(super) fn zeros(&self, config: &Config, endpoints: Endpoints) -> Result<Output, Error> {
+        match endpoints {
+            Endpoints::Host => Output::zeros(config, self.batch),
+            Endpoints::Session { .. } | Endpoints::Buffers => Output::without_state(config, self.batch),
+        }
+    }
 }
 
 /// A segment whose input has been written.
 struct Started {
+    place: usize,
     /// The errors of writing the input.
     caught: Caught,
     submission: Submission,
@@ -55,46 +79,47 @@ struct Started {
 
 impl Pending {
     /// Submits one segment after the other. The GPU can start a segment before the host has written the
-    /// input of the next one.
-    pub(super) fn start(
-        resident: Arc<Resident>,
+    /// input of the next one. With a stopwatch, each segment is waited for before the next one, since parts
+    /// that overlap cannot be timed.
+    pub(super) async fn start(
+        resident: &Arc<Resident>,
         workspace: Arc<Workspace>,
         given: Given<'_, '_>,
         mode: CallMode,
+        watch: Option<&mut Stopwatch>,
     ) -> Result<Self, Error> {
-        let turn = given.turn;
-        let started = |place| {
-            let (given, caught) = resident.gpu.catching(|| give(&resident, &workspace, place, given));
-            given?;
-            let (shared, workspace) = (Arc::clone(&resident), Arc::clone(&workspace));
-            let submission =
-                mode.submit(&resident.gpu, move || submit(&shared, &workspace, place, turn, None))?;
-            Ok(Started { caught, submission })
+        let begin = |place, watch: Option<&mut Stopwatch>| {
+            let timestamps = watch.as_ref().map(|watch| Arc::clone(&watch.timestamps));
+            let give = || give(resident, &workspace, place, given);
+            let (written, caught) = resident.gpu.catching(|| timed(watch.map(Stopwatch::upload), give));
+            written?;
+            let (shared, buffers, turn) = (Arc::clone(resident), Arc::clone(&workspace), given.turn);
+            let submit = move || submit(&shared, &buffers, place, turn, timestamps.as_deref());
+            Ok::<_, Error>(Started { place, caught, submission: mode.submit(&resident.gpu, submit)? })
         };
-        let segments = (0..workspace.plan.segments.len()).map(started).collect::<Result<_, Error>>()?;
-        let output = match workspace.plan.endpoints {
-            Endpoints::Host => Output::zeros(&resident.config, given.batch)?,
-            Endpoints::Session { .. } | Endpoints::Buffers => {
-                Output::without_state(&resident.config, given.batch)?
-            }
+        let pending = |segments| {
+            let output = given.zeros(&resident.config, workspace.plan.endpoints)?;
+            let (resident, workspace) = (Arc::clone(resident), Arc::clone(&workspace));
+            Ok::<_, Error>(Pending { resident, workspace, segments, uploads: Vec::new(), output })
         };
-        Ok(Pending { resident, workspace, segments, output })
+        let places = 0..workspace.plan.segments.len();
+        let Some(watch) = watch else {
+            return pending(places.map(|place| begin(place, None)).collect::<Result<_, _>>()?);
+        };
+        let mut pending = pending(Vec::new())?;
+        for place in places {
+            let started = begin(place, Some(watch))?;
+            pending.receive(started, Some(watch)).await?;
+        }
+        Ok(pending)
     }
 
-    /// Reads each segment's output once it has arrived, and keeps the workspace for the next call.
-    pub(super) async fn result(self) -> Result<Output, Error> {
-        let Pending { resident, workspace, segments, mut output } = self;
-        let mut uploads = Vec::new();
-        for (place, Started { caught, submission }) in segments.into_iter().enumerate() {
-            caught.await?;
-            let (Submitted { upload, download, caught, .. }, running) = submission.submitted().await?;
-            caught.await?;
-            uploads.extend(upload);
-            let Some(download) = download else { continue };
-            running.done(&resident.gpu, resident.options.timeout).await?;
-            is_mapped(&resident, download).await?;
-            take(&resident, &workspace, place, &mut output).await?;
+    /// Waits for the result, and keeps the workspace for the next call.
+    pub(super) async fn result(mut self) -> Result<Output, Error> {
+        for started in mem::take(&mut self.segments) {
+            self.receive(started, None).await?;
         }
+        let Pending { resident, workspace, uploads, output, .. } = self;
         // The last segment has a download buffer, so all segments are done and no upload buffer is in use.
         for upload in uploads {
             is_mapped(&resident, upload).await?;
@@ -102,9 +127,38 @@ impl Pending {
         resident.put_back(workspace);
         Ok(output)
     }
+
+    /// Waits for a segment and reads its part of the result.
+    async fn receive(
+        &mut self,
+        Started { place, caught, submission }: Started,
+        mut watch: Option<&mut Stopwatch>,
+    ) -> Result<(), Error> {
+        caught.await?;
+        self.uploads.extend(arrived(&self.resident, submission).await?);
+        if let Some(watch) = &mut watch {
+            watch.read(&self.resident.gpu).await?;
+        }
+        let Pending { resident, workspace, output, .. } = self;
+        timed(watch.map(Stopwatch::readback), move || take(resident, workspace, place, output)).await
+    }
 }
 
-pub(super) async fn is_mapped(resident: &Resident, mapped: Mapped) -> Result<(), Error> {
+/// Waits until work is submitted. If it has a buffer for the host, waits until it is done and the buffer is
+/// mapped. Returns the mapping of the upload buffer.
+pub(super) async fn arrived(resident: &Resident, submission: Submission) -> Result<Option<Mapped>, Error> {
+    let (Submitted { upload, download, marks, caught, .. }, running) = submission.submitted().await?;
+    caught.await?;
+    if download.is_some() || marks.is_some() {
+        running.done(&resident.gpu, resident.options.timeout).await?;
+    }
+    for mapped in [marks, download].into_iter().flatten() {
+        is_mapped(resident, mapped).await?;
+    }
+    Ok(upload)
+}
+
+async fn is_mapped(resident: &Resident, mapped: Mapped) -> Result<(), Error> {
     match offload::received(mapped).await {
         Some(Ok(())) => Ok(()),
         Some(Err(error)) => Err(resident.gpu.unmapped(error)),
@@ -113,7 +167,7 @@ pub(super) async fn is_mapped(resident: &Resident, mapped: Mapped) -> Result<(),
 }
 
 /// Submits a segment whose input has been written, with timestamps if there are any.
-pub(super) fn submit(
+fn submit(
     resident: &Resident,
     workspace: &Workspace,
     place: usize,
@@ -141,12 +195,7 @@ pub(super) fn submit(
 
 /// Writes a segment's part of the batch into its mapped upload buffer, and unmaps the buffer for the GPU.
 /// Call this inside error scopes.
-pub(super) fn give(
-    resident: &Resident,
-    workspace: &Workspace,
-    place: usize,
-    given: Given<'_, '_>,
-) -> Result<(), Error> {
+fn give(resident: &Resident, workspace: &Workspace, place: usize, given: Given<'_, '_>) -> Result<(), Error> {
     let (segment, staging) = workspace.segment(place);
     let Some(upload) = &staging.upload else { return Ok(()) };
     fill(&workspace.plan, segment, upload, &resident.config, given)
@@ -157,7 +206,7 @@ pub(super) fn give(
 
 /// Reads a segment's part of the result from its mapped download buffer, if it has one, and unmaps the
 /// buffer for the GPU. The call itself does this; the future only returns the error, if any.
-pub(super) fn take(
+fn take(
     resident: &Resident,
     workspace: &Workspace,
     place: usize,

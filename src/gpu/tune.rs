@@ -10,6 +10,7 @@ use super::call_mode::CallMode;
 use super::layer::GpuLayer;
 use super::plan::{CallShape, Endpoints, Pieces, Plan};
 use super::resident::Resident;
+use super::transfer::Given;
 use crate::batch::Batch;
 use crate::{Error, ErrorKind};
 use race::Race;
@@ -41,9 +42,11 @@ impl GpuLayer {
         }
         for (_, piece) in batch.pieces(rows) {
             let Some(mut race) = self.race(&piece, budget) else { continue };
+            let whole = Pieces { rows, in_flight: 1, budget };
             while let Some(trial) = race.next() {
                 let start = Instant::now();
-                let done = trial.layer.run_whole(&piece, budget, mode).await;
+                let given = Given::all(&piece);
+                let done = trial.layer.run_pieces(given, &whole, Endpoints::Host, mode, None).await;
                 if let Err(lost) = &done
                     && lost.kind() == ErrorKind::DeviceLost
                 {
