@@ -40,6 +40,14 @@ struct DispatchParams {
     diagonal: u32,
 }
 
+// A unit of one row at one step, in one direction of a layer.
+struct Target {
+    index: u32,
+    row: u32,
+    step: u32,
+    unit: u32,
+}
+
 // The position of a row in a direction's sequence at a step.
 struct Place {
     // Whether the row is in the batch and the step is within its length.
@@ -139,10 +147,10 @@ fn gates_of(index: u32, row: u32, step: u32) -> u32 {
     return at * GATES * dims.hidden_size;
 }
 
-fn write_output(index: u32, row: u32, unit: u32, time: u32, value: f32) {
+fn write_output(to: Target, time: u32, value: f32) {
     // On a diagonal, only the last layer writes its hidden state to a sequence.
-    if params.diagonal == 0u || layer_of(index) == dims.layers - 1u {
-        let vector = (row * dims.steps + time) * dims.directions + direction_of(index);
-        output[vector * params.output_stride + unit] = value;
+    if params.diagonal == 0u || layer_of(to.index) == dims.layers - 1u {
+        let vector = (to.row * dims.steps + time) * dims.directions + direction_of(to.index);
+        output[vector * params.output_stride + to.unit] = value;
     }
 }

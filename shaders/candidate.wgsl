@@ -26,9 +26,10 @@ fn candidate(
     var sums = Sums();
     let busy = unit < units;
     let offsets = spread(unit, units) + 2u * units;
+    let product = Product(FROM_INPUT, quads, weight_hh, columns);
     if ROWS == 1u {
         if busy {
-            add_single(&sums, FROM_INPUT, left_start(index, tile.row), quads, weight_hh, columns, offsets);
+            add_single(&sums, product, offsets, left_start(index, tile.row));
         }
     } else {
         var start = NOWHERE;
@@ -36,14 +37,15 @@ fn candidate(
         if row < ROWS {
             start = left_start(index, tile.row + row);
         }
-        add_product(&sums, FROM_INPUT, start, quads, weight_hh, columns, offsets, busy, local);
+        add_product(&sums, product, offsets, start, busy, local);
     }
     if busy {
         let rows = min(ROWS, dims.rows - tile.row);
         for (var row = 0u; row < rows; row++) {
             let own = row_of(&sums, row);
             for (var each = 0u; unit + each * UNITS < units && each < 4u; each++) {
-                finish(index, tile.row + row, unit + each * UNITS, column_of(own, each));
+                let to = Target(index, tile.row + row, step_of(index), unit + each * UNITS);
+                finish(to, column_of(own, each));
             }
         }
     }
@@ -58,26 +60,26 @@ fn left_start(index: u32, row: u32) -> u32 {
     return 3u * (index * dims.rows + row) * dims.hidden_quads;
 }
 
-fn finish(index: u32, row: u32, unit: u32, of_hidden: f32) {
-    let step = step_of(index);
-    let place = place_of(index, row, step);
-    let at = 4u * hidden_of(index, row) + unit;
+fn finish(to: Target, of_hidden: f32) {
+    let unit = to.unit;
+    let place = place_of(to.index, to.row, to.step);
+    let at = 4u * hidden_of(to.index, to.row) + unit;
     let h = hidden[at / 4u][at % 4u];
     if place.valid {
-        let left = left_start(index, row) + unit / 4u;
+        let left = left_start(to.index, to.row) + unit / 4u;
         let z = input[left + dims.hidden_quads][unit % 4u];
         var of_input = 0.0;
         if HOISTED {
-            of_input = gates[gates_of(index, row, step) + 2u * dims.hidden_size + unit];
+            of_input = gates[gates_of(to.index, to.row, to.step) + 2u * dims.hidden_size + unit];
         } else {
             of_input = input[left + 2u * dims.hidden_quads][unit % 4u];
         }
-        let n = act_g(index, of_hidden + of_input);
+        let n = act_g(to.index, of_hidden + of_input);
         let value = fma(z, h, (1.0 - z) * n);
         next_hidden[at] = value;
-        write_output(index, row, unit, place.time, value);
+        write_output(to, place.time, value);
     } else {
         next_hidden[at] = h;
-        write_output(index, row, unit, step, 0.0);
+        write_output(to, to.step, 0.0);
     }
 }

@@ -24,6 +24,7 @@ fn input_product(
     let offsets = spread(column, columns);
     let quads = input_quads(index);
     let weight_ih = weights_of(index);
+    let product = Product(FROM_INPUT, quads, weight_ih, columns);
     let bias = weight_ih + columns * (quads + dims.hidden_quads);
 
     var sums = Sums();
@@ -41,7 +42,7 @@ fn input_product(
     if ROWS == 1u {
         if busy {
             let start = row_start(index, tile.row, rows, quads);
-            add_single(&sums, FROM_INPUT, start, quads, weight_ih, columns, offsets);
+            add_single(&sums, product, offsets, start);
         }
     } else {
         var start = NOWHERE;
@@ -49,7 +50,7 @@ fn input_product(
         if row < ROWS {
             start = row_start(index, tile.row + row, rows, quads);
         }
-        add_product(&sums, FROM_INPUT, start, quads, weight_ih, columns, offsets, busy, local);
+        add_product(&sums, product, offsets, start, busy, local);
     }
     if busy {
         let last = min(ROWS, rows - tile.row);

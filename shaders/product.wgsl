@@ -13,6 +13,18 @@ const NOWHERE = 0xffffffffu;
 
 alias Sums = array<vec4<f32>, MAX_ROWS>;
 
+// A product of vectors with packed weights. All invocations of a workgroup have the same one: barriers depend
+// on it.
+struct Product {
+    // The source of the vectors for `quad_of`. It is a constant wherever a single row is read in place.
+    source: u32,
+    // Number of quads of a vector.
+    quads: u32,
+    // The first weight element, and the number of elements for each quad.
+    at: u32,
+    columns: u32,
+}
+
 fn dot_add(a: vec4<f32>, b: vec4<f32>, sum: f32) -> f32 {
     return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
 }
@@ -49,27 +61,20 @@ fn spread(column: u32, columns: u32) -> vec4<u32> {
     return min(vec4<u32>(column) + UNITS * vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(columns - 1u));
 }
 
-// Multiplies the only row's vector, `quads` quads from `start` on, by the weights from `at` on, and adds the
-// products to the row's sums. Every caller passes a constant `source`.
-fn add_single(
-    sums: ptr<function, Sums>,
-    source: u32,
-    start: u32,
-    quads: u32,
-    at: u32,
-    columns: u32,
-    offsets: vec4<u32>,
-) {
+// Multiplies the only row's vector, which starts at `start`, by the invocation's columns of the weights, and
+// adds the products to the row's sums.
+fn add_single(sums: ptr<function, Sums>, product: Product, offsets: vec4<u32>, start: u32) {
     if start == NOWHERE {
         return;
     }
-    for (var first = 0u; first < quads; first += BLOCK) {
-        let end = min(first + BLOCK, quads);
+    for (var first = 0u; first < product.quads; first += BLOCK) {
+        let end = min(first + BLOCK, product.quads);
         var partial = vec4<f32>();
-        var next = at + first * columns;
+        var next = product.at + first * product.columns;
         for (var quad = first; quad < end; quad++) {
-            partial = dots(weights_at(next, offsets), quad_of(source, start + quad), partial);
-            next += columns;
+            let x = quad_of(product.source, start + quad);
+            partial = dots(weights_at(next, offsets), x, partial);
+            next += product.columns;
         }
         (*sums)[0] += partial;
     }

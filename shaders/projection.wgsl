@@ -24,9 +24,10 @@ fn projection(
     var sums = Sums();
     let busy = column < columns;
     let offsets = spread(column, columns);
+    let product = Product(FROM_INPUT, quads, weight_hr, columns);
     if ROWS == 1u {
         if busy {
-            add_single(&sums, FROM_INPUT, left_start(index, tile.row, quads), quads, weight_hr, columns, offsets);
+            add_single(&sums, product, offsets, left_start(index, tile.row, quads));
         }
     } else {
         var start = NOWHERE;
@@ -34,14 +35,15 @@ fn projection(
         if row < ROWS {
             start = left_start(index, tile.row + row, quads);
         }
-        add_product(&sums, FROM_INPUT, start, quads, weight_hr, columns, offsets, busy, local);
+        add_product(&sums, product, offsets, start, busy, local);
     }
     if busy {
         let rows = min(ROWS, dims.rows - tile.row);
         for (var row = 0u; row < rows; row++) {
             let own = row_of(&sums, row);
             for (var each = 0u; column + each * UNITS < columns && each < 4u; each++) {
-                finish(index, tile.row + row, column + each * UNITS, column_of(own, each));
+                let to = Target(index, tile.row + row, step_of(index), column + each * UNITS);
+                finish(to, column_of(own, each));
             }
         }
     }
@@ -54,15 +56,14 @@ fn left_start(index: u32, row: u32, quads: u32) -> u32 {
     return (index * dims.rows + row) * quads;
 }
 
-fn finish(index: u32, row: u32, unit: u32, value: f32) {
-    let step = step_of(index);
-    let place = place_of(index, row, step);
-    let at = 4u * hidden_of(index, row) + unit;
+fn finish(to: Target, value: f32) {
+    let place = place_of(to.index, to.row, to.step);
+    let at = 4u * hidden_of(to.index, to.row) + to.unit;
     if place.valid {
         next_hidden[at] = value;
-        write_output(index, row, unit, place.time, value);
+        write_output(to, place.time, value);
     } else {
         next_hidden[at] = hidden[at / 4u][at % 4u];
-        write_output(index, row, unit, step, 0.0);
+        write_output(to, to.step, 0.0);
     }
 }

@@ -17,6 +17,17 @@ var<workgroup> kept: array<Packed, KEPT>;
 // The start of W_hh in the weights.
 var<private> weight_hh: u32;
 
+// A step of a workgroup.
+struct Turn {
+    index: u32,
+    // The workgroup's first row of the batch.
+    first_row: u32,
+    step: u32,
+    // The starts of the hidden states before and after the step.
+    now: u32,
+    next: u32,
+}
+
 const FROM_STATE = 0u;
 const FROM_WIDE = 1u;
 
@@ -54,10 +65,11 @@ fn scan(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var count = 0u; count < params.count; count++) {
         let step = params.step + count;
         let next = STATE - now;
-        walk(index, first_row, step, now, next, local);
+        let turn = Turn(index, first_row, step, now, next);
+        walk(turn, local);
         workgroupBarrier();
         if TWO_PRODUCTS {
-            second_product(index, first_row, step, now, next, local);
+            second_product(turn, local);
             workgroupBarrier();
         }
         now = next;
@@ -71,11 +83,11 @@ fn scan(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 }
 
 // Computes one step of every unit.
-fn walk(index: u32, first_row: u32, step: u32, now: u32, next: u32, local: u32) {
+fn walk(turn: Turn, local: u32) {
     let all = outputs();
     let columns = GATES * dims.hidden_size;
     let bias = weight_hh + columns * dims.hidden_quads;
-    let rows = min(ROWS, dims.rows - first_row);
+    let rows = min(ROWS, dims.rows - turn.first_row);
     for (var first = 0u; first < all; first += UNITS * UNITS_EACH) {
         let unit = first + local;
         // Invocations without a unit may compute, too.
@@ -86,12 +98,13 @@ fn walk(index: u32, first_row: u32, step: u32, now: u32, next: u32, local: u32) 
             sums[row] = start;
         }
         let busy = unit < all;
-        add_states(&sums, FROM_STATE, now / 4u, dims.hidden_quads, 0u, columns, columns_of(near), busy);
+        let product = Product(FROM_STATE, dims.hidden_quads, 0u, columns);
+        add_states(&sums, product, columns_of(near), turn.now / 4u, busy);
         for (var row = 0u; row < rows; row++) {
             let own = row_of(&sums, row);
             for (var each = 0u; unit + each * UNITS < all && each < UNITS_EACH; each++) {
                 let of_unit = select(own, vec4<f32>(column_of(own, each)), UNITS_EACH > 1u);
-                finish(index, first_row, row, unit + each * UNITS, step, of_unit, now, next);
+                finish(turn, row, unit + each * UNITS, of_unit);
             }
         }
     }
@@ -114,51 +127,37 @@ fn packed_at(at: u32) -> Packed {
     return weights[weight_hh + at];
 }
 
-// Multiplies each row's state by the recurrent weights from `at` on, and adds the products to the row's
-// sums.
-fn add_states(
-    sums: ptr<function, Sums>,
-    source: u32,
-    start: u32,
-    quads: u32,
-    at: u32,
-    columns: u32,
-    offsets: vec4<u32>,
-    busy: bool,
-) {
+// Multiplies each row's state, the first one from `start` on, and adds the products to the row's sums.
+fn add_states(sums: ptr<function, Sums>, product: Product, offsets: vec4<u32>, start: u32, busy: bool) {
     if ROWS > 1u {
-        add_rows(sums, source, start, quads, quads, at, columns, offsets, busy);
+        add_rows(sums, product, offsets, start, busy);
     } else if busy {
-        add_single(sums, source, start, quads, at, columns, offsets);
+        add_single(sums, product, offsets, start);
     }
 }
 
-fn finish(
-    index: u32,
-    first_row: u32,
-    row: u32,
-    unit: u32,
-    step: u32,
-    sums: vec4<f32>,
-    now: u32,
-    next: u32,
-) {
-    let batch_row = first_row + row;
-    let place = place_of(index, batch_row, step);
+// A unit of a row of the workgroup.
+fn target_of(turn: Turn, row: u32, unit: u32) -> Target {
+    return Target(turn.index, turn.first_row + row, turn.step, unit);
+}
+
+fn finish(turn: Turn, row: u32, unit: u32, sums: vec4<f32>) {
+    let to = target_of(turn, row, unit);
+    let place = place_of(to.index, to.row, to.step);
     if TWO_PRODUCTS {
         if place.valid {
-            leave(index, batch_row, row, unit, step, sums, now, next);
+            leave(turn, row, to, sums);
         }
         return;
     }
     let at = row * 4u * dims.hidden_quads + unit;
-    let h = states[now + at];
+    let h = states[turn.now + at];
     if place.valid {
-        let value = next_of(index, batch_row, unit, step, sums, h);
-        states[next + at] = value;
-        write_output(index, batch_row, unit, place.time, value);
+        let value = next_of(to, sums, h);
+        states[turn.next + at] = value;
+        write_output(to, place.time, value);
     } else {
-        states[next + at] = h;
-        write_output(index, batch_row, unit, step, 0.0);
+        states[turn.next + at] = h;
+        write_output(to, to.step, 0.0);
     }
 }

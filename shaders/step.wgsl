@@ -39,9 +39,9 @@ fn step(
         if ROWS == 1u {
             let start = start_of(index, tile.row, is_hidden, below);
             if busy && (is_hidden || below) {
-                add_single(&sums, FROM_HIDDEN, start, quads, at, columns, offsets);
+                add_single(&sums, Product(FROM_HIDDEN, quads, at, columns), offsets, start);
             } else if busy {
-                add_single(&sums, FROM_INPUT, start, quads, at, columns, offsets);
+                add_single(&sums, Product(FROM_INPUT, quads, at, columns), offsets, start);
             }
         } else {
             var start = NOWHERE;
@@ -50,7 +50,7 @@ fn step(
                 start = start_of(index, tile.row + row, is_hidden, below);
             }
             let source = select(FROM_INPUT, FROM_HIDDEN, is_hidden || below);
-            add_product(&sums, source, start, quads, at, columns, offsets, busy, local);
+            add_product(&sums, Product(source, quads, at, columns), offsets, start, busy, local);
         }
         if GATES == 3u && UNITS_EACH == 1u && busy && !is_hidden {
             // The input's share of n gets a sum of its own: the fourth, which has no column in a GRU.
@@ -64,11 +64,13 @@ fn step(
         let rows = min(ROWS, dims.rows - tile.row);
         for (var row = 0u; row < rows; row++) {
             let own = row_of(&sums, row);
+            var to = Target(index, tile.row + row, step_of(index), unit);
             if UNITS_EACH == 1u {
-                finish(index, tile.row + row, unit, own);
+                finish(to, own);
             } else {
                 for (var each = 0u; unit + each * UNITS < all && each < UNITS_EACH; each++) {
-                    finish(index, tile.row + row, unit + each * UNITS, vec4<f32>(column_of(own, each)));
+                    to.unit = unit + each * UNITS;
+                    finish(to, vec4<f32>(column_of(own, each)));
                 }
             }
         }
@@ -90,27 +92,26 @@ fn start_of(index: u32, row: u32, is_hidden: bool, below: bool) -> u32 {
     return (row * dims.steps + place.time) * input_quads(index);
 }
 
-fn finish(index: u32, row: u32, unit: u32, sums: vec4<f32>) {
-    let step = step_of(index);
-    let place = place_of(index, row, step);
+fn finish(to: Target, sums: vec4<f32>) {
+    let place = place_of(to.index, to.row, to.step);
     if TWO_PRODUCTS {
         if place.valid {
-            leave(index, row, unit, step, sums);
+            leave(to, sums);
         }
         return;
     }
-    let at = 4u * hidden_of(index, row) + unit;
+    let at = 4u * hidden_of(to.index, to.row) + to.unit;
     var h = 0.0;
     if NEEDS_HIDDEN_STATE || !place.valid {
         h = hidden[at / 4u][at % 4u];
     }
     if place.valid {
-        let next = next_of(index, row, unit, step, sums, h);
+        let next = next_of(to, sums, h);
         next_hidden[at] = next;
-        write_output(index, row, unit, place.time, next);
+        write_output(to, place.time, next);
     } else {
         // The row has ended: its state does not change, and the sequence after its length is zero.
         next_hidden[at] = h;
-        write_output(index, row, unit, step, 0.0);
+        write_output(to, to.step, 0.0);
     }
 }

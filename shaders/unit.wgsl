@@ -46,10 +46,10 @@ fn columns_of(unit: u32) -> vec4<u32> {
 }
 
 // A unit's sums plus its input products if they were computed ahead.
-fn total_of(index: u32, row: u32, unit: u32, step: u32, sums: vec4<f32>) -> vec4<f32> {
+fn total_of(to: Target, sums: vec4<f32>) -> vec4<f32> {
     var total = sums;
     if HOISTED {
-        let at = gates_of(index, row, step) + unit;
+        let at = gates_of(to.index, to.row, to.step) + to.unit;
         let units = dims.hidden_size;
         total.x += gates[at];
         if UNITS_EACH == 1u {
@@ -67,14 +67,14 @@ fn total_of(index: u32, row: u32, unit: u32, step: u32, sums: vec4<f32>) -> vec4
 }
 
 // Computes the new state of one unit of one row: stores the cell state and returns h.
-fn next_of(index: u32, row: u32, unit: u32, step: u32, sums: vec4<f32>, h: f32) -> f32 {
-    let total = total_of(index, row, unit, step, sums);
+fn next_of(to: Target, sums: vec4<f32>, h: f32) -> f32 {
+    let total = total_of(to, sums);
     var previous = Unit(h, 0.0);
-    let at = (index * dims.rows + row) * dims.hidden_size + unit;
+    let at = (to.index * dims.rows + to.row) * dims.hidden_size + to.unit;
     if HAS_CELL_STATE {
         previous.c = cell_state[at];
     }
-    let next = cell(total, previous, index, unit);
+    let next = cell(total, previous, to.index, to.unit);
     if HAS_CELL_STATE {
         cell_state[at] = next.c;
     }

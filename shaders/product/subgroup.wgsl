@@ -14,40 +14,36 @@ fn lane() -> u32 {
     return subgroupExclusiveAdd(1u);
 }
 
-// Multiplies each row's vector of `quads` quads by the weights from `at` on, and adds the products to the
-// row's sums, for several rows. `start` is the start of the vector of the invocation's `prepared_row`. All
+// Multiplies each row's vector and adds the products to the row's sums, for several rows. `start` is the start of the vector of the invocation's `prepared_row`. All
 // invocations of a workgroup must call this function together; those that are not `busy` compute, too.
 fn add_product(
     sums: ptr<function, Sums>,
-    source: u32,
-    start: u32,
-    quads: u32,
-    at: u32,
-    columns: u32,
+    product: Product,
     offsets: vec4<u32>,
+    start: u32,
     busy: bool,
     local: u32,
 ) {
     let own = lane();
     var partial = Sums();
-    var next = at;
-    for (var first = 0u; first < quads; first += LANES) {
+    var next = product.at;
+    for (var first = 0u; first < product.quads; first += LANES) {
         var held = Sums();
         for (var row = 0u; row < ROWS; row++) {
             let of_row = subgroupShuffle(start, row);
-            if of_row != NOWHERE && first + own < quads {
-                held[row] = quad_of(source, of_row + first + own);
+            if of_row != NOWHERE && first + own < product.quads {
+                held[row] = quad_of(product.source, of_row + first + own);
             }
         }
-        let count = min(LANES, quads - first);
+        let count = min(LANES, product.quads - first);
         for (var quad = 0u; quad < count; quad++) {
             let w = weights_at(next, offsets);
-            next += columns;
+            next += product.columns;
             for (var row = 0u; row < ROWS; row++) {
                 partial[row] = dots(w, subgroupShuffle(held[row], quad), partial[row]);
             }
             // The end of a block or of the vector.
-            if quad % BLOCK == BLOCK - 1u || first + quad == quads - 1u {
+            if quad % BLOCK == BLOCK - 1u || first + quad == product.quads - 1u {
                 for (var row = 0u; row < ROWS; row++) {
                     (*sums)[row] += partial[row];
                     partial[row] = vec4<f32>();
@@ -57,19 +53,9 @@ fn add_product(
     }
 }
 
-// The same as `add_product`, for rows whose vectors lie `stride` quads apart.
-fn add_rows(
-    sums: ptr<function, Sums>,
-    source: u32,
-    start: u32,
-    stride: u32,
-    quads: u32,
-    at: u32,
-    columns: u32,
-    offsets: vec4<u32>,
-    busy: bool,
-) {
+// The same as `add_product`, for rows whose vectors lie one after the other, the first one at `start`.
+fn add_rows(sums: ptr<function, Sums>, product: Product, offsets: vec4<u32>, start: u32, busy: bool) {
     let row = lane();
-    let own = select(NOWHERE, start + row * stride, row < ROWS);
-    add_product(sums, source, own, quads, at, columns, offsets, busy, row);
+    let own = select(NOWHERE, start + row * product.quads, row < ROWS);
+    add_product(sums, product, offsets, own, busy, row);
 }

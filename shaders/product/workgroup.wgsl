@@ -12,17 +12,13 @@ fn prepared_row(local: u32) -> u32 {
     return local;
 }
 
-// Multiplies each row's vector of `quads` quads by the weights from `at` on, and adds the products to the
-// row's sums, for several rows. `start` is the start of the vector of the invocation's `prepared_row`. All
+// Multiplies each row's vector and adds the products to the row's sums, for several rows. `start` is the start of the vector of the invocation's `prepared_row`. All
 // invocations of a workgroup must call this function together; those that are not `busy` only load.
 fn add_product(
     sums: ptr<function, Sums>,
-    source: u32,
-    start: u32,
-    quads: u32,
-    at: u32,
-    columns: u32,
+    product: Product,
     offsets: vec4<u32>,
+    start: u32,
     busy: bool,
     local: u32,
 ) {
@@ -31,14 +27,15 @@ fn add_product(
     if local < ROWS {
         starts[local] = start;
     }
-    for (var first = 0u; first < quads; first += TILE) {
-        let count = min(TILE, quads - first);
+    for (var first = 0u; first < product.quads; first += TILE) {
+        let count = min(TILE, product.quads - first);
         workgroupBarrier();
-        load_vectors(source, first, count, local);
+        load_vectors(product.source, first, count, local);
         workgroupBarrier();
         if busy {
             for (var block = 0u; block < count; block += BLOCK) {
-                add_block(sums, block, min(block + BLOCK, count), at + (first + block) * columns, columns, offsets);
+                let at = product.at + (first + block) * product.columns;
+                add_block(sums, product, offsets, at, block, min(block + BLOCK, count));
             }
         }
     }
@@ -57,12 +54,20 @@ fn load_vectors(source: u32, first: u32, count: u32, local: u32) {
     }
 }
 
-fn add_block(sums: ptr<function, Sums>, start: u32, end: u32, at: u32, columns: u32, offsets: vec4<u32>) {
+// Adds the products of the quads from `start` to `end` in workgroup memory, with the weights from `at` on.
+fn add_block(
+    sums: ptr<function, Sums>,
+    product: Product,
+    offsets: vec4<u32>,
+    at: u32,
+    start: u32,
+    end: u32,
+) {
     var partial = Sums();
     var next = at;
     for (var quad = start; quad < end; quad++) {
         let w = weights_at(next, offsets);
-        next += columns;
+        next += product.columns;
         for (var row = 0u; row < ROWS; row++) {
             partial[row] = dots(w, vectors[row * TILE + quad], partial[row]);
         }

@@ -74,7 +74,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         "((step - params.chunk) * dims.directions + direction_of(index))",
         "((step - params.chunk) * dims.directions)",
     ),
-    ("* dims.directions + direction_of(index);\n        output", "* dims.directions;\n        output"),
+    ("* dims.directions + direction_of(to.index);\n        output", "* dims.directions;\n        output"),
     (
         "dims.directions * dims.hidden_quads, index >= dims.directions",
         "dims.hidden_quads, index >= dims.directions",
@@ -82,19 +82,19 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     // product.wgsl, product/workgroup.wgsl and memory.wgsl
     ("value = quad_of(source, start + first + quad);", "value = quad_of(source, start + quad);"),
     ("fma(a.w, b.w,", "fma(a.w, b.z,"),
-    ("(first + block) * columns", "block * columns"),
-    ("quad_of(source, start + quad), partial", "quad_of(source, start), partial"),
+    ("(first + block) * product.columns", "block * product.columns"),
+    ("quad_of(product.source, start + quad);", "quad_of(product.source, start);"),
     ("own = select(own, (*sums)[2], row == 2u);", ""),
     ("select(sums.z, sums.w, each == 3u)", "sums.z"),
-    ("BLOCK - 1u || first + quad == quads - 1u", "BLOCK - 1u"),
+    ("BLOCK - 1u || first + quad == product.quads - 1u", "BLOCK - 1u"),
     // product/direct.wgsl
-    ("start + row * stride + quad)", "start + quad)"),
+    ("start + row * product.quads + quad)", "start + quad)"),
     // product/subgroup.wgsl
     ("subgroupShuffle(start, row)", "start"),
     ("of_row + first + own", "of_row + own"),
     ("subgroupShuffle(held[row], quad)", "held[row]"),
     ("partial[row] = vec4<f32>();", ""),
-    ("start + row * stride, row < ROWS", "start, row < ROWS"),
+    ("start + row * product.quads, row < ROWS", "start, row < ROWS"),
     // step.wgsl
     (
         "sums[row] = vec4<f32>(sums[row].xy, b_hn, sums[row].z);",
@@ -106,6 +106,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         "weight_ih + columns * input_quads(index);\n    let bias = weight_hh",
         "weight_ih;\n    let bias = weight_hh",
     ),
+    ("to.unit = unit + each * UNITS;", "to.unit = unit;"),
     // projection.wgsl
     (
         "weights_of(index) + weights_in(index) - columns * quads",
@@ -119,36 +120,37 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     ("states[(i / size) * stride + i % size] = hidden", "states[i] = hidden"),
     ("let next = STATE - now;", "let next = now;"),
     ("let step = params.step + count;", "let step = count;"),
-    ("states[next + at] = h;", "states[next + at] = 0.0;"),
+    ("states[turn.next + at] = h;", "states[turn.next + at] = 0.0;"),
+    ("turn.first_row + row, turn.step", "row, turn.step"),
     (
-        "states[next + at] = value;\n        write_output(index, batch_row, unit, place.time, value);\n    } else {\n        states[next + at] = states",
-        "states[next + at] = 2.0 * value;\n        write_output(index, batch_row, unit, place.time, value);\n    } else {\n        states[next + at] = states",
+        "states[turn.next + at] = value;\n        write_output(to, place.time, value);\n    } else {\n        states[turn.next + at] = states",
+        "states[turn.next + at] = 2.0 * value;\n        write_output(to, place.time, value);\n    } else {\n        states[turn.next + at] = states",
     ),
     ("i < end - weight_hh;", "i < end - weight_hh - 1u;"),
     ("kept[i] = weights[weight_hh + i];", "kept[i] = weights[i];"),
     ("return weights[weight_hh + at];", "return weights[at];"),
     ("return kept[at];", "return kept[at ^ 1u];"),
-    ("weight_hr, size, spread", "0u, size, spread"),
+    ("FROM_WIDE, quads, weight_hr, size", "FROM_WIDE, quads, 0u, size"),
     // candidate.wgsl
     ("return 3u * (index * dims.rows + row) * dims.hidden_quads;", "return 3u * row * dims.hidden_quads;"),
     ("let z = input[left + dims.hidden_quads][unit % 4u];", "let z = input[left][unit % 4u];"),
     ("of_input = input[left + 2u * dims.hidden_quads][unit % 4u];", "of_input = 0.0;"),
     (
-        "of_input = gates[gates_of(index, row, step) + 2u * dims.hidden_size + unit];",
-        "of_input = gates[gates_of(index, row, step) + unit];",
+        "    of_input = gates[gates_of(to.index, to.row, to.step) + 2u * dims.hidden_size + unit];",
+        "    of_input = gates[gates_of(to.index, to.row, to.step) + unit];",
     ),
     // step/reset.wgsl and step/reset_gates.wgsl
     ("next_hidden[at + vector] = gates.c;", "next_hidden[at + vector] = gates.h;"),
     ("next_hidden[at + 2u * vector] = total.w;", "next_hidden[at + 2u * vector] = total.z;"),
-    ("let is_update = column >= dims.hidden_size;", "let is_update = column > dims.hidden_size;"),
+    ("let is_update = to.unit >= dims.hidden_size;", "let is_update = to.unit > dims.hidden_size;"),
     ("next_hidden[at] = gate * hidden[of_hidden / 4u][of_hidden % 4u];", "next_hidden[at] = gate;"),
     // scan/reset.wgsl
-    ("wide[at] = gate * states[now + at];", "wide[at] = gate;"),
-    ("states[next + at] = gate;", "states[next + at] = 0.5;"),
-    ("let z = states[next + at];", "let z = states[now + at];"),
+    ("wide[at] = gate * states[turn.now + at];", "wide[at] = gate;"),
+    ("states[turn.next + at] = gate;", "states[turn.next + at] = 0.5;"),
+    ("let z = states[turn.next + at];", "let z = states[turn.now + at];"),
     (
-        "let of_input = gates[gates_of(index, batch_row, step) + 2u * dims.hidden_size + unit];",
-        "let of_input = gates[gates_of(index, batch_row, step) + unit];",
+        "let of_input = gates[gates_of(to.index, to.row, to.step) + 2u * dims.hidden_size + unit];",
+        "let of_input = gates[gates_of(to.index, to.row, to.step) + unit];",
     ),
     // cell/reset_gru.wgsl and cell/reset_gates.wgsl
     ("act_f(index, sums.x) * previous.h", "act_f(index, sums.x)"),
