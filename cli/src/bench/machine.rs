@@ -30,8 +30,8 @@ impl Machine {
     /// rayon's number.
     pub(super) fn this(threads: Option<NonZeroUsize>) -> Result<Self> {
         let refresh = RefreshKind::nothing().with_cpu(CpuRefreshKind::nothing());
-        let system = System::new_with_specifics(refresh).ok();
-        let cpu = system.and_then(|system| Some(system.cpus().first()?.brand().trim().to_owned()));
+        let system = System::new_with_specifics(refresh);
+        let cpu = system.cpus().first().map(|cpu| cpu.brand().trim().to_owned());
         Ok(Machine {
             cpu: cpu.unwrap_or_default(),
             cpu_threads: threads.map_or_else(rayon::current_num_threads, NonZeroUsize::get),
