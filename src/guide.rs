@@ -1,5 +1,21 @@
 //! Pages for users. Start with [Getting started](crate::guide::getting_started).
+//
+// The pages' own links are relative, for readers of the repository. Of two definitions of a link the first one
+// counts, so the definitions before a page replace them here. scripts/links checks the result.
 
+/// Defines a link to a file of the repository.
+#[cfg(doc)]
+macro_rules! link {
+    ($label:literal, $path:literal) => {
+        concat!("[", $label, "]: ", env!("CARGO_PKG_REPOSITORY"), $path)
+    };
+}
+
+/// [What is supported]: crate::guide::what_is_supported
+/// [Choosing a backend]: crate::guide::choosing_a_backend
+/// [Streams]: crate::guide::streams
+/// [In your wgpu program]: crate::guide::in_your_wgpu_program
+///
 #[doc = include_str!("../docs/getting-started.md")]
 ///
 /// ## See
@@ -12,6 +28,9 @@
 /// [What is supported](crate::guide::what_is_supported).
 pub mod getting_started {}
 
+/// [In your wgpu program]: crate::guide::in_your_wgpu_program
+/// [Streams]: crate::guide::streams
+///
 #[doc = include_str!("../docs/choosing-a-backend.md")]
 ///
 /// ## See
@@ -24,6 +43,8 @@ pub mod getting_started {}
 /// [Performance](crate::guide::performance).
 pub mod choosing_a_backend {}
 
+/// [When something goes wrong]: crate::guide::when_something_goes_wrong
+///
 #[doc = include_str!("../docs/streams.md")]
 ///
 /// ## See
@@ -33,6 +54,9 @@ pub mod choosing_a_backend {}
 /// Page: [When something goes wrong](crate::guide::when_something_goes_wrong).
 pub mod streams {}
 
+/// [live streams]: crate::guide::streams
+/// [In the browser]: crate::guide::in_the_browser
+///
 #[doc = include_str!("../docs/in-an-async-program.md")]
 ///
 /// ## See
@@ -43,6 +67,8 @@ pub mod streams {}
 /// Pages: [Streams](crate::guide::streams), [In the browser](crate::guide::in_the_browser).
 pub mod in_an_async_program {}
 
+/// [When something goes wrong]: crate::guide::when_something_goes_wrong
+///
 #[doc = include_str!("../docs/in-your-wgpu-program.md")]
 ///
 /// ## See
@@ -68,6 +94,8 @@ pub mod in_the_browser {}
 /// Pages: [Choosing a backend](crate::guide::choosing_a_backend), [Performance](crate::guide::performance).
 pub mod command_line {}
 
+/// [In the browser]: crate::guide::in_the_browser
+///
 #[doc = include_str!("../docs/what-is-supported.md")]
 ///
 /// ## See
@@ -78,6 +106,8 @@ pub mod command_line {}
 /// Page: [In the browser](crate::guide::in_the_browser).
 pub mod what_is_supported {}
 
+#[cfg_attr(doc, doc = link!("tests/expected_failures.tsv", "/blob/HEAD/tests/expected_failures.tsv"))]
+///
 #[doc = include_str!("../docs/adapters.md")]
 ///
 /// ## See
@@ -85,6 +115,11 @@ pub mod what_is_supported {}
 /// [`Gpu::adapters`](crate::Gpu::adapters), [`Capabilities`](crate::inspect::Capabilities).
 pub mod adapters {}
 
+#[cfg_attr(doc, doc = link!("cpu-speed.svg", "/raw/HEAD/docs/cpu-speed.svg?sanitize=true"))]
+#[cfg_attr(doc, doc = link!("bench.svg", "/raw/HEAD/docs/bench.svg?sanitize=true"))]
+/// [The command line]: crate::guide::command_line
+/// [Choosing a backend]: crate::guide::choosing_a_backend
+///
 #[doc = include_str!("../docs/performance.md")]
 ///
 /// ## See
@@ -94,6 +129,9 @@ pub mod adapters {}
 /// Pages: [Choosing a backend](crate::guide::choosing_a_backend), [Command line](crate::guide::command_line).
 pub mod performance {}
 
+/// [a formula]: mod@crate::tolerance
+/// [The command line]: crate::guide::command_line
+///
 #[doc = include_str!("../docs/exactness.md")]
 ///
 /// ## See
