@@ -11,17 +11,8 @@
 # machine does not have. The version of this toolchain changes with the distribution's updates, so only
 # .ci/run denies warnings.
 
-as_root() {
-  if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
-}
-
-# $1: the reason; the rest: the packages.
-install() {
-  command -v apt-get >/dev/null || return 1
-  echo "$1: installing ${*:2}." >&2
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq >&2 &&
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${@:2}" >&2
-}
+# shellcheck source=scripts/lib.sh
+source scripts/lib.sh
 
 has_target() {
   command -v rustc >/dev/null && [ -n "$(ls "$(rustc --print target-libdir --target "$1")" 2>/dev/null)" ]
