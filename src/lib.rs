@@ -73,6 +73,9 @@
 //! For `wasm32-unknown-unknown` the crate uses only wgpu's `webgpu` backend and omits every function that
 //! blocks. [`guide::in_the_browser`] describes what remains and how to build it.
 
+// docs.rs marks what needs a feature or a target. `scripts/docs` builds the pages in the same way.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 pub use ndarray;
 pub use wgpu;
 

@@ -19,6 +19,10 @@ use wgpu_rnn::{Backend, Config, CpuInstructions, Layer, LayerOptions, Weights};
 /// Sets take turns this many times, and the fastest run of each counts.
 const ROUNDS: usize = 9;
 
+/// A fault must still be there after this many times as many rounds. On a machine that does other work, the fastest of
+/// a few runs may be slow; a wider set that really is slower stays so.
+const ATTEMPTS: usize = 5;
+
 /// A layer and a batch. The first is two large products of 512 rows, and nearly nothing else.
 fn works() -> [(Config, usize, usize); 3] {
     [(Config::rnn_relu(1024, 1024), 512, 1), (Config::lstm(256, 256), 32, 16), (Config::gru(80, 256), 1, 100)]
@@ -58,14 +62,21 @@ fn times(
             LayerOptions { threads: 1, instructions: Some(instructions), ..LayerOptions::default() };
         layers.push((instructions, Layer::new(&weights, (Backend::Cpu, options.clone()))?, Duration::MAX));
     }
-    for _ in 0..ROUNDS {
-        for (_, layer, fastest) in &mut layers {
-            let start = Instant::now();
-            black_box(layer.forward(&input)?);
-            *fastest = start.elapsed().min(*fastest);
+    let mut times = Vec::new();
+    for _ in 0..ATTEMPTS {
+        for _ in 0..ROUNDS {
+            for (_, layer, fastest) in &mut layers {
+                let start = Instant::now();
+                black_box(layer.forward(&input)?);
+                *fastest = start.elapsed().min(*fastest);
+            }
+        }
+        times = layers.iter().map(|(instructions, _, fastest)| (*instructions, *fastest)).collect();
+        if order::faults(&times).is_empty() {
+            break;
         }
     }
-    Ok(layers.into_iter().map(|(instructions, _, fastest)| (instructions, fastest)).collect())
+    Ok(times)
 }
 
 fn multiply_adds(config: &Config, batch: usize, steps: usize) -> f64 {

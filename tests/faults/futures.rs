@@ -55,7 +55,8 @@ fn a_future_on_the_cpu_may_be_dropped_at_every_await_point() {
     });
 }
 
-/// The device is kept busy with something else, so that a poll that waited for it would take as long.
+/// The device is kept busy with something else, so that a poll that waited for it would take as long. On a machine that
+/// does other work, any poll may take long once; a poll that waits takes long each time.
 #[test]
 fn no_poll_blocks() {
     watched(|| {
@@ -64,12 +65,17 @@ fn no_poll_blocks() {
                 let gpu = fresh(gpu);
                 let layer = work.on(&gpu);
                 let time = Duration::from_secs(1);
-                busy(&gpu, time);
-                let mut future = Polled::new(work.run_async(&layer));
-                assert!(future.poll().is_none(), "{}", work.name);
-                future.finish().unwrap();
-                println!("longest of {} polls: {:?}, {}", future.polls, future.longest, work.name);
-                assert!(future.longest < time / 2, "{:?}: {}", future.longest, work.name);
+                let longest = || {
+                    busy(&gpu, time);
+                    let mut future = Polled::new(work.run_async(&layer));
+                    let is_early = future.poll().is_some();
+                    if !is_early {
+                        future.finish().unwrap();
+                    }
+                    println!("longest of {} polls: {:?}, {}", future.polls, future.longest, work.name);
+                    if is_early { time } else { future.longest }
+                };
+                assert!((0..3).any(|_| longest() < time / 2), "{}", work.name);
             }
         });
     });
