@@ -23,6 +23,7 @@
 //! | `session` | streams in pieces: the bits of one call, whatever comes and goes |
 //! | `variants` | what ONNX has and PyTorch has not, against the definition |
 //! | `limits` | devices with very little, devices of the caller's |
+//! | `api` | is the public API the one that `api.txt` states? |
 //! | `browser` | has a page everything but what blocks? |
 //! | `surface` | is the public interface no larger than it was? |
 //! | `modules` | which modules of `src` import which: no circle, and nothing from above |
@@ -39,6 +40,7 @@
 #![allow(unreachable_pub, missing_docs, reason = "nothing here is seen from outside")]
 
 mod activation;
+mod api;
 mod arguments;
 #[cfg(all(feature = "safetensors", feature = "npz"))]
 mod bad_input;

@@ -1,8 +1,10 @@
 //! Devices that are lost.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 use std::time::Duration;
 
+use wgpu_rnn::wgpu::{RenderBundleDescriptor, RenderBundleEncoderDescriptor, TextureFormat};
 use wgpu_rnn::{Backend, Error, ErrorKind, Gpu, Layer, Output};
 
 use crate::harness::{bits, on_each_adapter, on_each_of};
@@ -150,6 +152,27 @@ fn lost_while_eight_threads_call() {
                 lost.device().destroy();
                 calls.into_iter().for_each(|call| assert_lost(call.join().expect("no panic"), &work.name));
             });
+        });
+    });
+}
+
+/// `src/gpu/poll.rs` knows a lost device by the text of wgpu's panic in `Device::poll`. No driver here loses its device in
+/// that moment. But each fatal error of wgpu has this form, so this test makes another one: a draw without a pipeline.
+#[test]
+fn wgpu_words_its_fatal_errors_as_expected() {
+    watched(|| {
+        on_each_adapter(|gpu| {
+            let descriptor = RenderBundleEncoderDescriptor {
+                color_formats: &[Some(TextureFormat::Rgba8Unorm)],
+                sample_count: 1,
+                ..Default::default()
+            };
+            let mut encoder = gpu.device().create_render_bundle_encoder(&descriptor);
+            encoder.draw(0..3, 0..1);
+            let finish = || drop(encoder.finish(&RenderBundleDescriptor::default()));
+            let payload = catch_unwind(AssertUnwindSafe(finish)).unwrap_err();
+            let message = payload.downcast_ref::<String>().unwrap();
+            assert!(message.starts_with("Error in RenderBundleEncoder::finish"), "{message}");
         });
     });
 }
