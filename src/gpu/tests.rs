@@ -188,24 +188,31 @@ fn a_changed_shader_line_is_noticed() {
         let wrong: Vec<_> = all().filter_map(|(case, strategy)| failure(case, gpu, strategy)).collect();
         assert!(wrong.is_empty(), "without a mutation: {wrong:#?}");
     }
+    // Each try compiles kernels. So what noticed a mutation is tried first with the next one, which mostly
+    // changes the same file.
+    let mut order: Vec<_> = (0..gpus.len())
+        .flat_map(|gpu| all().map(move |(case, strategy)| (gpu, case, strategy)))
+        .map(|(gpu, case, strategy)| {
+            (gpu, case, strategy, text(&case.work(), strategy, gpus[gpu].capabilities()))
+        })
+        .collect();
     let (mut unnoticed, mut tried) = (Vec::new(), 0);
     for mutation in MUTATIONS {
-        let touches = |case: &Case, strategy, gpu: &Gpu| {
-            text(&case.work(), strategy, gpu.capabilities()).contains(mutation.0)
-        };
-        let touched = gpus.iter().flat_map(|gpu| {
-            let mutated = gpu.with_mutation(*mutation);
-            let touched = all().filter(move |(case, strategy)| touches(case, *strategy, gpu));
-            touched.map(move |(case, strategy)| (case, strategy, mutated.clone()))
-        });
-        let mut touched = touched.peekable();
-        if touched.peek().is_none() {
+        let mutated = gpus.each_ref().map(|gpu| gpu.with_mutation(*mutation));
+        let touched: Vec<usize> =
+            (0..order.len()).filter(|&place| order[place].3.contains(mutation.0)).collect();
+        if touched.is_empty() {
             // This adapter does not run the kernel.
             continue;
         }
         tried += 1;
-        if touched.all(|(case, strategy, mutated)| failure(case, &mutated, strategy).is_none()) {
-            unnoticed.push(mutation);
+        let noticed = touched.into_iter().find(|&place| {
+            let (gpu, case, strategy, _) = &order[place];
+            failure(case, &mutated[*gpu], *strategy).is_some()
+        });
+        match noticed {
+            Some(place) => order[..=place].rotate_right(1),
+            None => unnoticed.push(mutation),
         }
     }
     assert!(unnoticed.is_empty(), "{unnoticed:#?}");
