@@ -1,7 +1,7 @@
 //! Pages for users. Start with [Getting started](crate::guide::getting_started).
 //
-// The pages' own links are relative, for readers of the repository. Of two definitions of a link the first one
-// counts, so the definitions before a page replace them here. scripts/links checks the result.
+// The pages' own links are relative, for readers of the repository. If a link has two definitions, the first
+// one counts. So the definitions before a page replace its own here. scripts/links checks the result.
 
 /// Defines a link to a file of the repository.
 #[cfg(doc)]

@@ -1,7 +1,7 @@
-//! The public API as text, in `api.txt`: a change of the API is a change of this file, which a review sees.
+//! Compares the public API with its text in `api.txt`. So a review sees each change of the API.
 //!
-//! `WGPU_RNN_WRITE_API=1 cargo test --all-features --test suite api::` writes the file. `git diff TAG -- tests/api.txt`
-//! shows what changed since a release.
+//! - `WGPU_RNN_WRITE_API=1 cargo test --all-features --test suite api::` writes the file.
+//! - `git diff TAG -- tests/api.txt` shows what changed since a release.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -29,7 +29,8 @@ fn the_public_api_is_the_one_in_the_file() {
     };
     assert!(
         found == expected,
-        "the public API differs from {FILE}; note what breaks in the changelog, then run this test with {WRITE}=1:\n{}{}",
+        "expected the public API of {FILE}, found another one; note what breaks in the changelog, then run \
+         this test with {WRITE}=1:\n{}{}",
         only(&expected, &found, "-"),
         only(&found, &expected, "+")
     );

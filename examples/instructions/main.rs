@@ -19,8 +19,8 @@ use wgpu_rnn::{Backend, Config, CpuInstructions, Layer, LayerOptions, Weights};
 /// Sets take turns this many times, and the fastest run of each counts.
 const ROUNDS: usize = 9;
 
-/// A fault must still be there after this many times as many rounds. On a machine that does other work, the fastest of
-/// a few runs may be slow; a wider set that really is slower stays so.
+/// A fault must remain after up to this many times as many rounds. On a machine that does other work, even the
+/// fastest of a few runs may be slow.
 const ATTEMPTS: usize = 5;
 
 /// A layer and a batch. The first is two large products of 512 rows, and nearly nothing else.

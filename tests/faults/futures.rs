@@ -55,8 +55,8 @@ fn a_future_on_the_cpu_may_be_dropped_at_every_await_point() {
     });
 }
 
-/// The device is kept busy with something else, so that a poll that waited for it would take as long. On a machine that
-/// does other work, any poll may take long once; a poll that waits takes long each time.
+/// The device is kept busy with something else, so that a poll that waited for it would take as long. On a
+/// machine that does other work, any poll may take long once. A poll that waits takes long each time.
 #[test]
 fn no_poll_blocks() {
     watched(|| {

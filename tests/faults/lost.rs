@@ -156,8 +156,9 @@ fn lost_while_eight_threads_call() {
     });
 }
 
-/// `src/gpu/poll.rs` knows a lost device by the text of wgpu's panic in `Device::poll`. No driver here loses its device in
-/// that moment. But each fatal error of wgpu has this form, so this test makes another one: a draw without a pipeline.
+/// `src/gpu/poll.rs` knows a lost device by the text of wgpu's panic in `Device::poll`. No driver here loses its
+/// device at that moment. But each fatal error of wgpu has this form, so this test causes another one: a draw
+/// without a pipeline.
 #[test]
 fn wgpu_words_its_fatal_errors_as_expected() {
     watched(|| {
