@@ -56,7 +56,7 @@ impl Device {
             Device::Auto => {
                 // The decoder is what runs most: a step of all words for each phoneme.
                 let choice = Backend::auto(&Config::gru(256, 256), words, 1, &LayerOptions::default());
-                Ok((choice.backend, choice.reason.to_string()))
+                Ok((choice.backend, choice.reason))
             }
             Device::Gpu => {
                 let gpu = Gpu::new(&AdapterChoice::Best)?;

@@ -32,7 +32,7 @@ use proto::Model;
 ///
 /// A layer is only a part of the model. Its input is the first node's X, which other nodes may compute. Its
 /// output is the last node's Y as `[N, T, D*H]`, whatever the node's `layout`. Initial states that are
-/// omitted or zero are [`State::zero`](crate::State::zero). Other initial states and lengths must depend on
+/// omitted or zero are [`State::default`](crate::State). Other initial states and lengths must depend on
 /// the model's inputs, and the caller passes them. Graphs inside nodes (the bodies of If, Loop and Scan) and
 /// functions are not read.
 ///

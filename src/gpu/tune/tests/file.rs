@@ -82,7 +82,7 @@ fn another_layer_does_not_measure_again() {
 fn the_model_does_not_look_at_the_file() {
     let Some(gpu) = gpu() else { return };
     let (folder, path) = folder();
-    ran(&gpu, &LayerOptions { tuning_file: Some(path.clone()), ..LayerOptions::default() });
+    ran(&gpu, &LayerOptions { tuning_file: Some(path), ..LayerOptions::default() });
     assert!(listing(folder.path()).is_empty());
 }
 
