@@ -54,7 +54,7 @@ fn case(
     strategy: Strategy,
 ) -> Result<(), Error> {
     let options = LayerOptions { strategy, ..LayerOptions::default() };
-    let layer = Layer::new(&Weights::seeded(config, 0)?, (backend.clone(), options.clone()))?;
+    let layer = Layer::new(&Weights::seeded(config, 0)?, (backend.clone(), options))?;
     let input =
         Array3::from_shape_fn((rows, steps, input_size), |(n, t, i)| ((n + 3 * t + 7 * i) as f32).sin());
     let pass = || layer.forward(&input);

@@ -114,7 +114,7 @@ impl<'a> Batch<'a> {
         }
         let unbatched = rank == 2;
         let values = with_batch_axis(input.values.view(), Axis(0))
-            .ok_or(Error::from(Fault::InputRank { cell: config.cell, found: rank }))?;
+            .ok_or_else(|| Error::from(Fault::InputRank { cell: config.cell, found: rank }))?;
         let (n, t, features) = values.dim();
         if features != config.input_size {
             return Err(Error::from(Fault::InputSize { expected: config.input_size, found: features }));

@@ -17,6 +17,7 @@ mod plan;
 #[cfg(not(target_arch = "wasm32"))]
 mod poll;
 mod resident;
+mod scopes;
 mod session;
 mod submission;
 mod timed;

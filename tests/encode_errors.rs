@@ -121,7 +121,7 @@ fn a_batch_that_does_not_fit_at_once_is_too_large() {
         let config = Config::rnn(4, 4);
         let weights = Weights::seeded(config, 0).unwrap();
         let options = LayerOptions { budget: 10, ..LayerOptions::default() };
-        let layer = Layer::new(&weights, (Backend::Gpu(gpu.clone()), options.clone())).unwrap();
+        let layer = Layer::new(&weights, (Backend::Gpu(gpu.clone()), options)).unwrap();
         let x = Array3::zeros((1, 2, 4));
         let on = OnGpu::new(gpu, 0, Given { config, x: &x, lengths: None, h_0: None, c_0: None });
         let error = refused(&layer, &on.buffers());

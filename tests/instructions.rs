@@ -55,5 +55,5 @@ fn what_the_machine_lacks_is_refused() {
     assert!(error.to_string().starts_with("CPU instructions: expected one of "), "{error}");
     assert!(error.to_string().ends_with(", found avx9"), "{error}");
     // The other backends do not look at it.
-    assert!(Layer::new(&weights, (Backend::Reference, options.clone())).is_ok());
+    assert!(Layer::new(&weights, (Backend::Reference, options)).is_ok());
 }

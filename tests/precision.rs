@@ -95,7 +95,7 @@ fn a_weight_too_large_for_a_half_is_an_error_on_every_backend() {
     });
     on_each(|implementation| {
         let options = LayerOptions { precision: Precision::F16, ..LayerOptions::default() };
-        let error = Layer::new(&large, (implementation.backend.clone(), options.clone())).unwrap_err();
+        let error = Layer::new(&large, (implementation.backend.clone(), options)).unwrap_err();
         assert!(error.kind() == ErrorKind::Tensor);
         assert_eq!(
             error.to_string(),

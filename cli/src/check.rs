@@ -175,7 +175,7 @@ fn compare(
         precision: case.precision,
         ..LayerOptions::default()
     };
-    let layer = Layer::new(&case.weights, (backend.clone(), options.clone()))?;
+    let layer = Layer::new(&case.weights, (backend.clone(), options))?;
     let found = layer.forward(&case.given.input())?;
     Comparison::new(&found, &case.expected, &case.tolerance)
 }

@@ -234,7 +234,7 @@ fn check_layer(problem: &Problem) -> Outcome {
     let options =
         LayerOptions { precision: problem.precision, threads: problem.threads, ..LayerOptions::default() };
     let too_large = problem.precision == Precision::F16 && has_too_large(&weights);
-    let layer = match Layer::new(&weights, (Backend::Cpu, options.clone())) {
+    let layer = match Layer::new(&weights, (Backend::Cpu, options)) {
         Ok(layer) => layer,
         Err(error) if too_large && error.kind() == ErrorKind::Tensor => return Outcome::Refused,
         Err(error) => panic!("{error} for {problem:?}"),

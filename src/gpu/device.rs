@@ -10,7 +10,7 @@ use wgpu::{
 };
 
 use super::Capabilities;
-use super::faults::caused;
+use super::scopes::caused;
 use crate::Error;
 use crate::error::Fault;
 

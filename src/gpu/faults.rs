@@ -3,17 +3,10 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use wgpu::{Device, ErrorFilter, ErrorScopeGuard, WasmNotSend};
-
 use super::Gpu;
+use super::scopes::{self, Scopes, caused};
 use crate::error::Fault;
 use crate::{Error, ErrorKind};
-
-/// Error scopes, which catch a device's errors until [`Scopes::close`].
-struct Scopes {
-    /// The innermost scope is last.
-    guards: [ErrorScopeGuard; 3],
-}
 
 /// The result of the scopes. Outside a browser, the future is ready at once.
 #[cfg(not(target_arch = "wasm32"))]
@@ -21,57 +14,6 @@ pub(super) type Caught = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>
 /// The result of the scopes. The future is ready once the browser reports it.
 #[cfg(target_arch = "wasm32")]
 pub(super) type Caught = Pin<Box<dyn Future<Output = Result<(), Error>>>>;
-
-impl Scopes {
-    fn open(device: &Device) -> Self {
-        let filters = [ErrorFilter::OutOfMemory, ErrorFilter::Internal, ErrorFilter::Validation];
-        Scopes { guards: filters.map(|filter| device.push_error_scope(filter)) }
-    }
-
-    /// Ends the scopes. The future returns the error that they caught, if any.
-    fn close(self, gpu: &Gpu) -> Caught {
-        let (caught, gpu) = (self.end(), gpu.clone());
-        Box::pin(async move { caught.await.map_or(Ok(()), |error| Err(gpu.error(error))) })
-    }
-
-    /// Ends the scopes in the reverse order of their opening.
-    fn end(self) -> impl Future<Output = Option<wgpu::Error>> + WasmNotSend {
-        let [memory, internal, validation] = self.guards;
-        let validation = validation.pop();
-        let internal = internal.pop();
-        let memory = memory.pop();
-        async move { memory.await.or(internal.await).or(validation.await) }
-    }
-}
-
-/// Returns whether the device is lost. Only the device's owner gets the device-lost callback. But a lost device
-/// makes buffers that cannot be mapped, and reports no error to the error scopes; so this function tries that.
-#[cfg(not(target_arch = "wasm32"))]
-pub(super) fn makes_nothing(device: &Device) -> bool {
-    let scopes = Scopes::open(device);
-    let probe = device.create_buffer(&wgpu::BufferDescriptor {
-        label: Some("probe"),
-        size: 4,
-        usage: wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC,
-        mapped_at_creation: true,
-    });
-    let unmappable = probe.get_mapped_range_mut(..).is_err();
-    let silent = pollster::block_on(scopes.end()).is_none();
-    unmappable && silent
-}
-
-/// Returns the error of a fault that wgpu reported.
-#[cfg(not(target_arch = "wasm32"))]
-pub(super) fn caused(fault: Fault, source: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::because(fault, source)
-}
-
-/// Returns the error of a fault that wgpu reported. In a browser, wgpu's errors belong to the page's thread, so
-/// they cannot be part of an [`Error`].
-#[cfg(target_arch = "wasm32")]
-pub(super) fn caused(fault: Fault, _source: impl std::error::Error + 'static) -> Error {
-    Error::from(fault)
-}
 
 impl Gpu {
     /// Runs `make` at once inside error scopes. The future is ready when their result is known.
@@ -90,7 +32,8 @@ impl Gpu {
     pub(super) fn catching<T>(&self, make: impl FnOnce() -> T) -> (T, Caught) {
         let scopes = Scopes::open(self.device());
         let made = make();
-        (made, scopes.close(self))
+        let (caught, gpu) = (scopes.end(), self.clone());
+        (made, Box::pin(async move { caught.await.map_or(Ok(()), |error| Err(gpu.error(error))) }))
     }
 
     fn error(&self, error: wgpu::Error) -> Error {
@@ -147,7 +90,7 @@ impl Gpu {
         if let Some(reason) = self.lost() {
             return Some(reason);
         }
-        makes_nothing(self.device()).then(|| "it makes no buffers any more".to_owned())
+        scopes::makes_nothing(self.device()).then(|| "it makes no buffers any more".to_owned())
     }
 
     /// Returns the reason if the browser has reported that the device is lost.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use futures_intrusive::channel::shared::{OneshotReceiver, oneshot_channel};
 use wgpu::{Device, PollError, PollStatus, PollType, SubmissionIndex};
 
-use super::faults::makes_nothing;
+use super::scopes::makes_nothing;
 use super::timer::{Answer, Timer};
 use super::worker::Worker;
 use crate::error::Fault;

@@ -44,12 +44,13 @@ impl GpuSession {
     pub(crate) async fn new(layer: &GpuLayer, rows: usize) -> Result<Self, Error> {
         let Resident { gpu, config, options, .. } = &*layer.0;
         // Bit 31 is the flag FRESH.
-        let count =
-            u32::try_from(rows).ok().filter(|&rows| rows < FRESH).ok_or(Error::from(Fault::TooLarge {
+        let count = u32::try_from(rows).ok().filter(|&rows| rows < FRESH).ok_or_else(|| {
+            Error::from(Fault::TooLarge {
                 what: "rows of a session".into(),
                 needed: rows as u64,
                 limit: u64::from(FRESH - 1),
-            }))?;
+            })
+        })?;
         let endpoints = Endpoints::Session { rows: count };
         let one_step =
             layer.0.request(CallShape { rows: rows.max(1), steps: 1, budget: options.budget, endpoints });

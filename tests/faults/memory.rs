@@ -81,7 +81,7 @@ fn with_little_memory() {
     let work = Work::new(Config::lstm(4, 64), 64, 4);
     let options =
         LayerOptions { strategy: Strategy::HoistedStep, budget: 1 << 30, ..LayerOptions::default() };
-    let layer = Layer::new(&work.weights, (Backend::Gpu(gpu), options.clone())).unwrap();
+    let layer = Layer::new(&work.weights, (Backend::Gpu(gpu), options)).unwrap();
     let expected = bits(&work.run(&layer).unwrap());
     let large = Array3::<f32>::zeros((64, 1900, 4));
     let plan = layer.plan(64, 1900).unwrap().unwrap();

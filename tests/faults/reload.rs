@@ -39,7 +39,7 @@ fn a_sequence_goes_on_from_a_saved_state_on_a_fresh_device() {
                 let lost = fresh(gpu);
                 let mut layer =
                     Layer::new(&work.weights, (Backend::Gpu(lost.clone()), options.clone())).unwrap();
-                let whole = layer.forward(&work.input()).unwrap();
+                let whole = layer.forward(&work.x).unwrap();
                 let saved = steps(&layer, &work, 0..4, &State::default()).unwrap();
                 lost.device().destroy();
                 let error = steps(&layer, &work, 4..10, &State::from(&saved)).unwrap_err();
@@ -62,7 +62,7 @@ fn a_sequence_goes_on_from_a_saved_state_on_a_fresh_device() {
                 assert_within(&work.name, &rest, &expected, &allowed);
                 // Kept on the way, too.
                 layer = moved(&layer, Backend::Gpu(fresh(gpu))).unwrap();
-                assert_eq!(bits(&layer.forward(&work.input()).unwrap()), bits(&whole));
+                assert_eq!(bits(&layer.forward(&work.x).unwrap()), bits(&whole));
             }
         });
     });
@@ -73,7 +73,7 @@ fn a_sequence_goes_on_from_a_saved_state_on_a_fresh_device() {
 fn halves_stay_halves() {
     let work = Work::small();
     let options = LayerOptions { precision: Precision::F16, keep_weights: true, ..LayerOptions::default() };
-    let mut layer = Layer::new(&work.weights, (Backend::Cpu, options.clone())).unwrap();
+    let mut layer = Layer::new(&work.weights, (Backend::Cpu, options)).unwrap();
     let expected = bits(&work.run(&layer).unwrap());
     assert_ne!(expected, bits(&work.run(&work.layer(Backend::Cpu)).unwrap()));
     layer = moved(&layer, Backend::Cpu).unwrap();

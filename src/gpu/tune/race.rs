@@ -138,7 +138,7 @@ mod tests {
         let (mut order, mut runs) = (Vec::new(), vec![0; count]);
         while let Some(&who) = race.next() {
             order.push(who);
-            race.record(time(who, runs[who]).ok_or(Error::from(Fault::NoSteps)));
+            race.record(time(who, runs[who]).ok_or_else(|| Error::from(Fault::NoSteps)));
             runs[who] += 1;
         }
         (order, race.winner(|&who| who == 0))
