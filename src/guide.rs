@@ -94,6 +94,16 @@ pub mod in_the_browser {}
 /// Pages: [Choosing a backend](crate::guide::choosing_a_backend), [Performance](crate::guide::performance).
 pub mod command_line {}
 
+#[doc = include_str!("../docs/files.md")]
+///
+/// ## See
+///
+/// [`Weights`](crate::Weights), [`LoadOptions`](crate::LoadOptions), and the module `io` with the readers.
+///
+/// Page: [What is supported](crate::guide::what_is_supported).
+#[cfg(all(feature = "pytorch", feature = "keras"))]
+pub mod files {}
+
 /// [In the browser]: crate::guide::in_the_browser
 ///
 #[doc = include_str!("../docs/what-is-supported.md")]

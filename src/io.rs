@@ -1,7 +1,7 @@
-//! File formats: reads and writes tensors as safetensors, npy and npz, and reads layers from ONNX models and
-//! from Keras.
+//! File formats: reads and writes tensors as safetensors, npy and npz, and reads layers from the files of
+//! PyTorch and Keras and from ONNX models.
 //!
-//! [`Tensors`] reads safetensors, npy and npz with one interface. It reads names and shapes first, and
+//! [`Tensors`] reads safetensors, npy, npz, PyTorch's and Keras' files with one interface. It reads names and shapes first, and
 //! values on request. Its input is the bytes of the whole file. Headers are checked against the bytes before
 //! they are used, so that a broken file gives an [`Error`], never a panic or a large allocation.
 //!
@@ -16,16 +16,27 @@
 //! # Ok::<(), wgpu_rnn::Error>(())
 //! ```
 
+#[cfg(any(feature = "keras", feature = "pytorch"))]
+mod archive;
+#[cfg(any(feature = "keras", feature = "pytorch"))]
+mod bytes;
 mod element;
+#[cfg(feature = "keras")]
+mod hdf5;
 mod keras;
+#[cfg(any(feature = "safetensors", feature = "npz", feature = "pytorch", feature = "keras"))]
+mod kind;
 #[cfg(feature = "npz")]
 mod npy;
 #[cfg(feature = "npz")]
 mod npz;
 #[cfg(feature = "onnx")]
 mod onnx;
+#[cfg(feature = "pytorch")]
+mod pytorch;
 #[cfg(feature = "safetensors")]
 mod safetensors;
+mod view;
 mod weights;
 
 use std::borrow::Cow;
@@ -35,7 +46,7 @@ use std::ops::Range;
 
 use ndarray::{ArrayD, IxDyn, ShapeBuilder};
 
-pub use keras::KerasOptions;
+pub use keras::{KerasOptions, MergeMode};
 #[cfg(feature = "npz")]
 pub use npy::to_npy;
 #[cfg(feature = "npz")]
@@ -54,9 +65,11 @@ use element::Element;
 /// The named tensors in the bytes of a file.
 #[derive(Debug)]
 pub struct Tensors<'a> {
-    bytes: &'a [u8],
+    bytes: Cow<'a, [u8]>,
     entries: BTreeMap<String, Entry>,
     metadata: BTreeMap<String, String>,
+    /// What the file states about Keras' layers.
+    keras: Vec<keras::LayerSettings>,
     #[cfg(feature = "npz")]
     archive: Option<npz::Archive<'a>>,
 }
@@ -71,13 +84,15 @@ struct Entry {
     big_endian: bool,
     /// Whether the order is Fortran's: the first index varies fastest.
     fortran: bool,
+    /// The strides in elements, if the values are a part of the data that is in neither order.
+    strides: Option<Vec<usize>>,
     data: Data,
 }
 
 /// The location of a tensor's values.
 #[derive(Debug)]
 #[cfg_attr(
-    not(any(feature = "safetensors", feature = "npz")),
+    not(any(feature = "safetensors", feature = "npz", feature = "pytorch", feature = "keras")),
     allow(dead_code, reason = "no other format is one of named tensors")
 )]
 enum Data {
@@ -86,18 +101,22 @@ enum Data {
     /// A file of the archive.
     #[cfg(feature = "npz")]
     Member(String),
+    /// Pieces of the array, which may be packed.
+    #[cfg(feature = "keras")]
+    Chunks(Box<hdf5::Chunks>),
 }
 
 impl<'a> Tensors<'a> {
     #[cfg_attr(
-        not(any(feature = "safetensors", feature = "npz")),
+        not(any(feature = "safetensors", feature = "npz", feature = "pytorch", feature = "keras")),
         allow(dead_code, reason = "no other format is one of named tensors")
     )]
     fn new(bytes: &'a [u8], entries: BTreeMap<String, Entry>) -> Self {
         Tensors {
-            bytes,
+            bytes: Cow::Borrowed(bytes),
             entries,
             metadata: BTreeMap::new(),
+            keras: Vec::new(),
             #[cfg(feature = "npz")]
             archive: None,
         }
@@ -108,7 +127,7 @@ impl<'a> Tensors<'a> {
         self.entries.iter().map(|(name, entry)| (name.as_str(), &entry.shape[..]))
     }
 
-    /// Returns the element type of a tensor: `f16`, `bf16`, `f32`, `f64`, `i8` to `i64`, `u8` to `u64`, or
+    /// Returns the element type of a tensor: `f16`, `bf16`, `f32`, `f64`, `i8` to `i64`, `u8` to `u64`, `bool`, or
     /// the file's own name for a type that cannot be read.
     pub fn dtype(&self, name: &str) -> Option<&str> {
         Some(&self.entries.get(name)?.dtype)
@@ -138,7 +157,7 @@ impl<'a> Tensors<'a> {
         self.array(name, "f16, bf16, f32 or f64", Element::to_f64)
     }
 
-    /// Returns a tensor of integers as i64. Values of u64 beyond i64's range become `i64::MAX`.
+    /// Returns a tensor of integers or of bool (as 0 and 1) as i64. Values of u64 beyond i64's range become `i64::MAX`.
     ///
     /// # Errors
     ///
@@ -159,13 +178,17 @@ impl<'a> Tensors<'a> {
         // Converting an empty slice checks the type before the archive is unpacked.
         let element = entry.element.filter(|&e| convert(e, &[], false).is_some()).ok_or_else(wrong_type)?;
         let bytes = self.values(name, entry)?;
+        let bytes = match &entry.strides {
+            Some(strides) => Cow::Owned(view::gathered(&bytes, &entry.shape, strides, element.bytes())),
+            None => bytes,
+        };
         let values = convert(element, &bytes, entry.big_endian).ok_or_else(wrong_type)?;
         let shape = IxDyn(&entry.shape).set_f(entry.fortran);
         ArrayD::from_shape_vec(shape, values)
             .map_err(|error| format_error(name, format_args!("shape {:?}", entry.shape), error))
     }
 
-    fn values(&self, name: &str, entry: &Entry) -> Result<Cow<'a, [u8]>, Error> {
+    fn values(&self, name: &str, entry: &Entry) -> Result<Cow<'_, [u8]>, Error> {
         let truncated = || format_error(name, "its values", "nothing");
         match &entry.data {
             Data::Bytes(range) => Ok(Cow::Borrowed(self.bytes.get(range.clone()).ok_or_else(truncated)?)),
@@ -174,6 +197,8 @@ impl<'a> Tensors<'a> {
                 let archive = self.archive.as_ref().ok_or_else(truncated)?;
                 Ok(Cow::Owned(npz::values(archive, name, member)?))
             }
+            #[cfg(feature = "keras")]
+            Data::Chunks(chunks) => Ok(Cow::Owned(chunks.values(&self.bytes, name, &entry.shape)?)),
         }
     }
 

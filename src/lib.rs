@@ -64,6 +64,8 @@
 //!
 //! - `safetensors` (default): reads and writes weights as state dicts in the safetensors format.
 //! - `npz`: reads and writes arrays and weights as NumPy's npy and npz files.
+//! - `pytorch`: reads tensors and weights from the files of `torch.save` and `torch.jit.save`.
+//! - `keras`: reads weights from Keras' `.keras`, `.weights.h5` and `.h5` files.
 //! - `onnx`: reads weights from ONNX models.
 //! - `tuning-file`: keeps the measurements of [`LayerOptions::measure`] in a file for the next run. It has no
 //!   effect in a browser.
@@ -98,7 +100,13 @@ mod gpu;
 pub mod guide;
 pub mod inspect;
 mod instructions;
-#[cfg(any(feature = "safetensors", feature = "npz", feature = "onnx"))]
+#[cfg(any(
+    feature = "safetensors",
+    feature = "npz",
+    feature = "onnx",
+    feature = "pytorch",
+    feature = "keras"
+))]
 pub mod io;
 mod layer;
 mod offload;
@@ -124,4 +132,4 @@ pub use timings::Timings;
 #[cfg(test)]
 pub(crate) use weights::Generator;
 pub(crate) use weights::{DirectionWeights, Parameter, ParameterKind};
-pub use weights::{LoadOptions, Precision, Weights, infer_config};
+pub use weights::{LoadOptions, Precision, Weights, infer_config, recurrent_prefixes};

@@ -1,7 +1,9 @@
 //! The parameters of a layer, which are checked against its [`Config`] once.
 
 mod infer;
+mod modules;
 mod name;
+mod norm;
 mod precision;
 mod seed;
 
@@ -10,7 +12,8 @@ use std::sync::Arc;
 
 use ndarray::{Array, Array1, Array2, ArrayD, ArrayViewD, Dimension};
 
-pub use infer::{LoadOptions, infer_config};
+pub(crate) use infer::Inferred;
+pub use infer::{LoadOptions, infer_config, recurrent_prefixes};
 pub(crate) use name::{Parameter, ParameterKind};
 pub use precision::Precision;
 pub(crate) use seed::Generator;
@@ -84,13 +87,31 @@ impl Weights {
     pub(crate) fn from_named(
         config: Config,
         prefix: &str,
+        load: impl FnMut(&Parameter, &str) -> Result<ArrayD<f32>, Error>,
+    ) -> Result<Self, Error> {
+        Weights::from_each(config, |parameter| format!("{prefix}{parameter}"), load)
+    }
+
+    /// Reads the parameters of an inferred layer. `read` returns the tensor of a name.
+    pub(crate) fn from_inferred(
+        inferred: &Inferred<'_>,
+        mut read: impl FnMut(&str) -> Result<ArrayD<f32>, Error>,
+    ) -> Result<Self, Error> {
+        let name = |parameter: &Parameter| inferred.name(parameter);
+        Weights::from_each(inferred.config, name, |parameter, _| inferred.parameter(parameter, &mut read))
+    }
+
+    /// Like [`Weights::from_fn`], with the names that parameters have in errors.
+    fn from_each(
+        config: Config,
+        name: impl Fn(&Parameter) -> String,
         mut load: impl FnMut(&Parameter, &str) -> Result<ArrayD<f32>, Error>,
     ) -> Result<Self, Error> {
         config.validate()?;
         let mut directions = Vec::new();
         for layer in 0..config.num_layers {
             for reverse in [false, true].into_iter().take(config.directions()) {
-                let mut take = |kind| take(&config, prefix, Parameter { kind, layer, reverse }, &mut load);
+                let mut take = |kind| take(&config, &name, Parameter { kind, layer, reverse }, &mut load);
                 directions.push(DirectionWeights {
                     weight_ih: fixed(take(ParameterKind::WeightIh)?)?,
                     weight_hh: fixed(take(ParameterKind::WeightHh)?)?,
@@ -139,14 +160,13 @@ impl Weights {
     ) -> Result<Self, Error> {
         let mut tensors: BTreeMap<String, ArrayD<f32>> =
             tensors.into_iter().map(|(name, tensor)| (name.into(), tensor)).collect();
-        let shapes = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor.shape()));
-        let (prefix, config) = infer_config(shapes, options)?;
-        Weights::from_named(config, &prefix, |parameter, name| {
+        let shapes: Vec<(String, Vec<usize>)> =
+            tensors.iter().map(|(name, tensor)| (name.clone(), tensor.shape().to_vec())).collect();
+        let shapes = shapes.iter().map(|(name, shape)| (name.as_str(), shape.as_slice()));
+        let inferred = Inferred::new(shapes, options)?;
+        Weights::from_inferred(&inferred, |name| {
             tensors.remove(name).ok_or_else(|| {
-                Error::from(Fault::MissingParameter {
-                    name: name.to_owned(),
-                    expected: format!("{:?}", parameter.shape(&config)),
-                })
+                Error::from(Fault::MissingParameter { name: name.to_owned(), expected: "its shape".into() })
             })
         })
     }
@@ -249,11 +269,11 @@ impl DirectionWeights {
 /// Loads one parameter and checks it.
 fn take(
     config: &Config,
-    prefix: &str,
+    name: &impl Fn(&Parameter) -> String,
     parameter: Parameter,
     load: &mut impl FnMut(&Parameter, &str) -> Result<ArrayD<f32>, Error>,
 ) -> Result<ArrayD<f32>, Error> {
-    let name = format!("{prefix}{parameter}");
+    let name = name(&parameter);
     let tensor = load(&parameter, &name)?;
     let expected = parameter.shape(config);
     if tensor.shape() != expected {

@@ -50,7 +50,7 @@ How the weights are stored: f32, or rounded to f16 in half of the memory. The ar
 ///
 /// The layer is inferred from the names and shapes of its weights (PyTorch's or Keras'), or comes from an
 /// ONNX model. The extension of a file determines its format: .npy, .npz or .safetensors, and for weights
-/// .npz or .safetensors. If a file has several tensors, the name in parentheses below selects one. Arrays
+/// those that --weights and --keras list. If a file has several tensors, the name in parentheses below selects one. Arrays
 /// are batch-first: input [N, T, I], or [T, I] without a batch; output [N, T, D*H_out]; h_0 and h_n [L*D,
 /// N, H_out]; c_0 and c_n [L*D, N, H].
 #[derive(Debug, Args)]
@@ -61,14 +61,14 @@ pub(crate) struct RunArguments {
     /// The input sequences (`input`).
     #[arg(long, value_name = "FILE")]
     pub(crate) input: PathBuf,
-    /// The initial hidden state (`h_0`); zero by default.
+    /// The initial hidden state (`h_0`, or `h_n` of another run's output file); zero by default.
     #[arg(long, value_name = "FILE", alias = "h-0")]
     pub(crate) h0: Option<PathBuf>,
-    /// The initial cell state of an LSTM (`c_0`); zero by default.
+    /// The initial cell state of an LSTM (`c_0`, or `c_n` of another run's output file); zero by default.
     #[arg(long, value_name = "FILE", alias = "c-0")]
     pub(crate) c0: Option<PathBuf>,
-    /// The number of steps of each sequence (`lengths`), integers from 0 to T; T for all sequences by
-    /// default.
+    /// The number of steps of each sequence (`lengths`), integers from 0 to T, or a mask [N, T] whose rows are
+    /// ones (or true) and then zeros; T for all sequences by default.
     #[arg(long, value_name = "FILE")]
     pub(crate) lengths: Option<PathBuf>,
     /// The activation of an RNN; by default the one in the metadata of the weights, or else tanh.
@@ -315,6 +315,9 @@ pub(crate) struct PlanArguments {
 ///
 /// --keras shows each recurrent layer in the file, by the name that --layers takes. With --json this is an
 /// object of layers: an array of name, layer (null if it cannot be run), error (the reason, or null).
+///
+/// --weights shows each recurrent layer in any file of tensors, by the flags that choose it, and every tensor.
+/// With --json this is an object of layers (flags, layer, error) and tensors (name, shape, dtype).
 #[derive(Debug, Args)]
 pub(crate) struct InfoArguments {
     /// Show the recurrent layers of an ONNX model instead.
@@ -323,6 +326,10 @@ pub(crate) struct InfoArguments {
     /// Show the recurrent layers in a file of Keras' weights instead.
     #[arg(long, value_name = "FILE", conflicts_with = "model")]
     pub(crate) keras: Option<PathBuf>,
+    /// Show the recurrent layers and the tensors in a file instead: .safetensors, .npz, .npy, or a file of
+    /// torch.save or of Keras.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["model", "keras"])]
+    pub(crate) weights: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -331,12 +338,19 @@ pub(crate) struct InfoArguments {
 /// The file that contains the layer.
 #[derive(Debug, Args)]
 pub(crate) struct SourceArguments {
-    /// The layer's parameters, with PyTorch's names: .safetensors or .npz.
+    /// The layer's parameters, with PyTorch's names: .safetensors, .npz, or a file of torch.save or
+    /// torch.jit.save (.pt, .pth, .bin, .ckpt, .jit), of which nothing is executed; `wgpu-rnn info --weights` lists
+    /// what is in the file.
     #[arg(long, value_name = "FILE")]
     pub(crate) weights: Option<PathBuf>,
-    /// The prefix of the parameters' names, such as "encoder."; needed if the file has several layers.
+    /// The prefix of the parameters' names, such as "encoder.", or a part at its beginning or end that only
+    /// one layer has; needed if the file has several layers.
     #[arg(long, requires = "weights", conflicts_with_all = ["model", "keras"])]
     pub(crate) prefix: Option<String>,
+    /// The layers of a stack, the lowest first: prefixes of modules in --weights, or names of layers in --keras.
+    /// With --weights, `run` also takes layers of alternating directions: NAME:reverse runs backwards.
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',', conflicts_with_all = ["model", "prefix"])]
+    pub(crate) layers: Vec<String>,
     /// An ONNX model with the layer; `wgpu-rnn info --model` lists its layers. The rest of the model is not
     /// run.
     #[arg(long, value_name = "FILE.onnx", conflicts_with = "weights")]
@@ -344,7 +358,7 @@ pub(crate) struct SourceArguments {
     /// The name of a node of that layer, or of a node's output; needed if the model has several layers.
     #[arg(long, requires = "model", conflicts_with_all = ["weights", "keras"])]
     pub(crate) node: Option<String>,
-    /// Weights of Keras' recurrent layers, with Keras' names and layout (kernel, recurrent_kernel, bias):
+    /// Weights of Keras' recurrent layers, with Keras' names and layout: .keras, .h5 (also .weights.h5),
     /// .safetensors or .npz; `wgpu-rnn info --keras` lists its layers.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["weights", "model"])]
     pub(crate) keras: Option<PathBuf>,

@@ -1,6 +1,6 @@
 //! The input arrays of a layer.
 
-use wgpu_rnn::ndarray::{ArrayD, IxDyn};
+use wgpu_rnn::ndarray::{ArrayD, ArrayViewD, IxDyn};
 use wgpu_rnn::{Config, Error, ErrorKind, Input, State};
 
 /// Input, state and lengths.
@@ -40,13 +40,25 @@ impl Given {
     }
 }
 
-/// Converts an array to lengths for the library.
-pub(crate) fn to_lengths(lengths: &ArrayD<i64>) -> Result<Vec<usize>, Error> {
+/// Converts an array to lengths for the library: `[N]` lengths, or a mask `[N, T]` whose rows are ones and then
+/// zeros.
+pub(crate) fn to_lengths(lengths: &ArrayD<i64>, is_mask: bool) -> Result<Vec<usize>, Error> {
     let format = |what: &str, expected: &str, found: String| {
         Error::new(ErrorKind::File, format!("{what}: expected {expected}, found {found}"))
     };
-    if lengths.ndim() != 1 {
-        return Err(format("lengths", "shape [N]", format!("{:?}", lengths.shape())));
+    if lengths.ndim() == 2 {
+        let of_row = |(row, mask): (usize, ArrayViewD<'_, i64>)| {
+            let length = mask.iter().take_while(|&&step| step == 1).count();
+            match mask.iter().skip(length).all(|&step| step == 0) {
+                true => Ok(length),
+                false => Err(format(&format!("mask[{row}]"), "ones and then zeros", "another order".into())),
+            }
+        };
+        return lengths.outer_iter().enumerate().map(of_row).collect();
+    }
+    if lengths.ndim() != 1 || is_mask {
+        let expected = "shape [N], or a mask of shape [N, T]";
+        return Err(format("lengths", expected, format!("{:?}", lengths.shape())));
     }
     let length = |(row, &length): (usize, &i64)| {
         usize::try_from(length)

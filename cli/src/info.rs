@@ -12,7 +12,7 @@ use crate::bench::case::{self, Case};
 use crate::columns::columns;
 use crate::failure::{Failure, Result, one_line};
 use crate::shape::CellName;
-use crate::{keras, model, report};
+use crate::{keras, model, report, weights};
 
 #[derive(Debug, Serialize)]
 struct Info {
@@ -74,6 +74,9 @@ pub(crate) fn info(arguments: &InfoArguments) -> Result<()> {
     }
     if let Some(path) = &arguments.keras {
         return report::print(&keras::describe(path, arguments.json)?);
+    }
+    if let Some(path) = &arguments.weights {
+        return report::print(&weights::describe(path, arguments.json)?);
     }
     let info = gather()?;
     report::print(&match arguments.json {

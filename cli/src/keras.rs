@@ -4,19 +4,16 @@ use std::path::Path;
 
 use clap::Args;
 use serde::Serialize;
-use wgpu_rnn::io::KerasOptions;
-use wgpu_rnn::{Activation, Weights};
+use wgpu_rnn::io::{KerasOptions, MergeMode};
+use wgpu_rnn::{Activation, Error, LoadOptions, Weights, infer_config};
 
 use crate::columns::columns;
 use crate::failure::{Failure, Result, one_line};
-use crate::files::{File, Format};
+use crate::files::{File, Format, Source};
 
 /// The options that the weights do not contain, with Keras' names and defaults.
 #[derive(Debug, Args)]
 pub(crate) struct KerasArguments {
-    /// The layers to take, if the file has several. More than one are stacked, the first one at the bottom.
-    #[arg(long, value_name = "NAME,...", value_delimiter = ',', requires = "keras", conflicts_with_all = OTHERS)]
-    layers: Vec<String>,
     /// Keras' name of the activation: linear, relu, tanh, sigmoid, hard_sigmoid (of Keras 3),
     /// hard_sigmoid_v2 (of Keras 2, 0.2 x + 0.5), elu, leaky_relu, softsign or softplus; tanh by default.
     #[arg(long, value_name = "NAME", value_parser = activation, requires = "keras", conflicts_with_all = OTHERS)]
@@ -31,6 +28,10 @@ pub(crate) struct KerasArguments {
     /// input's order.
     #[arg(long, requires = "keras", conflicts_with_all = OTHERS)]
     go_backwards: bool,
+    /// Keras' merge_mode of a Bidirectional: concat, sum, mul, ave or none (which is concat here: the two
+    /// halves). By default the one that a .keras or .h5 file states, or else concat.
+    #[arg(long, value_name = "MODE", requires = "keras", conflicts_with_all = OTHERS)]
+    merge_mode: Option<MergeMode>,
 }
 
 /// The flags of the other files with a layer.
@@ -40,7 +41,7 @@ impl KerasArguments {
     /// Returns each flag, and whether it is given.
     pub(crate) fn given(&self) -> [(&'static str, bool); 5] {
         [
-            ("--layers", !self.layers.is_empty()),
+            ("--merge-mode", self.merge_mode.is_some()),
             ("--activation", self.activation.is_some()),
             ("--recurrent-activation", self.recurrent_activation.is_some()),
             ("--reset-after", self.reset_after.is_some()),
@@ -48,9 +49,9 @@ impl KerasArguments {
         ]
     }
 
-    fn options(&self) -> KerasOptions {
+    fn options(&self, layers: &[String]) -> KerasOptions {
         KerasOptions {
-            layers: self.layers.clone(),
+            layers: layers.to_vec(),
             activation: self.activation,
             recurrent_activation: self.recurrent_activation,
             reset_after: self.reset_after,
@@ -64,13 +65,24 @@ fn activation(name: &str) -> std::result::Result<Activation, String> {
 }
 
 /// Reads the layer with the given names, or the file's only layer.
-pub(crate) fn read(path: &Path, arguments: &KerasArguments) -> Result<Weights> {
+pub(crate) fn read(path: &Path, layers: &[String], arguments: &KerasArguments) -> Result<Source> {
     let file = File::read(path, Format::WEIGHTS)?;
     let tensors = file.tensors("weights")?;
-    Weights::from_keras(&tensors, &arguments.options()).map_err(|error| {
-        match tensors.keras_layers().is_ok_and(|layers| layers.len() > 1 && arguments.layers.is_empty()) {
-            true => file.failure(format_args!("{error} (with --layers)")),
-            false => file.failure(error),
+    let options = arguments.options(layers);
+    let read = || -> std::result::Result<Source, Error> {
+        let weights = Weights::from_keras(&tensors, &options)?;
+        let merge_mode = arguments.merge_mode.map_or_else(|| tensors.keras_merge_mode(&options), Ok)?;
+        Ok(Source { weights, above: Vec::new(), given: Vec::new(), merge_mode })
+    };
+    read().map_err(|error| {
+        let found = tensors.keras_layers().map_or(0, |layers| layers.len());
+        let is_of_pytorch = || infer_config(tensors.shapes(), &LoadOptions::default()).is_ok();
+        match (error, found) {
+            (_, 0) if is_of_pytorch() => file.failure(
+                "expected Keras' names (kernel), found PyTorch's (use --weights in place of --keras)",
+            ),
+            (error, 2..) if layers.is_empty() => file.failure(format_args!("{error} (with --layers)")),
+            (error, _) => file.failure(error),
         }
     })
 }

@@ -21,7 +21,9 @@ mod plan;
 mod report;
 mod run;
 mod shape;
+mod stack;
 mod tuning;
+mod weights;
 
 use std::process::ExitCode;
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde::Serialize;
-use wgpu_rnn::io::{OnnxLayer, OnnxModel};
+use wgpu_rnn::io::{MergeMode, OnnxLayer, OnnxModel};
 
 use crate::columns::columns;
 use crate::failure::{Failure, Result, one_line};
@@ -24,7 +24,8 @@ pub(crate) fn read(path: &Path, node: Option<&str>) -> Result<Source> {
     let given = [("--h0", h_0), ("--c0", c_0), ("--lengths", lengths)];
     let given = given.into_iter().filter(|(_, names)| !names.is_empty());
     let given = given.map(|(flag, names)| (flag, one_line(&names.join(", ")))).collect();
-    Ok(Source { weights: layer.weights().map_err(failure)?, given })
+    let weights = layer.weights().map_err(failure)?;
+    Ok(Source { weights, above: Vec::new(), given, merge_mode: MergeMode::Concat })
 }
 
 #[derive(Debug, Serialize)]

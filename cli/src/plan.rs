@@ -43,7 +43,7 @@ pub(crate) fn plan(arguments: &PlanArguments) -> Result<()> {
 
 fn config(arguments: &PlanArguments) -> Result<Config> {
     match arguments.source.read(arguments.layer.nonlinearity)? {
-        Some(source) => Ok(*source.weights.config()),
+        Some(source) => Ok(*source.alone()?.config()),
         None => arguments.layer.config(),
     }
 }

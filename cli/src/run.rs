@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use wgpu_rnn::io;
-use wgpu_rnn::ndarray::{ArrayViewD, IxDyn};
-use wgpu_rnn::{Config, Error, ErrorKind, Layer, LayerOptions, Output, Precision};
+use wgpu_rnn::io::{self, MergeMode};
+use wgpu_rnn::ndarray::{ArrayD, ArrayViewD, IxDyn};
+use wgpu_rnn::{Config, Error, ErrorKind, Layer, LayerOptions, Output, Precision, Weights};
 
 use crate::args::{Layout, RunArguments, threads};
 use crate::device::{self, Work};
@@ -12,31 +12,38 @@ use crate::failure::{Failure, Result};
 use crate::files::{File, Format, Source};
 use crate::given::{Given, to_lengths};
 use crate::outputs::Outputs;
-use crate::report;
 use crate::tuning::Tuning;
+use crate::{report, stack};
 
 pub(crate) fn run(arguments: &RunArguments) -> Result<()> {
     let options = options(arguments)?;
     let mut outputs = outputs(arguments)?;
     let source = arguments.source.read(arguments.nonlinearity)?;
-    let Source { weights, given: of_model } =
+    let Source { weights, above, given: of_model, merge_mode } =
         source.ok_or_else(|| Failure::new("expected --weights, --model or --keras"))?;
     check_cell_state(arguments, weights.config())?;
+    check_merge_mode(arguments, weights.config(), merge_mode)?;
     let given = given(arguments)?;
-    given.check(weights.config()).map_err(|error| blame(arguments, &error))?;
+    let stack: Vec<Weights> = [weights].into_iter().chain(above).collect();
+    let config = stack::config(&stack).ok_or_else(|| Failure::new("expected a layer"))?;
+    given.check(&config).map_err(|error| blame(arguments, &error, suspected(&given, &config, &error)))?;
     outputs.open()?;
     tell_what_is_left_out(arguments, &of_model);
     let [batch, steps] = given.size();
-    let work = Work { name: "", config: *weights.config(), batch, steps };
+    let work = Work { name: "", config, batch, steps };
     let backend = arguments.device.open(&work, &options).map_err(Failure::new)?;
-    let spinner = report::spinner(format!("{} on {backend}", weights.config()));
-    let layer = Layer::new(&weights, (backend, options.clone())).map_err(Failure::new)?;
-    let result = layer.forward(&given.input()).map_err(Failure::new)?;
+    let spinner = report::spinner(format!("{config} on {backend}"));
+    let layers = stack.iter().map(|weights| Layer::new(weights, (backend.clone(), options.clone())));
+    let layers = layers.collect::<std::result::Result<Vec<Layer>, Error>>().map_err(Failure::new)?;
+    let result = stack::forward(&layers, &given).map_err(Failure::new)?;
     spinner.finish_and_clear();
 
+    let result = merged(result, &config, merge_mode).map_err(Failure::new)?;
     let result = laid_out(result, arguments.layout).map_err(Failure::new)?;
     outputs.commit(|format, names| encode(format, names, &result))?;
-    report::note(&format!("ran {}", description(&layer, &options, given.size())));
+    for layer in &layers {
+        report::note(&format!("ran {}", description(layer, &options, given.size())));
+    }
     Ok(())
 }
 
@@ -110,11 +117,38 @@ fn given(arguments: &RunArguments) -> Result<Given> {
 
 fn lengths(path: &Path) -> Result<Vec<usize>> {
     let file = File::read(path, Format::ARRAYS)?;
-    file.one("lengths", |tensors, name| to_lengths(&tensors.i64(name)?))
+    file.one("lengths", |tensors, name| to_lengths(&tensors.i64(name)?, tensors.dtype(name) == Some("bool")))
 }
 
-/// Adds the name of the file whose array the library refused.
-fn blame(arguments: &RunArguments, error: &Error) -> Failure {
+/// Returns what the shapes suggest that is wrong with the axes of the array that was refused.
+fn suspected(given: &Given, config: &Config, error: &Error) -> &'static str {
+    let input = given.input.shape();
+    let is_swapped = |state: &Option<ArrayD<f32>>| match state.as_ref().map(ArrayD::shape) {
+        Some(&[rows, layers, _]) => {
+            rows != layers
+                && layers == config.num_layers * config.directions()
+                && Some(&rows) == input.first()
+        }
+        _ => false,
+    };
+    match (error.subject(), input) {
+        (Some("input"), [.., steps, features]) if steps == &config.input_size && features != steps => {
+            " (its last two axes seem to be exchanged)"
+        }
+        (Some("lengths"), [_, steps, _]) if given.lengths.as_ref().map(Vec::len) == Some(*steps) => {
+            " (the first two axes of the input seem to be exchanged; expected [N, T, I])"
+        }
+        (Some("h_0"), _) if is_swapped(&given.h_0) => SWAPPED,
+        (Some("c_0"), _) if is_swapped(&given.c_0) => SWAPPED,
+        _ => "",
+    }
+}
+
+/// The hint for a state with the axes of a batch-first array.
+const SWAPPED: &str = " (its axes seem to be [N, L*D, H]: transpose the first two)";
+
+/// Adds the name of the file whose array the library refused, and a hint.
+fn blame(arguments: &RunArguments, error: &Error, hint: &str) -> Failure {
     let file = match (error.kind(), error.subject()) {
         (ErrorKind::Input, Some("input")) => Some(&arguments.input),
         (ErrorKind::Input, Some("h_0")) => arguments.h0.as_ref(),
@@ -123,7 +157,7 @@ fn blame(arguments: &RunArguments, error: &Error) -> Failure {
         _ => None,
     };
     match file {
-        Some(path) => Failure::in_file(path, error),
+        Some(path) => Failure::in_file(path, format_args!("{error}{hint}")),
         None => Failure::new(error),
     }
 }
@@ -137,6 +171,35 @@ fn description(layer: &Layer, options: &LayerOptions, [rows, steps]: [usize; 2])
         Some(strategy) => format!("{ran}, strategy {strategy}"),
         None => ran,
     }
+}
+
+/// Refuses a mode of merging that ONNX's axes cannot show or that a layer of one direction cannot have.
+fn check_merge_mode(arguments: &RunArguments, config: &Config, mode: MergeMode) -> Result<()> {
+    match (mode, arguments.layout) {
+        (MergeMode::Concat, _) | (_, Layout::Pytorch)
+            if mode == MergeMode::Concat || config.bidirectional =>
+        {
+            Ok(())
+        }
+        (_, Layout::Pytorch) => Err(Failure::new(format_args!(
+            "merge_mode: expected a bidirectional layer for {mode}, found {config}"
+        ))),
+        _ => Err(Failure::new(format_args!(
+            "layout: expected pytorch with merge_mode {mode}, found an ONNX layout"
+        ))),
+    }
+}
+
+/// Returns the result with the two directions of the output merged.
+fn merged(
+    mut result: Output<IxDyn>,
+    config: &Config,
+    mode: MergeMode,
+) -> std::result::Result<Output<IxDyn>, Error> {
+    if config.bidirectional {
+        result.output = mode.merge(result.output.view())?;
+    }
+    Ok(result)
 }
 
 /// Returns the result with the requested axes.
@@ -160,7 +223,7 @@ fn encode(
     match format {
         Format::Npz => io::to_npz(arrays),
         Format::Safetensors => io::to_safetensors(arrays),
-        Format::Npy => arrays.map(|(_, values)| io::to_npy(values)).next().unwrap_or(Ok(Vec::new())),
+        _ => arrays.map(|(_, values)| io::to_npy(values)).next().unwrap_or(Ok(Vec::new())),
     }
 }
 

@@ -18,6 +18,8 @@ pub(super) enum Element {
     U16,
     U32,
     U64,
+    /// A byte that is zero or one.
+    Bool,
 }
 
 impl Element {
@@ -36,14 +38,14 @@ impl Element {
             Element::U16 => "u16",
             Element::U32 => "u32",
             Element::U64 => "u64",
+            Element::Bool => "bool",
         }
     }
 
     /// Returns the number of bytes of one value.
-    #[cfg(feature = "onnx")]
     pub(super) fn bytes(self) -> usize {
         match self {
-            Element::I8 | Element::U8 => 1,
+            Element::I8 | Element::U8 | Element::Bool => 1,
             Element::F16 | Element::Bf16 | Element::I16 | Element::U16 => 2,
             Element::F32 | Element::I32 | Element::U32 => 4,
             Element::F64 | Element::I64 | Element::U64 => 8,
@@ -70,7 +72,7 @@ impl Element {
         }
     }
 
-    /// Converts integers to i64.
+    /// Converts integers, or true and false as one and zero, to i64.
     pub(super) fn to_i64(self, bytes: &[u8], big_endian: bool) -> Option<Vec<i64>> {
         match self {
             Element::I8 => Some(decode(bytes, big_endian, |b| i8::from_le_bytes(b).into())),
@@ -84,6 +86,7 @@ impl Element {
                 let saturated = |b| i64::try_from(u64::from_le_bytes(b)).unwrap_or(i64::MAX);
                 Some(decode(bytes, big_endian, saturated))
             }
+            Element::Bool => Some(decode(bytes, big_endian, |[byte]| i64::from(byte != 0))),
             Element::F16 | Element::Bf16 | Element::F32 | Element::F64 => None,
         }
     }

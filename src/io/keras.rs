@@ -1,16 +1,28 @@
 //! Reading the weights of Keras' recurrent layers, with Keras' names and layout.
 
+mod cell;
+#[cfg(feature = "keras")]
+mod config;
+#[cfg(feature = "keras")]
+mod file;
 mod layer;
+mod merge;
 mod names;
+mod numbered;
 mod options;
+mod settings;
 
 use super::Tensors;
 #[cfg(doc)]
 use crate::ErrorKind;
 use crate::{Error, Weights};
+#[cfg(feature = "keras")]
+pub(super) use config::layers as layers_of_model;
 use layer::Stack;
+pub use merge::MergeMode;
 use names::Names;
 pub use options::KerasOptions;
+pub(super) use settings::LayerSettings;
 
 impl Weights {
     /// Reads the weights of a Keras layer from named tensors: an npz or safetensors file of
@@ -55,8 +67,10 @@ impl Weights {
     /// same weight or an archive cannot be unpacked.
     pub fn from_keras(tensors: &Tensors<'_>, options: &KerasOptions) -> Result<Self, Error> {
         let names = Names::new(tensors.shapes())?;
-        let stack = Stack::new(names.choose(&options.layers)?)?;
-        let config = stack.config(options)?;
+        let layers = names.choose(&options.layers)?;
+        let options = settings::completed(&tensors.settings(&layers), options)?;
+        let stack = Stack::new(layers)?;
+        let config = stack.config(&options)?;
         Weights::from_named(config, "", |parameter, _| stack.parameter(tensors, &config, parameter))
     }
 }
@@ -70,5 +84,29 @@ impl Tensors<'_> {
     /// [`ErrorKind::File`] if two tensors are the same weight.
     pub fn keras_layers(&self) -> Result<Vec<String>, Error> {
         Ok(Names::new(self.shapes())?.layers().map(str::to_owned).collect())
+    }
+
+    /// Returns how the layer that [`Weights::from_keras`] reads merges its two directions, as far as the file
+    /// states it: [`MergeMode::Concat`] if it does not. [`MergeMode::merge`] does that to an output.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`Weights::from_keras`] about names; [`ErrorKind::Config`] if a lower layer of a stack does not
+    /// concatenate.
+    pub fn keras_merge_mode(&self, options: &KerasOptions) -> Result<MergeMode, Error> {
+        let names = Names::new(self.shapes())?;
+        let layers = names.choose(&options.layers)?;
+        let settings = self.settings(&layers).into_iter().zip(&layers);
+        // A single direction of a Bidirectional has nothing to merge.
+        let settings: Vec<_> = settings.map(|(one, cells)| one.filter(|_| cells.len() == 2)).collect();
+        settings::merge_mode(&settings)
+    }
+
+    /// Returns what the file states about each of the layers.
+    fn settings(&self, layers: &[Vec<&cell::CellTensors<'_>>]) -> Vec<Option<&LayerSettings>> {
+        let path = |cells: &Vec<&cell::CellTensors<'_>>| {
+            cells.first().map_or("", |cell| cell.path.as_str()).to_owned()
+        };
+        layers.iter().map(|cells| settings::find(&self.keras, &path(cells))).collect()
     }
 }

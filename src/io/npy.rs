@@ -6,6 +6,7 @@ use std::ops::Range;
 use ndarray::ArrayViewD;
 use npyz::{DType, Endianness, NpyHeader, Order, TypeChar, WriterBuilder};
 
+use super::kind::{Kind, explained};
 use super::{Data, Element, Entry, Tensors, format_error};
 use crate::Error;
 #[cfg(doc)]
@@ -25,6 +26,10 @@ impl<'a> Tensors<'a> {
     ///
     /// [`ErrorKind::File`] if the bytes are not one complete npy file.
     pub fn from_npy(bytes: &'a [u8], name: &str) -> Result<Self, Error> {
+        Tensors::npy(bytes, name).map_err(|error| explained(error, bytes, Kind::Npy))
+    }
+
+    fn npy(bytes: &'a [u8], name: &str) -> Result<Self, Error> {
         let (header, start) = read_header(bytes, name)?;
         let size = header.data_size(name)?;
         let found = bytes.len() - start;
@@ -51,7 +56,7 @@ pub(super) struct Header {
 impl Header {
     pub(super) fn entry(self, data: Data) -> Entry {
         let Header { shape, dtype, element, big_endian, fortran, .. } = self;
-        Entry { shape, dtype, element, big_endian, fortran, data }
+        Entry { shape, dtype, element, big_endian, fortran, strides: None, data }
     }
 
     /// Returns the number of bytes of the values, or `None` if their type cannot be read.
@@ -164,6 +169,7 @@ fn element(kind: TypeChar, bytes: u64) -> Option<Element> {
         (TypeChar::Int, 2) => Some(Element::I16),
         (TypeChar::Int, 4) => Some(Element::I32),
         (TypeChar::Int, 8) => Some(Element::I64),
+        (TypeChar::Bool, 1) => Some(Element::Bool),
         (TypeChar::Uint, 1) => Some(Element::U8),
         (TypeChar::Uint, 2) => Some(Element::U16),
         (TypeChar::Uint, 4) => Some(Element::U32),

@@ -8,6 +8,7 @@ use npyz::zip::read::ZipFile;
 use npyz::zip::write::FileOptions;
 use npyz::zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 
+use super::kind::{Kind, explained};
 use super::npy::{self, read_header};
 use super::{Data, Tensors, format_error, twice};
 use crate::Error;
@@ -28,6 +29,15 @@ impl<'a> Tensors<'a> {
     ///
     /// [`ErrorKind::File`] if the bytes are not an npz file, or one of its arrays is not an npy file.
     pub fn from_npz(bytes: &'a [u8]) -> Result<Self, Error> {
+        let tensors = Tensors::npz(bytes).map_err(|error| explained(error, bytes, Kind::Npz))?;
+        // An archive without arrays may be one of another format.
+        match (tensors.entries.is_empty(), Kind::of(bytes)) {
+            (true, Some(kind @ (Kind::Pytorch | Kind::Keras))) => Err(format_error("npz", "npy files", kind)),
+            _ => Ok(tensors),
+        }
+    }
+
+    fn npz(bytes: &'a [u8]) -> Result<Self, Error> {
         check_end(bytes)?;
         let archive = ZipArchive::new(Cursor::new(bytes))
             .map_err(|error| format_error("npz", "a complete zip archive", error))?;

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use ndarray::ArrayViewD;
 use safetensors::tensor::{Dtype, SafeTensors, View, serialize};
 
+use super::kind::{Kind, explained};
 use super::{Data, Element, Entry, Tensors, format_error, twice};
 use crate::Error;
 #[cfg(doc)]
@@ -24,6 +25,10 @@ impl<'a> Tensors<'a> {
     ///
     /// [`ErrorKind::File`] if the bytes are not one complete safetensors file.
     pub fn from_safetensors(bytes: &'a [u8]) -> Result<Self, Error> {
+        Tensors::safetensors(bytes).map_err(|error| explained(error, bytes, Kind::Safetensors))
+    }
+
+    fn safetensors(bytes: &'a [u8]) -> Result<Self, Error> {
         let broken = |found: String| format_error("safetensors", "a complete safetensors file", found);
         check_numbers(bytes)?;
         let (header, metadata) =
@@ -36,7 +41,7 @@ impl<'a> Tensors<'a> {
             let (from, to) = info.data_offsets;
             let data = Data::Bytes(start + from..start + to);
             let shape = info.shape.clone();
-            (name, Entry { shape, dtype, element, big_endian: false, fortran: false, data })
+            (name, Entry { shape, dtype, element, big_endian: false, fortran: false, strides: None, data })
         });
         let mut tensors = Tensors::new(bytes, entries.collect());
         tensors.metadata =
@@ -55,6 +60,7 @@ fn element(dtype: Dtype) -> Option<Element> {
         Dtype::I16 => Some(Element::I16),
         Dtype::I32 => Some(Element::I32),
         Dtype::I64 => Some(Element::I64),
+        Dtype::BOOL => Some(Element::Bool),
         Dtype::U8 => Some(Element::U8),
         Dtype::U16 => Some(Element::U16),
         Dtype::U32 => Some(Element::U32),

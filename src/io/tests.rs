@@ -91,7 +91,7 @@ fn broken_files_are_errors() {
         safetensors(&format!(r#"{{"x":{{"dtype":"U8","shape":[{shape}],"data_offsets":[{from},{to}]}}}}"#), 4)
     };
     let files: Vec<(&str, Vec<u8>)> = vec![
-        ("too small", vec![]),
+        ("an empty file", vec![]),
         ("too small", vec![1, 2, 3]),
         ("header too large", u64::MAX.to_le_bytes().to_vec()),
         ("invalid header length", 1000u64.to_le_bytes().to_vec()),
@@ -118,7 +118,7 @@ fn broken_files_are_errors() {
     let of = |descr, shape| npy_of(descr, shape, &[0; 4]);
     let long_header = [b"\x93NUMPY\x02\x00", &u32::MAX.to_le_bytes()[..], b"{}"].concat();
     let files: Vec<(&str, Vec<u8>)> = vec![
-        ("fill whole buffer", vec![]),
+        ("an empty file", vec![]),
         ("fill whole buffer", b"\x93NUMPY\x01".to_vec()),
         ("another kind", safetensors(one, 4)),
         ("one of 4294967295 bytes", long_header),

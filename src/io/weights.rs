@@ -6,7 +6,8 @@ use super::{Tensors, format_error};
 #[cfg(doc)]
 use crate::ErrorKind;
 use crate::error::Fault;
-use crate::{Cell, Config, Error, LoadOptions, Nonlinearity, Variant, Weights, infer_config};
+use crate::weights::Inferred;
+use crate::{Cell, Config, Error, LoadOptions, Nonlinearity, Variant, Weights};
 
 impl Weights {
     /// Infers the configuration from the tensors' names and shapes, and reads the parameters. Other tensors
@@ -21,14 +22,14 @@ impl Weights {
     /// The same as [`infer_config`] and [`Weights::from_fn`]; [`ErrorKind::Tensor`] if a parameter is not
     /// floating-point, [`ErrorKind::File`] if the metadata contradicts the shapes.
     pub fn from_tensors(tensors: &Tensors<'_>, options: &LoadOptions) -> Result<Self, Error> {
-        let (prefix, mut config) = infer_config(tensors.shapes(), options)?;
-        check_metadata(tensors.metadata(), &config)?;
-        if let (Cell::Rnn(_), None) = (config.cell, options.nonlinearity)
+        let mut inferred = Inferred::new(tensors.shapes(), options)?;
+        check_metadata(tensors.metadata(), &inferred.config)?;
+        if let (Cell::Rnn(_), None) = (inferred.config.cell, options.nonlinearity)
             && let Some(name) = tensors.metadata().get("nonlinearity")
         {
-            config.cell = Cell::Rnn(name.parse()?);
+            inferred.config.cell = Cell::Rnn(name.parse()?);
         }
-        Weights::from_named(config, &prefix, |_, name| tensors.f32(name))
+        Weights::from_inferred(&inferred, |name| tensors.f32(name))
     }
 
     /// Reads the weights from the bytes of a safetensors file, with [`Tensors::from_safetensors`] and
@@ -53,6 +54,17 @@ impl Weights {
         Weights::from_tensors(&Tensors::from_npz(bytes)?, options)
     }
 
+    /// Reads the weights from the bytes of a file that `torch.save` or `torch.jit.save` wrote, with
+    /// [`Tensors::from_pytorch`] and [`Weights::from_tensors`].
+    ///
+    /// # Errors
+    ///
+    /// The same as these two.
+    #[cfg(feature = "pytorch")]
+    pub fn from_pytorch(bytes: &[u8], options: &LoadOptions) -> Result<Self, Error> {
+        Weights::from_tensors(&Tensors::from_pytorch(bytes)?, options)
+    }
+
     /// Returns a safetensors file with PyTorch's names and the configuration as metadata: `cell` (`rnn`,
     /// `lstm`, `gru`), `nonlinearity` (`tanh`, `relu`), `input_size`, `hidden_size`, `num_layers`, `bias`,
     /// `bidirectional`, `proj_size`. The same weights give the same bytes.
@@ -60,8 +72,8 @@ impl Weights {
     /// # Errors
     ///
     /// [`ErrorKind::Config`] for a layer that PyTorch cannot have, because a state dict cannot describe it
-    /// (peepholes are an exception: they have a tensor); [`ErrorKind::File`] if the file's header would be
-    /// too long for the format (100 MB).
+    /// (peepholes are an exception: they have a tensor); [`ErrorKind::File`] if the file's header would be too
+    /// long for the format (100 MB).
     #[cfg(feature = "safetensors")]
     pub fn to_safetensors(&self) -> Result<Vec<u8>, Error> {
         check_state_dict(self.config())?;
@@ -74,8 +86,7 @@ impl Weights {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] as in [`Weights::to_safetensors`]; otherwise the same as
-    /// [`to_npz`](super::to_npz).
+    /// [`ErrorKind::Config`] as in [`Weights::to_safetensors`]; otherwise the same as [`to_npz`](super::to_npz).
     #[cfg(feature = "npz")]
     pub fn to_npz(&self) -> Result<Vec<u8>, Error> {
         check_state_dict(self.config())?;

@@ -37,7 +37,7 @@ impl ParameterKind {
         matches!(self, ParameterKind::BiasIh | ParameterKind::BiasHh)
     }
 
-    fn stem(self) -> &'static str {
+    pub(super) fn stem(self) -> &'static str {
         match self {
             ParameterKind::WeightIh => "weight_ih",
             ParameterKind::WeightHh => "weight_hh",
@@ -97,13 +97,18 @@ impl Parameter {
         kind && self.layer < config.num_layers && (config.bidirectional || !self.reverse)
     }
 
-    /// Splits a tensor's name into its prefix and the parameter: `rnn.weight_ih_l0` into `rnn.` and
-    /// `weight_ih_l0`.
-    pub(super) fn parse(name: &str) -> Option<(&str, Parameter)> {
-        let (prefix, rest) = split(name);
-        let (stem, layer, reverse) = split_layer(rest)?;
-        let kind = ParameterKind::ALL.into_iter().find(|kind| kind.stem() == stem)?;
-        Some((prefix, Parameter { kind, layer, reverse }))
+    /// Returns the parameter of a name without a prefix, and whether it is a cell's, which has no layer.
+    fn parse(rest: &str) -> Option<(Parameter, bool)> {
+        let kind_of = |stem| ParameterKind::ALL.into_iter().find(|kind| kind.stem() == stem);
+        match split_layer(rest) {
+            Some((stem, layer, reverse)) => Some((Parameter { kind: kind_of(stem)?, layer, reverse }, false)),
+            // Only these four are in PyTorch's cells.
+            None => {
+                let kind = kind_of(rest)
+                    .filter(|kind| !matches!(kind, ParameterKind::WeightHr | ParameterKind::WeightCh));
+                Some((Parameter { kind: kind?, layer: 0, reverse: false }, true))
+            }
+        }
     }
 
     /// Returns the prefix of a tensor whose name looks like a recurrent parameter (`something_l0`) but is
@@ -112,7 +117,80 @@ impl Parameter {
         let (prefix, rest) = split(name);
         let (stem, ..) = split_layer(rest)?;
         let looks_like_one = stem.starts_with("weight_") || stem.starts_with("bias_");
-        (looks_like_one && Parameter::parse(name).is_none()).then_some(prefix)
+        (looks_like_one && Parameter::parse(rest).is_none()).then_some(prefix)
+    }
+}
+
+/// What a tensor is to its parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Part {
+    /// The parameter itself.
+    Plain,
+    /// The matrix before a weight drop.
+    Raw,
+    /// The norms of a weight norm.
+    G,
+    /// The direction of a weight norm, or the right vector of a spectral norm.
+    V,
+    /// The matrix before a spectral norm.
+    Original,
+    /// The left vector of a spectral norm.
+    U,
+    /// A tensor of another parametrization.
+    Unknown,
+}
+
+/// A tensor of a recurrent parameter, by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Named<'a> {
+    pub(super) prefix: &'a str,
+    pub(super) parameter: Parameter,
+    pub(super) part: Part,
+    /// Whether the name is that of a cell's parameter, without a layer.
+    pub(super) is_cell: bool,
+}
+
+/// The folder of the tensors that `torch.nn.utils.parametrizations` makes.
+const PARAMETRIZATIONS: &str = "parametrizations.";
+
+impl<'a> Named<'a> {
+    /// Splits a tensor's name into its prefix and the parameter, such as `rnn.weight_ih_l0` into `rnn.` and
+    /// `weight_ih_l0`. Returns none for other tensors.
+    pub(super) fn parse(name: &'a str) -> Option<Self> {
+        if let Some(named) = Named::parametrized(name) {
+            return Some(named);
+        }
+        const SUFFIXES: [(&str, Part); 6] = [
+            ("", Part::Plain),
+            ("_raw", Part::Raw),
+            ("_g", Part::G),
+            ("_v", Part::V),
+            ("_orig", Part::Original),
+            ("_u", Part::U),
+        ];
+        let (prefix, rest) = split(name);
+        SUFFIXES.into_iter().find_map(|(suffix, part)| {
+            let (parameter, is_cell) = Parameter::parse(rest.strip_suffix(suffix)?)?;
+            Some(Named { prefix, parameter, part, is_cell })
+        })
+    }
+
+    fn parametrized(name: &'a str) -> Option<Self> {
+        let start = name.rfind(PARAMETRIZATIONS)?;
+        let (prefix, rest) = name.split_at(start);
+        if !(prefix.is_empty() || prefix.ends_with('.')) {
+            return None;
+        }
+        let (parameter, tensor) = rest.strip_prefix(PARAMETRIZATIONS)?.split_once('.')?;
+        let (parameter, is_cell) = Parameter::parse(parameter)?;
+        let part = match tensor {
+            "original0" => Part::G,
+            "original1" | "0._v" => Part::V,
+            "original" => Part::Original,
+            "0._u" => Part::U,
+            _ => Part::Unknown,
+        };
+        Some(Named { prefix, parameter, part, is_cell })
     }
 }
 
@@ -149,7 +227,12 @@ mod tests {
         for parameter in Parameter::all(&config) {
             for prefix in ["", "rnn.", "a.b."] {
                 let name = format!("{prefix}{parameter}");
-                assert_eq!(Parameter::parse(&name), Some((prefix, parameter)), "{name}");
+                let part = Part::Plain;
+                assert_eq!(
+                    Named::parse(&name),
+                    Some(Named { prefix, parameter, part, is_cell: false }),
+                    "{name}"
+                );
             }
         }
     }
@@ -157,12 +240,25 @@ mod tests {
     #[test]
     fn other_names_are_no_parameters() {
         for name in
-            ["weight", "embedding.weight", "weight_ih", "weight_ih_l", "weight_ih_l01", "weight_ih_l-1"]
+            ["weight", "embedding.weight", "weight_hr", "weight_ih_l", "weight_ih_l01", "weight_ih_l-1"]
         {
-            assert_eq!(Parameter::parse(name), None, "{name}");
+            assert_eq!(Named::parse(name), None, "{name}");
             assert_eq!(Parameter::parse_unknown(name), None, "{name}");
         }
         assert_eq!(Parameter::parse_unknown("rnn.weight_xh_l0"), Some("rnn."));
         assert_eq!(Parameter::parse_unknown("rnn.weight_ih_l0"), None);
+    }
+
+    #[test]
+    fn names_say_what_a_tensor_is_to_its_parameter() {
+        let named = |name| Named::parse(name).map(|named| (named.prefix, named.part, named.is_cell));
+        assert_eq!(named("a.weight_ih"), Some(("a.", Part::Plain, true)));
+        assert_eq!(named("a.bias_hh_l0_reverse_orig"), Some(("a.", Part::Original, false)));
+        assert_eq!(named("weight_hh_l0_v"), Some(("", Part::V, false)));
+        assert_eq!(named("a.parametrizations.weight_hh_l0.original0"), Some(("a.", Part::G, false)));
+        assert_eq!(named("parametrizations.weight_hh.0._u"), Some(("", Part::U, true)));
+        assert_eq!(named("parametrizations.weight_hh_l0.0.base"), Some(("", Part::Unknown, false)));
+        assert_eq!(named("parametrizations.weight.original0"), None);
+        assert_eq!(named("myparametrizations.weight_hh_l0.original0"), None);
     }
 }

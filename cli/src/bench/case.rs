@@ -7,6 +7,7 @@ use wgpu_rnn::{Config, Weights};
 
 use crate::args::BenchArguments;
 use crate::failure::{Failure, Result};
+use crate::files::Source;
 use crate::shape::{BatchArguments, CellName};
 
 /// A forward pass.
@@ -52,7 +53,8 @@ pub(crate) fn grid(cell: CellName) -> [Case; 8] {
 }
 
 fn one(arguments: &BenchArguments) -> Result<Case> {
-    let weights = arguments.source.read(arguments.layer.nonlinearity)?.map(|source| source.weights);
+    let source = arguments.source.read(arguments.layer.nonlinearity)?;
+    let weights = source.map(Source::alone).transpose()?;
     let config = match &weights {
         Some(weights) => *weights.config(),
         None => arguments.layer.config()?,

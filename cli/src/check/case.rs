@@ -32,7 +32,7 @@ impl Case {
     ) -> Result<Self, Error> {
         let weights = Weights::from_tensors(tensors, &LoadOptions::default())?;
         let optional = |name| tensors.dtype(name).map(|_| f32s(tensors, name)).transpose();
-        let lengths = tensors.dtype("lengths").map(|_| to_lengths(&tensors.i64("lengths")?));
+        let lengths = tensors.dtype("lengths").map(|_| to_lengths(&tensors.i64("lengths")?, false));
         let given = Given {
             input: f32s(tensors, "input")?,
             h_0: optional("h_0")?,

@@ -3,7 +3,7 @@
 
 use ndarray::{Array2, ArrayD, ArrayView2, Axis, Ix2, s};
 
-use super::names::{CellTensors, Tensor};
+use super::cell::{CellTensors, Tensor};
 use super::options::KerasOptions;
 #[cfg(doc)]
 use crate::ErrorKind;
@@ -41,7 +41,8 @@ impl<'n, 'a> Stack<'n, 'a> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Tensor`] name the tensor; [`ErrorKind::Config`] if the layer cannot have an option.
+    /// [`ErrorKind::Tensor`], [`ErrorKind::Tensor`] and [`ErrorKind::Tensor`] name the tensor;
+    /// [`ErrorKind::Config`] if the layer cannot have an option.
     pub(super) fn config(&self, options: &KerasOptions) -> Result<Config, Error> {
         let (name, shape) = present(self.first, self.first.recurrent_kernel, "recurrent_kernel", "[H, G*H]")?;
         let (_, kernel) = present(self.first, self.first.kernel, "kernel", "[I, G*H]")?;
@@ -83,7 +84,8 @@ impl<'n, 'a> Stack<'n, 'a> {
     /// Returns whether a GRU applies the reset gate after the product: the option if it is given, else what
     /// the rank of the bias shows, else true.
     fn is_reset_after(&self, options: &KerasOptions) -> bool {
-        let inferred = self.first.bias.map(|(_, shape)| shape.len() != 1);
+        let units = self.first.recurrent_kernel.and_then(|(_, shape)| shape.first().copied()).unwrap_or(0);
+        let inferred = self.first.bias.map(|(_, shape)| shape.len() != 1 || *shape == [6 * units]);
         options.reset_after.or(inferred).unwrap_or(true)
     }
 
@@ -91,8 +93,8 @@ impl<'n, 'a> Stack<'n, 'a> {
     ///
     /// # Errors
     ///
-    /// The same as [`Tensors::f32`]; [`ErrorKind::Tensor`] names the tensor; [`ErrorKind::OutOfMemory`] if
-    /// there is not enough memory for it.
+    /// The same as [`Tensors::f32`]; [`ErrorKind::Tensor`] names the tensor; [`ErrorKind::OutOfMemory`] if there
+    /// is not enough memory for it.
     pub(super) fn parameter(
         &self,
         tensors: &Tensors<'_>,
@@ -105,7 +107,9 @@ impl<'n, 'a> Stack<'n, 'a> {
             ParameterKind::WeightIh => (cell.kernel, 0),
             ParameterKind::WeightHh => (cell.recurrent_kernel, 0),
             ParameterKind::BiasIh => (cell.bias, 0),
-            ParameterKind::BiasHh => (cell.bias.filter(|(_, shape)| shape.len() == 2), 1),
+            ParameterKind::BiasHh => {
+                (cell.bias.filter(|(_, shape)| shape.len() == 2 || is_cudnn(cell, config)), 1)
+            }
             // Keras has no projections and no peepholes.
             ParameterKind::WeightHr | ParameterKind::WeightCh => (None, 0),
         };
@@ -114,22 +118,50 @@ impl<'n, 'a> Stack<'n, 'a> {
         check_finite(name, &values.view())?;
         let is_bias = matches!(parameter.kind, ParameterKind::BiasIh | ParameterKind::BiasHh);
         let found = values.shape().to_vec();
-        let values = if is_bias && values.ndim() == 1 { values.insert_axis(Axis(0)) } else { values };
         let wrong =
-            |_| Error::from(Fault::Shape { name: name.to_owned(), expected: parameter.shape(config), found });
-        let values = values.into_dimensionality::<Ix2>().map_err(wrong)?;
+            || Error::from(Fault::Shape { name: name.to_owned(), expected: parameter.shape(config), found });
+        let cudnn = is_cudnn(cell, config);
+        let values = match is_bias && values.ndim() == 1 {
+            true => {
+                let shape = [if cudnn { 2 } else { 1 }, config.cell.gates() * config.hidden_size];
+                values.into_shape_with_order(shape).map_err(|_| wrong())?
+            }
+            false => values.into_dimensionality::<Ix2>().map_err(|_| wrong())?,
+        };
         let rows = if is_bias { row..row + 1 } else { 0..values.nrows() };
-        let matrix = transposed(name, config, &values.slice(s![rows, ..]))?.into_dyn();
+        let values = values.slice(s![rows, ..]);
+        let matrix = match cudnn && !is_bias {
+            true => reshaped(name, config, &values)?.into_dyn(),
+            false => transposed(name, config, &values)?.into_dyn(),
+        };
         Ok(if is_bias { matrix.index_axis_move(Axis(1), 0) } else { matrix })
     }
+}
+
+/// Returns PyTorch's gates as Keras' numbers. GRU: r z n of z r h. LSTM: i f g o is Keras' i f c o.
+fn order(config: &Config) -> impl Iterator<Item = usize> + use<> {
+    let order: &[usize] = if config.cell == Cell::Gru { &[1, 0, 2] } else { &[0, 1, 2, 3] };
+    order.iter().copied().take(config.cell.gates())
+}
+
+/// Returns whether a cell is a CuDNNLSTM or CuDNNGRU, which has a bias of its own for the recurrent product.
+fn is_cudnn(cell: &CellTensors<'_>, config: &Config) -> bool {
+    let twice = 2 * config.cell.gates() * config.hidden_size;
+    config.cell.gates() > 1 && cell.bias.is_some_and(|(_, shape)| *shape == [twice])
+}
+
+/// Converts the matrix `[rows, G*H]` of a CuDNNLSTM or CuDNNGRU to `[G*H, rows]`. cuDNN reads the values of each
+/// gate as a matrix `[H, rows]`, whatever the shape that Keras gives them.
+fn reshaped(name: &str, config: &Config, values: &ArrayView2<'_, f32>) -> Result<Array2<f32>, Error> {
+    let h = config.hidden_size;
+    let blocks = order(config).flat_map(|gate| values.clone().slice_move(s![.., gate * h..(gate + 1) * h]));
+    collected(name, Ix2(config.cell.gates() * h, values.nrows()), blocks.copied())
 }
 
 /// Converts `[rows, G*H]` in Keras' order of gates to `[G*H, rows]` in PyTorch's order.
 fn transposed(name: &str, config: &Config, values: &ArrayView2<'_, f32>) -> Result<Array2<f32>, Error> {
     let h = config.hidden_size;
-    // GRU: r z n from Keras' z r h. LSTM: i f g o is Keras' i f c o.
-    let order: &[usize] = if config.cell == Cell::Gru { &[1, 0, 2] } else { &[0, 1, 2, 3] };
-    let columns = order.iter().take(config.cell.gates()).flat_map(|gate| gate * h..(gate + 1) * h);
+    let columns = order(config).flat_map(|gate| gate * h..(gate + 1) * h);
     let transposed = columns.flat_map(|column| values.index_axis_move(Axis(1), column)).copied();
     collected(name, Ix2(config.cell.gates() * h, values.nrows()), transposed)
 }
@@ -143,7 +175,7 @@ fn present<'a>(
 ) -> Result<Tensor<'a>, Error> {
     tensor.ok_or_else(|| {
         Error::from(Fault::MissingParameter {
-            name: match cell.path {
+            name: match cell.path.as_str() {
                 "" => weight.to_owned(),
                 path => format!("{path}/{weight}"),
             },
@@ -198,6 +230,7 @@ fn check_cell(cell: &CellTensors<'_>, config: &Config, layer: usize) -> Result<(
     let both = config.cell == Cell::Gru && config.variant.reset_after;
     let bias = if both { vec![2, columns] } else { vec![columns] };
     match (cell.bias, config.bias) {
+        (Some(_), true) if is_cudnn(cell, config) => Ok(()),
         (Some(tensor), true) => check_shape(tensor, &bias),
         (Some((name, _)), false) => Err(Error::from(Fault::UnexpectedParameter {
             name: name.to_owned(),

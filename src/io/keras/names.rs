@@ -2,36 +2,31 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::cell::{CellTensors, Tensor};
+use super::numbered;
 use crate::Error;
 #[cfg(doc)]
 use crate::ErrorKind;
 use crate::error::Fault;
-use crate::io::twice;
 
 /// The separators of the names in a path.
 const SEPARATORS: [char; 2] = ['/', '.'];
 
-/// A tensor's name in the file, and its shape.
-pub(super) type Tensor<'a> = (&'a str, &'a [usize]);
-
-/// The weights of one cell.
-#[derive(Clone, Debug, Default)]
-pub(super) struct CellTensors<'a> {
-    /// The path before the names of the weights.
-    pub(super) path: &'a str,
-    pub(super) kernel: Option<Tensor<'a>>,
-    pub(super) recurrent_kernel: Option<Tensor<'a>>,
-    pub(super) bias: Option<Tensor<'a>>,
-}
-
 /// A direction of a `Bidirectional`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Side {
     Forward,
     Backward,
 }
 
 impl Side {
+    fn other(self) -> Self {
+        match self {
+            Side::Forward => Side::Backward,
+            Side::Backward => Side::Forward,
+        }
+    }
+
     fn name(self) -> &'static str {
         match self {
             Side::Forward => "forward",
@@ -50,7 +45,9 @@ impl Side {
 /// The recurrent cells among a file's tensors.
 pub(super) struct Names<'a> {
     /// The cells by path.
-    cells: BTreeMap<&'a str, CellTensors<'a>>,
+    cells: BTreeMap<String, CellTensors<'a>>,
+    /// The cells that are one direction of a layer: the layer, and the direction.
+    sides: BTreeMap<String, (String, Side)>,
     /// The names of all tensors.
     tensors: Vec<&'a str>,
 }
@@ -62,12 +59,11 @@ impl<'a> Names<'a> {
     ///
     /// [`ErrorKind::File`] if two tensors are the same weight.
     pub(super) fn new(shapes: impl Iterator<Item = Tensor<'a>>) -> Result<Self, Error> {
-        let mut cells: BTreeMap<&str, CellTensors<'_>> = BTreeMap::new();
-        let mut tensors = Vec::new();
-        for (name, shape) in shapes {
-            tensors.push(name);
+        let mut cells: BTreeMap<String, CellTensors<'_>> = BTreeMap::new();
+        let all: Vec<Tensor<'_>> = shapes.collect();
+        for &(name, shape) in &all {
             let (path, weight) = split(name);
-            let mut cell = CellTensors { path, ..CellTensors::default() };
+            let mut cell = CellTensors { path: path.to_owned(), ..CellTensors::default() };
             let place = match weight {
                 "kernel" => &mut cell.kernel,
                 "recurrent_kernel" => &mut cell.recurrent_kernel,
@@ -75,15 +71,23 @@ impl<'a> Names<'a> {
                 _ => continue,
             };
             *place = Some((name, shape));
-            cells.entry(path).or_default().join(&cell)?;
+            cells.entry(path.to_owned()).or_default().join(&cell)?;
         }
         cells.retain(|_, cell| cell.recurrent_kernel.is_some());
-        Ok(Names { cells, tensors })
+        for cell in numbered::cells(&all) {
+            cells.entry(cell.path.clone()).or_insert(cell);
+        }
+        let sides = sides(&cells);
+        Ok(Names { cells, sides, tensors: all.into_iter().map(|(name, _)| name).collect() })
     }
 
     /// Returns the names of the layers, each once, sorted.
-    pub(super) fn layers(&self) -> impl Iterator<Item = &'a str> {
-        self.cells.keys().map(|path| layer_of(path)).collect::<BTreeSet<_>>().into_iter()
+    pub(super) fn layers(&self) -> impl Iterator<Item = &str> {
+        let layers = self.cells.keys().map(|path| match self.sides.get(path) {
+            Some((layer, _)) => layer.as_str(),
+            None => path,
+        });
+        layers.collect::<BTreeSet<_>>().into_iter()
     }
 
     /// Returns the cells of each wanted layer, or of the only layer: one cell, or a forward and a backward
@@ -91,7 +95,7 @@ impl<'a> Names<'a> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Tensor`].
+    /// [`ErrorKind::Tensor`], [`ErrorKind::Tensor`] and [`ErrorKind::Tensor`].
     pub(super) fn choose(&self, wanted: &[String]) -> Result<Vec<Vec<&CellTensors<'a>>>, Error> {
         let layers: Vec<&str> = self.layers().collect();
         let chosen = match (wanted, &layers[..]) {
@@ -108,31 +112,46 @@ impl<'a> Names<'a> {
     }
 
     /// Returns the cells of the layer with that name or below it, or the cell of one direction.
-    fn named(&self, name: &str, layers: &[&'a str]) -> Result<Vec<&CellTensors<'a>>, Error> {
+    fn named(&self, name: &str, layers: &[&str]) -> Result<Vec<&CellTensors<'a>>, Error> {
         let name = name.strip_suffix(SEPARATORS).unwrap_or(name);
         if layers.contains(&name) {
             return self.layer(name);
         }
         let below: Vec<&str> = layers.iter().copied().filter(|layer| is_below(layer, name)).collect();
-        let mut cells = self.cells.values().filter(|cell| cell.path == name || is_below(cell.path, name));
+        let mut cells = self.cells.values().filter(|cell| cell.path == name || is_below(&cell.path, name));
         match (&below[..], cells.next(), cells.next()) {
             (&[layer], ..) => self.layer(layer),
             ([], Some(cell), None) => Ok(vec![cell]),
-            ([], None, _) => Err(self.no_layer(format!("one named {name:?}"))),
+            ([], None, _) => match self.containing(name) {
+                Some(layer) => self.layer(layer),
+                None => Err(self.no_layer(format!("one named {name:?}"))),
+            },
             _ => Err(self.no_layer(format!("one below {name:?}"))),
         }
     }
 
+    /// Returns the only layer whose path has the name inside, such as `model_weights/NAME/NAME/lstm_cell` of an
+    /// `.h5` file.
+    fn containing(&self, name: &str) -> Option<&str> {
+        let inside = format!("/{name}/");
+        let mut layers =
+            self.layers().filter(|layer| !name.is_empty() && format!("/{layer}/").contains(&inside));
+        let first = layers.next()?;
+        layers.next().is_none().then_some(first)
+    }
+
     /// Returns the cells of a layer.
     fn layer(&self, layer: &str) -> Result<Vec<&CellTensors<'a>>, Error> {
-        if let Some(cell) = self.cells.get(layer).filter(|cell| side_of(cell.path).is_none()) {
+        if let Some(cell) = self.cells.get(layer).filter(|cell| !self.sides.contains_key(&cell.path)) {
             return Ok(vec![cell]);
         }
         [Side::Forward, Side::Backward].into_iter().map(|side| self.direction(layer, side)).collect()
     }
 
     fn direction(&self, layer: &str, side: Side) -> Result<&CellTensors<'a>, Error> {
-        let is_of = |cell: &&CellTensors<'a>| side_of(cell.path) == Some((layer, side));
+        let is_of = |cell: &&CellTensors<'a>| {
+            self.sides.get(&cell.path).is_some_and(|(of, its)| of == layer && *its == side)
+        };
         let mut cells = self.cells.values().filter(is_of);
         match (cells.next(), cells.next()) {
             (Some(cell), None) => Ok(cell),
@@ -168,7 +187,7 @@ impl<'a> Names<'a> {
         let own = [cell.kernel, cell.recurrent_kernel, cell.bias].map(|tensor| tensor.map(|(name, _)| name));
         let is_extra = |name: &&&str| {
             let is_random = is_below(name, &format!("{}/seed_generator", cell.path));
-            is_below(name, cell.path) && !own.contains(&Some(**name)) && !is_random
+            is_below(name, &cell.path) && !own.contains(&Some(**name)) && !is_random
         };
         match self.tensors.iter().find(is_extra).filter(|_| !cell.path.is_empty()) {
             Some(name) => Err(Error::from(Fault::UnexpectedParameter {
@@ -177,25 +196,6 @@ impl<'a> Names<'a> {
             })),
             None => Ok(()),
         }
-    }
-}
-
-impl<'a> CellTensors<'a> {
-    /// Adds another tensor of the cell.
-    fn join(&mut self, other: &CellTensors<'a>) -> Result<(), Error> {
-        self.path = other.path;
-        for (own, other) in [
-            (&mut self.kernel, other.kernel),
-            (&mut self.recurrent_kernel, other.recurrent_kernel),
-            (&mut self.bias, other.bias),
-        ] {
-            match (&own, other) {
-                (Some(_), Some((name, _))) => return Err(twice(name)),
-                (None, Some(tensor)) => *own = Some(tensor),
-                (_, None) => {}
-            }
-        }
-        Ok(())
     }
 }
 
@@ -226,7 +226,12 @@ fn side_of(path: &str) -> Option<(&str, Side)> {
     }
 }
 
-/// Returns the layer that a cell belongs to.
-fn layer_of(path: &str) -> &str {
-    side_of(path).map_or(path, |(layer, _)| layer)
+/// Returns the cells that are one direction of a layer. A cell whose name begins with a direction and that has
+/// no twin of the other direction is a layer of its own, with that name.
+fn sides(cells: &BTreeMap<String, CellTensors<'_>>) -> BTreeMap<String, (String, Side)> {
+    let found: Vec<_> = cells.keys().filter_map(|path| Some((path, side_of(path)?))).collect();
+    let known: BTreeSet<(&str, Side)> = found.iter().map(|(_, side)| *side).collect();
+    let has_twin = |(layer, side): (&str, Side)| known.contains(&(layer, side.other()));
+    let sides = found.iter().filter(|(_, side)| has_twin(*side));
+    sides.map(|(path, (layer, side))| ((*path).clone(), ((*layer).to_owned(), *side))).collect()
 }

@@ -19,7 +19,8 @@ pub struct KerasOptions {
     /// become one stacked layer. Each of them must read the output of the one below at every step
     /// (`return_sequences=True`), with nothing in between.
     ///
-    /// A name is the path before the tensors' names, or the beginning of that path up to a `/`: `lstm` for
+    /// A name is the path before the tensors' names, or the beginning of that path up to a `/`, or a part of it
+    /// that only one layer has: `lstm` for
     /// `lstm/lstm_cell/kernel`, `model/bidirectional` for both directions below it.
     pub layers: Vec<String>,
     /// `activation`; tanh by default. [`Activation::keras`] converts Keras' names.
