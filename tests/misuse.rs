@@ -5,12 +5,12 @@
 
 mod batch;
 mod config;
-#[cfg(all(feature = "safetensors", feature = "npz"))]
+#[cfg(all(feature = "safetensors", feature = "npz", feature = "pytorch", feature = "keras"))]
 mod files;
 mod gpu;
-#[cfg(all(feature = "safetensors", feature = "npz"))]
+#[cfg(all(feature = "safetensors", feature = "npz", feature = "pytorch", feature = "keras"))]
 mod keras;
-#[cfg(all(feature = "safetensors", feature = "npz"))]
+#[cfg(all(feature = "safetensors", feature = "npz", feature = "pytorch", feature = "keras"))]
 mod public;
 mod session;
 mod state_dict;
@@ -40,10 +40,10 @@ fn outcome<T>(result: Result<T, Error>) -> String {
 fn table() -> Vec<Row> {
     let mut table = batch::rows();
     table.extend(config::rows());
-    #[cfg(all(feature = "safetensors", feature = "npz"))]
+    #[cfg(all(feature = "safetensors", feature = "npz", feature = "pytorch", feature = "keras"))]
     table.extend(files::rows());
     table.extend(gpu::rows());
-    #[cfg(all(feature = "safetensors", feature = "npz"))]
+    #[cfg(all(feature = "safetensors", feature = "npz", feature = "pytorch", feature = "keras"))]
     table.extend(keras::rows());
     table.extend(session::rows());
     table.extend(state_dict::rows());

@@ -10,6 +10,7 @@
 //! | `misuse` | does every misuse of every public function give its one message? |
 //! | `bad_input` | the properties of `fuzz/`: broken files, and configurations, state dicts and batches, right or wrong |
 //! | `onnx` | are ONNX models the layers that they were exported from, and broken ones refused? |
+//! | `files` | files as PyTorch and Keras write them: is the layer the one that was saved? |
 //! | `keras` | are the weights of Keras' layers these layers, and others refused? |
 //! | `precision` | weights stored as halves: the rounded weights' results, within the stated bound |
 //! | `nan` | NaN and infinity on the CPU, as in PyTorch |
@@ -42,13 +43,15 @@
 mod activation;
 mod api;
 mod arguments;
-#[cfg(all(feature = "safetensors", feature = "npz"))]
+#[cfg(all(feature = "safetensors", feature = "npz", feature = "pytorch", feature = "keras"))]
 mod bad_input;
 mod browser;
 mod case;
 mod checker;
 mod encode;
 mod encode_errors;
+#[cfg(all(feature = "safetensors", feature = "npz", feature = "pytorch", feature = "keras"))]
+mod files;
 mod golden;
 mod harness;
 mod instructions;

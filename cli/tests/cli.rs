@@ -22,6 +22,8 @@ mod plan;
 mod run;
 #[path = "cli/tuning.rs"]
 mod tuning;
+#[path = "cli/weights.rs"]
+mod weights;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -30,6 +30,16 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
         }
     }
+    for entry in fs::read_dir(folder.join("../tests/files"))? {
+        let path = entry?.path();
+        let format = match path.extension().and_then(|extension| extension.to_str()) {
+            Some("pt" | "pth" | "bin" | "ckpt") => "pytorch",
+            Some("h5") => "hdf5",
+            Some("keras") => "keras",
+            _ => continue,
+        };
+        save(format, &path.file_stem().unwrap_or_default().to_string_lossy(), &fs::read(&path)?)?;
+    }
     for entry in fs::read_dir(folder.join("../tests/golden"))? {
         let path = entry?.path();
         let bytes = fs::read(&path)?;

@@ -16,6 +16,9 @@ pub enum Format {
     Safetensors,
     Npy,
     Npz,
+    Pytorch,
+    Hdf5,
+    Keras,
 }
 
 /// The name that npy files are read under.
@@ -25,6 +28,8 @@ const BASE: u64 = 256 << 10;
 /// Bytes that a reader may take for a byte of the file. A tensor of 40 characters in a header is a name, a shape, and
 /// entries in a few maps.
 const OF_HEADERS: u64 = 64;
+/// Bytes that the readers of pickles and of HDF5 may take for a byte of the file.
+const OF_PICKLES: u64 = 512;
 /// Bytes that values may take for each of their own: those of a halves' file as f64, in a vector that grew by doubling,
 /// beside what they were made from.
 const OF_VALUES: u64 = 16;
@@ -32,13 +37,17 @@ const OF_VALUES: u64 = 16;
 const DEFLATE: u64 = 1032;
 
 impl Format {
-    pub const ALL: [Format; 3] = [Format::Safetensors, Format::Npy, Format::Npz];
+    /// The formats that are written, too.
+    pub const WRITTEN: [Format; 3] = [Format::Safetensors, Format::Npy, Format::Npz];
 
     fn read(self, bytes: &[u8]) -> Result<Tensors<'_>, Error> {
         match self {
             Format::Safetensors => Tensors::from_safetensors(bytes),
             Format::Npy => Tensors::from_npy(bytes, NAME),
             Format::Npz => Tensors::from_npz(bytes),
+            Format::Pytorch => Tensors::from_pytorch(bytes),
+            Format::Hdf5 => Tensors::from_hdf5(bytes),
+            Format::Keras => Tensors::from_keras(bytes),
         }
     }
 
@@ -48,12 +57,25 @@ impl Format {
             Format::Safetensors => to_safetensors([(name, values.view())]),
             Format::Npy => to_npy(values.view()),
             Format::Npz => to_npz([(name, values.view())]),
+            Format::Pytorch | Format::Hdf5 | Format::Keras => panic!("{self:?} is not written"),
         }
     }
 
     /// The bytes of values that a file may hold.
     fn most_values(self, file: usize) -> u64 {
-        file as u64 * if self == Format::Npz { DEFLATE } else { 1 }
+        let is_packed = matches!(self, Format::Npz | Format::Hdf5 | Format::Keras);
+        file as u64 * if is_packed { DEFLATE } else { 1 }
+    }
+
+    /// The bytes that reading the headers of a file may take.
+    fn most_of_headers(self, file: usize) -> u64 {
+        BASE + match self {
+            Format::Safetensors | Format::Npy | Format::Npz => OF_HEADERS * file as u64,
+            // A character of a pickle is a container or an entry of the memo.
+            Format::Pytorch | Format::Hdf5 => OF_PICKLES * file as u64,
+            // An HDF5 file in an archive.
+            Format::Keras => OF_PICKLES * self.most_values(file),
+        }
     }
 }
 
@@ -86,6 +108,12 @@ pub fn samples() -> Vec<(Format, Vec<u8>)> {
         (Format::Npz, to_npz(keras(&one)).expect("a layer")),
         (Format::Npy, npy_file("{'descr': '>f8', 'fortran_order': True, 'shape': (2, 1), }", &[0; 16])),
         (Format::Npy, npy_file("{'descr': '|u1', 'fortran_order': False, 'shape': (), }", &[7])),
+        (Format::Pytorch, include_bytes!("../../tests/files/views_legacy.pt").to_vec()),
+        (Format::Pytorch, include_bytes!("../../tests/files/views.bin").to_vec()),
+        (Format::Pytorch, include_bytes!("../../tests/files/legacy_nested.pt").to_vec()),
+        (Format::Hdf5, include_bytes!("../../tests/files/chunks.h5").to_vec()),
+        (Format::Hdf5, include_bytes!("../../tests/files/latest.h5").to_vec()),
+        (Format::Keras, include_bytes!("../../tests/files/rnn_keras.keras").to_vec()),
         (Format::Npy, npy_file("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }", &[0; 8])),
     ]
 }
@@ -129,8 +157,7 @@ pub fn archive(member: &[u8], method: CompressionMethod) -> Vec<u8> {
 }
 
 fn check_file(format: Format, bytes: &[u8]) {
-    let most = BASE + OF_HEADERS * bytes.len() as u64;
-    match within(most, || format.read(bytes)) {
+    match within(format.most_of_headers(bytes.len()), || format.read(bytes)) {
         Ok(tensors) => check_tensors(format, bytes.len(), &tensors),
         Err(error) => {
             check_error(&error);
@@ -139,8 +166,8 @@ fn check_file(format: Format, bytes: &[u8]) {
             let is_named = match format {
                 Format::Safetensors => what.starts_with("safetensors"),
                 Format::Npy => what == NAME,
-                // The archive, or the array in it.
-                Format::Npz => true,
+                // The archive, or something in it.
+                Format::Npz | Format::Pytorch | Format::Hdf5 | Format::Keras => true,
             };
             assert!(is_named, "{what:?}");
         }
@@ -152,7 +179,7 @@ fn check_tensors(format: Format, file: usize, tensors: &Tensors<'_>) {
         check_tensor(format, file, tensors, name, shape);
     }
     check_error(&tensors.f32("no such tensor").expect_err("no such tensor"));
-    let most = BASE + (OF_HEADERS + OF_VALUES) * format.most_values(file);
+    let most = format.most_of_headers(file) + (OF_HEADERS + OF_VALUES) * format.most_values(file);
     match within(most, || Weights::from_tensors(tensors, &LoadOptions::default())) {
         Ok(weights) => check_weights(&weights),
         Err(error) => check_error(&error),
@@ -171,7 +198,7 @@ fn check_tensor(format: Format, file: usize, tensors: &Tensors<'_>, name: &str, 
     let dtype = tensors.dtype(name).expect("the type of a tensor that is there");
     let (is_float, is_integer) = match dtype {
         "f16" | "bf16" | "f32" | "f64" => (true, false),
-        "i8" | "i16" | "i32" | "i64" | "u8" | "u16" | "u32" | "u64" => (false, true),
+        "i8" | "i16" | "i32" | "i64" | "u8" | "u16" | "u32" | "u64" | "bool" => (false, true),
         _ => (false, false),
     };
     let integers = within(most, || tensors.i64(name));
@@ -181,7 +208,7 @@ fn check_tensor(format: Format, file: usize, tensors: &Tensors<'_>, name: &str, 
     if let (Ok(single), Ok(double)) = (&single, &double) {
         let same = |single: f32, double: f64| single == double as f32 || single.is_nan() && double.is_nan();
         assert!(single.iter().zip(double).all(|(&single, &double)| same(single, double)), "{name:?}");
-        for format in Format::ALL {
+        for format in Format::WRITTEN {
             check_written(format, name, single);
         }
     }
@@ -211,7 +238,7 @@ fn check_written(format: Format, name: &str, values: &ArrayD<f32>) {
     let can_hold = match format {
         Format::Safetensors => name != "__metadata__",
         Format::Npy => true,
-        Format::Npz => !name.contains('\0') && name.len() + ".npy".len() <= usize::from(u16::MAX),
+        _ => !name.contains('\0') && name.len() + ".npy".len() <= usize::from(u16::MAX),
     };
     let file = match format.write(name, values) {
         Err(error) if !can_hold => return check_error(&error),

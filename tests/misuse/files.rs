@@ -13,6 +13,7 @@ pub fn rows() -> Vec<Row> {
     rows.extend(writers());
     rows.extend(weights());
     rows.extend(state_dicts());
+    rows.extend(foreign());
     rows
 }
 
@@ -27,6 +28,34 @@ fn state_dicts() -> Vec<Row> {
         row("Weights::to_safetensors", reverse.to_safetensors(), &*of_reverse),
         row("Weights::to_npz", reverse.to_npz(), of_reverse),
         row("Weights::to_safetensors", clipped.to_safetensors(), of_clipped),
+    ]
+}
+
+/// Files of PyTorch and Keras that are none.
+fn foreign() -> Vec<Row> {
+    let npz = to_npz([("x", one().view())]).unwrap();
+    let options = LoadOptions::default();
+    let not_pytorch =
+        "PyTorch file: expected an archive with data.pkl, found an npz file (a name that ends in .npz)";
+    vec![
+        row("Tensors::from_pytorch", Tensors::from_pytorch(&npz), not_pytorch),
+        row("Weights::from_pytorch", Weights::from_pytorch(&npz, &options), not_pytorch),
+        row(
+            "Tensors::from_pytorch",
+            Tensors::from_pytorch(b"version https://git-lfs.github.com/spec/v1"),
+            "PyTorch file: expected a complete zip archive, found a Git LFS pointer in place of the file \
+             (`git lfs pull` fetches the file)",
+        ),
+        row(
+            "Tensors::from_hdf5",
+            Tensors::from_hdf5(&npz),
+            "HDF5 file: expected the signature of HDF5, found an npz file (a name that ends in .npz)",
+        ),
+        row(
+            "Tensors::from_keras",
+            Tensors::from_keras(&npz),
+            "Keras file: expected an archive with model.weights.h5, found an npz file (a name that ends in .npz)",
+        ),
     ]
 }
 
@@ -45,18 +74,18 @@ fn readers() -> Vec<Row> {
         row(
             "Tensors::from_npy",
             Tensors::from_npy(&[], "x.npy"),
-            "x.npy: expected an npy header, found failed to fill whole buffer",
+            "x.npy: expected an npy header, found an empty file",
         ),
         row(
             "Tensors::from_npy",
             Tensors::from_npy(&npz, "x.npy"),
-            "x.npy: expected an npy header, found another kind of file",
+            "x.npy: expected an npy header, found an npz file (a name that ends in .npz)",
         ),
         row("Tensors::from_npy", Tensors::from_npy(&cut(&npy), "x.npy"), format!("x.npy: expected {values}")),
         row(
             "Tensors::from_npz",
             Tensors::from_npz(&npy),
-            "npz: expected a complete zip archive, found invalid Zip archive: Could not find central directory end",
+            "npz: expected a complete zip archive, found an npy file of one array (a name that ends in .npy)",
         ),
         row(
             "Tensors::from_npz",
@@ -66,7 +95,7 @@ fn readers() -> Vec<Row> {
         row(
             "Tensors::from_safetensors",
             Tensors::from_safetensors(&npy),
-            "safetensors: expected a complete safetensors file, found header too large",
+            "safetensors: expected a complete safetensors file, found an npy file of one array (a name that ends in .npy)",
         ),
         row(
             "Tensors::from_safetensors",

@@ -27,7 +27,7 @@ fn loaded(tensors: Tensors, options: &LoadOptions) -> String {
 const TABLE: &[(Tensors, &str)] = &[
     (&[], "no recurrent parameters; expected weight_ih_l0, weight_hh_l0 and so on, with any prefix"),
     (
-        &[("head.weight", &[2, 2]), ("weight_ih", &[2, 2]), ("input", &[1, 2, 3])],
+        &[("head.weight", &[2, 2]), ("weight_hr", &[2, 2]), ("input", &[1, 2, 3])],
         "no recurrent parameters; expected weight_ih_l0, weight_hh_l0 and so on, with any prefix",
     ),
     (

@@ -43,8 +43,18 @@ fn bad_files_are_refused_by_name_and_leave_nothing() {
     let x = "--input x.npy";
     for (weights, arrays, line) in [
         ("none.safetensors", x, "none.safetensors: No such file or directory (os error 2)"),
-        ("w.pt", x, "w.pt: expected a name that ends in .safetensors or .npz, found .pt"),
-        ("x.npy", x, "x.npy: expected a name that ends in .safetensors or .npz, found .npy"),
+        (
+            "w.onnx",
+            x,
+            "w.onnx: expected a name that ends in .safetensors or .npz or .pt or .pth or .bin or .ckpt or .jit \
+             or .keras or .h5 or .hdf5, found .onnx (--model takes an ONNX model)",
+        ),
+        (
+            "x.npy",
+            x,
+            "x.npy: expected a name that ends in .safetensors or .npz or .pt or .pth or .bin or .ckpt or .jit \
+             or .keras or .h5 or .hdf5, found .npy",
+        ),
         (
             "short.safetensors",
             x,
@@ -54,7 +64,7 @@ fn bad_files_are_refused_by_name_and_leave_nothing() {
         (
             "empty.safetensors",
             x,
-            "empty.safetensors: safetensors: expected a complete safetensors file, found header too small",
+            "empty.safetensors: safetensors: expected a complete safetensors file, found an empty file",
         ),
         (
             "length.safetensors",
@@ -142,7 +152,7 @@ fn bad_files_are_refused_by_name_and_leave_nothing() {
         (
             "w.safetensors",
             "--input x.npy --lengths square.npy",
-            "square.npy: lengths: expected shape [N], found [1, 2]",
+            "square.npy: mask[0]: expected ones and then zeros, found another order",
         ),
         (
             "w.safetensors",

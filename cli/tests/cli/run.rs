@@ -105,7 +105,7 @@ fn input_without_a_batch_prefix_nonlinearity_and_lengths() {
         assert_eq!(read_npy(&at("y.npy")), expected, "{flags}");
     }
     let line = "w.safetensors: recurrent parameters with prefix \"a.\", \"b.\"; \
-                expected a prefix that says which of the layers to take";
+                expected a prefix that says which of the layers to take (with --prefix or --layers)";
     refuse(folder.path(), run, line);
 
     let batch = values(&[3, 5, 3]);
