@@ -11,7 +11,7 @@ macro_rules! link {
     };
 }
 
-/// [What is supported]: crate::guide::what_is_supported
+/// [Files with weights]: crate::guide::files
 /// [Choosing a backend]: crate::guide::choosing_a_backend
 /// [Streams]: crate::guide::streams
 /// [In your wgpu program]: crate::guide::in_your_wgpu_program
@@ -87,6 +87,8 @@ pub mod in_your_wgpu_program {}
 /// [`Gpu::new_async`](crate::Gpu::new_async).
 pub mod in_the_browser {}
 
+/// [Files with weights]: crate::guide::files
+///
 #[doc = include_str!("../docs/command-line.md")]
 ///
 /// ## See
@@ -94,17 +96,17 @@ pub mod in_the_browser {}
 /// Pages: [Choosing a backend](crate::guide::choosing_a_backend), [Performance](crate::guide::performance).
 pub mod command_line {}
 
-#[doc = include_str!("../docs/files.md")]
+#[cfg_attr(all(feature = "pytorch", feature = "keras"), doc = include_str!("../docs/files.md"))]
 ///
 /// ## See
 ///
 /// [`Weights`](crate::Weights), [`LoadOptions`](crate::LoadOptions), and the module `io` with the readers.
 ///
 /// Page: [What is supported](crate::guide::what_is_supported).
-#[cfg(all(feature = "pytorch", feature = "keras"))]
 pub mod files {}
 
 /// [In the browser]: crate::guide::in_the_browser
+/// [Files with weights]: crate::guide::files
 ///
 #[doc = include_str!("../docs/what-is-supported.md")]
 ///
