@@ -177,7 +177,7 @@ impl Weights {
     /// # Errors
     ///
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) for a bad configuration,
-    /// [`ErrorKind::OutOfMemory`](crate::ErrorKind::OutOfMemory) if there is not enough memory for a parameter.
+    /// [`ErrorKind::OutOfMemory`](crate::ErrorKind::OutOfMemory) if there is not enough memory for the parameters.
     pub fn seeded(config: Config, seed: u64) -> Result<Self, Error> {
         Weights::draw(config, &mut Generator::seeded(seed))
     }
@@ -206,9 +206,10 @@ impl Weights {
 
     /// Returns the parameters that PyTorch's constructor would draw next from the generator.
     pub(crate) fn draw(config: Config, generator: &mut Generator) -> Result<Self, Error> {
+        config.validate()?;
+        check_memory(&config)?;
         Weights::from_named(config, "", |parameter, _| {
             let shape = parameter.shape(&config);
-            check_memory(parameter, &shape)?;
             Ok(generator.uniform(&shape, config.hidden_size))
         })
     }
@@ -283,13 +284,15 @@ fn take(
     Ok(tensor)
 }
 
-/// Checks that memory for a parameter can be allocated. An array whose allocation fails would abort the
+/// Checks that memory for all parameters can be allocated. An array whose allocation fails would abort the
 /// process.
-fn check_memory(parameter: &Parameter, shape: &[usize]) -> Result<(), Error> {
+fn check_memory(config: &Config) -> Result<(), Error> {
+    let count = |parameter: Parameter| parameter.shape(config).iter().product::<usize>();
+    let all: usize = Parameter::all(config).map(count).sum();
     let mut values = Vec::<f32>::new();
     values
-        .try_reserve_exact(shape.iter().product())
-        .map_err(|_| Error::from(Fault::OutOfMemory { found: format!("{parameter} of shape {shape:?}") }))
+        .try_reserve_exact(all)
+        .map_err(|_| Error::from(Fault::OutOfMemory { found: format!("{all} parameters of {config}") }))
 }
 
 /// Converts to an array of `D`'s rank, in row-major order.

@@ -92,7 +92,7 @@ pub(crate) fn bench(arguments: &BenchArguments) -> Result<bool> {
     }
     bar.finish_and_clear();
     for Fault { case, subject, error } in &results.faults {
-        report::note(&crate::failure::one_line(&format!("{} on {}: {error}", case.name, subject.label())));
+        report::note(&format!("{} on {}: {error}", case.name, subject.label()));
     }
     if results.rows.is_empty() && results.faults.is_empty() {
         return Err(Failure::new("no strategy fits"));
@@ -122,7 +122,7 @@ impl<'a> Results<'a> {
         bar: &ProgressBar,
     ) -> Result<()> {
         let weights = case.weights()?;
-        let input = case.input();
+        let input = case.input()?;
         let expected = Expected::new(&weights, arguments.precision, &input).map_err(Failure::new)?;
         let mut ready = Vec::new();
         let bearable = arguments.seconds.as_secs_f64().max(BEARABLE);

@@ -8,8 +8,13 @@ use crate::Error;
 use crate::ErrorKind;
 use crate::error::Fault;
 
+/// The most layers of a stack. PyTorch has no limit; this one is far above every stack in use. It bounds the
+/// work for a configuration from a file or a command line before the sizes are known to fit in memory.
+const MOST_LAYERS: usize = 1 << 16;
+
 impl Config {
-    /// Checks what PyTorch's constructors check, and that every size is at least 1.
+    /// Checks what PyTorch's constructors check, and that every size is at least 1. A stack may have at most
+    /// 65536 layers.
     ///
     /// # Errors
     ///
@@ -26,6 +31,9 @@ impl Config {
         }
         if self.num_layers == 0 {
             return error("num_layers must be greater than zero", 0);
+        }
+        if self.num_layers > MOST_LAYERS {
+            return error(&format!("num_layers must be at most {MOST_LAYERS}"), self.num_layers);
         }
         if self.proj_size > 0 && self.cell != Cell::Lstm {
             let rule = format!(

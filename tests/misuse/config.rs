@@ -44,7 +44,7 @@ fn rules() -> Vec<(Config, String)> {
         ),
         (
             Config::rnn(1, 1).num_layers(usize::MAX).bidirectional(true),
-            format!("{countable} input_size 1, hidden_size 1, num_layers {}", usize::MAX),
+            format!("num_layers must be at most 65536, found {}", usize::MAX),
         ),
     ]
 }

@@ -85,9 +85,15 @@ impl Case {
     }
 
     /// Returns sines as the input, so that no two neighbours are equal.
-    pub(super) fn input(&self) -> Array3<f32> {
-        let shape = (self.batch, self.steps, self.config.input_size);
-        Array3::from_shape_fn(shape, |(n, t, i)| ((n + 3 * t + 7 * i) as f32).sin())
+    pub(super) fn input(&self) -> Result<Array3<f32>> {
+        let shape = [self.batch, self.steps, self.config.input_size];
+        let too_large = || Failure::new(format_args!("out of memory: input of shape {shape:?}"));
+        let count = shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size));
+        let mut values = Vec::new();
+        values.try_reserve_exact(count.ok_or_else(too_large)?).map_err(|_| too_large())?;
+        let rows = (0..self.batch).flat_map(|n| (0..self.steps).map(move |t| n + 3 * t));
+        values.extend(rows.flat_map(|row| (0..shape[2]).map(move |i| ((row + 7 * i) as f32).sin())));
+        Array3::from_shape_vec(shape, values).map_err(|_| too_large())
     }
 
     /// Returns the multiply-adds of the whole forward pass.
