@@ -29,6 +29,8 @@ use ndarray::{Array3, ArrayView3, ArrayViewMut3, s};
 #[cfg(doc)]
 use crate::ErrorKind;
 use crate::batch::Batch;
+#[cfg(not(target_arch = "wasm32"))]
+use crate::pool;
 use crate::{Config, CpuInstructions, Error, LayerOptions, Output, Weights};
 use pack::Direction;
 use pass::{Cut, Pass};
@@ -50,7 +52,7 @@ pub(crate) const SHARED: usize = 8_192;
 /// Returns the largest number of threads of a call, including the calling thread.
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) fn threads() -> usize {
-    rayon::current_num_threads()
+    if pool::exists() { rayon::current_num_threads() } else { 1 }
 }
 
 /// Returns 1, since a browser has one thread.

@@ -111,6 +111,8 @@ pub mod io;
 mod layer;
 mod offload;
 mod options;
+#[cfg(not(target_arch = "wasm32"))]
+mod pool;
 pub mod reference;
 mod session;
 mod shared;

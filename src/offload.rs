@@ -12,6 +12,8 @@ use crate::Error;
 use crate::ErrorKind;
 #[cfg(not(target_arch = "wasm32"))]
 use crate::error::Fault;
+#[cfg(not(target_arch = "wasm32"))]
+use crate::pool;
 
 /// Runs `work` on a new thread of that name. The work is completed even if the future is dropped.
 ///
@@ -35,7 +37,7 @@ pub(crate) async fn run<T: Send + 'static>(
     received(receiver).await.unwrap_or_else(|| Err(gone()))
 }
 
-/// Runs `work` on a thread of rayon's pool, with `false`. If the polling thread is one of the pool's
+/// Runs `work` on a thread of rayon's pool, with `false`. Without a pool, it runs `work` in the poll, with `true`. If the polling thread is one of the pool's
 /// threads, this runs `work` on a new thread instead, with `true`: it must not use the pool, since the
 /// polling thread may block until the future is ready, and with it the whole pool.
 ///
@@ -46,6 +48,9 @@ pub(crate) async fn run<T: Send + 'static>(
 pub(crate) async fn on_pool<T: Send + 'static>(
     work: impl FnOnce(bool) -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
+    if !pool::exists() {
+        return work(true);
+    }
     if rayon::current_thread_index().is_some() {
         return run("wgpu-rnn cpu", move || work(true)).await;
     }

@@ -150,3 +150,12 @@ pub(crate) fn strategy(layer: &Layer, options: &LayerOptions, rows: usize, steps
     };
     Some(format!("{}{chosen}", plan.strategy))
 }
+
+/// Returns the number of threads of the CPU backend, which are those of rayon's global pool: `RAYON_NUM_THREADS`,
+/// or the threads that the machine runs at once. It does not ask rayon, which panics where no thread can be
+/// started.
+pub(crate) fn cpu_threads() -> usize {
+    let wanted = std::env::var("RAYON_NUM_THREADS").ok().and_then(|wanted| wanted.parse().ok());
+    let available = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    wanted.filter(|&wanted: &usize| wanted > 0).unwrap_or_else(available)
+}

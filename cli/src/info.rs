@@ -10,6 +10,7 @@ use wgpu_rnn::{Backend, CpuInstructions, Gpu, LayerOptions, inspect::Capabilitie
 use crate::args::InfoArguments;
 use crate::bench::case::{self, Case};
 use crate::columns::columns;
+use crate::device;
 use crate::failure::{Failure, Result, one_line};
 use crate::shape::CellName;
 use crate::{keras, model, report, weights};
@@ -96,7 +97,7 @@ fn gather() -> Result<Info> {
     Ok(Info {
         version: env!("CARGO_PKG_VERSION"),
         adapters: adapters.collect(),
-        cpu_threads: rayon::current_num_threads(),
+        cpu_threads: device::cpu_threads(),
         cpu_instructions: instructions.to_string(),
         cpu_instructions_available: CpuInstructions::available().map(|one| one.to_string()).collect(),
         auto: case::grid(CellName::Lstm).iter().map(taken).collect(),

@@ -1,6 +1,7 @@
 //! Standard output and standard error.
 
 use std::io::{ErrorKind, Write, stderr, stdout};
+use std::thread;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
@@ -9,7 +10,7 @@ use crate::failure::{Failure, Result, one_line};
 
 /// Writes one line on standard error. A failure to write it is ignored.
 pub(crate) fn note(text: &str) {
-    let _ = writeln!(stderr(), "wgpu-rnn: {text}");
+    let _ = writeln!(stderr(), "wgpu-rnn: {}", one_line(text));
 }
 
 /// A logger that prints the library's warnings on standard error.
@@ -22,7 +23,7 @@ impl log::Log for Warnings {
 
     fn log(&self, record: &log::Record<'_>) {
         if self.enabled(record.metadata()) {
-            note(&one_line(&record.args().to_string()));
+            note(&record.args().to_string());
         }
     }
 
@@ -71,6 +72,22 @@ fn ticking(
     };
     // Dropping the bar clears it, also if the command fails.
     let bar = bar.with_finish(ProgressFinish::AndClear);
-    bar.enable_steady_tick(Duration::from_millis(200));
+    tick(&bar);
     bar
+}
+
+/// Moves the bar five times a second until it is dropped. The bar's own ticking panics where no thread can be
+/// started; here it then stands still.
+fn tick(bar: &ProgressBar) {
+    if bar.is_hidden() {
+        return;
+    }
+    let bar = bar.downgrade();
+    let _ = thread::Builder::new().spawn(move || {
+        while let Some(bar) = bar.upgrade().filter(|bar| !bar.is_finished()) {
+            bar.tick();
+            drop(bar);
+            thread::sleep(Duration::from_millis(200));
+        }
+    });
 }

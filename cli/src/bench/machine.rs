@@ -6,6 +6,7 @@ use serde::Serialize;
 use sysinfo::{CpuRefreshKind, RefreshKind, System};
 use wgpu_rnn::CpuInstructions;
 
+use crate::device;
 use crate::failure::{Failure, Result};
 
 /// The machine and the program.
@@ -34,7 +35,7 @@ impl Machine {
         let cpu = system.cpus().first().map(|cpu| cpu.brand().trim().to_owned());
         Ok(Machine {
             cpu: cpu.unwrap_or_default(),
-            cpu_threads: threads.map_or_else(rayon::current_num_threads, NonZeroUsize::get),
+            cpu_threads: threads.map_or_else(device::cpu_threads, NonZeroUsize::get),
             cpu_instructions: CpuInstructions::best().map_err(Failure::new)?.to_string(),
             architecture: System::cpu_arch(),
             os: System::long_os_version().unwrap_or_default(),

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::super::job::Job;
-use crate::Error;
+use crate::{Error, pool};
 
 /// Keeps the first error of several threads.
 #[derive(Default)]
@@ -37,6 +37,10 @@ pub(super) fn run_jobs(jobs: &[Job<'_>], threads: usize) -> Result<(), Error> {
             failed.note(job.join());
         }
     };
+    if others == 0 || !pool::exists() {
+        work();
+        return failed.result();
+    }
     rayon::in_place_scope(|scope| {
         (0..others).for_each(|_| scope.spawn(|_| work()));
         work();
