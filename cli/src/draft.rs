@@ -1,12 +1,13 @@
 //! A file that appears under its name only when it is complete.
 
-use std::fs;
-use std::io::{self, Write};
+mod temporary;
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use tempfile::NamedTempFile;
-
 use crate::failure::{Failure, Result};
+use temporary::Temporary;
 
 /// A file to be written.
 #[derive(Debug)]
@@ -16,7 +17,7 @@ pub(crate) struct Draft {
     /// The path with links resolved, so that a link keeps pointing at its file.
     place: PathBuf,
     /// The temporary file with the contents; none for a device or a pipe, which is written directly.
-    file: Option<NamedTempFile>,
+    file: Option<Temporary>,
 }
 
 impl Draft {
@@ -31,7 +32,16 @@ impl Draft {
 
     /// Returns whether the path exists and cannot be replaced by a file, such as `/dev/null`.
     pub(crate) fn is_special(&self) -> bool {
-        fs::metadata(&self.path).is_ok_and(|found| !found.is_file() && !found.is_dir())
+        is_open_file(&self.path)
+            || fs::metadata(&self.path).is_ok_and(|found| !found.is_file() && !found.is_dir())
+    }
+
+    /// Checks that the file is none of the inputs, which it would replace.
+    pub(crate) fn check_is_not(&self, inputs: &[&Path]) -> Result<()> {
+        match inputs.iter().any(|input| place(input) == self.place) && !self.is_special() {
+            true => Err(self.failure("expected an output that is none of the inputs, found an input")),
+            false => Ok(()),
+        }
     }
 
     /// Checks that the file can be written, before the long work for its contents.
@@ -39,8 +49,12 @@ impl Draft {
         if self.path.is_dir() {
             return Err(self.failure("expected a file, found a directory"));
         }
+        if self.place.is_symlink() {
+            return Err(self.failure("expected a file, found links that form a circle"));
+        }
         if !self.is_special() {
-            self.file = Some(self.temporary()?);
+            let temporary = Temporary::new(folder(&self.place), &self.path);
+            self.file = Some(temporary.map_err(|error| self.failure(temporary::reason(&error)))?);
         }
         Ok(())
     }
@@ -48,16 +62,20 @@ impl Draft {
     /// Writes the contents; the file does not appear yet.
     pub(crate) fn fill(&mut self, bytes: &[u8]) -> Result<()> {
         match &mut self.file {
-            Some(file) => file.write_all(bytes).and_then(|()| file.flush()),
-            None => fs::write(&self.path, bytes),
+            Some(file) => file.write_all(bytes),
+            // Not truncated: the shell may have opened it to append.
+            None => {
+                OpenOptions::new().append(true).open(&self.path).and_then(|mut file| file.write_all(bytes))
+            }
         }
-        .map_err(|error| self.failure(error))
+        .map_err(|error| self.failure(temporary::reason(&error)))
     }
 
     /// Makes the file appear; it replaces an existing one.
     pub(crate) fn persist(self) -> Result<()> {
         if let Some(file) = self.file {
-            file.persist(&self.place).map_err(|error| Failure::in_file(&self.path, error.error))?;
+            file.persist(&self.place)
+                .map_err(|error| Failure::in_file(&self.path, temporary::reason(&error)))?;
         }
         Ok(())
     }
@@ -65,37 +83,28 @@ impl Draft {
     pub(crate) fn failure(&self, reason: impl std::fmt::Display) -> Failure {
         Failure::in_file(&self.path, reason)
     }
-
-    /// Creates a file in the folder of the target, with the permissions that the target has or would get.
-    fn temporary(&self) -> Result<NamedTempFile> {
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".wgpu-rnn-");
-        #[cfg(unix)]
-        let permissions = {
-            use std::os::unix::fs::PermissionsExt;
-            fs::Permissions::from_mode(0o666)
-        };
-        #[cfg(unix)]
-        builder.permissions(permissions);
-        let failure = |error: io::Error| self.failure(reason(&error));
-        let file = builder.tempfile_in(folder(&self.place)).map_err(failure)?;
-        if let Ok(existing) = fs::metadata(&self.path) {
-            file.as_file().set_permissions(existing.permissions()).map_err(failure)?;
-        }
-        Ok(file)
-    }
 }
 
-/// Returns the reason without the name of the temporary file, which means nothing to the user.
-fn reason(error: &io::Error) -> String {
-    let text = error.to_string();
-    text.split(" at path ").next().unwrap_or_default().to_owned()
-}
+/// The most links that are followed, as on Linux.
+const LINKS: usize = 40;
 
-/// Returns the canonical path, so that different spellings of one file are equal.
+/// Returns the canonical path, so that different spellings of one file are equal. The target of a link need
+/// not exist.
 fn place(path: &Path) -> PathBuf {
-    let beside = || Some(fs::canonicalize(folder(path)).ok()?.join(path.file_name()?));
-    fs::canonicalize(path).ok().or_else(beside).unwrap_or_else(|| path.to_owned())
+    let mut end = path.to_owned();
+    for _ in 0..LINKS {
+        let Ok(target) = fs::read_link(&end) else { break };
+        end = folder(&end).join(target);
+    }
+    let beside = || Some(fs::canonicalize(folder(&end)).ok()?.join(end.file_name()?));
+    fs::canonicalize(&end).ok().or_else(beside).unwrap_or(end)
+}
+
+/// Returns whether the path stands for a file that this process has open, such as `/dev/stdout`. The file
+/// may be a regular one, but whoever opened it expects the bytes in it.
+fn is_open_file(path: &Path) -> bool {
+    let names = ["/dev/stdin", "/dev/stdout", "/dev/stderr"].map(Path::new);
+    names.contains(&path) || ["/dev/fd", "/proc/self/fd"].iter().any(|folder| path.starts_with(folder))
 }
 
 fn folder(path: &Path) -> &Path {

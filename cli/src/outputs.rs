@@ -45,6 +45,11 @@ impl Outputs {
         self.0.iter_mut().try_for_each(|target| target.draft.open())
     }
 
+    /// Checks that no file is one of the inputs, which it would replace.
+    pub(crate) fn check_none_is(&self, inputs: &[&Path]) -> Result<()> {
+        self.0.iter().try_for_each(|target| target.draft.check_is_not(inputs))
+    }
+
     /// Encodes and writes the arrays of each file. No file appears or changes unless all could be written.
     pub(crate) fn commit(
         mut self,

@@ -18,6 +18,7 @@ use crate::{report, stack};
 pub(crate) fn run(arguments: &RunArguments) -> Result<()> {
     let options = options(arguments)?;
     let mut outputs = outputs(arguments)?;
+    outputs.check_none_is(&inputs(arguments))?;
     let source = arguments.source.read(arguments.nonlinearity)?;
     let Source { weights, above, given: of_model, merge_mode } =
         source.ok_or_else(|| Failure::new("expected --weights, --model or --keras"))?;
@@ -91,6 +92,13 @@ fn outputs(arguments: &RunArguments) -> Result<Outputs> {
         }
     }
     Ok(outputs)
+}
+
+/// Returns the files that the command reads.
+fn inputs(arguments: &RunArguments) -> Vec<&Path> {
+    let RunArguments { source, h0, c0, lengths, tuning_file, .. } = arguments;
+    let optional = [&source.weights, &source.model, &source.keras, h0, c0, lengths, tuning_file];
+    optional.into_iter().flatten().chain([&arguments.input]).map(|path| path.as_path()).collect()
 }
 
 /// Refuses `--c-n` for a cell that has no cell state.

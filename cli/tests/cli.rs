@@ -8,6 +8,8 @@ mod auto;
 mod bench;
 #[path = "cli/check.rs"]
 mod check;
+#[path = "cli/edge.rs"]
+mod edge;
 #[path = "cli/errors.rs"]
 mod errors;
 #[path = "cli/init.rs"]
