@@ -1,8 +1,10 @@
 //! The activation functions that ONNX's recurrent operators allow in place of tanh, sigmoid and ReLU.
 
 use std::fmt;
+use std::str::FromStr;
 
-use crate::{Cell, Nonlinearity};
+use crate::error::Fault;
+use crate::{Cell, Error, Nonlinearity};
 
 /// An activation function: one of the eleven that ONNX's
 /// [RNN](https://onnx.ai/onnx/operators/onnx__RNN.html),
@@ -172,13 +174,11 @@ impl Activation {
     }
 
     /// Returns whether it takes an alpha.
-    #[cfg(feature = "onnx")]
     pub(crate) fn has_alpha(mut self) -> bool {
         self.parameters_mut()[0].is_some()
     }
 
     /// Returns whether it takes a beta.
-    #[cfg(feature = "onnx")]
     pub(crate) fn has_beta(mut self) -> bool {
         self.parameters_mut()[1].is_some()
     }
@@ -215,6 +215,60 @@ impl fmt::Display for Activation {
             [Some(alpha), Some(beta)] => write!(f, "({alpha}, {beta})"),
             [Some(alpha), None] => write!(f, "({alpha})"),
             _ => Ok(()),
+        }
+    }
+}
+
+/// Parses what `Display` writes, such as `Tanh` or `HardSigmoid(0.2, 0.5)`. The name may be in any letter case.
+/// Without numbers, alpha and beta are the defaults of ONNX's operator of that name.
+///
+/// ```
+/// use wgpu_rnn::Activation;
+///
+/// let hard: Activation = "HardSigmoid(0.2, 0.5)".parse()?;
+/// assert_eq!(hard, Activation::HardSigmoid { alpha: 0.2, beta: 0.5 });
+/// assert_eq!("elu".parse::<Activation>()?, Activation::Elu { alpha: 1.0 });
+/// # Ok::<(), wgpu_rnn::Error>(())
+/// ```
+impl FromStr for Activation {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let wrong = || {
+            let rule = "an activation must be a name of ONNX's, with its alpha and beta if it has them: \
+                        Tanh or HardSigmoid(0.2, 0.5)";
+            Error::from(Fault::Config { rule: rule.into(), found: format!("'{text}'") })
+        };
+        let (name, numbers) = match text.split_once('(') {
+            Some((name, rest)) => (name, rest.strip_suffix(')').ok_or_else(wrong)?),
+            None => (text, ""),
+        };
+        let numbers = numbers.split_terminator(',').map(|number| number.trim().parse::<f32>());
+        let numbers = numbers.collect::<Result<Vec<f32>, _>>().map_err(|_| wrong())?;
+        let activation = Activation::named(name, numbers.first().copied(), numbers.get(1).copied());
+        let activation = activation.ok_or_else(wrong)?;
+        let most = usize::from(activation.has_alpha()) + usize::from(activation.has_beta());
+        if numbers.is_empty() || numbers.len() == most { Ok(activation) } else { Err(wrong()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        for &activation in Activation::ALL {
+            let mut activation = activation;
+            for (parameter, value) in activation.parameters_mut().into_iter().flatten().zip([0.1, f32::MAX]) {
+                *parameter = value;
+            }
+            assert_eq!(activation.to_string().parse::<Activation>().unwrap(), activation);
+        }
+        for wrong in ["", "Tan", "Tanh(1)", "Elu(1, 2)", "Elu(1", "HardSigmoid(0.2)", "Elu(x)", "Elu()x"] {
+            assert!(wrong.parse::<Activation>().is_err(), "{wrong}");
         }
     }
 }
