@@ -40,11 +40,8 @@ class Speakers:
 
         path = Path(resemblyzer.__file__).parent / "pretrained.pt"
         state = torch.load(path, map_location="cpu")["model_state"]
-        self.layer = wgpu_rnn.Layer.from_state_dict(
-            {name: values for name, values in state.items() if name.startswith("lstm.")},
-            device=assigned_device(default="cpu"),
-            threads=threads,
-        )
+        device = assigned_device(default="cpu")
+        self.layer = wgpu_rnn.Layer.from_pytorch_file(path, device=device, threads=threads)
         self.weight, self.bias = state["linear.weight"].numpy(), state["linear.bias"].numpy()
 
     def __call__(self, batch: pa.Table) -> pa.Table:

@@ -3,12 +3,13 @@
 use numpy::PyArrayDyn;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
+use wgpu_rnn::io::{KerasOptions, Tensors};
 use wgpu_rnn::ndarray::ArrayD;
 use wgpu_rnn::{Input, LoadOptions, Nonlinearity, Precision};
 
 use crate::arrays::{self, Floats, Initial};
 use crate::config;
-use crate::errors::to_python;
+use crate::errors::{raise, to_python};
 
 /// An array of float64.
 type Doubles<'py> = Bound<'py, PyArrayDyn<f64>>;
@@ -63,34 +64,46 @@ impl Weights {
         wgpu_rnn::Weights::from_state_dict(named, &options).map(Weights).map_err(to_python)
     }
 
+    /// Reads a file of named tensors: `safetensors`, `npz` or `pytorch`.
     #[staticmethod]
-    #[pyo3(signature = (data, prefix=None, nonlinearity=None))]
-    fn from_safetensors(
+    #[pyo3(signature = (format, data, prefix=None, nonlinearity=None, layers=Vec::new(), reverse=false))]
+    fn from_file(
         py: Python<'_>,
+        format: &str,
         data: &[u8],
         prefix: Option<String>,
         nonlinearity: Option<&str>,
+        layers: Vec<String>,
+        reverse: bool,
     ) -> PyResult<Self> {
-        let options = options(prefix, nonlinearity)?;
-        read(py, || wgpu_rnn::Weights::from_safetensors(data, &options))
-    }
-
-    #[staticmethod]
-    #[pyo3(signature = (data, prefix=None, nonlinearity=None))]
-    fn from_npz(
-        py: Python<'_>,
-        data: &[u8],
-        prefix: Option<String>,
-        nonlinearity: Option<&str>,
-    ) -> PyResult<Self> {
-        let options = options(prefix, nonlinearity)?;
-        read(py, || wgpu_rnn::Weights::from_npz(data, &options))
+        let options = LoadOptions { layers, reverse, ..options(prefix, nonlinearity)? };
+        match format {
+            "safetensors" => read(py, || wgpu_rnn::Weights::from_safetensors(data, &options)),
+            "npz" => read(py, || wgpu_rnn::Weights::from_npz(data, &options)),
+            "pytorch" => read(py, || wgpu_rnn::Weights::from_pytorch(data, &options)),
+            other => {
+                let expected = "'safetensors', 'npz' or 'pytorch'";
+                Err(raise("ConfigError", format!("format: expected {expected}, found '{other}'")))
+            }
+        }
     }
 
     #[staticmethod]
     #[pyo3(signature = (data, node=None))]
     fn from_onnx(py: Python<'_>, data: &[u8], node: Option<&str>) -> PyResult<Self> {
         read(py, || wgpu_rnn::Weights::from_onnx(data, node))
+    }
+
+    /// Reads a `.keras` archive or an HDF5 file.
+    #[staticmethod]
+    #[pyo3(signature = (data, layers=Vec::new()))]
+    fn from_keras(py: Python<'_>, data: &[u8], layers: Vec<String>) -> PyResult<Self> {
+        let options = KerasOptions { layers, ..KerasOptions::default() };
+        read(py, || {
+            let is_archive = data.starts_with(b"PK");
+            let tensors = if is_archive { Tensors::from_keras(data)? } else { Tensors::from_hdf5(data)? };
+            wgpu_rnn::Weights::from_keras(&tensors, &options)
+        })
     }
 
     /// Returns the configuration.
@@ -161,5 +174,5 @@ fn read(
 
 fn options(prefix: Option<String>, nonlinearity: Option<&str>) -> PyResult<LoadOptions> {
     let nonlinearity = nonlinearity.map(str::parse::<Nonlinearity>).transpose().map_err(to_python)?;
-    Ok(LoadOptions { prefix, nonlinearity })
+    Ok(LoadOptions { prefix, nonlinearity, ..LoadOptions::default() })
 }

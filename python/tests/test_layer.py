@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -293,6 +294,21 @@ def test_files_are_read(tmp_path):
     arrays = tmp_path / "model.npz"
     np.savez(arrays, **{f"encoder.{name}": values for name, values in layer.weights.state_dict().items()})
     assert Layer.from_npz(str(arrays), prefix="encoder").weights == layer.weights
+    saved = tmp_path / "model.pt"
+    torch.save({"model": {"rnn." + name: torch.from_numpy(own) for name, own in layer.weights.state_dict().items()}}, saved)
+    assert Layer.from_pytorch_file(saved, device="cpu").weights == layer.weights
+    cells = {f"rnns.{place}.{name}": own for place in range(2) for name, own in torch.nn.GRU(6, 6).state_dict().items()}
+    torch.save(cells, saved)
+    assert Layer.from_pytorch_file(saved, layers=["rnns.0", "rnns.1"]).config["num_layers"] == 2
+    with pytest.raises(wgpu_rnn.ConfigError, match="format"):
+        Weights.from_file("pickle", b"")
+
+
+def test_keras_files_are_read():
+    # What Keras wrote, with the library's own tests.
+    files = Path(__file__).parents[2] / "tests" / "files"
+    found = {path.name: Layer.from_keras(path, device="cpu").config["cell"] for path in files.glob("*.keras")}
+    assert found and set(found.values()) <= {"rnn", "lstm", "gru"}
 
 
 @pytest.mark.parametrize("cell", ["RNN", "LSTM", "GRU"])

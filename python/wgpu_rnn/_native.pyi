@@ -45,14 +45,21 @@ class Weights:
     ) -> Weights:
         """Reads the parameters by PyTorch's names. Other tensors are ignored."""
     @staticmethod
-    def from_safetensors(data: bytes, prefix: str | None = None, nonlinearity: str | None = None) -> Weights:
-        """Reads the bytes of a safetensors file."""
-    @staticmethod
-    def from_npz(data: bytes, prefix: str | None = None, nonlinearity: str | None = None) -> Weights:
-        """Reads the bytes of an npz file."""
+    def from_file(
+        format: str,
+        data: bytes,
+        prefix: str | None = None,
+        nonlinearity: str | None = None,
+        layers: Sequence[str] = ...,
+        reverse: bool = False,
+    ) -> Weights:
+        """Reads the bytes of a file of named tensors: ``safetensors``, ``npz`` or ``pytorch``."""
     @staticmethod
     def from_onnx(data: bytes, node: str | None = None) -> Weights:
         """Reads the bytes of an ONNX model."""
+    @staticmethod
+    def from_keras(data: bytes, layers: Sequence[str] = ...) -> Weights:
+        """Reads the bytes of a ``.keras`` archive or an HDF5 file."""
     @property
     def config(self) -> dict[str, Any]:
         """The configuration: PyTorch's arguments, and what ONNX's operators add to them."""

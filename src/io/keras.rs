@@ -62,7 +62,7 @@ impl Weights {
     /// # Errors
     ///
     /// [`ErrorKind::Tensor`] if there is no recurrent layer, no layer of a given name, or several layers and
-    /// no name is given; [`ErrorKind::Tensor`] name the tensor; [`ErrorKind::Config`] for options that the
+    /// no name is given, and for a tensor of a wrong shape; [`ErrorKind::Config`] for options that the
     /// layer cannot have, and for layers that do not form a stack; [`ErrorKind::File`] if two tensors are the
     /// same weight or an archive cannot be unpacked.
     pub fn from_keras(tensors: &Tensors<'_>, options: &KerasOptions) -> Result<Self, Error> {

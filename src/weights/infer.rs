@@ -49,9 +49,8 @@ type Shapes<'a> = BTreeMap<Parameter, &'a [usize]>;
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Tensor`] if there is no recurrent layer, or several and no prefix is given;
-/// [`ErrorKind::Tensor`], [`ErrorKind::Tensor`], [`ErrorKind::Tensor`] and [`ErrorKind::Tensor`]
-/// name the tensor; [`ErrorKind::Config`] if a nonlinearity is given for a cell that has none, or if the modules of
+/// [`ErrorKind::Tensor`] if there is no recurrent layer, or several and no prefix is given, and for a tensor
+/// that is missing, unexpected or of a wrong shape; [`ErrorKind::Config`] if a nonlinearity is given for a cell that has none, or if the modules of
 /// [`LoadOptions::layers`] do not form a stack.
 pub fn infer_config<'a>(
     tensors: impl IntoIterator<Item = (&'a str, &'a [usize])>,

@@ -41,7 +41,7 @@ impl<'n, 'a> Stack<'n, 'a> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Tensor`], [`ErrorKind::Tensor`] and [`ErrorKind::Tensor`] name the tensor;
+    /// [`ErrorKind::Tensor`] names the tensor;
     /// [`ErrorKind::Config`] if the layer cannot have an option.
     pub(super) fn config(&self, options: &KerasOptions) -> Result<Config, Error> {
         let (name, shape) = present(self.first, self.first.recurrent_kernel, "recurrent_kernel", "[H, G*H]")?;

@@ -95,7 +95,7 @@ impl<'a> Names<'a> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Tensor`], [`ErrorKind::Tensor`] and [`ErrorKind::Tensor`].
+    /// [`ErrorKind::Tensor`].
     pub(super) fn choose(&self, wanted: &[String]) -> Result<Vec<Vec<&CellTensors<'a>>>, Error> {
         let layers: Vec<&str> = self.layers().collect();
         let chosen = match (wanted, &layers[..]) {
