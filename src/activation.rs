@@ -138,7 +138,6 @@ impl Activation {
     /// defaults are those of ONNX's operators of the same name (the alpha of
     /// [ThresholdedRelu](https://onnx.ai/onnx/operators/onnx__ThresholdedRelu.html) is 1, and so on). Affine
     /// and ScaledTanh have no such operator; their defaults are 1 and 0, and 1 and 1.
-    #[cfg(feature = "onnx")]
     pub(crate) fn named(name: &str, alpha: Option<f32>, beta: Option<f32>) -> Option<Self> {
         let mut all = Activation::ALL.iter().copied();
         let mut found = all.find(|function| function.name().eq_ignore_ascii_case(name))?;

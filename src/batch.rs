@@ -5,7 +5,7 @@ mod input;
 mod layout;
 mod state;
 
-use ndarray::{Array, Array3, ArrayView3, Axis, Dimension, Ix3, Slice};
+use ndarray::{Array, Array3, ArrayView3, Axis, Dimension, Ix3};
 #[cfg(not(target_arch = "wasm32"))]
 use ndarray::{ArrayViewMut, ArrayViewMut3};
 
@@ -51,13 +51,15 @@ impl Output {
     }
 
     /// Like [`Output::zeros`], but with empty final states, for states that stay on the GPU.
+    #[cfg(feature = "gpu")]
     pub(crate) fn without_state(config: &Config, batch: &Batch<'_>) -> Result<Self, Error> {
         Ok(Output::new(batch.output(config)?, zeros("h_n", [0, batch.rows(), 0])?, None))
     }
 
     /// Copies the result of some rows to the rows from `first` on.
+    #[cfg(feature = "gpu")]
     pub(crate) fn assign_rows(&mut self, first: usize, rows: &Output) {
-        let range = Slice::from(first..first + rows.output.len_of(Axis(0)));
+        let range = ndarray::Slice::from(first..first + rows.output.len_of(Axis(0)));
         self.output.slice_axis_mut(Axis(0), range).assign(&rows.output);
         self.h_n.slice_axis_mut(Axis(1), range).assign(&rows.h_n);
         if let (Some(c_n), Some(rows)) = (&mut self.c_n, &rows.c_n) {
@@ -163,10 +165,11 @@ impl<'a> Batch<'a> {
     }
 
     /// Splits the batch into pieces of at most `rows` rows, each with the index of its first row.
+    #[cfg(feature = "gpu")]
     pub(crate) fn pieces(&self, rows: usize) -> impl Iterator<Item = (usize, Batch<'_>)> {
         (0..self.rows()).step_by(rows.max(1)).map(move |first| {
             let range = first..self.rows().min(first + rows);
-            let slice = Slice::from(range.clone());
+            let slice = ndarray::Slice::from(range.clone());
             let state = |state: &'_ Option<ArrayView3<'a, f32>>| {
                 state.map(|mut state| {
                     state.slice_axis_inplace(Axis(1), slice);

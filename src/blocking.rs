@@ -3,16 +3,21 @@
 //! left out.
 
 use ndarray::{Array, ArrayViewMut, ArrayViewMut3, Axis, Dimension};
+#[cfg(feature = "gpu")]
 use wgpu::CommandEncoder;
 
 #[cfg(doc)]
 use crate::ErrorKind;
 use crate::auto::Choice;
 use crate::batch::Batch;
-use crate::gpu::{AdapterChoice, Gpu, GpuBuffers};
+use crate::gpu::Gpu;
+#[cfg(feature = "gpu")]
+use crate::gpu::GpuBuffers;
 use crate::layer::Implementation;
 use crate::session::{Active, Kept};
-use crate::{Backend, Config, Error, Input, Layer, LayerOptions, Output, Session, State, Weights};
+use crate::{
+    AdapterChoice, Backend, Config, Error, Input, Layer, LayerOptions, Output, Session, State, Weights,
+};
 
 impl Gpu {
     /// Opens an adapter with all its limits, and with subgroups and timestamps if the adapter has them. For
@@ -170,6 +175,7 @@ impl Layer {
     /// queue.submit([encoder.finish()]);
     /// # Ok::<(), wgpu_rnn::Error>(())
     /// ```
+    #[cfg(feature = "gpu")]
     pub fn encode(&self, encoder: &mut CommandEncoder, buffers: &GpuBuffers<'_>) -> Result<(), Error> {
         pollster::block_on(self.encode_async(encoder, buffers))
     }

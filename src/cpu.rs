@@ -34,6 +34,7 @@ use crate::pool;
 use crate::{Config, CpuInstructions, Error, LayerOptions, Output, Weights};
 use pack::Direction;
 use pass::{Cut, Pass};
+#[cfg(feature = "gpu")]
 pub(crate) use simd::PANEL;
 use simd::Set;
 pub(crate) use workspace::Between;

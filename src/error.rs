@@ -99,7 +99,7 @@ impl Error {
     /// Returns the name of the parameter, array, argument or buffer that the error is about, if it is about
     /// one: `input`, `h_0`, `lengths`, or a tensor's full name, such as `encoder.weight_ih_l0`.
     pub fn subject(&self) -> Option<&str> {
-        self.0.fault.subject()
+        self.fault().subject()
     }
 
     /// Returns the fault in detail.
@@ -108,7 +108,7 @@ impl Error {
     }
 
     /// Returns the error of a fault that another error caused.
-    #[cfg_attr(target_arch = "wasm32", allow(dead_code, reason = "a browser's errors are no `Send`"))]
+    #[cfg(all(feature = "gpu", not(target_arch = "wasm32")))]
     pub(crate) fn because(fault: Fault, source: impl Into<Source>) -> Self {
         Error(Arc::new(Inner { kind: fault.kind(), fault, source: Some(source.into()) }))
     }

@@ -37,12 +37,11 @@ use std::time::Instant;
 use web_time::Instant;
 
 pub use capabilities::Capabilities;
-pub use device::{AdapterChoice, Gpu};
+pub use device::Gpu;
 pub(crate) use device::{available, named, no_adapter};
 pub use encode::GpuBuffers;
 pub(crate) use layer::GpuLayer;
-pub(crate) use plan::BUDGET;
-pub use plan::{DispatchReport, KernelSource, PlanReport, Strategy, kernels};
+pub use plan::{DispatchReport, KernelSource, PlanReport, kernels};
 pub(crate) use session::GpuSession;
 
 #[cfg(test)]

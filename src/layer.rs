@@ -3,14 +3,18 @@
 use std::sync::Arc;
 
 use ndarray::{Dimension, Ix3};
+#[cfg(feature = "gpu")]
 use wgpu::CommandEncoder;
 
 #[cfg(doc)]
 use crate::ErrorKind;
 use crate::batch::Batch;
 use crate::cpu::CpuLayer;
+#[cfg(feature = "gpu")]
 use crate::error::Fault;
-use crate::gpu::{GpuBuffers, GpuLayer, PlanReport};
+use crate::gpu::GpuLayer;
+#[cfg(feature = "gpu")]
+use crate::gpu::{GpuBuffers, PlanReport};
 #[cfg(not(target_arch = "wasm32"))]
 use crate::offload;
 use crate::{Backend, Config, CpuInstructions, Error, Input, LayerOptions, Output, Weights, reference};
@@ -163,6 +167,7 @@ impl Layer {
         &self.implementation
     }
 
+    #[cfg(feature = "gpu")]
     pub(crate) fn gpu_layer(&self) -> Result<&GpuLayer, Error> {
         match &*self.implementation {
             Implementation::Gpu(layer) => Ok(layer),
@@ -178,6 +183,7 @@ impl Layer {
     /// # Errors
     ///
     /// [`ErrorKind::Input`]; [`ErrorKind::TooLarge`] if not even one row fits the limits.
+    #[cfg(feature = "gpu")]
     pub fn plan(&self, batch: usize, steps: usize) -> Result<Option<PlanReport>, Error> {
         match &*self.implementation {
             Implementation::Gpu(layer) => layer.plan_report(batch, steps).map(Some),
@@ -218,6 +224,7 @@ impl Layer {
     /// # Errors
     ///
     /// The same as [`Layer::encode`].
+    #[cfg(feature = "gpu")]
     pub async fn encode_async(
         &self,
         encoder: &mut CommandEncoder,

@@ -1,5 +1,5 @@
 //! Recurrent layers (Elman RNN, LSTM, GRU) for inference with PyTorch's semantics. They run on the CPU and
-//! on any GPU that [wgpu] supports.
+//! on any GPU that [wgpu](https://docs.rs/wgpu) supports.
 //!
 //! ```
 //! use wgpu_rnn::{Backend, Config, Input, Layer, LayerOptions, Weights, ndarray::Array3};
@@ -62,13 +62,20 @@
 //!
 //! # Features
 //!
-//! - `safetensors` (default): reads and writes weights as state dicts in the safetensors format.
-//! - `npz`: reads and writes arrays and weights as NumPy's npy and npz files.
-//! - `pytorch`: reads tensors and weights from the files of `torch.save` and `torch.jit.save`.
-//! - `keras`: reads weights from Keras' `.keras`, `.weights.h5` and `.h5` files.
-//! - `onnx`: reads weights from ONNX models.
-//! - `tuning-file`: keeps the measurements of [`LayerOptions::measure`] in a file for the next run. It has no
-//!   effect in a browser.
+//! | feature | effect | crates on Linux |
+//! |---|---|---|
+//! | none | the CPU backend and the reference | 38 |
+//! | `safetensors` (default) | reads and writes weights as state dicts in the safetensors format | 57 |
+//! | `npz` | reads and writes arrays and weights as NumPy's npy and npz files | 85 |
+//! | `pytorch` | reads tensors and weights from the files of `torch.save` and `torch.jit.save` | 44 |
+//! | `keras` | reads weights from Keras' `.keras`, `.weights.h5` and `.h5` files | 49 |
+//! | `onnx` | reads weights from ONNX models | 44 |
+//! | `gpu` (default) | the GPU backend, with wgpu. Without it, [`Gpu::new`] returns an error that names the feature, and [`Backend::auto`] chooses the CPU | 66 |
+//! | `vulkan`, `metal`, `dx12`, `gles`, `webgpu` (all default) | wgpu's backends, each only on the platforms that have it. `gpu` needs at least one of them to find an adapter | 73 with `vulkan`, 70 with `gles` |
+//! | `tuning-file` | keeps the measurements of [`LayerOptions::measure`] in a file for the next run. It has no effect in a browser | 73 |
+//! | the default features | | 90 |
+//!
+//! `scripts/features crates` counts the crates, with this one, for each feature alone.
 //!
 //! # In a browser
 //!
@@ -79,6 +86,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub use ndarray;
+#[cfg(feature = "gpu")]
 pub use wgpu;
 
 // Runs the README's code as tests of this crate.
@@ -87,6 +95,7 @@ pub use wgpu;
 struct Readme;
 
 mod activation;
+mod adapter;
 mod array;
 pub mod auto;
 mod backend;
@@ -96,8 +105,10 @@ mod blocking;
 mod config;
 mod cpu;
 mod error;
+#[cfg_attr(not(feature = "gpu"), path = "no_gpu.rs")]
 mod gpu;
 pub mod guide;
+#[cfg(feature = "gpu")]
 pub mod inspect;
 mod instructions;
 #[cfg(any(
@@ -116,22 +127,35 @@ mod pool;
 pub mod reference;
 mod session;
 mod shared;
+mod strategy;
 mod timings;
 pub mod tolerance;
 mod weights;
 
 pub use activation::{Activation, Activations};
+pub use adapter::AdapterChoice;
 pub use backend::Backend;
 pub use batch::{Input, Output, State};
 pub use config::{Cell, Config, Nonlinearity, Variant};
 pub use error::{Error, ErrorKind};
-pub use gpu::{AdapterChoice, Gpu, GpuBuffers, Strategy};
+pub use gpu::Gpu;
+#[cfg(feature = "gpu")]
+pub use gpu::GpuBuffers;
 pub use instructions::CpuInstructions;
 pub use layer::Layer;
 pub use options::LayerOptions;
 pub use session::Session;
+pub use strategy::Strategy;
 pub use timings::Timings;
-#[cfg(test)]
+pub(crate) use weights::DirectionWeights;
+#[cfg(all(test, feature = "gpu"))]
 pub(crate) use weights::Generator;
-pub(crate) use weights::{DirectionWeights, Parameter, ParameterKind};
 pub use weights::{LoadOptions, Precision, Weights, infer_config, recurrent_prefixes};
+#[cfg(any(
+    feature = "safetensors",
+    feature = "npz",
+    feature = "onnx",
+    feature = "pytorch",
+    feature = "keras"
+))]
+pub(crate) use weights::{Parameter, ParameterKind};

@@ -3,10 +3,12 @@
 #[cfg(not(target_arch = "wasm32"))]
 use std::thread::Builder;
 
+#[cfg(any(feature = "gpu", not(target_arch = "wasm32")))]
 use futures_intrusive::channel::shared::OneshotReceiver;
 #[cfg(not(target_arch = "wasm32"))]
 use futures_intrusive::channel::shared::oneshot_channel;
 
+#[cfg(not(target_arch = "wasm32"))]
 use crate::Error;
 #[cfg(doc)]
 use crate::ErrorKind;
@@ -65,13 +67,14 @@ pub(crate) async fn on_pool<T: Send + 'static>(
 }
 
 /// Returns what another thread or a callback sends; `None` if the sender is gone.
+#[cfg(any(feature = "gpu", not(target_arch = "wasm32")))]
 pub(crate) async fn received<T>(receiver: OneshotReceiver<T>) -> Option<T> {
     #[cfg(test)]
     tests::give_way().await;
     receiver.receive().await
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "gpu"))]
 pub(crate) use tests::giving_way;
 
 #[cfg(test)]
@@ -86,6 +89,7 @@ mod tests {
 
     /// Runs a function in which no received answer is ready at the first poll of its future, even if it is
     /// already there.
+    #[cfg(feature = "gpu")]
     pub(crate) fn giving_way<T>(run: impl FnOnce() -> T) -> T {
         GIVES_WAY.set(true);
         let result = run();

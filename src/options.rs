@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use crate::gpu::{BUDGET, Strategy};
-use crate::{CpuInstructions, Precision};
+use crate::{CpuInstructions, Precision, Strategy};
 
 /// The default time-out. The longest known waits, on software adapters, take minutes.
 const PATIENCE: Duration = Duration::from_secs(600);
+
+/// The default of [`LayerOptions::budget`].
+pub(crate) const BUDGET: u64 = 64 << 20;
 
 /// The options of a layer, apart from its weights and its backend. [`Layer::new`](crate::Layer::new) takes them
 /// in a pair with the backend.
@@ -109,6 +111,7 @@ impl Default for LayerOptions {
     }
 }
 
+#[cfg(feature = "gpu")]
 impl LayerOptions {
     /// Returns how many threads the CPU backend may use in a pool of `pool` threads.
     pub(crate) fn threads_of(&self, pool: usize) -> usize {

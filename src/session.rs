@@ -60,6 +60,7 @@ impl std::fmt::Debug for Session {
     }
 }
 
+#[cfg_attr(not(feature = "gpu"), allow(clippy::large_enum_variant, reason = "there is no other variant"))]
 pub(crate) enum Kept {
     Host(HostState),
     Gpu(GpuSession),

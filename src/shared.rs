@@ -12,6 +12,7 @@ const _: () = {
     is_shared::<crate::State<'static>>();
     is_shared::<crate::Timings>();
     is_shared::<crate::Weights>();
+    #[cfg(feature = "gpu")]
     is_shared::<crate::inspect::PlanReport>();
     is_shared::<crate::tolerance::Comparison>();
 };

@@ -8,7 +8,7 @@ use wgpu_rnn::{
 };
 
 use crate::case::{self, state, with_lengths};
-use crate::harness::{adapter, assert_same_bits, on_each_adapter, on_each_gpu, random};
+use crate::harness::{assert_same_bits, on_each_adapter, on_each_gpu, opened::adapter, random};
 use crate::on_gpu::{Given, Held, OnGpu, encoder, submit};
 
 /// A submission of its own.

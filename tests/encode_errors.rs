@@ -6,7 +6,7 @@ use wgpu_rnn::{
     AdapterChoice, Backend, Config, Error, ErrorKind, Gpu, GpuBuffers, Layer, LayerOptions, Weights,
 };
 
-use crate::harness::{adapter, on_each_adapter};
+use crate::harness::{on_each_adapter, opened::adapter};
 use crate::on_gpu::{Given, OnGpu, buffer, encoder, submit};
 
 fn layer(gpu: &Gpu, config: Config) -> Result<Layer, Error> {

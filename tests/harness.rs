@@ -7,7 +7,29 @@
 //! - `WGPU_RNN_TEST_REPORT=FILE`, and failures that are expected: [`verdict`], [`expected`].
 
 mod expected;
+#[cfg(feature = "gpu")]
+pub mod opened;
 mod verdict;
+
+/// A build without the feature `gpu` has no GPUs.
+#[cfg(not(feature = "gpu"))]
+mod opened {
+    use wgpu_rnn::Gpu;
+
+    use super::Implementation;
+
+    pub(super) fn open_gpus() -> Result<Vec<Implementation>, String> {
+        Ok(Vec::new())
+    }
+
+    pub(super) fn names(gpu: &Gpu) -> [String; 3] {
+        unreachable!("{gpu}")
+    }
+
+    pub(super) fn is_same(gpu: &Gpu, _: &Gpu) -> bool {
+        unreachable!("{gpu}")
+    }
+}
 
 use std::env;
 use std::fmt;
@@ -17,10 +39,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use wgpu_rnn::ndarray::{Array, ArrayD, Dimension, IntoDimension};
 use wgpu_rnn::tolerance::Comparison;
-use wgpu_rnn::wgpu::{Adapter, Backends, DeviceDescriptor, Instance, InstanceDescriptor, Limits};
-use wgpu_rnn::{
-    AdapterChoice, Backend, Config, Error, ErrorKind, Gpu, Layer, LayerOptions, Output, Strategy, Weights,
-};
+use wgpu_rnn::{Backend, Config, Gpu, Layer, LayerOptions, Output, Strategy, Weights};
 
 const ADAPTER: &str = "WGPU_RNN_TEST_ADAPTER";
 const NO_GPU: &str = "WGPU_RNN_TEST_NO_GPU";
@@ -49,19 +68,12 @@ struct Place {
     strategy: Option<Strategy>,
 }
 
-impl Place {
-    fn driver(&self) -> String {
-        let info = self.gpu.info();
-        format!("{} {}", info.driver, info.driver_info).trim().to_owned()
-    }
-}
-
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let info = self.gpu.info();
+        let [name, backend, driver] = opened::names(&self.gpu);
         let on = if self.gpu.is_software() { "CPU" } else { "GPU" };
         let strategy = self.strategy.map_or("any".to_owned(), |strategy| strategy.to_string());
-        let columns = [&info.name, info.backend.to_str(), on, &self.driver(), self.limits, &strategy];
+        let columns = [&*name, &backend, on, &driver, self.limits, &strategy];
         f.write_str(&columns.join("\t"))
     }
 }
@@ -74,7 +86,7 @@ impl Implementation {
     /// No strategy: a test's own, or the planner's.
     fn on(gpu: &Gpu, limits: &'static str, strategy: Option<Strategy>) -> Self {
         let place = Place { gpu: gpu.clone(), limits, strategy };
-        let name = format!("gpu: {gpu}, {}", place.driver());
+        let name = format!("gpu: {gpu}, {}", opened::names(gpu)[2]);
         let name = match strategy {
             Some(strategy) => format!("{name}, {strategy}, {limits}"),
             None => format!("{name}, {limits}"),
@@ -116,7 +128,7 @@ static GPUS: LazyLock<Result<Vec<Implementation>, String>> = LazyLock::new(|| {
         say(&format!("{NO_GPU}=1: the GPU is not tested"));
         return Ok(Vec::new());
     }
-    open_gpus()
+    opened::open_gpus()
 });
 
 /// The reference and the CPU, which every machine has.
@@ -133,7 +145,7 @@ pub fn gpus() -> Result<&'static [Implementation], &'static str> {
 pub fn adapters() -> Vec<&'static Gpu> {
     let mut adapters: Vec<&Gpu> = Vec::new();
     for Place { gpu, .. } in gpus_or_panic().iter().filter_map(|one| one.place.as_ref()) {
-        if !adapters.iter().any(|known| known.info() == gpu.info()) {
+        if !adapters.iter().any(|known| opened::is_same(known, gpu)) {
             adapters.push(gpu);
         }
     }
@@ -204,71 +216,6 @@ pub fn on_each_share(body: impl Fn(&Implementation, &dyn Fn(usize) -> bool)) {
         let share = implementation.is_gpu().then(|| gpus.fetch_add(1, Ordering::Relaxed) % SHARES);
         body(implementation, &|case| share.is_none_or(|share| case % SHARES == share));
     });
-}
-
-/// Each adapter, or the one that is asked for, with each choice of limits and each strategy.
-fn open_gpus() -> Result<Vec<Implementation>, String> {
-    let wanted = env::var(ADAPTER).ok().filter(|wanted| !wanted.is_empty());
-    let choices = match &wanted {
-        Some(wanted) => vec![match wanted.parse() {
-            Ok(index) => AdapterChoice::Index(index),
-            Err(_) => AdapterChoice::Name(wanted.clone()),
-        }],
-        None => (0..pollster::block_on(Gpu::adapters()).len()).map(AdapterChoice::Index).collect(),
-    };
-    let mut found = Vec::new();
-    for choice in &choices {
-        let own = Gpu::new(choice);
-        let baseline = own.as_ref().ok().map(|own| reopened(own, baseline(own)));
-        for (gpu, name) in [(Some(own), ITS_LIMITS), (baseline, BASELINE)] {
-            match gpu {
-                None => {}
-                Some(Ok(gpu)) => found.extend(with_each_strategy(&gpu, name)),
-                Some(Err(error)) if error.kind() == ErrorKind::Device && wanted.is_none() => {
-                    say(&format!("{choice:?} with {name} is not tested: {error}"));
-                }
-                Some(Err(error)) => return Err(advice(&format!("{choice:?} with {name}: {error}"))),
-            }
-        }
-    }
-    if found.is_empty() { Err(advice("no adapter that the kernels run on")) } else { Ok(found) }
-}
-
-/// The limits that every WebGPU device has, or less where the adapter has less.
-fn baseline(gpu: &Gpu) -> Limits {
-    Limits::default().or_worse_values_from(&gpu.device().limits())
-}
-
-/// The adapter that a device was opened on.
-pub fn adapter(known: &Gpu) -> Adapter {
-    let instance = Instance::new(InstanceDescriptor::new_without_display_handle_from_env());
-    let adapters = pollster::block_on(instance.enumerate_adapters(Backends::all()));
-    let same = |adapter: &Adapter| adapter.get_info() == *known.info();
-    adapters.into_iter().find(same).expect("the adapter is still there")
-}
-
-/// The same adapter as a device of the caller's, with these limits and no optional features.
-pub fn reopened(gpu: &Gpu, required_limits: Limits) -> Result<Gpu, Error> {
-    let descriptor = DeviceDescriptor { required_limits, ..Default::default() };
-    let (device, queue) = pollster::block_on(adapter(gpu).request_device(&descriptor)).expect("a device");
-    Gpu::from_device(device, queue)
-}
-
-fn with_each_strategy(gpu: &Gpu, limits: &'static str) -> Vec<Implementation> {
-    let one = |&strategy: &Strategy| {
-        let implementation = Implementation::on(gpu, limits, Some(strategy));
-        say(&format!("testing {}", implementation.name));
-        implementation
-    };
-    Strategy::ALL.iter().map(one).collect()
-}
-
-fn advice(problem: &str) -> String {
-    format!(
-        "the GPU tests cannot run: {problem}. Install a Vulkan driver (on Debian and Ubuntu `apt-get install \
-         libvulkan1 mesa-vulkan-drivers` gives lavapipe, which needs no GPU; scripts/test does it), choose an adapter \
-         with {ADAPTER}=NAME, or leave the GPU out with {NO_GPU}=1"
-    )
 }
 
 /// Writes past the test runner's capture: what was tested is to be seen in a run that passes, too.

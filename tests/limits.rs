@@ -8,7 +8,7 @@ use wgpu_rnn::{
 };
 
 use crate::case::state;
-use crate::harness::{assert_within, bits, on_each_adapter, on_each_device, random, reopened};
+use crate::harness::{assert_within, bits, on_each_adapter, on_each_device, opened::reopened, random};
 
 /// The same adapter with so little that batches and weights are cut.
 pub fn with_tiny_limits(gpu: &Gpu) -> Gpu {

@@ -7,10 +7,17 @@ mod batch;
 mod config;
 #[cfg(all(feature = "safetensors", feature = "npz", feature = "pytorch", feature = "keras"))]
 mod files;
+#[cfg(feature = "gpu")]
 mod gpu;
 #[cfg(all(feature = "safetensors", feature = "npz", feature = "pytorch", feature = "keras"))]
 mod keras;
-#[cfg(all(feature = "safetensors", feature = "npz", feature = "pytorch", feature = "keras"))]
+#[cfg(all(
+    feature = "gpu",
+    feature = "safetensors",
+    feature = "npz",
+    feature = "pytorch",
+    feature = "keras"
+))]
 mod public;
 mod session;
 mod state_dict;
@@ -42,6 +49,7 @@ fn table() -> Vec<Row> {
     table.extend(config::rows());
     #[cfg(all(feature = "safetensors", feature = "npz", feature = "pytorch", feature = "keras"))]
     table.extend(files::rows());
+    #[cfg(feature = "gpu")]
     table.extend(gpu::rows());
     #[cfg(all(feature = "safetensors", feature = "npz", feature = "pytorch", feature = "keras"))]
     table.extend(keras::rows());

@@ -40,6 +40,7 @@
 )]
 #![allow(unreachable_pub, missing_docs, reason = "nothing here is seen from outside")]
 
+#[cfg(feature = "gpu")]
 mod activation;
 mod api;
 mod arguments;
@@ -48,32 +49,41 @@ mod bad_input;
 mod browser;
 mod case;
 mod checker;
+#[cfg(feature = "gpu")]
 mod encode;
+#[cfg(feature = "gpu")]
 mod encode_errors;
 #[cfg(all(feature = "safetensors", feature = "npz", feature = "pytorch", feature = "keras"))]
 mod files;
 mod golden;
+#[cfg_attr(not(feature = "gpu"), allow(dead_code, reason = "some of it is for GPUs"))]
 mod harness;
 mod instructions;
 mod invariants;
 #[cfg(feature = "safetensors")]
 mod keras;
+#[cfg(feature = "gpu")]
 mod limits;
 mod misuse;
 mod modules;
 mod nan;
+#[cfg(feature = "gpu")]
 mod on_gpu;
 #[cfg(feature = "onnx")]
 mod onnx;
+#[cfg(feature = "gpu")]
 mod overlap;
 mod precision;
 mod pronounce;
 mod property;
 mod seeds;
 mod session;
+#[cfg(feature = "gpu")]
 mod shared_device;
 mod source;
 mod surface;
+#[cfg(feature = "gpu")]
 mod timed;
+#[cfg(feature = "gpu")]
 mod tuning;
 mod variants;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use wgpu_rnn::auto::Choice;
-use wgpu_rnn::{AdapterChoice, Backend, Config, Error, Gpu, Layer, LayerOptions, Strategy};
+use wgpu_rnn::{AdapterChoice, Backend, Config, Error, Gpu, Layer, LayerOptions};
 
 use crate::failure::one_line;
 use crate::report;
@@ -88,8 +88,7 @@ impl DeviceChoice {
 
     /// Returns the reference, the CPU backend and every adapter.
     pub(crate) fn all() -> Vec<DeviceChoice> {
-        let adapters = 0..pollster::block_on(Gpu::adapters()).len();
-        let adapters = adapters.map(|index| DeviceChoice::Adapter(AdapterChoice::Index(index)));
+        let adapters = (0..adapters()).map(|index| DeviceChoice::Adapter(AdapterChoice::Index(index)));
         [DeviceChoice::Reference, DeviceChoice::Cpu].into_iter().chain(adapters).collect()
     }
 }
@@ -136,8 +135,26 @@ fn auto_for(works: &[Work<'_>], options: &LayerOptions) -> Vec<Backend> {
     told.collect()
 }
 
+/// Returns the number of adapters.
+#[cfg(feature = "gpu")]
+fn adapters() -> usize {
+    pollster::block_on(Gpu::adapters()).len()
+}
+
+#[cfg(not(feature = "gpu"))]
+fn adapters() -> usize {
+    0
+}
+
+/// Returns none: a build without the feature `gpu` has no strategies to choose from.
+#[cfg(not(feature = "gpu"))]
+pub(crate) fn strategy(_: &Layer, _: &LayerOptions, _: usize, _: usize) -> Option<String> {
+    None
+}
+
 /// Returns the strategy with which a GPU runs a batch and, if it was not forced, how it was chosen, such as
 /// `scan (auto)`. Returns none on other backends and without rows.
+#[cfg(feature = "gpu")]
 pub(crate) fn strategy(layer: &Layer, options: &LayerOptions, rows: usize, steps: usize) -> Option<String> {
     if rows == 0 {
         return None;
@@ -145,7 +162,7 @@ pub(crate) fn strategy(layer: &Layer, options: &LayerOptions, rows: usize, steps
     let plan = layer.plan(rows, steps).ok()??;
     let chosen = match (options.strategy, options.measure) {
         (_, true) => " (measured)",
-        (Strategy::Auto, _) => " (auto)",
+        (wgpu_rnn::Strategy::Auto, _) => " (auto)",
         _ => "",
     };
     Some(format!("{}{chosen}", plan.strategy))

@@ -4,8 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde::Serialize;
-use wgpu_rnn::wgpu::{self, AdapterInfo, Backends, DeviceType, Features, Instance};
-use wgpu_rnn::{Backend, CpuInstructions, Gpu, LayerOptions, inspect::Capabilities};
+use wgpu_rnn::{Backend, CpuInstructions, LayerOptions};
 
 use crate::args::InfoArguments;
 use crate::bench::case::{self, Case};
@@ -14,6 +13,19 @@ use crate::device;
 use crate::failure::{Failure, Result, one_line};
 use crate::shape::CellName;
 use crate::{keras, model, report, weights};
+
+#[cfg(feature = "gpu")]
+mod adapters;
+#[cfg(feature = "gpu")]
+pub(crate) use adapters::{device_type, driver};
+
+/// A build without the feature `gpu` sees no adapter.
+#[cfg(not(feature = "gpu"))]
+mod adapters {
+    pub(super) fn all() -> Vec<super::Adapter> {
+        Vec::new()
+    }
+}
 
 #[derive(Debug, Serialize)]
 struct Info {
@@ -88,15 +100,9 @@ pub(crate) fn info(arguments: &InfoArguments) -> Result<()> {
 
 fn gather() -> Result<Info> {
     let instructions = CpuInstructions::best().map_err(Failure::new)?;
-    let descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
-    let available = pollster::block_on(Instance::new(descriptor).enumerate_adapters(Backends::all()));
-    let adapters = pollster::block_on(Gpu::adapters()).into_iter().enumerate().map(|(index, info)| {
-        let found = available.iter().find(|adapter| adapter.get_info() == info);
-        adapter(index, info, found)
-    });
     Ok(Info {
         version: env!("CARGO_PKG_VERSION"),
-        adapters: adapters.collect(),
+        adapters: adapters::all(),
         cpu_threads: device::cpu_threads(),
         cpu_instructions: instructions.to_string(),
         cpu_instructions_available: CpuInstructions::available().map(|one| one.to_string()).collect(),
@@ -120,61 +126,13 @@ fn taken(case: &Case) -> Taken {
     }
 }
 
-fn adapter(index: usize, info: AdapterInfo, found: Option<&wgpu::Adapter>) -> Adapter {
-    let software = info.device_type == DeviceType::Cpu;
-    let refusal = match found {
-        Some(_) if software => Some("a software adapter".to_owned()),
-        Some(adapter) => Capabilities::from(&adapter.limits()).check().err().map(|error| error.to_string()),
-        None => Some("it is no longer available".to_owned()),
-    };
-    Adapter {
-        auto: refusal.is_none(),
-        auto_reason: refusal,
-        index,
-        backend: info.backend.to_string(),
-        device_type: device_type(&info).to_owned(),
-        software,
-        driver: driver(&info),
-        name: info.name,
-        abilities: found.map(abilities),
-    }
-}
-
-/// Returns the kind of an adapter's device, in words.
-pub(crate) fn device_type(info: &AdapterInfo) -> &'static str {
-    match info.device_type {
-        DeviceType::DiscreteGpu => "discrete GPU",
-        DeviceType::IntegratedGpu => "integrated GPU",
-        DeviceType::VirtualGpu => "virtual GPU",
-        DeviceType::Cpu => "CPU",
-        DeviceType::Other => "other",
-    }
-}
-
-/// Returns the driver's name and version.
-pub(crate) fn driver(info: &AdapterInfo) -> String {
-    format!("{} {}", info.driver, info.driver_info).trim().to_owned()
-}
-
-fn abilities(adapter: &wgpu::Adapter) -> Abilities {
-    let features = adapter.features();
-    let limits = Capabilities::from(&adapter.limits());
-    Abilities {
-        f16: features.contains(Features::SHADER_F16),
-        subgroups: features.contains(Features::SUBGROUP),
-        max_buffer_size: limits.max_buffer_size,
-        max_storage_buffer_binding_size: limits.max_storage_buffer_binding_size,
-        max_storage_buffers_per_shader_stage: limits.max_storage_buffers_per_shader_stage,
-        max_compute_invocations_per_workgroup: limits.max_compute_invocations_per_workgroup,
-        max_compute_workgroup_storage_size: limits.max_compute_workgroup_storage_size,
-        max_compute_workgroups_per_dimension: limits.max_compute_workgroups_per_dimension,
-    }
-}
-
 fn text(info: &Info) -> String {
     let mut text = format!("wgpu-rnn {}\n\nadapters\n", info.version);
     if info.adapters.is_empty() {
-        text.push_str("  none (is a Vulkan, Metal, DX12 or GL driver installed?)\n");
+        text.push_str(match cfg!(feature = "gpu") {
+            true => "  none (is a Vulkan, Metal, DX12 or GL driver installed?)\n",
+            false => "  none (this build lacks the feature `gpu`)\n",
+        });
     }
     for adapter in &info.adapters {
         describe(&mut text, adapter);

@@ -17,6 +17,7 @@ mod init;
 mod keras;
 mod model;
 mod outputs;
+#[cfg(feature = "gpu")]
 mod plan;
 mod report;
 mod run;
@@ -38,7 +39,12 @@ fn main() -> ExitCode {
         Command::Check(arguments) => check::check(&arguments),
         Command::Init(arguments) => init::init(&arguments).map(|()| true),
         Command::Bench(arguments) => bench::bench(&arguments),
+        #[cfg(feature = "gpu")]
         Command::Plan(arguments) => plan::plan(&arguments).map(|()| true),
+        #[cfg(not(feature = "gpu"))]
+        Command::Plan(_) => {
+            Err(failure::Failure::new("plan: expected a build with the feature `gpu`, found one without it"))
+        }
         Command::Info(arguments) => info::info(&arguments).map(|()| true),
     };
     match done {

@@ -74,9 +74,20 @@ fn options(arguments: &RunArguments) -> Result<LayerOptions> {
             let reason = "tuning-file: expected --tuning measure, found model, which measures nothing";
             return Err(Failure::in_file(path, reason));
         }
-        (_, Some(path)) => LayerOptions { measure: true, tuning_file: Some(path.into()), ..options },
+        (_, Some(path)) => with_tuning_file(path, &options),
         (tuning, None) => LayerOptions { measure: tuning == Some(Tuning::Measure), ..options },
     })
+}
+
+#[cfg(feature = "gpu")]
+fn with_tuning_file(path: &Path, options: &LayerOptions) -> LayerOptions {
+    LayerOptions { measure: true, tuning_file: Some(path.into()), ..options.clone() }
+}
+
+/// Ignores the file, as the library does for a layer that is not on a GPU.
+#[cfg(not(feature = "gpu"))]
+fn with_tuning_file(_: &Path, options: &LayerOptions) -> LayerOptions {
+    options.clone()
 }
 
 fn outputs(arguments: &RunArguments) -> Result<Outputs> {

@@ -3,7 +3,7 @@
 //! The CPU's constants were measured on one thread of an AMD EPYC (Zen 3, AVX2, 512 KiB of L2, 32 MiB of
 //! L3). Over 21 layers and batches (RNN, LSTM and GRU of N 1 to 128, T 1 to 4096, H 8 to 512), the estimate
 //! is 0.84 to 1.14 times the measured time (the median of a quiet run). To measure again on a quiet machine:
-//! `cargo test --release --lib auto::tests::cpu -- --ignored --nocapture`. Nothing was measured on a
+//! `cargo test --release --lib auto::rule::tests::cpu -- --ignored --nocapture`. Nothing was measured on a
 //! hardware GPU.
 
 use wgpu::DeviceType;

@@ -10,6 +10,13 @@ use crate::{Cell, Config};
 /// Text from a file, such as a tensor's name, is unchanged in the fields. The message escapes its control
 /// characters, so that the message is one line and safe on a terminal.
 #[derive(Clone, Debug, thiserror::Error)]
+#[cfg_attr(
+    any(
+        target_arch = "wasm32",
+        not(all(feature = "gpu", feature = "safetensors", feature = "npz", feature = "onnx"))
+    ),
+    allow(dead_code, reason = "some faults are those of a feature, or of what blocks")
+)]
 pub(crate) enum Fault {
     /// A [`Config`](crate::Config) breaks a rule of PyTorch's constructors.
     #[error("{rule}, found {}", Line(.found))]
@@ -289,6 +296,14 @@ pub(crate) enum Fault {
         limit: u64,
     },
 
+    /// A GPU was asked for in a build without the feature `gpu`.
+    #[cfg(not(feature = "gpu"))]
+    #[error(
+        "gpu: expected a build of wgpu-rnn with the feature `gpu`, found one without it; build it with the \
+         feature, or choose the CPU"
+    )]
+    NoFeature,
+
     /// The device could not be opened.
     #[error("{adapter}: expected a device, found: {found}")]
     Device {
@@ -364,6 +379,8 @@ impl Fault {
             | Fault::NotInCall { .. }
             | Fault::Buffer { .. } => ErrorKind::Input,
             Fault::NoAdapter { .. } | Fault::Unsupported { .. } | Fault::Device { .. } => ErrorKind::Device,
+            #[cfg(not(feature = "gpu"))]
+            Fault::NoFeature => ErrorKind::Device,
             Fault::TooLarge { .. } => ErrorKind::TooLarge,
             Fault::DeviceLost { .. } => ErrorKind::DeviceLost,
             Fault::OutOfMemory { .. } => ErrorKind::OutOfMemory,

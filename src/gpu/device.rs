@@ -11,28 +11,12 @@ use wgpu::{
 
 use super::Capabilities;
 use super::scopes::caused;
-use crate::Error;
 use crate::error::Fault;
+use crate::{AdapterChoice, Error};
 
 /// The features for timestamps, which a device requests if the adapter has them.
 pub(super) const TIMESTAMP_FEATURES: Features =
     Features::TIMESTAMP_QUERY.union(Features::TIMESTAMP_QUERY_INSIDE_ENCODERS);
-
-/// The adapter to open.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum AdapterChoice {
-    /// The best GPU, never a software adapter.
-    Hardware,
-    /// The best adapter: a GPU, or a software adapter if there is no GPU. A software adapter runs on the
-    /// CPU and is slow.
-    #[default]
-    Best,
-    /// The adapter with that index in [`Gpu::adapters`].
-    Index(usize),
-    /// The first adapter in [`Gpu::adapters`] whose name contains this text, in upper or lower case.
-    Name(String),
-}
 
 /// A GPU that layers run on. Clones share the device.
 ///
@@ -272,6 +256,9 @@ impl fmt::Debug for Gpu {
 /// Returns the adapter that the browser considers the fastest, if it has WebGPU.
 #[cfg(target_arch = "wasm32")]
 pub(crate) async fn available() -> Vec<Adapter> {
+    if Instance::enabled_backend_features().is_empty() {
+        return Vec::new();
+    }
     let instance = Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
     let options = wgpu::RequestAdapterOptions {
         power_preference: wgpu::PowerPreference::HighPerformance,
@@ -283,6 +270,10 @@ pub(crate) async fn available() -> Vec<Adapter> {
 /// Returns all adapters, best first.
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) async fn available() -> Vec<Adapter> {
+    // wgpu panics if it was built without any backend for the platform.
+    if Instance::enabled_backend_features().is_empty() {
+        return Vec::new();
+    }
     let descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
     let mut adapters = Instance::new(descriptor).enumerate_adapters(Backends::all()).await;
     adapters.sort_by_key(|adapter| preference(&adapter.get_info()));

@@ -4,9 +4,13 @@ use std::future::Future;
 use std::pin::Pin;
 
 use super::Gpu;
-use super::scopes::{self, Scopes, caused};
+#[cfg(not(target_arch = "wasm32"))]
+use super::scopes;
+use super::scopes::{Scopes, caused};
+use crate::Error;
+#[cfg(not(target_arch = "wasm32"))]
+use crate::ErrorKind;
 use crate::error::Fault;
-use crate::{Error, ErrorKind};
 
 /// The result of the scopes. Outside a browser, the future is ready at once.
 #[cfg(not(target_arch = "wasm32"))]

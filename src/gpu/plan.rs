@@ -17,7 +17,6 @@ mod request;
 mod segments;
 mod stage;
 mod stages;
-mod strategy;
 mod tiling;
 mod transfers;
 
@@ -31,17 +30,16 @@ pub(super) use memory::PassMemory;
 pub(super) use parts::{Part, parts};
 pub(super) use pieces::Pieces;
 pub use report::{DispatchReport, PlanReport};
-pub(crate) use request::BUDGET;
 pub(super) use request::{CallShape, Endpoints, Request, small};
 pub(super) use segments::Segment;
-pub use strategy::Strategy;
 
 use std::fmt;
 
 use super::kernel::KernelSpec;
-use crate::Error;
 #[cfg(doc)]
 use crate::ErrorKind;
+use crate::options::BUDGET;
+use crate::{Error, Strategy};
 
 /// A forward pass over N rows and T steps.
 #[derive(Clone, Debug, PartialEq)]

@@ -9,11 +9,11 @@ use super::Gpu;
 use super::kernel::{KernelSpec, LayerDims};
 use super::log_once::LogOnce;
 use super::pack;
-use super::plan::{self, CallShape, Endpoints, Part, Pieces, Plan, Request, Strategy, small};
+use super::plan::{self, CallShape, Endpoints, Part, Pieces, Plan, Request, small};
 use super::tune::Tuner;
 use super::workspace::{Saved, Workspace};
 use crate::error::Fault;
-use crate::{Config, Error, LayerOptions, Precision, Weights};
+use crate::{Config, Error, LayerOptions, Precision, Strategy, Weights};
 
 /// The largest number of unused workspaces that a layer keeps.
 const KEPT_WORKSPACES: usize = 4;

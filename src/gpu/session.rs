@@ -15,7 +15,7 @@ use super::call_mode::CallMode;
 use super::kernel::{FRESH, NOBODY};
 use super::layer::GpuLayer;
 use super::pack::quads;
-use super::plan::{CallShape, Endpoints, Plan, Strategy};
+use super::plan::{CallShape, Endpoints, Plan};
 use super::resident::Resident;
 use super::submission::Submitted;
 use super::transfer::{self, Given, arrived, copy, padded};
@@ -24,7 +24,7 @@ use crate::array::zeros;
 use crate::batch::Batch;
 use crate::error::Fault;
 use crate::session::state::Active;
-use crate::{Config, Error, State};
+use crate::{Config, Error, State, Strategy};
 
 pub(crate) struct GpuSession {
     layer: GpuLayer,

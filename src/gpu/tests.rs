@@ -16,13 +16,14 @@ use std::env;
 use ndarray::{Array3, Ix3};
 
 use super::kernel::KernelSpec;
-use super::plan::{BUDGET, CallShape, Endpoints, Plan, Request, parts};
-use super::{AdapterChoice, Gpu, GpuLayer, Strategy};
+use super::plan::{CallShape, Endpoints, Plan, Request, parts};
+use super::{Gpu, GpuLayer};
 use crate::batch::Batch;
+use crate::options::BUDGET;
 use crate::tolerance::{self, Comparison};
 use crate::{
-    Activation, Activations, Config, Error, Generator, Input, LayerOptions, Output, Precision, State,
-    Weights, inspect::Capabilities, reference,
+    Activation, Activations, AdapterChoice, Config, Error, Generator, Input, LayerOptions, Output, Precision,
+    State, Strategy, Weights, inspect::Capabilities, reference,
 };
 use mutations::{MUTATIONS, Mutation};
 

@@ -96,6 +96,7 @@ impl Weights {
 }
 
 /// Checks that a state dict's names and shapes determine the layer.
+#[cfg(any(feature = "safetensors", feature = "npz"))]
 fn check_state_dict(config: &Config) -> Result<(), Error> {
     let inferred = Variant { peepholes: config.variant.peepholes, ..Variant::default() };
     if !config.reverse && config.variant == inferred {

@@ -33,6 +33,7 @@ impl Precision {
     pub const ALL: &'static [Precision] = &[Precision::F32, Precision::F16];
 
     /// Returns the number of bytes of four weights.
+    #[cfg(feature = "gpu")]
     pub(crate) fn quad_bytes(self) -> usize {
         match self {
             Precision::F32 => 16,

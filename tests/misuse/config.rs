@@ -5,7 +5,6 @@ use wgpu_rnn::tolerance::Comparison;
 use wgpu_rnn::{
     Backend, Config, CpuInstructions, Input, Layer, LayerOptions, Nonlinearity, Output, Precision, Strategy,
     Weights,
-    inspect::{Capabilities, PlanReport},
 };
 
 use super::{Row, outcome, row};
@@ -52,8 +51,7 @@ fn rules() -> Vec<(Config, String)> {
 /// Everything that takes a configuration refuses it in the same words.
 fn configurations() -> Vec<Row> {
     let mut rows = vec![row("Config::validate", Config::lstm(5, 2).proj_size(1).validate(), "no error")];
-    let (values, capabilities, options) =
-        (ArrayD::zeros(vec![1, 1]), Capabilities::default(), LayerOptions::default());
+    let values = ArrayD::zeros(vec![1, 1]);
     for (config, text) in rules() {
         let never = |_: &str, _: &[usize]| unreachable!("nothing is loaded");
         let fits = Input::new(values.view()).check_fits(&config);
@@ -63,7 +61,6 @@ fn configurations() -> Vec<Row> {
             row("Weights::seeded_in_turn", Weights::seeded_in_turn([config], 0), &*text),
             row("Weights::from_fn", Weights::from_fn(config, never), &*text),
             row("Input::check_fits", fits, &*text),
-            row("PlanReport::new", PlanReport::new(&config, 1, 1, &capabilities, &options), &*text),
         ]);
     }
     rows

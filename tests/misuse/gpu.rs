@@ -7,7 +7,7 @@ use wgpu_rnn::{
 };
 
 use super::{Row, row};
-use crate::harness::{self, reopened};
+use crate::harness::{self, opened::reopened};
 use crate::limits::tiny;
 
 const BUFFERS: &str = "storage buffers per shader stage: expected at least 8, found 1";
@@ -50,6 +50,11 @@ fn plans() -> Vec<Row> {
     poor.max_storage_buffers_per_shader_stage = 1;
     vec![
         row("Capabilities::check", poor.check(), BUFFERS),
+        row(
+            "PlanReport::new",
+            plan(Config::lstm(5, 2).proj_size(2), 1, 1, &options),
+            "proj_size has to be smaller than hidden_size (2), found 2",
+        ),
         row(
             "PlanReport::new",
             plan(gru, 1, 0, &options),

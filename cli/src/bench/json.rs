@@ -9,6 +9,7 @@ use super::machine::Machine;
 use super::{Fault, Parts, Results, Row, Subject};
 use crate::args::BenchArguments;
 use crate::failure::{Failure, Result};
+#[cfg(feature = "gpu")]
 use crate::info;
 
 #[derive(Debug, Serialize)]
@@ -110,17 +111,24 @@ pub(super) fn text(
 }
 
 fn device(subject: &Subject) -> Device<'_> {
-    let adapter = match &subject.backend {
-        Backend::Gpu(gpu) => Some(gpu.info()),
-        _ => None,
-    };
-    let adapter = adapter.map(|adapter| Adapter {
+    Device { device: &subject.device, software: subject.is_software(), adapter: adapter(&subject.backend) }
+}
+
+#[cfg(feature = "gpu")]
+fn adapter(backend: &Backend) -> Option<Adapter<'_>> {
+    let Backend::Gpu(gpu) = backend else { return None };
+    let adapter = gpu.info();
+    Some(Adapter {
         name: &adapter.name,
         backend: adapter.backend.to_string(),
         device_type: info::device_type(adapter),
         driver: info::driver(adapter),
-    });
-    Device { device: &subject.device, software: subject.is_software(), adapter }
+    })
+}
+
+#[cfg(not(feature = "gpu"))]
+fn adapter(_: &Backend) -> Option<Adapter<'_>> {
+    None
 }
 
 fn figures<'a>(row: &'a Row<'_>) -> Figures<'a> {

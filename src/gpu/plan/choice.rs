@@ -1,8 +1,8 @@
 //! The choice of a strategy and of tilings.
 
 use super::stage::Stage;
-use super::strategy::Strategy;
 use crate::Config;
+use crate::Strategy;
 
 /// A strategy, and the stages of each layer with their tilings. A request and a choice determine a plan.
 #[derive(Clone, Debug, PartialEq)]

@@ -4,9 +4,6 @@ use super::parts::Part;
 use crate::gpu::Capabilities;
 use crate::{Config, Precision};
 
-/// The default budget in bytes for a workspace, without weights, input, output and state.
-pub(crate) const BUDGET: u64 = 64 << 20;
-
 /// The shape of a call, which is the key of cached workspaces and measurements: N (the rows of a piece), T,
 /// the budget for the workspace in bytes, and the endpoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -71,7 +68,7 @@ impl<'a> Request<'a> {
         steps: usize,
         capabilities: &'a Capabilities,
     ) -> Self {
-        let size = CallShape { rows, steps, budget: BUDGET, endpoints: Endpoints::Host };
+        let size = CallShape { rows, steps, budget: super::BUDGET, endpoints: Endpoints::Host };
         Request::new(config, Precision::F32, parts, capabilities, size)
     }
 }

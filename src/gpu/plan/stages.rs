@@ -3,7 +3,7 @@
 
 use super::request::small;
 use super::stage::{Operand, Pace, Product, Stage, Vector};
-use super::strategy::Strategy;
+use crate::Strategy;
 use crate::gpu::kernel::{File, MAX_UNITS, Override, Tiling, file, variant_overrides};
 use crate::{Cell, Config, Nonlinearity};
 

@@ -5,10 +5,10 @@ use super::cost;
 use super::request::Request;
 use super::stage::Stage;
 use super::stages::stages;
-use super::strategy::Strategy;
 use crate::Error;
 #[cfg(doc)]
 use crate::ErrorKind;
+use crate::Strategy;
 use crate::error::Fault;
 use crate::gpu::kernel::{MAX_ROWS, MAX_UNITS, MIN_UNITS, Tiling, WORKGROUP_BYTES};
 

@@ -10,11 +10,11 @@ use wgpu::{Buffer, BufferBinding, BufferUsages, CommandEncoder, MapMode, PollTyp
 use super::super::counts::Counted;
 use super::super::kernel::KernelSpec;
 use super::super::plan::{CallShape, Endpoints};
-use super::super::{Gpu, GpuBuffers, GpuLayer, PlanReport, Strategy};
+use super::super::{Gpu, GpuBuffers, GpuLayer, PlanReport};
 use super::memory::{counters, objects, planned};
 use super::{Mutation, gpu, random};
 use crate::batch::Batch;
-use crate::{Config, Generator, Input, LayerOptions, State, Weights};
+use crate::{Config, Generator, Input, LayerOptions, State, Strategy, Weights};
 
 /// The distance between two arrays in a buffer, in bytes. It is larger than any array, and a multiple of
 /// every alignment.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
-use super::super::{Gpu, PlanReport, Strategy};
+use super::super::{Gpu, PlanReport};
 use super::{gpu, random};
-use crate::{Backend, Config, Generator, Input, Layer, LayerOptions, Output, Weights, offload};
+use crate::{Backend, Config, Generator, Input, Layer, LayerOptions, Output, Strategy, Weights, offload};
 
 /// Returns options for every way to run a call of nine rows and five steps: with each strategy, at once,
 /// measured and in pieces.

@@ -6,10 +6,10 @@ use ndarray::Array3;
 use wgpu::{HalCounters, PollType};
 
 use super::super::counts::Counted;
-use super::super::{Gpu, GpuLayer, PlanReport, Strategy};
+use super::super::{Gpu, GpuLayer, PlanReport};
 use super::gpu;
 use crate::batch::Batch;
-use crate::{Config, Input, LayerOptions, Output, Weights};
+use crate::{Config, Input, LayerOptions, Output, Strategy, Weights};
 
 /// A layer's configuration and options, N and T.
 struct Case {

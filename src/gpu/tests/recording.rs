@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
+use super::super::GpuLayer;
 use super::super::plan::{CallShape, Endpoints};
 use super::super::workspace::Turn;
-use super::super::{GpuLayer, Strategy};
 use super::encode::{Program, encoder};
 use super::gpu;
-use crate::{Config, LayerOptions, Weights};
+use crate::{Config, LayerOptions, Strategy, Weights};
 
 /// The largest time to record a dispatch, in microseconds.
 const LIMIT_US: f64 = 2.0;

@@ -3,12 +3,12 @@
 
 use ndarray::Array3;
 
-use super::super::{Gpu, GpuLayer, GpuSession, Strategy};
+use super::super::{Gpu, GpuLayer, GpuSession};
 use super::faults::polled;
 use super::{Mutation, gpu, random};
 use crate::batch::Batch;
 use crate::session::Active;
-use crate::{Config, Error, Generator, Input, LayerOptions, State, Weights, offload};
+use crate::{Config, Error, Generator, Input, LayerOptions, State, Strategy, Weights, offload};
 
 /// Mutations of `exchange.wgsl`.
 const MUTATIONS: &[Mutation] = &[

@@ -4,9 +4,9 @@ use std::thread;
 use ndarray::Array3;
 
 use super::*;
+use crate::gpu::Gpu;
 use crate::gpu::tests::{gpu, random, size, works};
-use crate::gpu::{Gpu, Strategy};
-use crate::{Config, Generator, Input, LayerOptions, Output, Precision, Weights};
+use crate::{Config, Generator, Input, LayerOptions, Output, Precision, Strategy, Weights};
 
 /// A layer's weights and an input.
 struct Given {

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::{Given, measure, measurements};
 use crate::gpu::tests::{gpu, size};
-use crate::gpu::{Gpu, GpuLayer, Strategy};
-use crate::{Config, LayerOptions};
+use crate::gpu::{Gpu, GpuLayer};
+use crate::{Config, LayerOptions, Strategy};
 
 const ROWS: usize = 3;
 const STEPS: usize = 7;

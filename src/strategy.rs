@@ -29,7 +29,8 @@ impl Strategy {
     pub const ALL: &[Strategy] = &[Strategy::Step, Strategy::HoistedStep, Strategy::Scan];
 
     /// Returns whether the input products are computed ahead of the steps.
-    pub(in crate::gpu) fn is_hoisted(self) -> bool {
+    #[cfg(feature = "gpu")]
+    pub(crate) fn is_hoisted(self) -> bool {
         matches!(self, Strategy::HoistedStep | Strategy::Scan)
     }
 }

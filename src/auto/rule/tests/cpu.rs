@@ -15,7 +15,7 @@ const SECONDS: f64 = 0.4;
 const PASSES: usize = 3;
 
 /// Measures one thread, in an optimised build on a quiet machine:
-/// `cargo test --release --lib auto::tests::cpu -- --ignored --nocapture`.
+/// `cargo test --release --lib auto::rule::tests::cpu -- --ignored --nocapture`.
 #[test]
 #[ignore = "a time, to be taken by hand"]
 fn the_cpu_takes_about_what_is_expected() {
