@@ -26,12 +26,12 @@ struct Layer {
 }
 
 impl Layer {
-    fn new(flags: String, found: std::result::Result<String, Error>) -> Self {
+    fn new(flags: &str, found: std::result::Result<String, Error>) -> Self {
         let (layer, error) = match found {
             Ok(layer) => (Some(layer), None),
             Err(error) => (None, Some(one_line(&error.to_string()))),
         };
-        Layer { flags: one_line(&flags), layer, error }
+        Layer { flags: one_line(flags), layer, error }
     }
 }
 
@@ -59,13 +59,13 @@ fn layers(tensors: &Tensors<'_>) -> Vec<Layer> {
         let found = infer_config(tensors.shapes(), &options);
         let flags =
             if prefix.is_empty() { "--weights".into() } else { format!("--weights, --prefix {prefix}") };
-        Layer::new(flags, found.map(|(_, config)| config.to_string()))
+        Layer::new(&flags, found.map(|(_, config)| config.to_string()))
     });
     let names: BTreeSet<String> = tensors.keras_layers().unwrap_or_default().into_iter().collect();
     let of_keras = names.into_iter().map(|name| {
         let options = KerasOptions { layers: vec![name.clone()], ..KerasOptions::default() };
         let found = Weights::from_keras(tensors, &options).map(|weights| weights.config().to_string());
-        Layer::new(format!("--keras, --layers {name}"), found)
+        Layer::new(&format!("--keras, --layers {name}"), found)
     });
     of_pytorch.chain(of_keras).collect()
 }

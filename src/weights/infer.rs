@@ -141,9 +141,9 @@ impl<'a> Inferred<'a> {
         let source = self.find(parameter).and_then(|(module, inner)| module.sources.get(&inner));
         match source {
             Some(Source::Plain((name, _))) => read(name),
-            Some(Source::WeightNorm { g, v }) => weight_norm(g.0, &read(g.0)?, read(v.0)?),
+            Some(Source::WeightNorm { g, v }) => weight_norm(g.0, &read(g.0)?, &read(v.0)?),
             Some(Source::SpectralNorm { original, u, v }) => {
-                spectral_norm(read(original.0)?, (u.0, read(u.0)?), (v.0, read(v.0)?))
+                spectral_norm(&read(original.0)?, (u.0, read(u.0)?), (v.0, read(v.0)?))
             }
             Some(Source::Broken(error)) => Err(error.clone()),
             None => {

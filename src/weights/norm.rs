@@ -13,11 +13,11 @@ use crate::error::Fault;
 /// # Errors
 ///
 /// [`ErrorKind::Tensor`] names the tensor `name` whose shape is that of no norms.
-pub(super) fn weight_norm(name: &str, g: &ArrayD<f32>, v: ArrayD<f32>) -> Result<ArrayD<f32>, Error> {
+pub(super) fn weight_norm(name: &str, g: &ArrayD<f32>, v: &ArrayD<f32>) -> Result<ArrayD<f32>, Error> {
     let shape = |expected: Vec<usize>, found: &ArrayD<f32>| {
         Err(Error::from(Fault::Shape { name: name.to_owned(), expected, found: found.shape().to_vec() }))
     };
-    let Ok(wide) = v.mapv(f64::from).into_dimensionality::<Ix2>() else { return shape(vec![0, 0], &v) };
+    let Ok(wide) = v.mapv(f64::from).into_dimensionality::<Ix2>() else { return shape(vec![0, 0], v) };
     let (rows, columns) = wide.dim();
     let squares = wide.mapv(|value| value * value);
     let norms = match *g.shape() {
@@ -37,7 +37,7 @@ pub(super) fn weight_norm(name: &str, g: &ArrayD<f32>, v: ArrayD<f32>) -> Result
 ///
 /// [`ErrorKind::Tensor`] names the vector whose length is not that of the matrix.
 pub(super) fn spectral_norm(
-    original: ArrayD<f32>,
+    original: &ArrayD<f32>,
     (u_name, u): (&str, ArrayD<f32>),
     (v_name, v): (&str, ArrayD<f32>),
 ) -> Result<ArrayD<f32>, Error> {

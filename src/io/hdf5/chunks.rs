@@ -224,7 +224,11 @@ fn node(
         let child = bytes.count::<8>().ok_or_else(cut_off)?;
         match is_leaf {
             true => {
-                chunks.push(Chunk { first: first.ok_or_else(cut_off)?, range: range(child, length), skipped })
+                chunks.push(Chunk {
+                    first: first.ok_or_else(cut_off)?,
+                    range: range(child, length),
+                    skipped,
+                });
             }
             false => node(file, child, rank, chunks, depth + 1)?,
         }

@@ -104,17 +104,17 @@ impl Object {
             0x06 => self.links.extend(link(&mut bytes)),
             0x08 => {
                 self.layout =
-                    Some(layout(&mut bytes, start, body.len()).unwrap_or(Layout::Other("a broken layout")))
+                    Some(layout(&mut bytes, start, body.len()).unwrap_or(Layout::Other("a broken layout")));
             }
             0x0B => {
                 self.filters =
-                    Filter::pipeline(&mut bytes).ok_or_else(|| error("a list of filters", "another"))?
+                    Filter::pipeline(&mut bytes).ok_or_else(|| error("a list of filters", "another"))?;
             }
             0x0C if self.is_root => {
                 if let Some((name, value)) =
                     attribute(&mut bytes).filter(|(name, _)| !self.texts.contains_key(name))
                 {
-                    self.texts.insert(name, text(file, value)?);
+                    self.texts.insert(name, text(file, &value)?);
                 }
             }
             0x11 => self.table = bytes.count::<8>().zip(bytes.count::<8>()),
@@ -362,8 +362,8 @@ fn attribute<'a>(bytes: &mut Bytes<'a>) -> Option<(&'static str, Text<'a>)> {
 }
 
 /// Returns the text of an attribute's value.
-fn text(file: &mut File<'_>, text: Text<'_>) -> Result<String, Error> {
-    let bytes = match text {
+fn text(file: &mut File<'_>, text: &Text<'_>) -> Result<String, Error> {
+    let bytes = match *text {
         Text::Fixed(bytes) => bytes,
         Text::InHeap { address, object } => in_heap(file, address, object)?,
     };

@@ -154,7 +154,7 @@ fn is_cudnn(cell: &CellTensors<'_>, config: &Config) -> bool {
 /// gate as a matrix `[H, rows]`, whatever the shape that Keras gives them.
 fn reshaped(name: &str, config: &Config, values: &ArrayView2<'_, f32>) -> Result<Array2<f32>, Error> {
     let h = config.hidden_size;
-    let blocks = order(config).flat_map(|gate| values.clone().slice_move(s![.., gate * h..(gate + 1) * h]));
+    let blocks = order(config).flat_map(|gate| values.slice_move(s![.., gate * h..(gate + 1) * h]));
     collected(name, Ix2(config.cell.gates() * h, values.nrows()), blocks.copied())
 }
 

@@ -116,10 +116,10 @@ impl<'a> Machine<'a, '_> {
                 let elements = self.stack.split_off(start);
                 self.sequence(elements);
             }
-            b'}' => self.dict(Vec::new()),
+            b'}' => self.dict(&[]),
             b'd' => {
                 let elements = self.above_mark()?;
-                self.dict(elements);
+                self.dict(&elements);
             }
             b'a' => {
                 let element = self.pop()?;
@@ -185,8 +185,8 @@ impl<'a> Machine<'a, '_> {
         self.stack.push(Value::Sequence(place));
     }
 
-    fn dict(&mut self, elements: Vec<Value<'a>>) {
-        let place = self.values.contain(pairs(&elements));
+    fn dict(&mut self, elements: &[Value<'a>]) {
+        let place = self.values.contain(pairs(elements));
         self.stack.push(Value::Dict(place));
     }
 
