@@ -1,6 +1,6 @@
 //! NaN and infinity go where they go in PyTorch. On a GPU nothing is promised of them.
 
-use wgpu_rnn::ndarray::{Array3, Axis};
+use wgpu_rnn::ndarray::{Array3, Axis, s};
 use wgpu_rnn::{Config, Input, Weights, reference};
 
 use crate::harness;
@@ -43,6 +43,40 @@ fn table() -> Vec<Spoiled> {
         one(deep, nan, all_output, all_h_n),
         one(deep, inf, "................|................", "........|........"),
     ]
+}
+
+/// Past a row's length anything may stand, on every implementation.
+#[test]
+fn padding_past_the_lengths_has_no_effect() {
+    let configs = [
+        Config::lstm(3, 5).num_layers(2).bidirectional(true),
+        Config::gru(3, 4).reverse(true),
+        Config::rnn_relu(3, 4),
+        Config::lstm(3, 6).proj_size(2),
+    ];
+    let lengths = [4, 0, 7, 1, 2];
+    let clean = harness::random((5, 7, 3), 1.0, 3);
+    let padded = |value: f32| {
+        let mut input = clean.clone();
+        for (mut row, &length) in input.outer_iter_mut().zip(&lengths) {
+            row.slice_mut(s![length.., ..]).fill(value);
+        }
+        input
+    };
+    harness::on_each(|implementation| {
+        for config in configs {
+            let weights = Weights::seeded(config, 3).unwrap();
+            let layer = implementation.layer(&weights);
+            let result = |value| {
+                let input = padded(value);
+                layer.forward(Input::new(input.view()).lengths(&lengths)).unwrap()
+            };
+            let expected = result(0.0);
+            for value in [f32::NAN, f32::INFINITY] {
+                assert_eq!(result(value), expected, "{}: {config} with {value}", implementation.name);
+            }
+        }
+    });
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use ndarray::{Array, ArrayView, ArrayView2, Axis, Dimension, Ix3};
 
 use super::State;
-use super::check::check_finite;
+use super::check::{check_finite, with_batch_axis};
 use crate::Error;
 use crate::error::Fault;
 
@@ -14,7 +14,7 @@ use crate::error::Fault;
 /// (`Ix3`, `Ix2`) or dynamic (`IxDyn`); the state and the output have the same dimension type. Any strides are
 /// allowed. Values may be NaN or infinite. The CPU backends propagate them as PyTorch does. On the GPU the
 /// result is unspecified, because WGSL lets an implementation assume that they do not occur.
-/// [`Input::check_finite`] rejects them.
+/// [`Input::check_finite`] rejects them, except past the rows' lengths, where values have no effect.
 #[derive(Clone, Debug)]
 pub struct Input<'a, D: Dimension = Ix3> {
     pub(super) values: ArrayView<'a, f32, D>,
@@ -62,20 +62,44 @@ impl<'a, D: Dimension> Input<'a, D> {
         self
     }
 
-    /// Checks that no element of the input and of the state is NaN or infinite.
+    /// Checks that no element of the input and of the state is NaN or infinite, except past the rows' lengths.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Input`](crate::ErrorKind::Input) names the first such element.
     pub fn check_finite(&self) -> Result<(), Error> {
-        let given = |name, values: ArrayView<'_, f32, D>| {
-            check_finite(name, &values.into_dyn()).map_err(Error::of_argument)
-        };
-        given("input", self.values.view())?;
+        self.check_values().map_err(Error::of_argument)?;
         for (name, values) in [("h_0", &self.state.h_0), ("c_0", &self.state.c_0)] {
-            values.as_ref().map_or(Ok(()), |values| given(name, values.view()))?;
+            if let Some(values) = values {
+                check_finite(name, &values.view().into_dyn()).map_err(Error::of_argument)?;
+            }
         }
         Ok(())
+    }
+
+    /// Checks that no element of the input is NaN or infinite, except past the rows' lengths.
+    fn check_values(&self) -> Result<(), Error> {
+        let checked = check_finite("input", &self.values.view().into_dyn());
+        let rows = with_batch_axis(self.values.view(), Axis(0));
+        let (Err(_), Some(lengths), Some(rows)) = (&checked, self.lengths, rows) else { return checked };
+        let is_padding = |row: usize, step| lengths.get(row).is_some_and(|&length| step >= length);
+        let found = rows
+            .indexed_iter()
+            .find(|((row, step, _), value)| !value.is_finite() && !is_padding(*row, *step));
+        match found {
+            None => Ok(()),
+            Some(((row, step, column), &found)) => {
+                let index = match self.values.ndim() {
+                    2 => vec![step, column],
+                    _ => vec![row, step, column],
+                };
+                Err(Error::from(Fault::NonFinite {
+                    name: "input".to_owned(),
+                    index,
+                    found: f64::from(found),
+                }))
+            }
+        }
     }
 
     /// Returns whether the call is to be timed.

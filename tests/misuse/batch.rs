@@ -1,6 +1,6 @@
 //! Batches that do not fit: each gives its one message, on every implementation, and the layer works on.
 
-use wgpu_rnn::ndarray::{Array, Array3, ArrayD, Dimension, IxDyn, array};
+use wgpu_rnn::ndarray::{Array, Array3, ArrayD, Dimension, IxDyn, array, s};
 use wgpu_rnn::{Backend, Config, Input, Layer, Output, Precision, State, Weights, reference, tolerance};
 
 use super::{Row, outcome, row};
@@ -266,6 +266,23 @@ fn not_finite() -> Vec<Row> {
         row("Input::check_finite", input(&nan), "input[1, 2, 3]: expected a finite value, found NaN"),
         row("Input::check_finite", input(&infinite), "input[0, 2, 1]: expected a finite value, found -inf"),
         row("Input::check_finite", input(&largest), "no error"),
+        // Past the rows' lengths anything is allowed.
+        row("Input::check_finite", Input::new(nan.view()).lengths(&[3, 2]).check_finite(), "no error"),
+        row(
+            "Input::check_finite",
+            Input::new(nan.view()).lengths(&[2, 3]).check_finite(),
+            "input[1, 2, 3]: expected a finite value, found NaN",
+        ),
+        row(
+            "Input::check_finite",
+            Input::new(nan.slice(s![1, .., ..])).lengths(&[2]).check_finite(),
+            "no error",
+        ),
+        row(
+            "Input::check_finite",
+            Input::new(nan.slice(s![1, .., ..])).lengths(&[3]).check_finite(),
+            "input[2, 3]: expected a finite value, found NaN",
+        ),
         row(
             "Input::check_finite",
             state(&nan, &infinite),
