@@ -12,6 +12,7 @@ macro_rules! link {
 }
 
 /// [Files with weights]: crate::guide::files
+/// [ONNX model]: crate::guide::onnx_models
 /// [Choosing a backend]: crate::guide::choosing_a_backend
 /// [Streams]: crate::guide::streams
 /// [In your wgpu program]: crate::guide::in_your_wgpu_program
@@ -88,6 +89,7 @@ pub mod in_your_wgpu_program {}
 pub mod in_the_browser {}
 
 /// [Files with weights]: crate::guide::files
+/// [ONNX model]: crate::guide::onnx_models
 ///
 #[doc = include_str!("../docs/command-line.md")]
 ///
@@ -107,6 +109,7 @@ pub mod files {}
 
 /// [In the browser]: crate::guide::in_the_browser
 /// [Files with weights]: crate::guide::files
+/// [ONNX models]: crate::guide::onnx_models
 ///
 #[doc = include_str!("../docs/what-is-supported.md")]
 ///
@@ -117,6 +120,15 @@ pub mod files {}
 ///
 /// Page: [In the browser](crate::guide::in_the_browser).
 pub mod what_is_supported {}
+
+#[cfg_attr(feature = "onnx", doc = include_str!("../docs/onnx-models.md"))]
+///
+/// ## See
+///
+/// [`Weights`](crate::Weights), and the module `io` with the reader.
+///
+/// Page: [What is supported](crate::guide::what_is_supported).
+pub mod onnx_models {}
 
 #[cfg_attr(doc, doc = link!("tests/expected_failures.tsv", "/blob/HEAD/tests/expected_failures.tsv"))]
 ///

@@ -52,7 +52,7 @@ pub use npy::to_npy;
 #[cfg(feature = "npz")]
 pub use npz::to_npz;
 #[cfg(feature = "onnx")]
-pub use onnx::{OnnxLayer, OnnxModel};
+pub use onnx::{OnnxData, OnnxDefaults, OnnxLayer, OnnxModel};
 #[cfg(feature = "safetensors")]
 pub use safetensors::to_safetensors;
 

@@ -122,6 +122,8 @@ fn what_fuzzing_found_stays_found() {
         ("keras", |bytes| check(Format::Keras, bytes)),
         #[cfg(feature = "onnx")]
         ("onnx", onnx::check),
+        #[cfg(feature = "onnx")]
+        ("onnx_data", onnx::check_with_data),
         ("layer", |bytes| _ = layer::check(bytes)),
     ] {
         let Ok(entries) = fs::read_dir(folder.join(name)) else { continue };

@@ -11,6 +11,7 @@ use crate::source;
 
 /// Functions that block and whose twin has another name than theirs with `_async`, or that have none.
 const OTHER_TWIN: &[(&str, Option<&str>)] = &[
+    ("OnnxModel::with_folder", Some("OnnxModel::with_data")),
     // It saves an allocation, which a call that is not waited for makes anyway.
     ("Session::push_into", None),
 ];

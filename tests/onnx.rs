@@ -4,8 +4,13 @@ mod attributes;
 #[cfg(feature = "npz")]
 mod broken;
 mod errors;
+mod external;
+mod folding;
+mod graphs;
+mod inside;
 mod node_tests;
 mod stacks;
+mod starts;
 mod writer;
 
 use std::fs;

@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (number, (format, bytes)) in samples().iter().enumerate() {
         save(&format!("{format:?}").to_lowercase(), &format!("sample{number}"), bytes)?;
     }
-    for kind in ["", "attributes", "node_tests"] {
+    for kind in ["", "attributes", "graphs", "node_tests"] {
         for entry in fs::read_dir(folder.join("../tests/onnx").join(kind))? {
             let path = entry?.path();
             if path.extension().is_some_and(|extension| extension == "onnx") {
@@ -40,6 +40,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         };
         save(format, &path.file_stem().unwrap_or_default().to_string_lossy(), &fs::read(&path)?)?;
     }
+    let external = folder.join("../tests/onnx/graphs/external");
+    let [model, data] = ["onnx", "bin"].map(|extension| fs::read(external.with_extension(extension)));
+    save("onnx_data", "external", &[&model?[..], b"EXTERNAL", &data?].concat())?;
     for entry in fs::read_dir(folder.join("../tests/golden"))? {
         let path = entry?.path();
         let bytes = fs::read(&path)?;

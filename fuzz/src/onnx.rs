@@ -1,15 +1,43 @@
 //! What must hold of the reader of ONNX models, whatever bytes it is given.
 
-use wgpu_rnn::Weights;
+use std::borrow::Cow;
+
 use wgpu_rnn::io::{OnnxLayer, OnnxModel};
+use wgpu_rnn::{ErrorKind, Weights};
 
 use super::files::{check_error, within};
 
-/// Bytes that the reader may take whatever the file.
-const BASE: u64 = 64 << 10;
+/// Bytes that the reader may take whatever the file: mostly those of constants that it computes.
+const BASE: u64 = 6 << 20;
 /// Bytes that it may take for a byte of the file: a message takes two there and at most some hundreds when it was read, while a
-/// vector grows twice of that.
-const OF_MESSAGES: u64 = 512;
+/// vector grows twice of that; and constants may be computed from it.
+const OF_MESSAGES: u64 = 1024;
+/// What ends a model that has its tensors behind itself, in the input of `check_with_data`.
+const END: &[u8] = b"EXTERNAL";
+/// Rows of a batch.
+const ROWS: usize = 3;
+
+/// Reads a model, and what follows it as each of its other files.
+pub fn check_with_data(input: &[u8]) {
+    let end = input.windows(END.len()).position(|bytes| bytes == END);
+    let (file, data) = end.map_or((input, &[][..]), |end| (&input[..end], &input[end + END.len()..]));
+    // Data that a model refers to many times is read as often.
+    let references = 1 + file.windows(8).filter(|bytes| *bytes == b"location").count() as u64;
+    let most = BASE + OF_MESSAGES * (file.len() as u64 + references * data.len() as u64);
+    within(most, || {
+        let model = OnnxModel::with_data(file, |place| {
+            let is_below =
+                !place.location.starts_with('/') && !place.location.split('/').any(|part| part == "..");
+            assert!(is_below, "{place:?}");
+            Ok(Cow::Owned(place.of(data)?.to_vec()))
+        });
+        let Ok(model) = model else { return };
+        assert!(model.data_files().is_sorted());
+        if let Ok(layers) = model.layers() {
+            layers.iter().for_each(check_layer);
+        }
+    });
+}
 
 /// Reads all that there is to read: it ends with weights or an error, in memory that is a multiple of the file's size.
 pub fn check(file: &[u8]) {
@@ -22,9 +50,11 @@ fn check_model(file: &[u8]) {
         assert!(model.opset() >= 7, "opset {}", model.opset());
         let layers = model.layers()?;
         layers.iter().for_each(check_layer);
-        // Without a node's name the only layer is taken.
-        model.layer(None).map(|_| ()).inspect(|()| assert_eq!(layers.len(), 1))?;
-        layers.iter().map(OnnxLayer::weights).next().transpose()
+        // Without a node's name the only layer is taken; nodes of other domains do not count beside it.
+        let only = model.layer(None)?;
+        let names = |layer: &OnnxLayer<'_>| layer.to_string();
+        assert_eq!(layers.iter().filter(|layer| names(layer) == names(&only)).count().min(1), 1);
+        only.weights().map(Some)
     });
     match (read, alone) {
         (Ok(Some(read)), Ok(alone)) => assert_eq!(read, alone),
@@ -43,6 +73,20 @@ fn check_layer(layer: &OnnxLayer<'_>) {
     assert!(layer.nodes().count() >= 1);
     assert!(layer.h_0().chain(layer.c_0()).count() <= 2 * layer.nodes().count());
     let _ = (layer.input(), layer.lengths());
+    match (layer.config(), layer.defaults()) {
+        (Ok(config), Ok(defaults)) => {
+            let states =
+                [defaults.h_0(ROWS), defaults.c_0(ROWS)].into_iter().filter_map(Result::ok).flatten();
+            let layers = config.num_layers * config.directions();
+            states.for_each(|state| assert_eq!(state.dim(), (layers, ROWS, config.hidden_size)));
+            let lengths = defaults.lengths(ROWS).ok().flatten();
+            assert!(lengths.is_none_or(|lengths| lengths.len() == ROWS));
+        }
+        (Err(_), Err(error)) => check_error(&error),
+        // The states of the nodes may be of different numbers of rows.
+        (Ok(_), Err(error)) => assert_eq!(error.kind(), ErrorKind::File, "{error:?}"),
+        (Err(error), Ok(_)) => check_error(&error),
+    }
     match (layer.config(), layer.weights()) {
         (Ok(config), Ok(weights)) => {
             assert_eq!((*weights.config(), config.num_layers), (config, layer.nodes().count()));

@@ -1,30 +1,44 @@
 //! ONNX: reads the recurrent nodes of a model, and combines them to the layers that they were exported from.
 
+mod array;
 mod config;
+mod data;
+mod defaults;
 mod flow;
+mod fold;
 mod gates;
 mod layers;
 mod node;
 mod operator;
-mod pieces;
 mod proto;
+mod start;
 mod tensor;
 mod wire;
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
+use std::io;
 
 use super::format_error;
 #[cfg(doc)]
 use crate::ErrorKind;
 use crate::{Config, Error, Weights};
+pub use data::OnnxData;
+use data::{Callback, Files, NoFiles};
+pub use defaults::OnnxDefaults;
 use flow::{Flow, Recurrent};
-use node::{Initial, Node};
+use node::Node;
 use proto::Model;
+use start::{Lengths, Start};
 
 /// The recurrent layers of an ONNX model.
 ///
-/// It reads `RNN`, `GRU` and `LSTM` nodes of ONNX's own domain, from opset 7 on. Their weights must be
-/// initializers or Constant nodes of f16, bf16, f32 or f64, or slices of these that the graph concatenates.
+/// It reads `RNN`, `GRU` and `LSTM` nodes of ONNX's own domain, from opset 7 on, and ONNX Runtime's
+/// `DynamicQuantizeLSTM`. They may be in the graph, in graphs inside its nodes (the bodies of If, Loop and
+/// Scan) or in functions of the model. A node inside others is named with the path to it, such as
+/// `If_0/then_branch/LSTM_3`.
+///
 /// A stack of nodes becomes one layer with that many [`num_layers`](Config::num_layers). Two nodes are
 /// stacked if they are of the same kind and the lower node's Y goes only to the upper node's X, through
 /// Transpose, Reshape, Squeeze, Unsqueeze, Identity and Dropout alone. The names of nodes and values do not
@@ -32,9 +46,17 @@ use proto::Model;
 ///
 /// A layer is only a part of the model. Its input is the first node's X, which other nodes may compute. Its
 /// output is the last node's Y as `[N, T, D*H]`, whatever the node's `layout`. Initial states that are
-/// omitted or zero are [`State::default`](crate::State). Other initial states and lengths must depend on
-/// the model's inputs, and the caller passes them. Graphs inside nodes (the bodies of If, Loop and Scan) and
-/// functions are not read.
+/// omitted or zero are [`State::default`](crate::State). Other constant states and lengths are
+/// [`OnnxLayer::defaults`], and the caller passes those that depend on the model's inputs.
+///
+/// Weights are constants: tensors of the model, or values that its nodes compute from them. Integers are
+/// allowed behind DequantizeLinear. [`OnnxModel::with_folder`] and [`OnnxModel::with_data`] also read
+/// tensors in files beside the model. These operators are computed: Cast, Concat, Constant, ConstantOfShape,
+/// DequantizeLinear, Dropout, Expand, Flatten, Gather, Identity, MatMul of matrices, QuantizeLinear, Range,
+/// Reshape, Shape, Size, Slice, Split, Squeeze, Tile, Transpose, Unsqueeze, Where, the reductions (Sum, Mean,
+/// Prod, Min, Max, L1, L2, SumSquare), and functions of one or two values (Add, Sub, Mul, Div, Pow, Min, Max,
+/// Mod, Neg, Abs, Sqrt, Exp, Log, …, comparisons and logic). The work for them is limited to 256 bytes for
+/// each byte of the file, and a file's depth of graphs to twelve.
 ///
 /// ```
 /// use wgpu_rnn::io::OnnxModel;
@@ -43,7 +65,7 @@ use proto::Model;
 /// for layer in OnnxModel::new(&file)?.layers()? {
 ///     println!("{layer}"); // LSTM(3, 4, num_layers=2, bidirectional=True): LSTM "/LSTM", "/LSTM_1"
 ///     assert_eq!(layer.config()?.num_layers, 2);
-///     assert_eq!(layer.weights()?.directions().len(), 4);
+///     assert_eq!(layer.weights()?.parameters().count(), 16);
 /// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -51,6 +73,9 @@ use proto::Model;
 pub struct OnnxModel<'a> {
     model: Model<'a>,
     opset: i64,
+    /// The number of bytes of the model's file.
+    size: usize,
+    files: Box<dyn Files + 'a>,
 }
 
 /// A recurrent layer of an ONNX model: a node, or a stack of nodes.
@@ -63,23 +88,80 @@ pub struct OnnxLayer<'m> {
 }
 
 impl<'a> OnnxModel<'a> {
-    /// Parses the model in the bytes of a file. Tensors are only read when a layer's weights are requested.
+    /// Parses the model in the bytes of a file. Tensors are only read when the layers are requested. Those
+    /// in other files cannot be read.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::File`] if the bytes are not one complete ONNX model, or its opset is below 7.
     pub fn new(bytes: &'a [u8]) -> Result<Self, Error> {
+        OnnxModel::parse(bytes, Box::new(NoFiles))
+    }
+
+    /// Parses the model in the bytes of a file. Tensors in other files are read from a folder, usually that
+    /// of the model: only the bytes of tensors that a recurrent layer needs, and only from files below the
+    /// folder. Absolute paths, `..` and links out of the folder are errors.
+    ///
+    /// ```no_run
+    /// use wgpu_rnn::io::OnnxModel;
+    ///
+    /// let bytes = std::fs::read("models/encoder.onnx")?; // its weights are in models/encoder.onnx.data
+    /// let weights = OnnxModel::with_folder(&bytes, "models")?.layer(None)?.weights()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The same as [`OnnxModel::new`]. A file that cannot be read is an error of [`OnnxLayer::config`].
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn with_folder(bytes: &'a [u8], folder: impl Into<std::path::PathBuf>) -> Result<Self, Error> {
+        OnnxModel::parse(bytes, Box::new(data::Folder(folder.into())))
+    }
+
+    /// Parses the model in the bytes of a file. The function returns the values of tensors in other files;
+    /// [`OnnxModel::data_files`] lists these files. The function is called when the layers are requested.
+    ///
+    /// ```
+    /// use std::borrow::Cow;
+    /// use wgpu_rnn::io::OnnxModel;
+    ///
+    /// let bytes = std::fs::read("tests/onnx/graphs/external.onnx")?;
+    /// let data = std::fs::read("tests/onnx/graphs/external.bin")?; // fetched by a page, for example
+    /// assert_eq!(OnnxModel::new(&bytes)?.data_files(), ["external.bin"]);
+    /// let model = OnnxModel::with_data(&bytes, |place| Ok(Cow::Borrowed(place.of(&data)?)))?;
+    /// assert_eq!(model.layer(None)?.config()?.hidden_size, 4);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The same as [`OnnxModel::new`]. An error of the function is an error of [`OnnxLayer::config`].
+    pub fn with_data(
+        bytes: &'a [u8],
+        read: impl Fn(&OnnxData<'_>) -> io::Result<Cow<'a, [u8]>> + Send + Sync + 'a,
+    ) -> Result<Self, Error> {
+        OnnxModel::parse(bytes, Box::new(Callback(Box::new(read))))
+    }
+
+    fn parse(bytes: &'a [u8], files: Box<dyn Files + 'a>) -> Result<Self, Error> {
         let model =
             Model::decode(bytes).map_err(|error| format_error("onnx", "a complete ONNX model", error))?;
         if model.graph.is_none() {
             return Err(format_error("onnx", "a complete ONNX model", "no graph"));
         }
-        let versions = model.opsets.iter().filter(|(domain, _)| matches!(*domain, "" | "ai.onnx"));
-        match versions.map(|&(_, version)| version).max() {
-            Some(opset) if opset >= 7 => Ok(OnnxModel { model, opset }),
+        match Model::version(&model.opsets) {
+            Some(opset) if opset >= 7 => Ok(OnnxModel { model, opset, size: bytes.len(), files }),
             Some(opset) => Err(format_error("onnx", "opset 7 or newer", format_args!("opset {opset}"))),
             None => Err(format_error("onnx", "the opset of the domain ai.onnx", "none")),
         }
+    }
+
+    /// Returns the files that have values of the model's tensors, as paths below the model's folder, sorted.
+    /// Paths that lead elsewhere are left out, since they are never read.
+    pub fn data_files(&self) -> Vec<&str> {
+        let tensors = self.model.tensors();
+        let files = tensors.iter().filter_map(|tensor| tensor.external.as_ref()?.location("").ok());
+        files.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// Returns the version of ONNX's operators that the model uses.
@@ -94,38 +176,51 @@ impl<'a> OnnxModel<'a> {
     ///
     /// [`ErrorKind::File`] if two nodes produce the same value.
     pub fn layers(&self) -> Result<Vec<OnnxLayer<'_>>, Error> {
-        let Some(graph) = &self.model.graph else { return Ok(Vec::new()) };
-        let stacks = layers::stacks(Flow::new(graph, self.opset)?);
+        let stacks = layers::stacks(Flow::new(&self.model, self.opset, &*self.files, self.size)?);
         Ok(stacks.into_iter().map(|nodes| OnnxLayer { nodes }).collect())
     }
 
     /// Returns the layer that the named node belongs to, or the only layer if no name is given. A node can
-    /// also be named by one of its outputs, since a node may have no name.
+    /// also be named without the path to it, or by one of its outputs, since a node may have no name.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::File`] if there is no such layer, no layer at all, or several layers and no name is
-    /// given. It lists the layers of the model.
+    /// given. It lists the layers of the model. If no layer of a model can be read and no name is given, the
+    /// error is that of the first one.
     pub fn layer(&self, node: Option<&str>) -> Result<OnnxLayer<'_>, Error> {
-        let layers = self.layers()?;
+        let mut layers = self.layers()?;
         if layers.is_empty() {
             return Err(self.none());
         }
-        let found = || listed(&layers);
-        let matching: Vec<usize> = match node {
-            Some(name) => (0..layers.len()).filter(|&place| layers[place].has(name)).collect(),
-            None => (0..layers.len()).collect(),
+        let Some(name) = node else { return self.only(layers) };
+        let place = |has: &dyn Fn(&OnnxLayer<'_>) -> bool| {
+            let mut places = (0..layers.len()).filter(|&place| has(&layers[place]));
+            (places.next(), places.next().is_some())
         };
-        match (&matching[..], node) {
-            (&[place], _) => layers.into_iter().nth(place).ok_or_else(|| self.none()),
-            (_, None) => {
-                Err(format_error("onnx", "the name of a node, since there are several layers", found()))
+        match (place(&|layer| layer.nodes().any(|path| path == name)), place(&|layer| layer.has(name))) {
+            ((Some(place), false), _) | (_, (Some(place), false)) => Ok(layers.swap_remove(place)),
+            (_, (None, _)) => {
+                Err(format_error("onnx", format_args!("a recurrent node {name:?}"), listed(&layers)))
             }
-            ([], Some(name)) => Err(format_error("onnx", format_args!("a recurrent node {name:?}"), found())),
-            (_, Some(name)) => {
-                Err(format_error("onnx", format_args!("one recurrent node {name:?}"), found()))
-            }
+            _ => Err(format_error("onnx", format_args!("one recurrent node {name:?}"), listed(&layers))),
         }
+    }
+
+    /// Returns the only layer of a known operator.
+    fn only<'m>(&'m self, mut layers: Vec<OnnxLayer<'m>>) -> Result<OnnxLayer<'m>, Error> {
+        let is_known = |layer: &OnnxLayer<'_>| layer.nodes.iter().all(|node| node.operator.is_some());
+        let known: Vec<usize> = (0..layers.len()).filter(|&place| is_known(&layers[place])).collect();
+        match (&known[..], layers.len()) {
+            (&[place], _) => return Ok(layers.swap_remove(place)),
+            (_, 1) => return layers.pop().ok_or_else(|| self.none()),
+            _ => {}
+        }
+        let errors: Vec<Error> = layers.iter().filter_map(|layer| layer.config().err()).collect();
+        if let (true, Some(first)) = (errors.len() == layers.len(), errors.into_iter().next()) {
+            return Err(first);
+        }
+        Err(format_error("onnx", "the name of a node, since there are several layers", listed(&layers)))
     }
 
     fn none(&self) -> Error {
@@ -134,24 +229,16 @@ impl<'a> OnnxModel<'a> {
 
     /// Describes the model's nodes, for the error that none is recurrent.
     fn other_nodes(&self) -> String {
-        let graph = self.model.graph.as_ref();
-        let nodes = graph.map_or(&[][..], |graph| &graph.nodes);
-        let inner = nodes.iter().any(proto::NodeProto::has_graph);
-        let unread = match (inner, self.model.functions > 0) {
-            (false, false) => "",
-            (true, _) => ", and graphs inside of them, which are not read",
-            (false, true) => ", and functions, which are not read",
-        };
-        let plural = if nodes.len() == 1 { "" } else { "s" };
-        format!("{} other node{plural}{unread}", nodes.len())
+        let plural = if self.model.nodes == 1 { "" } else { "s" };
+        format!("{} other node{plural}", self.model.nodes)
     }
 }
 
 impl OnnxLayer<'_> {
     /// Returns the names of the nodes, the lowest layer first. The name of a node without one is that of its
-    /// first output.
+    /// first output. The names of the nodes that contain it are before it, each with a slash behind it.
     pub fn nodes(&self) -> impl Iterator<Item = &str> {
-        self.nodes.iter().map(|node| node.proto.label())
+        self.nodes.iter().map(|node| &node.path[..])
     }
 
     /// Returns the name of the layer's input.
@@ -159,34 +246,58 @@ impl OnnxLayer<'_> {
         self.nodes.first()?.proto.input(0)
     }
 
-    /// Returns the names of the values that the nodes read as `h_0`, unless they are zero. For a node that
-    /// [`OnnxLayer::config`] rejects, the name is returned also if the value is zero.
+    /// Returns the names of the values that the nodes read as `h_0`, unless they are zero or
+    /// [`OnnxLayer::defaults`]. For a node that [`OnnxLayer::config`] rejects, the name is returned also if
+    /// the value is one of these.
     pub fn h_0(&self) -> impl Iterator<Item = &str> {
-        self.states(5, |node| node.initial_h)
+        self.states(5, |node| &node.initial_h)
     }
 
     /// Returns the names of the values that the nodes read as `c_0`, as for [`OnnxLayer::h_0`].
     pub fn c_0(&self) -> impl Iterator<Item = &str> {
-        self.states(6, |node| node.initial_c)
+        self.states(6, |node| &node.initial_c)
     }
 
     /// Returns the names of the states at an input of the nodes. A node that is rejected was not checked for
-    /// states that are zero.
+    /// states that are constant.
     fn states<'s>(
         &'s self,
         place: usize,
-        state: impl Fn(&Node<'s>) -> Initial<'s>,
+        state: impl Fn(&'s Node<'s>) -> &'s Start<'s>,
     ) -> impl Iterator<Item = &'s str> {
         self.nodes.iter().filter_map(move |node| match node.node.as_ref().map(&state) {
-            Ok(Initial::Given(name)) => Some(name),
-            Ok(Initial::Zero) => None,
-            Err(_) => node.proto.input(place),
+            Ok(state) => state.given(),
+            Err(_) if node.operator.is_some() => node.proto.input(place),
+            Err(_) => None,
         })
     }
 
-    /// Returns the name of the value with the rows' lengths, if there is one.
+    /// Returns the name of the value with the rows' lengths, if there is one that is no constant.
     pub fn lengths(&self) -> Option<&str> {
-        self.nodes.first()?.node.as_ref().ok()?.lengths
+        match self.nodes.first()?.node.as_ref().ok()?.lengths {
+            Lengths::Given(name) => Some(name),
+            Lengths::All | Lengths::Constant(_) => None,
+        }
+    }
+
+    /// Returns the initial states and the lengths that are constants of the model. The model uses them if
+    /// nothing else is passed, so a caller that passes nothing else should pass these. A state that the
+    /// model repeats for each row of its input, as it does with a learned one, is also such a constant.
+    ///
+    /// ```
+    /// use wgpu_rnn::io::OnnxModel;
+    ///
+    /// let file = std::fs::read("tests/onnx/graphs/learned_state.onnx")?;
+    /// let h_0 = OnnxModel::new(&file)?.layer(None)?.defaults()?.h_0(3)?; // for N = 3
+    /// assert_eq!(h_0.map(|state| state.dim()), Some((1, 3, 4))); // [L*D, N, H]
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The same as [`OnnxLayer::config`].
+    pub fn defaults(&self) -> Result<OnnxDefaults, Error> {
+        OnnxDefaults::new(&self.checked()?, self.names())
     }
 
     /// Returns the layer's configuration.
@@ -226,7 +337,7 @@ impl OnnxLayer<'_> {
 
     /// Returns the operator and the names of the nodes.
     fn names(&self) -> String {
-        let operator = self.nodes.first().map_or("", |node| node.operator.name());
+        let operator = self.nodes.first().map_or_else(String::new, |node| operator::kind(node.proto));
         let names: Vec<String> = self.nodes().map(|name| format!("{name:?}")).collect();
         format!("{operator} {}", names.join(", "))
     }
@@ -253,7 +364,8 @@ impl fmt::Display for OnnxLayer<'_> {
 
 impl Weights {
     /// Reads the weights of a recurrent layer from the bytes of an ONNX model, with [`OnnxModel::new`],
-    /// [`OnnxModel::layer`] and [`OnnxLayer::weights`].
+    /// [`OnnxModel::layer`] and [`OnnxLayer::weights`]. For weights in other files, use
+    /// [`OnnxModel::with_folder`] or [`OnnxModel::with_data`].
     ///
     /// ```
     /// use wgpu_rnn::Weights;

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 use super::writer::*;
-use crate::bad_input::onnx::check;
+use crate::bad_input::onnx::{check, check_with_data};
 
 /// A change of a file's bytes.
 #[derive(Clone, Debug)]
@@ -57,6 +57,13 @@ fn file() -> impl Strategy<Value = Vec<u8>> {
         "rnn_bf16_typed",
         "gru_constants",
         "between",
+        "graphs/arithmetic",
+        "graphs/dynamic_rows_int8",
+        "graphs/functions",
+        "graphs/if_in_if",
+        "graphs/learned_states_where",
+        "graphs/qdq_channel_int8",
+        "graphs/transposed",
     ];
     select(names.map(|name| std::fs::read(folder.join(name).with_extension("onnx")).unwrap()).to_vec())
 }
@@ -64,7 +71,7 @@ fn file() -> impl Strategy<Value = Vec<u8>> {
 /// Names of values and sizes that the random graphs below are made of.
 const NAMES: [&str; 12] = ["", "x", "W", "R", "B", "s", "a", "b", "c", "d", "e", "y"];
 const SIZES: [i64; 9] = [-1, 0, 1, 2, 3, 4, 8, 16, i64::MAX];
-const OPERATORS: [&str; 22] = [
+const OPERATORS: [&str; 40] = [
     "LSTM",
     "GRU",
     "RNN",
@@ -87,6 +94,24 @@ const OPERATORS: [&str; 22] = [
     "Split",
     "Relu",
     "Loop",
+    "Add",
+    "Sub",
+    "Div",
+    "Mod",
+    "Pow",
+    "Tile",
+    "Where",
+    "Equal",
+    "Flatten",
+    "Range",
+    "Size",
+    "MatMul",
+    "Neg",
+    "ReduceSum",
+    "ReduceMax",
+    "DequantizeLinear",
+    "QuantizeLinear",
+    "If",
 ];
 
 fn attribute() -> impl Strategy<Value = Message> {
@@ -101,6 +126,9 @@ fn attribute() -> impl Strategy<Value = Message> {
         "ends",
         "value",
         "value_ints",
+        "to",
+        "keepdims",
+        "block_size",
     ];
     (select(names.to_vec()), vec(select(SIZES.to_vec()), 0..4)).prop_map(|(name, numbers)| match name {
         "perm" | "axes" | "starts" | "ends" | "value_ints" => ints(name, &numbers),
@@ -135,7 +163,12 @@ fn graph() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    // PROPTEST_CASES asks for more.
+    #![proptest_config(ProptestConfig {
+        cases: ProptestConfig::default().cases.max(2000),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn changed_models(mut file in file(), changes in vec(change(), 1..6)) {
@@ -151,6 +184,15 @@ proptest! {
     #[test]
     fn random_bytes(file in vec(any::<u8>(), 0..200)) {
         check(&file);
+    }
+
+    #[test]
+    fn changed_data(changes in vec(change(), 1..6)) {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/onnx/graphs");
+        let [model, data] = ["external.onnx", "external.bin"].map(|name| std::fs::read(folder.join(name)).unwrap());
+        let mut file = [&model[..], b"EXTERNAL", &data].concat();
+        changes.iter().for_each(|change| change.make(&mut file));
+        check_with_data(&file);
     }
 }
 
@@ -177,7 +219,7 @@ fn small_messages_cost_no_more_than_they_may() {
     }
 }
 
-/// Graphs in graphs are skipped as bytes: reading them would overflow the stack.
+/// Graphs in graphs are skipped as bytes from some depth on: reading all of them would overflow the stack.
 #[test]
 fn no_depth_of_graphs_ends_the_program() {
     let mut graph = Message::default();
@@ -185,6 +227,24 @@ fn no_depth_of_graphs_ends_the_program() {
         graph = Message::default().bytes(1, Message::default().bytes(5, Message::default().bytes(6, &graph)));
     }
     check(&Message::default().bytes(7, graph).bytes(8, Message::default().int(2, 17)).0);
+}
+
+/// Functions that call each other could visit a number of nodes that grows with a power of their own.
+#[test]
+fn no_number_of_calls_ends_the_program() {
+    let call = |name: &str| node(name, "", &["x", "W", "R"], &[], &[]).bytes(7, "f");
+    let function = |name: &str, calls: &[Message]| {
+        let recurrent = node("LSTM", "", &["x", "W", "R"], &[], &[]);
+        let function = Message::default().bytes(1, name).bytes(10, "f");
+        let function = ["x", "W", "R"].iter().fold(function, |function, input| function.bytes(4, input));
+        calls.iter().fold(function.bytes(7, recurrent), |function, call| function.bytes(7, call))
+    };
+    for calls in [2, 30, 1000] {
+        let file = Message(model(17, &[call("a")], &weights(4)));
+        let both =
+            ["a", "b"].map(|name| function(name, &vec![call(if name == "a" { "b" } else { "a" }); calls]));
+        check(&both.iter().fold(file, |file, function| file.bytes(25, function)).0);
+    }
 }
 
 /// A tensor of zeros that every node asks for is looked at once.

@@ -3,9 +3,9 @@
 
 use ndarray::{Array1, ArrayD, IxDyn};
 
+use super::array::Array;
 use super::node::Node;
 use super::operator::Operator;
-use super::tensor::Values;
 #[cfg(doc)]
 use crate::ErrorKind;
 use crate::array::reserved;
@@ -70,7 +70,7 @@ fn peepholes(node: &Node<'_>, direction: usize) -> Result<ArrayD<f32>, Error> {
 }
 
 /// Returns the rows of each gate in PyTorch's order; `first` is the first row of the direction.
-fn gates(node: &Node<'_>, tensor: &Values<'_>, first: usize, columns: usize) -> Result<Vec<f32>, Error> {
+fn gates(node: &Node<'_>, tensor: &Array<'_>, first: usize, columns: usize) -> Result<Vec<f32>, Error> {
     let order = order(node.attributes.operator);
     let size = node.attributes.hidden_size * columns;
     let mut values = Vec::new();

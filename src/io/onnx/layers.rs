@@ -1,28 +1,31 @@
 //! Combines recurrent nodes to the layers that they were exported from.
 
-use super::flow::{Flow, Recurrent};
+use super::flow::{Flow, Nodes, Recurrent};
 use super::node::Node;
 
 /// Returns the nodes of each layer, the lowest first.
 pub(super) fn stacks(flow: Flow<'_>) -> Vec<Vec<Recurrent<'_>>> {
     let lower: Vec<Option<usize>> = (0..flow.nodes.len()).map(|place| lower(&flow.nodes, place)).collect();
-    let mut stacks: Vec<Vec<Recurrent<'_>>> = Vec::new();
+    let mut stacks: Vec<(Vec<Recurrent<'_>>, Nodes)> = Vec::new();
     // The stack of each node. A node comes after the nodes that it reads.
     let mut stack_of = Vec::new();
-    for (node, lower) in flow.nodes.into_iter().zip(lower) {
-        match lower.and_then(|lower| stack_of.get(lower).copied()) {
-            Some(stack) => {
-                stack_of.push(stack);
-                let nodes: &mut Vec<_> = &mut stacks[stack];
-                nodes.push(node);
-            }
-            None => {
-                stack_of.push(stacks.len());
-                stacks.push(vec![node]);
-            }
+    for (place, (node, lower)) in flow.nodes.into_iter().zip(lower).enumerate() {
+        let stack = lower.and_then(|lower| stack_of.get(lower).copied());
+        let stack: Option<usize> = stack.filter(|&stack: &usize| {
+            // States that the stack itself computes are known only when it is done.
+            stacks.get(stack).is_some_and(|(_, members)| !node.state_sources.has_any_of(*members))
+        });
+        let stack = stack.unwrap_or(stacks.len());
+        if stack == stacks.len() {
+            stacks.push((Vec::new(), Nodes::default()));
+        }
+        stack_of.push(stack);
+        if let Some((nodes, members)) = stacks.get_mut(stack) {
+            nodes.push(node);
+            *members = members.union(Nodes::one(place));
         }
     }
-    stacks
+    stacks.into_iter().map(|(nodes, _)| nodes).collect()
 }
 
 /// Returns the node that a node is stacked on: a layer of the same kind whose output goes only to it.
@@ -31,7 +34,7 @@ fn lower(nodes: &[Recurrent<'_>], place: usize) -> Option<usize> {
     let below = upper.below?;
     let lower = &nodes[below];
     let alike = stackable(lower.node.as_ref().ok()?, upper.node.as_ref().ok()?);
-    let alone = lower.readers == 1 && !lower.escapes && !upper.state_from_recurrent;
+    let alone = lower.readers == 1 && !lower.escapes;
     (alike && alone).then_some(below)
 }
 
@@ -42,6 +45,6 @@ fn stackable(lower: &Node<'_>, upper: &Node<'_>) -> bool {
         && lower.lengths == upper.lengths
         && lower.p.is_none()
         && upper.p.is_none()
-        && lower.initial_h.is_zero() == upper.initial_h.is_zero()
-        && lower.initial_c.is_zero() == upper.initial_c.is_zero()
+        && lower.initial_h.given().is_some() == upper.initial_h.given().is_some()
+        && lower.initial_c.given().is_some() == upper.initial_c.given().is_some()
 }

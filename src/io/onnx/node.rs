@@ -1,10 +1,11 @@
 //! A recurrent node: its attributes and inputs, checked against the operator. They are not yet checked for
 //! what the crate supports.
 
-use super::flow::{Dim, Value, Values as Graph};
-use super::operator::{Direction, Operator};
-use super::proto::{Attribute, NodeProto, Tensor};
-use super::tensor::Values;
+use super::array::Array;
+use super::flow::Scopes;
+use super::operator::{Direction, INPUTS, Operator, is_quantized};
+use super::proto::{Attribute, NodeProto};
+use super::start::{self, Lengths, Start};
 use crate::Error;
 #[cfg(doc)]
 use crate::ErrorKind;
@@ -29,21 +30,6 @@ pub(super) struct Attributes {
     pub(super) hidden_size: usize,
 }
 
-/// The source of an initial state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Initial<'a> {
-    /// The state is omitted or zero.
-    Zero,
-    /// The graph computes this value, or it is an input of the graph.
-    Given(&'a str),
-}
-
-impl Initial<'_> {
-    pub(super) fn is_zero(&self) -> bool {
-        *self == Initial::Zero
-    }
-}
-
 /// A recurrent node whose tensors have the shapes that the operator requires.
 #[derive(Debug)]
 pub(super) struct Node<'g> {
@@ -55,16 +41,16 @@ pub(super) struct Node<'g> {
     /// I.
     pub(super) input_size: usize,
     /// `[D, G*H, I]`.
-    pub(super) w: Values<'g>,
+    pub(super) w: Array<'g>,
     /// `[D, G*H, H]`.
-    pub(super) r: Values<'g>,
+    pub(super) r: Array<'g>,
     /// `[D, 2*G*H]`.
-    pub(super) b: Option<Values<'g>>,
+    pub(super) b: Option<Array<'g>>,
     /// `[D, 3*H]`; `None` if every weight is zero.
-    pub(super) p: Option<Values<'g>>,
-    pub(super) lengths: Option<&'g str>,
-    pub(super) initial_h: Initial<'g>,
-    pub(super) initial_c: Initial<'g>,
+    pub(super) p: Option<Array<'g>>,
+    pub(super) lengths: Lengths<'g>,
+    pub(super) initial_h: Start<'g>,
+    pub(super) initial_c: Start<'g>,
 }
 
 impl<'g> Node<'g> {
@@ -76,32 +62,32 @@ impl<'g> Node<'g> {
     pub(super) fn read(
         proto: &'g NodeProto<'g>,
         operator: Operator,
-        graph: &Graph<'g>,
-        opset: i64,
+        scopes: &Scopes<'g>,
+        path: &str,
     ) -> Result<Self, Error> {
-        let reader = Reader { proto, operator, graph, what: format!("node {:?}", proto.label()) };
-        reader.check_names(opset)?;
-        let w = reader.weights("W", 1)?.ok_or_else(|| reader.missing("W"))?;
-        let r = reader.weights("R", 2)?.ok_or_else(|| reader.missing("R"))?;
+        let reader = Reader { proto, operator, scopes, what: format!("node {path:?}") };
+        reader.check_names(scopes.opset())?;
+        let w = reader.weights(1)?.ok_or_else(|| reader.missing("W"))?;
+        let r = reader.weights(2)?.ok_or_else(|| reader.missing("R"))?;
         let hidden_size = reader.hidden_size(&r)?;
         let attributes = reader.attributes(hidden_size)?;
         let (d, rows) = (attributes.direction.count(), operator.gates().saturating_mul(hidden_size));
         let input_size = w.shape.get(2).copied().unwrap_or(0);
         reader.check_shape("W", &w, vec![d, rows, input_size])?;
         reader.check_shape("R", &r, vec![d, rows, hidden_size])?;
-        let b = reader.weights("B", 3)?;
+        let b = reader.weights(3)?;
         if let Some(b) = &b {
             reader.check_shape("B", b, vec![d, rows.saturating_mul(2)])?;
         }
-        let p = reader.weights("P", 7)?;
+        let p = reader.weights(7)?;
         if let Some(p) = &p {
             reader.check_shape("P", p, vec![d, hidden_size.saturating_mul(3)])?;
         }
         Ok(Node {
-            batch_first: reader.flag("layout")? == 1,
+            batch_first: reader.batch_first()?,
             lengths: reader.lengths()?,
-            initial_h: reader.initial("initial_h", 5, hidden_size)?,
-            initial_c: reader.initial("initial_c", 6, hidden_size)?,
+            initial_h: reader.start(5, [d, hidden_size])?,
+            initial_c: reader.start(6, [d, hidden_size])?,
             p: p.filter(|p| !p.is_zero()),
             what: reader.what,
             attributes,
@@ -117,7 +103,7 @@ impl<'g> Node<'g> {
 struct Reader<'r, 'g> {
     proto: &'g NodeProto<'g>,
     operator: Operator,
-    graph: &'r Graph<'g>,
+    scopes: &'r Scopes<'g>,
     what: String,
 }
 
@@ -131,7 +117,7 @@ impl<'g> Reader<'_, 'g> {
     }
 
     fn missing(&self, input: &str) -> Error {
-        self.error(input, "an initializer or a Constant node", "none")
+        self.error(input, "a constant", "none")
     }
 
     /// Rejects attributes and inputs that the operator does not have.
@@ -150,7 +136,8 @@ impl<'g> Reader<'_, 'g> {
                 return Err(self.error(name, "none before opset 14", format_args!("one in opset {opset}")));
             }
         }
-        let inputs = self.operator.inputs();
+        let quantized = is_quantized(self.proto);
+        let inputs = if quantized { &INPUTS } else { self.operator.inputs() };
         if let Some(extra) = self.proto.inputs.get(inputs.len()) {
             return Err(self.error(
                 "inputs",
@@ -178,7 +165,7 @@ impl<'g> Reader<'_, 'g> {
 
     /// Returns the attribute of that name and kind.
     fn attribute(&self, name: &str, kind: i64, kind_name: &str) -> Result<Option<&'g Attribute<'g>>, Error> {
-        match self.proto.attribute(name) {
+        match self.proto.attribute(name).and_then(|attribute| self.scopes.attribute(attribute)) {
             Some(attribute) if !attribute.may_be(kind) => {
                 Err(self.error(name, kind_name, format_args!("an attribute of type {}", attribute.kind)))
             }
@@ -238,7 +225,7 @@ impl<'g> Reader<'_, 'g> {
     }
 
     /// Returns H, from the attribute or, if it is missing, from R.
-    fn hidden_size(&self, r: &Values<'_>) -> Result<usize, Error> {
+    fn hidden_size(&self, r: &Array<'_>) -> Result<usize, Error> {
         match self.int("hidden_size")? {
             Some(size) => {
                 let positive = usize::try_from(size).ok().filter(|&size| size > 0);
@@ -248,96 +235,71 @@ impl<'g> Reader<'_, 'g> {
         }
     }
 
-    /// Returns the floating-point constant at that input, if there is one.
-    fn weights(&self, input: &str, place: usize) -> Result<Option<Values<'g>>, Error> {
-        if self.operator.inputs().get(place) != Some(&input) {
-            return Ok(None);
+    /// Returns the name of an input if the operator has it and the node does not omit it.
+    fn name(&self, place: usize) -> Option<&'g str> {
+        (place < self.operator.inputs().len()).then(|| self.proto.input(place)).flatten()
+    }
+
+    /// Returns an input in words.
+    fn input(&self, place: usize, name: &str) -> String {
+        self.part(&format!("{} ({name:?})", INPUTS[place]))
+    }
+
+    /// Returns the floating-point constant at an input, if there is one.
+    fn weights(&self, place: usize) -> Result<Option<Array<'g>>, Error> {
+        let Some(name) = self.name(place) else { return Ok(None) };
+        let what = self.input(place, name);
+        let values = self.constant(name, &what)?;
+        if is_quantized(self.proto) && place < 3 {
+            let given = |place: usize| {
+                let name = self.proto.input(place).ok_or_else(|| self.missing(INPUTS[place]))?;
+                self.constant(name, &self.input(place, name))
+            };
+            let scale = 6 + 2 * place;
+            let parts = [values, given(scale)?, given(scale + 1)?];
+            return self.scopes.constants.lstm_weights(self.proto, parts, &what).map(Some);
         }
-        let Some(name) = self.proto.input(place) else { return Ok(None) };
-        let what = self.part(&format!("{input} ({name:?})"));
-        let values = match self.graph.get(name) {
-            Some(Value::Tensor(tensor)) => tensor.values(&what)?,
-            Some(Value::Pieces(pieces)) => pieces.values(&what)?,
-            found => {
-                let found = found.map_or("nothing of that name", Value::description);
-                return Err(format_error(&what, "an initializer or a Constant node", found));
-            }
-        };
         match values.is_float() {
             true => Ok(Some(values)),
             false => {
-                let found = values.dtype().to_owned();
+                let found = values.element.name().to_owned();
                 Err(Error::from(Fault::Dtype { name: what, expected: "f16, bf16, f32 or f64", found }))
             }
         }
     }
 
-    fn check_shape(&self, input: &str, found: &Values<'_>, expected: Vec<usize>) -> Result<(), Error> {
+    /// Returns the constant of that name.
+    fn constant(&self, name: &str, what: &str) -> Result<Array<'g>, Error> {
+        match self.scopes.get(name) {
+            Some(value) => self.scopes.constant(value, what),
+            None => Err(format_error(what, "a constant", "nothing of that name")),
+        }
+    }
+
+    /// Returns the initial state at an input, for these D and H.
+    fn start(&self, place: usize, sizes: [usize; 2]) -> Result<Start<'g>, Error> {
+        let Some(name) = self.name(place) else { return Ok(Start::Zero) };
+        let (what, batch_first) = (self.input(place, name), self.batch_first()?);
+        start::Input { scopes: self.scopes, name, what, batch_first, sizes }.start()
+    }
+
+    /// Returns the rows' lengths.
+    fn lengths(&self) -> Result<Lengths<'g>, Error> {
+        match self.name(4) {
+            Some(name) => start::lengths(self.scopes, name, &self.input(4, name)),
+            None => Ok(Lengths::All),
+        }
+    }
+
+    /// Returns whether X and Y are batch-first.
+    fn batch_first(&self) -> Result<bool, Error> {
+        Ok(self.flag("layout")? == 1)
+    }
+
+    fn check_shape(&self, input: &str, found: &Array<'_>, expected: Vec<usize>) -> Result<(), Error> {
         if found.shape == expected {
             return Ok(());
         }
         Err(Error::from(Fault::Shape { name: self.part(input), expected, found: found.shape.clone() }))
-    }
-
-    /// Returns an initial state: zero, or a value that the caller passes when the layer runs.
-    fn initial(&self, input: &str, place: usize, hidden_size: usize) -> Result<Initial<'g>, Error> {
-        if self.operator.inputs().get(place) != Some(&input) {
-            return Ok(Initial::Zero);
-        }
-        let Some(name) = self.proto.input(place) else { return Ok(Initial::Zero) };
-        let what = self.part(&format!("{input} ({name:?})"));
-        match self.graph.get(name) {
-            Some(Value::Zeros) => Ok(Initial::Zero),
-            Some(Value::Pieces(pieces)) if pieces.is_zero() => Ok(Initial::Zero),
-            Some(Value::Tensor(tensor)) if self.is_zero_state(tensor, &what, hidden_size)? => {
-                Ok(Initial::Zero)
-            }
-            Some(Value::Computed { .. } | Value::Sequence { .. }) => Ok(Initial::Given(name)),
-            Some(_) => Err(format_error(
-                &what,
-                "zeros, or a value that depends on the model's inputs",
-                "other constants",
-            )),
-            None => Err(format_error(&what, "a value of the graph", "nothing of that name")),
-        }
-    }
-
-    /// Checks that a constant is a state of the right shape, and returns whether it is zero.
-    fn is_zero_state(&self, tensor: &Tensor<'_>, what: &str, hidden_size: usize) -> Result<bool, Error> {
-        let found = tensor.values(what)?.shape;
-        let batch_first = self.flag("layout")? == 1;
-        let d = self.direction()?.count();
-        match (&found[..], batch_first) {
-            (&[directions, _, h], false) | (&[_, directions, h], true)
-                if [directions, h] == [d, hidden_size] =>
-            {
-                Ok(tensor.is_zero())
-            }
-            _ => {
-                let [first, second] =
-                    if batch_first { ["N".into(), d.to_string()] } else { [d.to_string(), "N".into()] };
-                Err(Error::from(Fault::UnknownShape {
-                    name: what.to_owned(),
-                    expected: format!("[{first}, {second}, {hidden_size}]"),
-                    found,
-                }))
-            }
-        }
-    }
-
-    /// Returns the value with the rows' lengths.
-    fn lengths(&self) -> Result<Option<&'g str>, Error> {
-        let Some(name) = self.proto.input(4) else { return Ok(None) };
-        let what = self.part(&format!("sequence_lens ({name:?})"));
-        match self.graph.get(name) {
-            Some(Value::Computed { .. }) => Ok(Some(name)),
-            Some(Value::Sizes(sizes)) if !sizes.iter().all(Dim::is_known) || sizes.is_empty() => {
-                Ok(Some(name))
-            }
-            Some(_) => {
-                Err(format_error(&what, "none, or a value that depends on the model's inputs", "constants"))
-            }
-            None => Err(format_error(&what, "a value of the graph", "nothing of that name")),
-        }
     }
 }

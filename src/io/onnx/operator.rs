@@ -11,9 +11,10 @@ pub(super) enum Operator {
 }
 
 impl Operator {
-    /// Returns the operator of a node if it is a recurrent one.
+    /// Returns the operator of a node if it is a recurrent one that can be read.
     pub(super) fn of(node: &NodeProto<'_>) -> Option<Self> {
         match node.op_type {
+            _ if is_quantized(node) => Some(Operator::Lstm),
             _ if !node.is_standard() => None,
             "RNN" => Some(Operator::Rnn),
             "GRU" => Some(Operator::Gru),
@@ -69,11 +70,45 @@ impl Operator {
 
     /// Returns the names of the inputs, in order.
     pub(super) fn inputs(self) -> &'static [&'static str] {
-        const LSTM: &[&str] = &["X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P"];
         match self {
-            Operator::Rnn | Operator::Gru => &LSTM[..6],
-            Operator::Lstm => LSTM,
+            Operator::Rnn | Operator::Gru => &INPUTS[..6],
+            Operator::Lstm => &INPUTS[..8],
         }
+    }
+}
+
+/// The inputs of a `DynamicQuantizeLSTM`; an LSTM has the first eight.
+pub(super) const INPUTS: [&str; 12] = [
+    "X",
+    "W",
+    "R",
+    "B",
+    "sequence_lens",
+    "initial_h",
+    "initial_c",
+    "P",
+    "W_scale",
+    "W_zero_point",
+    "R_scale",
+    "R_zero_point",
+];
+
+/// Returns whether a node is an LSTM of ONNX Runtime whose weights are integers.
+pub(super) fn is_quantized(node: &NodeProto<'_>) -> bool {
+    node.domain == "com.microsoft" && node.op_type == "DynamicQuantizeLSTM"
+}
+
+/// Returns whether a node of another domain is a recurrent one, to judge by its name.
+pub(super) fn is_foreign(node: &NodeProto<'_>) -> bool {
+    let name = node.op_type.to_lowercase();
+    !node.is_standard() && ["lstm", "gru", "rnn"].iter().any(|cell| name.contains(cell))
+}
+
+/// Returns the name of a node's operator, with its domain unless that is ONNX's own.
+pub(super) fn kind(node: &NodeProto<'_>) -> String {
+    match node.is_standard() {
+        true => node.op_type.to_owned(),
+        false => format!("{}.{}", node.domain.escape_debug(), node.op_type.escape_debug()),
     }
 }
 

@@ -1,11 +1,16 @@
 //! The messages of `onnx.proto` that a recurrent layer needs, borrowed from the file's bytes.
 //!
-//! A graph inside a node is not read, so that no file causes recursion.
+//! Graphs inside nodes are read to a fixed depth, so that no file makes the reader recurse further.
+
+mod tensor;
 
 use std::borrow::Cow;
-use std::sync::OnceLock;
 
 use super::wire::{Result, each_field};
+pub(super) use tensor::{External, Tensor};
+
+/// The maximum depth of graphs inside nodes. Deeper graphs are skipped.
+pub(super) const DEEPEST: usize = 12;
 
 /// `ModelProto`.
 #[derive(Debug, Default)]
@@ -13,8 +18,26 @@ pub(super) struct Model<'a> {
     pub(super) graph: Option<Graph<'a>>,
     /// The domains of operators and their versions.
     pub(super) opsets: Vec<(&'a str, i64)>,
-    /// The number of functions that the model defines.
-    pub(super) functions: usize,
+    /// The functions that the model defines.
+    pub(super) functions: Vec<Function<'a>>,
+    /// The number of nodes, with those of the graphs inside nodes and of the functions.
+    pub(super) nodes: usize,
+}
+
+/// `FunctionProto`.
+#[derive(Debug, Default)]
+pub(super) struct Function<'a> {
+    pub(super) domain: &'a str,
+    pub(super) name: &'a str,
+    pub(super) overload: &'a str,
+    pub(super) inputs: Vec<&'a str>,
+    pub(super) outputs: Vec<&'a str>,
+    pub(super) nodes: Vec<NodeProto<'a>>,
+    pub(super) opsets: Vec<(&'a str, i64)>,
+    /// The values of attributes that a call does not have.
+    pub(super) defaults: Vec<Attribute<'a>>,
+    /// The number of nodes, with those of the graphs inside nodes.
+    pub(super) count: usize,
 }
 
 /// `GraphProto`.
@@ -34,6 +57,7 @@ pub(super) struct NodeProto<'a> {
     pub(super) name: &'a str,
     pub(super) domain: &'a str,
     pub(super) op_type: &'a str,
+    pub(super) overload: &'a str,
     pub(super) inputs: Vec<&'a str>,
     pub(super) outputs: Vec<&'a str>,
     pub(super) attributes: Vec<Attribute<'a>>,
@@ -53,31 +77,12 @@ pub(super) struct Attribute<'a> {
     pub(super) floats: Cow<'a, [u8]>,
     pub(super) ints: Vec<i64>,
     pub(super) strings: Vec<&'a [u8]>,
-    /// Whether the attribute contains a graph.
-    pub(super) is_graph: bool,
-}
-
-/// `TensorProto`.
-#[derive(Debug, Default)]
-pub(super) struct Tensor<'a> {
-    pub(super) name: &'a str,
-    pub(super) dims: Vec<i64>,
-    pub(super) data_type: i64,
-    pub(super) raw: Option<&'a [u8]>,
-    /// Little-endian.
-    pub(super) floats: Cow<'a, [u8]>,
-    /// Little-endian.
-    pub(super) doubles: Cow<'a, [u8]>,
-    pub(super) int32s: Vec<i64>,
-    pub(super) int64s: Vec<i64>,
-    /// Whether the values are in another file.
-    pub(super) external: bool,
-    /// The name of that file.
-    pub(super) location: &'a str,
-    /// Whether this is a part of a larger tensor.
-    pub(super) segment: bool,
-    /// Whether every value is zero; computed on the first request.
-    pub(super) zero: OnceLock<bool>,
+    /// The graph, or the graphs, of the attribute.
+    pub(super) graphs: Vec<Graph<'a>>,
+    /// Whether the attribute contains a graph that was skipped, since it is too deep.
+    pub(super) skipped: bool,
+    /// The attribute of the function around the node that gives the value.
+    pub(super) reference: Option<&'a str>,
 }
 
 /// `ValueInfoProto` of a tensor.
@@ -93,17 +98,76 @@ impl<'a> Model<'a> {
         let mut model = Model::default();
         each_field(bytes, |number, field| {
             match number {
-                7 => model.graph.get_or_insert_default().merge(field.bytes()?)?,
+                7 => model.graph.get_or_insert_default().merge(field.bytes()?, 0)?,
                 8 => model.opsets.push(opset(field.bytes()?)?),
-                25 => {
-                    model.functions += 1;
-                    field.skip()?;
-                }
+                25 => model.functions.push(Function::decode(field.bytes()?)?),
                 _ => field.skip()?,
             }
             Ok(())
         })?;
+        let functions = model.functions.iter().map(|function| function.count).sum::<usize>();
+        model.nodes = functions + model.graph.iter().map(|graph| count(&graph.nodes)).sum::<usize>();
         Ok(model)
+    }
+
+    /// Returns the version of ONNX's own operators among these opsets.
+    pub(super) fn version(opsets: &[(&'a str, i64)]) -> Option<i64> {
+        opsets.iter().filter(|(domain, _)| is_standard(domain)).map(|&(_, version)| version).max()
+    }
+
+    /// Returns the tensors of all graphs and attributes, in no particular order.
+    pub(super) fn tensors(&self) -> Vec<&Tensor<'a>> {
+        let mut tensors = Vec::new();
+        let mut graphs: Vec<&Graph<'a>> = self.graph.iter().collect();
+        let mut nodes: Vec<&[NodeProto<'a>]> =
+            self.functions.iter().map(|function| &function.nodes[..]).collect();
+        loop {
+            if let Some(graph) = graphs.pop() {
+                tensors.extend(&graph.initializers);
+                nodes.push(&graph.nodes);
+            }
+            let Some(all) = nodes.pop() else { return tensors };
+            for attribute in all.iter().flat_map(|node| &node.attributes) {
+                tensors.extend(attribute.tensor.as_deref());
+                graphs.extend(&attribute.graphs);
+            }
+            if nodes.is_empty() && !graphs.is_empty() {
+                nodes.push(&[]);
+            }
+        }
+    }
+}
+
+/// Returns the number of nodes, with those of the graphs inside them.
+fn count(nodes: &[NodeProto<'_>]) -> usize {
+    let inner = nodes.iter().flat_map(|node| &node.attributes).flat_map(|attribute| &attribute.graphs);
+    nodes.len() + inner.map(|graph| count(&graph.nodes)).sum::<usize>()
+}
+
+/// Returns whether this is the domain of ONNX's own operators.
+fn is_standard(domain: &str) -> bool {
+    matches!(domain, "" | "ai.onnx")
+}
+
+impl<'a> Function<'a> {
+    fn decode(bytes: &'a [u8]) -> Result<Self> {
+        let mut function = Function::default();
+        each_field(bytes, |number, field| {
+            match number {
+                1 => function.name = field.text()?,
+                4 => function.inputs.push(field.text()?),
+                5 => function.outputs.push(field.text()?),
+                7 => function.nodes.push(NodeProto::decode(field.bytes()?, 0)?),
+                9 => function.opsets.push(opset(field.bytes()?)?),
+                11 => function.defaults.push(Attribute::decode(field.bytes()?, 0)?),
+                10 => function.domain = field.text()?,
+                13 => function.overload = field.text()?,
+                _ => field.skip()?,
+            }
+            Ok(())
+        })?;
+        function.count = count(&function.nodes);
+        Ok(function)
     }
 }
 
@@ -122,10 +186,11 @@ fn opset(bytes: &[u8]) -> Result<(&str, i64)> {
 }
 
 impl<'a> Graph<'a> {
-    fn merge(&mut self, bytes: &'a [u8]) -> Result<()> {
+    /// Adds the fields of a graph that is inside that many others.
+    fn merge(&mut self, bytes: &'a [u8], depth: usize) -> Result<()> {
         each_field(bytes, |number, field| {
             match number {
-                1 => self.nodes.push(NodeProto::decode(field.bytes()?)?),
+                1 => self.nodes.push(NodeProto::decode(field.bytes()?, depth)?),
                 5 => self.initializers.push(Tensor::decode(field.bytes()?)?),
                 11 => self.inputs.push(ValueInfo::decode(field.bytes()?)?),
                 12 => self.outputs.push(ValueInfo::decode(field.bytes()?)?),
@@ -138,7 +203,7 @@ impl<'a> Graph<'a> {
 }
 
 impl<'a> NodeProto<'a> {
-    fn decode(bytes: &'a [u8]) -> Result<Self> {
+    fn decode(bytes: &'a [u8], depth: usize) -> Result<Self> {
         let mut node = NodeProto::default();
         each_field(bytes, |number, field| {
             match number {
@@ -146,8 +211,9 @@ impl<'a> NodeProto<'a> {
                 2 => node.outputs.push(field.text()?),
                 3 => node.name = field.text()?,
                 4 => node.op_type = field.text()?,
-                5 => node.attributes.push(Attribute::decode(field.bytes()?)?),
+                5 => node.attributes.push(Attribute::decode(field.bytes()?, depth)?),
                 7 => node.domain = field.text()?,
+                8 => node.overload = field.text()?,
                 _ => field.skip()?,
             }
             Ok(())
@@ -167,12 +233,17 @@ impl<'a> NodeProto<'a> {
 
     /// Returns whether the node contains a graph.
     pub(super) fn has_graph(&self) -> bool {
-        self.attributes.iter().any(|attribute| attribute.is_graph)
+        self.attributes.iter().any(|attribute| attribute.skipped || !attribute.graphs.is_empty())
+    }
+
+    /// Returns whether an attribute has the value of another one, which the function around the node has.
+    pub(super) fn has_reference(&self) -> bool {
+        self.attributes.iter().any(|attribute| attribute.reference.is_some())
     }
 
     /// Returns whether the operator is ONNX's own.
     pub(super) fn is_standard(&self) -> bool {
-        matches!(self.domain, "" | "ai.onnx")
+        is_standard(self.domain)
     }
 
     /// Returns the name for messages and for choosing the node; that of the first output if the node has
@@ -193,7 +264,7 @@ impl<'a> Attribute<'a> {
     pub(super) const FLOATS: i64 = 6;
     pub(super) const STRINGS: i64 = 8;
 
-    fn decode(bytes: &'a [u8]) -> Result<Self> {
+    fn decode(bytes: &'a [u8], depth: usize) -> Result<Self> {
         let mut attribute = Attribute::default();
         each_field(bytes, |number, field| {
             match number {
@@ -205,10 +276,16 @@ impl<'a> Attribute<'a> {
                 7 => field.fixed::<4>(&mut attribute.floats)?,
                 8 => field.ints(&mut attribute.ints)?,
                 9 => attribute.strings.push(field.bytes()?),
+                6 | 11 if depth < DEEPEST => {
+                    let mut graph = Graph::default();
+                    graph.merge(field.bytes()?, depth + 1)?;
+                    attribute.graphs.push(graph);
+                }
                 6 | 11 => {
-                    attribute.is_graph = true;
+                    attribute.skipped = true;
                     field.skip()?;
                 }
+                21 => attribute.reference = Some(field.text()?),
                 20 => attribute.kind = field.int()?,
                 _ => field.skip()?,
             }
@@ -222,52 +299,6 @@ impl<'a> Attribute<'a> {
     pub(super) fn may_be(&self, kind: i64) -> bool {
         self.kind == 0 || self.kind == kind
     }
-}
-
-impl<'a> Tensor<'a> {
-    fn decode(bytes: &'a [u8]) -> Result<Self> {
-        const EXTERNAL: i64 = 1;
-        let mut tensor = Tensor::default();
-        each_field(bytes, |number, field| {
-            match number {
-                1 => field.ints(&mut tensor.dims)?,
-                2 => tensor.data_type = field.int()?,
-                3 => {
-                    tensor.segment = true;
-                    field.skip()?;
-                }
-                4 => field.fixed::<4>(&mut tensor.floats)?,
-                5 => field.ints(&mut tensor.int32s)?,
-                7 => field.ints(&mut tensor.int64s)?,
-                8 => tensor.name = field.text()?,
-                9 => tensor.raw = Some(field.bytes()?),
-                10 => field.fixed::<8>(&mut tensor.doubles)?,
-                13 => {
-                    let (key, value) = entry(field.bytes()?)?;
-                    tensor.external = true;
-                    tensor.location = if key == "location" { value } else { tensor.location };
-                }
-                14 => tensor.external |= field.int()? == EXTERNAL,
-                _ => field.skip()?,
-            }
-            Ok(())
-        })?;
-        Ok(tensor)
-    }
-}
-
-/// `StringStringEntryProto`.
-fn entry(bytes: &[u8]) -> Result<(&str, &str)> {
-    let (mut key, mut value) = ("", "");
-    each_field(bytes, |number, field| {
-        match number {
-            1 => key = field.text()?,
-            2 => value = field.text()?,
-            _ => field.skip()?,
-        }
-        Ok(())
-    })?;
-    Ok((key, value))
 }
 
 impl<'a> ValueInfo<'a> {

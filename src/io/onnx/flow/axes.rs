@@ -27,11 +27,6 @@ pub(in crate::io::onnx) enum Dim {
 }
 
 impl Dim {
-    /// Returns whether it is a number that does not depend on the model's inputs.
-    pub(in crate::io::onnx) fn is_known(&self) -> bool {
-        matches!(self, Dim::Known(_))
-    }
-
     /// Returns the product of two sizes.
     pub(super) fn product(&self, other: &Dim) -> Dim {
         match (self, other) {
@@ -78,6 +73,13 @@ impl Axes {
             false => Dim::Of(node, letters.clone()),
         };
         self.0.iter().map(dim).collect()
+    }
+
+    /// Returns the sizes of the shape, if they are known.
+    pub(super) fn sizes(&self, size: impl Fn(Letter) -> Option<usize>) -> Vec<Option<usize>> {
+        let product =
+            |letters: &Vec<Letter>| letters.iter().try_fold(1usize, |all, &one| all.checked_mul(size(one)?));
+        self.0.iter().map(product).collect()
     }
 
     /// Returns the axes in another order.

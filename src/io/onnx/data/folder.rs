@@ -1,0 +1,46 @@
+//! External data in the folder of a model.
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _};
+use std::path::{Component, Path, PathBuf};
+
+use super::{Files, OnnxData};
+
+/// The folder of a model.
+#[derive(Debug)]
+pub(in crate::io::onnx) struct Folder(pub(in crate::io::onnx) PathBuf);
+
+impl Files for Folder {
+    fn read(&self, data: &OnnxData<'_>) -> io::Result<Cow<'_, [u8]>> {
+        let folder = if self.0.as_os_str().is_empty() { Path::new(".") } else { &self.0 };
+        let folder = folder.canonicalize()?;
+        // Part by part, since a canonical path on Windows takes no other separators.
+        let parts = Path::new(data.location).components();
+        let parts = parts.filter(|part| matches!(part, Component::Normal(_)));
+        let path: PathBuf = folder.components().chain(parts).collect();
+        let path = path.canonicalize()?;
+        if !path.starts_with(&folder) {
+            return Err(io::Error::other("a link out of the model's folder"));
+        }
+        // Opening a pipe would wait for another program.
+        let metadata = path.metadata()?;
+        if !metadata.is_file() {
+            return Err(io::Error::other("no regular file"));
+        }
+        let mut file = File::open(path)?;
+        // The file's own size bounds the memory that is taken.
+        let end = data.offset.checked_add(data.length as u64);
+        if end.is_none_or(|end| end > metadata.len()) {
+            return Err(data.short(metadata.len()));
+        }
+        file.seek(io::SeekFrom::Start(data.offset))?;
+        let mut values = Vec::new();
+        values.try_reserve_exact(data.length).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        file.take(data.length as u64).read_to_end(&mut values)?;
+        match values.len() == data.length {
+            true => Ok(Cow::Owned(values)),
+            false => Err(data.short(data.offset + values.len() as u64)),
+        }
+    }
+}
