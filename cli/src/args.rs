@@ -311,7 +311,7 @@ pub(crate) struct PlanArguments {
 /// --model shows each recurrent layer of the model: the value that it reads, the values that it takes as
 /// h_0, c_0 and lengths, if any, and its nodes; or the reason why it cannot be run. With --json this is an
 /// object of opset and layers: an array of layer (null if it cannot be run), error (the reason, or null),
-/// nodes, input, h_0, c_0, lengths.
+/// nodes, input, h_0, c_0, lengths, and constants (those of h_0, c_0 and lengths that the model has itself).
 ///
 /// --keras shows each recurrent layer in the file, by the name that --layers takes. With --json this is an
 /// object of layers: an array of name, layer (null if it cannot be run), error (the reason, or null).
@@ -352,10 +352,11 @@ pub(crate) struct SourceArguments {
     #[arg(long, value_name = "NAME,...", value_delimiter = ',', conflicts_with_all = ["model", "prefix"])]
     pub(crate) layers: Vec<String>,
     /// An ONNX model with the layer; `wgpu-rnn info --model` lists its layers. The rest of the model is not
-    /// run.
+    /// run. Weights in other files are read from the model's folder.
     #[arg(long, value_name = "FILE.onnx", conflicts_with = "weights")]
     pub(crate) model: Option<PathBuf>,
-    /// The name of a node of that layer, or of a node's output; needed if the model has several layers.
+    /// The name of a node of that layer, or of a node's output; needed if the model has several layers. The
+    /// name may be the whole path to a node inside others, as `info` shows it.
     #[arg(long, requires = "model", conflicts_with_all = ["weights", "keras"])]
     pub(crate) node: Option<String>,
     /// Weights of Keras' recurrent layers, with Keras' names and layout: .keras, .h5 (also .weights.h5),

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use wgpu_rnn::io::{MergeMode, Tensors};
+use wgpu_rnn::io::{MergeMode, OnnxDefaults, Tensors};
 use wgpu_rnn::{Cell, Error, ErrorKind, LoadOptions, Nonlinearity, Weights, recurrent_prefixes};
 
 use crate::args::SourceArguments;
@@ -150,6 +150,8 @@ pub(crate) struct Source {
     pub(crate) given: Vec<(&'static str, String)>,
     /// How the two directions of the output are merged.
     pub(crate) merge_mode: MergeMode,
+    /// The initial states and lengths that are constants of the ONNX model.
+    pub(crate) defaults: OnnxDefaults,
 }
 
 impl Source {
@@ -220,7 +222,8 @@ fn read_weights(
         let note = "the file does not say which activation the RNN has; assumed";
         report::note(&format!("{note} {assumed} (--nonlinearity overrules it)"));
     }
-    Ok(Source { weights, above: stack, given: Vec::new(), merge_mode: MergeMode::Concat })
+    let (given, merge_mode, defaults) = (Vec::new(), MergeMode::Concat, OnnxDefaults::default());
+    Ok(Source { weights, above: stack, given, merge_mode, defaults })
 }
 
 /// The ending of a layer's name in `--layers` that says that the layer runs backwards.

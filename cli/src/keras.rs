@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clap::Args;
 use serde::Serialize;
-use wgpu_rnn::io::{KerasOptions, MergeMode};
+use wgpu_rnn::io::{KerasOptions, MergeMode, OnnxDefaults};
 use wgpu_rnn::{Activation, Error, LoadOptions, Weights, infer_config};
 
 use crate::columns::columns;
@@ -72,7 +72,8 @@ pub(crate) fn read(path: &Path, layers: &[String], arguments: &KerasArguments) -
     let read = || -> std::result::Result<Source, Error> {
         let weights = Weights::from_keras(&tensors, &options)?;
         let merge_mode = arguments.merge_mode.map_or_else(|| tensors.keras_merge_mode(&options), Ok)?;
-        Ok(Source { weights, above: Vec::new(), given: Vec::new(), merge_mode })
+        let defaults = OnnxDefaults::default();
+        Ok(Source { weights, above: Vec::new(), given: Vec::new(), merge_mode, defaults })
     };
     read().map_err(|error| {
         let found = tensors.keras_layers().map_or(0, |layers| layers.len());

@@ -13,9 +13,9 @@ use crate::files::Source;
 pub(crate) fn read(path: &Path, node: Option<&str>) -> Result<Source> {
     let bytes = std::fs::read(path).map_err(|error| Failure::in_file(path, error))?;
     let failure = |error| Failure::in_file(path, error);
-    let model = OnnxModel::new(&bytes).map_err(failure)?;
+    let model = open(path, &bytes)?;
     let layer = match model.layer(node) {
-        Err(error) if node.is_none() && model.layers().map_err(failure)?.len() > 1 => {
+        Err(error) if node.is_none() && is_choice(&model) => {
             return Err(Failure::in_file(path, format_args!("{error} (choose one with --node)")));
         }
         layer => layer.map_err(failure)?,
@@ -24,8 +24,21 @@ pub(crate) fn read(path: &Path, node: Option<&str>) -> Result<Source> {
     let given = [("--h0", h_0), ("--c0", c_0), ("--lengths", lengths)];
     let given = given.into_iter().filter(|(_, names)| !names.is_empty());
     let given = given.map(|(flag, names)| (flag, one_line(&names.join(", ")))).collect();
+    let defaults = layer.defaults().map_err(failure)?;
     let weights = layer.weights().map_err(failure)?;
-    Ok(Source { weights, above: Vec::new(), given, merge_mode: MergeMode::Concat })
+    Ok(Source { weights, above: Vec::new(), given, merge_mode: MergeMode::Concat, defaults })
+}
+
+/// Parses a model whose further files are in its folder.
+fn open<'a>(path: &Path, bytes: &'a [u8]) -> Result<OnnxModel<'a>> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    OnnxModel::with_folder(bytes, folder).map_err(|error| Failure::in_file(path, error))
+}
+
+/// Returns whether a model has several layers, and one of them can be read.
+fn is_choice(model: &OnnxModel<'_>) -> bool {
+    let layers = model.layers().unwrap_or_default();
+    layers.len() > 1 && layers.iter().any(|layer| layer.config().is_ok())
 }
 
 #[derive(Debug, Serialize)]
@@ -43,11 +56,14 @@ struct Layer {
     h_0: Vec<String>,
     c_0: Vec<String>,
     lengths: Vec<String>,
+    /// Those of h_0, c_0 and lengths that are constants of the model.
+    constants: Vec<&'static str>,
 }
 
 impl Layer {
     fn new(layer: &OnnxLayer<'_>) -> Self {
         let config = layer.config();
+        let defaults = layer.defaults().unwrap_or_default();
         let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
         Layer {
             layer: config.as_ref().ok().map(ToString::to_string),
@@ -57,14 +73,21 @@ impl Layer {
             h_0: owned(layer.h_0().collect()),
             c_0: owned(layer.c_0().collect()),
             lengths: owned(layer.lengths().into_iter().collect()),
+            constants: defaults.names().collect(),
         }
     }
 
     fn line(&self) -> [String; 6] {
         let list = |names: &[String]| if names.is_empty() { "-".into() } else { one_line(&names.join(", ")) };
+        let state = |name, names: &[String]| match self.constants.contains(&name) {
+            true => "(constant)".to_owned(),
+            false => list(names),
+        };
         let layer = self.layer.clone().unwrap_or_else(|| "cannot be run".into());
         let input = self.input.as_slice();
-        [layer, list(input), list(&self.h_0), list(&self.c_0), list(&self.lengths), list(&self.nodes)]
+        let [h_0, c_0, lengths] = [("h_0", &self.h_0), ("c_0", &self.c_0), ("lengths", &self.lengths)]
+            .map(|(name, names)| state(name, names));
+        [layer, list(input), h_0, c_0, lengths, list(&self.nodes)]
     }
 }
 
@@ -72,7 +95,7 @@ impl Layer {
 pub(crate) fn describe(path: &Path, json: bool) -> Result<String> {
     let bytes = std::fs::read(path).map_err(|error| Failure::in_file(path, error))?;
     let failure = |error| Failure::in_file(path, error);
-    let model = OnnxModel::new(&bytes).map_err(failure)?;
+    let model = open(path, &bytes)?;
     let layers: Vec<Layer> = model.layers().map_err(failure)?.iter().map(Layer::new).collect();
     if let (true, Err(error)) = (layers.is_empty(), model.layer(None)) {
         return Err(failure(error));

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use wgpu_rnn::io::{self, MergeMode};
-use wgpu_rnn::ndarray::{ArrayD, ArrayViewD, IxDyn};
+use wgpu_rnn::io::{self, MergeMode, OnnxDefaults};
+use wgpu_rnn::ndarray::{Array3, ArrayD, ArrayViewD, Axis, IxDyn};
 use wgpu_rnn::{Config, Error, ErrorKind, Layer, LayerOptions, Output, Precision, Weights};
 
 use crate::args::{Layout, RunArguments, threads};
@@ -20,11 +20,12 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<()> {
     let mut outputs = outputs(arguments)?;
     outputs.check_none_is(&inputs(arguments))?;
     let source = arguments.source.read(arguments.nonlinearity)?;
-    let Source { weights, above, given: of_model, merge_mode } =
+    let Source { weights, above, given: of_model, merge_mode, defaults } =
         source.ok_or_else(|| Failure::new("expected --weights, --model or --keras"))?;
     check_cell_state(arguments, weights.config())?;
     check_merge_mode(arguments, weights.config(), merge_mode)?;
-    let given = given(arguments)?;
+    let mut given = given(arguments)?;
+    complete(&mut given, &defaults).map_err(Failure::new)?;
     let stack: Vec<Weights> = [weights].into_iter().chain(above).collect();
     let config = stack::config(&stack).ok_or_else(|| Failure::new("expected a layer"))?;
     given.check(&config).map_err(|error| blame(arguments, &error, suspected(&given, &config, &error)))?;
@@ -35,7 +36,8 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<()> {
     let backend = arguments.device.open(&work, &options).map_err(Failure::new)?;
     let spinner = report::spinner(format!("{config} on {backend}"));
     let layers = stack.iter().map(|weights| Layer::new(weights, (backend.clone(), options.clone())));
-    let layers = layers.collect::<std::result::Result<Vec<Layer>, Error>>().map_err(Failure::new)?;
+    let layers = layers.collect::<std::result::Result<Vec<Layer>, Error>>();
+    let layers = layers.map_err(|error| unfit(&error, &options))?;
     let result = stack::forward(&layers, &given).map_err(Failure::new)?;
     spinner.finish_and_clear();
 
@@ -44,6 +46,38 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<()> {
     outputs.commit(|format, names| encode(format, names, &result))?;
     for layer in &layers {
         report::note(&format!("ran {}", description(layer, &options, given.size())));
+    }
+    Ok(())
+}
+
+/// Adds the states and lengths that are constants of the model, and that the arguments do not give.
+fn complete(given: &mut Given, defaults: &OnnxDefaults) -> std::result::Result<(), Error> {
+    let unbatched = match given.input.ndim() {
+        2 => true,
+        3 => false,
+        // No input has this rank, which is an error of its own.
+        _ => return Ok(()),
+    };
+    let [rows, _] = given.size();
+    let fitted = |state: Array3<f32>| match unbatched {
+        true => state.index_axis_move(Axis(1), 0).into_dyn(),
+        false => state.into_dyn(),
+    };
+    let mut taken = Vec::new();
+    if given.h_0.is_none() {
+        given.h_0 = defaults.h_0(rows)?.map(fitted);
+        taken.extend(given.h_0.as_ref().map(|_| "--h0"));
+    }
+    if given.c_0.is_none() {
+        given.c_0 = defaults.c_0(rows)?.map(fitted);
+        taken.extend(given.c_0.as_ref().map(|_| "--c0"));
+    }
+    if given.lengths.is_none() {
+        given.lengths = defaults.lengths(rows)?;
+        taken.extend(given.lengths.as_ref().map(|_| "--lengths"));
+    }
+    for flag in taken {
+        report::note(&format!("{flag} is not given; the model has a constant for it"));
     }
     Ok(())
 }
@@ -178,6 +212,15 @@ fn blame(arguments: &RunArguments, error: &Error, hint: &str) -> Failure {
     match file {
         Some(path) => Failure::in_file(path, format_args!("{error}{hint}")),
         None => Failure::new(error),
+    }
+}
+
+/// Names the flag that halves weights that are too large for a buffer.
+fn unfit(error: &Error, options: &LayerOptions) -> Failure {
+    let is_too_large = error.kind() == ErrorKind::TooLarge && error.to_string().contains("weights");
+    match is_too_large && options.precision == Precision::F32 {
+        true => Failure::new(format_args!("{error} (--precision f16 stores them in half the size)")),
+        false => Failure::new(error),
     }
 }
 

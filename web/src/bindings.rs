@@ -144,20 +144,48 @@ impl Spoken {
     }
 }
 
+/// The files beside an ONNX model.
+#[wasm_bindgen]
+pub struct Files(check::Files);
+
+#[wasm_bindgen]
+impl Files {
+    /// None.
+    #[wasm_bindgen(constructor)]
+    #[allow(clippy::new_without_default, reason = "JavaScript has no defaults")]
+    pub fn new() -> Files {
+        Files(check::Files::new())
+    }
+
+    /// Adds a file.
+    pub fn add(&mut self, name: String, bytes: Vec<u8>) {
+        self.0.insert(name, bytes);
+    }
+
+    /// The names of the files, as JSON, that a model has values in and that are not here.
+    ///
+    /// # Errors
+    ///
+    /// The library's, if it is no model.
+    pub fn missing(&self, name: &str, bytes: &[u8]) -> Result<String, JsError> {
+        json(&check::missing(name, bytes, &self.0)?)
+    }
+}
+
 /// A visitor's file, and what must come out of its layer.
 #[wasm_bindgen]
 pub struct Problem(check::Problem);
 
 #[wasm_bindgen]
 impl Problem {
-    /// Reads a file, and computes the reference.
+    /// Reads a file, with those beside it, and computes the reference.
     ///
     /// # Errors
     ///
     /// The library's.
     #[wasm_bindgen(constructor)]
-    pub fn new(name: &str, bytes: &[u8], part: &str) -> Result<Problem, JsError> {
-        Ok(Problem(check::Problem::read(name, bytes, part)?))
+    pub fn new(name: &str, bytes: &[u8], part: &str, files: &Files) -> Result<Problem, JsError> {
+        Ok(Problem(check::Problem::read(name, bytes, part, &files.0)?))
     }
 
     /// What the layer is, and over what it is run.

@@ -5,9 +5,13 @@
 #[path = "../../cli/src/check/case.rs"]
 mod case;
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::io;
+
 use rand_mt::Mt;
 use serde::Serialize;
-use wgpu_rnn::io::Tensors;
+use wgpu_rnn::io::{OnnxModel, Tensors};
 use wgpu_rnn::ndarray::{ArrayD, IxDyn};
 use wgpu_rnn::tolerance::{self, Comparison};
 use wgpu_rnn::{
@@ -25,6 +29,27 @@ const STEPS: [usize; 2] = [12, 3];
 const WORK: usize = 30_000_000;
 /// The seed of such an input.
 const SEED: u32 = 7;
+
+/// Files by the last part of their names, which is all that a page is told.
+pub(crate) type Files = BTreeMap<String, Vec<u8>>;
+
+fn is_model(name: &str) -> bool {
+    name.to_lowercase().ends_with(".onnx")
+}
+
+fn file_name(location: &str) -> &str {
+    location.rsplit('/').next().unwrap_or(location)
+}
+
+/// The files that an ONNX model has values in, of which `files` has none.
+pub(crate) fn missing(name: &str, bytes: &[u8], files: &Files) -> Result<Vec<String>, Error> {
+    if !is_model(name) {
+        return Ok(Vec::new());
+    }
+    let model = OnnxModel::new(bytes)?;
+    let names = model.data_files().into_iter().map(|location| file_name(location).to_owned());
+    Ok(names.filter(|name| !files.contains_key(name)).collect())
+}
 
 /// A layer, its input, and what must come out.
 #[derive(Debug)]
@@ -52,10 +77,15 @@ pub(crate) struct Outcome {
 
 impl Problem {
     /// Reads a file: an ONNX model if its name ends so, else safetensors. `part` is the prefix of the layer's tensors, or
-    /// the name of a node of its, where the file has several; empty if not needed.
-    pub(crate) fn read(name: &str, bytes: &[u8], part: &str) -> Result<Self, Error> {
-        if name.to_lowercase().ends_with(".onnx") {
-            return Problem::seeded(Weights::from_onnx(bytes, Some(part).filter(|part| !part.is_empty()))?);
+    /// the name of a node of its, where the file has several; empty if not needed. `files` are those beside an ONNX model.
+    pub(crate) fn read(name: &str, bytes: &[u8], part: &str, files: &Files) -> Result<Self, Error> {
+        if is_model(name) {
+            let model = OnnxModel::with_data(bytes, |place| {
+                let missing = || io::Error::other("no such file was chosen with the model");
+                let file = files.get(file_name(place.location)).ok_or_else(missing)?;
+                Ok(Cow::Borrowed(place.of(file)?))
+            })?;
+            return Problem::seeded(model.layer(Some(part).filter(|part| !part.is_empty()))?.weights()?);
         }
         let tensors = Tensors::from_safetensors(bytes)?;
         if tensors.dtype("output_f64").is_some() {
@@ -137,7 +167,7 @@ mod tests {
     fn weights_alone_are_given_an_input() {
         for config in [Config::gru(5, 7).num_layers(2), Config::lstm(4, 6).bidirectional(true).proj_size(3)] {
             let file = Weights::seeded(config, 0).unwrap().to_safetensors().unwrap();
-            let problem = Problem::read("layer.safetensors", &file, "").unwrap();
+            let problem = Problem::read("layer.safetensors", &file, "", &Files::new()).unwrap();
             assert_eq!(problem.given.size(), [3, 12]);
             assert!(problem.torch.is_none());
             let outcome = run(&problem);
@@ -148,7 +178,7 @@ mod tests {
     #[test]
     fn a_wrong_result_fails() {
         let file = Weights::seeded(Config::gru(5, 7), 0).unwrap().to_safetensors().unwrap();
-        let mut problem = Problem::read("layer.safetensors", &file, "").unwrap();
+        let mut problem = Problem::read("layer.safetensors", &file, "", &Files::new()).unwrap();
         problem.weights = Weights::seeded(Config::gru(5, 7), 1).unwrap();
         let outcome = run(&problem);
         assert!(!outcome.pass && outcome.used > 1.0, "{outcome:?}");
@@ -158,7 +188,7 @@ mod tests {
     #[test]
     fn a_case_brings_its_own_input_and_result() {
         let file = include_bytes!("../../tests/golden/lstm_projection.safetensors");
-        let mut problem = Problem::read("lstm_projection.safetensors", file, "").unwrap();
+        let mut problem = Problem::read("lstm_projection.safetensors", file, "", &Files::new()).unwrap();
         assert!(problem.torch.as_ref().is_some_and(|torch| torch.absolute > 0.0));
         assert!(run(&problem).pass);
         problem.expected.output[[0, 0, 0]] += 1e-3;
@@ -168,17 +198,31 @@ mod tests {
     #[test]
     fn one_of_several_layers_is_named() {
         let model = include_bytes!("../../examples/pronounce/g2p.safetensors");
-        let problem = Problem::read("g2p.safetensors", model, "encoder.").unwrap();
+        let problem = Problem::read("g2p.safetensors", model, "encoder.", &Files::new()).unwrap();
         assert_eq!(*problem.weights.config(), Config::gru(256, 256));
-        let error = Problem::read("g2p.safetensors", model, "").unwrap_err().to_string();
+        let error = Problem::read("g2p.safetensors", model, "", &Files::new()).unwrap_err().to_string();
         assert!(error.contains("encoder.") && error.contains("decoder."), "{error}");
     }
 
     #[test]
     fn broken_files_give_the_library_s_errors() {
-        let error = |name: &str, bytes: &[u8]| Problem::read(name, bytes, "").unwrap_err().to_string();
+        let error =
+            |name: &str, bytes: &[u8]| Problem::read(name, bytes, "", &Files::new()).unwrap_err().to_string();
         assert!(error("a.safetensors", b"nothing").contains("safetensors"));
         assert!(error("a.ONNX", &[0xff; 9]).contains("onnx"));
+    }
+
+    #[test]
+    fn a_model_s_other_files_are_asked_for() {
+        let model = include_bytes!("../../tests/onnx/graphs/external.onnx");
+        let data = include_bytes!("../../tests/onnx/graphs/external.bin").to_vec();
+        let mut files = Files::new();
+        assert_eq!(missing("external.onnx", model, &files).unwrap(), ["external.bin"]);
+        let error = Problem::read("external.onnx", model, "", &files).unwrap_err().to_string();
+        assert!(error.ends_with("no such file was chosen with the model"), "{error}");
+        files.insert("external.bin".into(), data);
+        assert!(missing("external.onnx", model, &files).unwrap().is_empty());
+        assert!(run(&Problem::read("external.onnx", model, "", &files).unwrap()).pass);
     }
 
     #[test]

@@ -1,10 +1,13 @@
 // A visitor's weights.
 
-import { Problem } from "./wgpu_rnn_web.js";
+import { Files, Problem } from "./wgpu_rnn_web.js";
 import { breathe, element, message, number, row } from "./dom.js";
 
 /** The GPU's strategies, one after the other, so that each is checked. */
 const STRATEGIES = ["step", "hoisted-step", "scan"];
+
+/** Whether a file is checked, and is not only one beside a model. */
+const isWhole = ({ name }) => /\.(onnx|safetensors)$/i.test(name);
 
 /** How much of its tolerance the worst element used; null stands for what JSON cannot say, infinity. */
 function share(used) {
@@ -21,6 +24,8 @@ export class Checks {
     this.button = document.getElementById("check");
     this.part = document.getElementById("part");
     this.results = document.getElementById("checks");
+    /** The files beside models, by name. */
+    this.beside = new Map();
     this.file.disabled = false;
     this.file.addEventListener("change", () => this.run());
     this.button.addEventListener("click", () => this.run());
@@ -32,7 +37,9 @@ export class Checks {
     this.button.disabled = true;
     this.results.setAttribute("aria-busy", "true");
     this.results.replaceChildren();
-    for (const file of this.file.files) {
+    const files = [...this.file.files];
+    for (const file of files.filter((file) => !isWhole(file))) this.beside.set(file.name, file);
+    for (const file of files.filter(isWhole)) {
       const section = element("section", {}, element("h3", {}, file.name));
       this.results.append(section);
       try {
@@ -50,12 +57,21 @@ export class Checks {
     section.append(about);
     const bytes = new Uint8Array(await file.arrayBuffer());
     await breathe();
+    const files = new Files();
     let problem;
     try {
-      problem = new Problem(file.name, bytes, this.part.value.trim());
+      const missing = await this.#read(file.name, bytes, files);
+      if (missing.length > 0) {
+        about.textContent = `${file.name} has weights in another file:`;
+        for (const name of missing) section.append(this.#ask(name));
+        return;
+      }
+      problem = new Problem(file.name, bytes, this.part.value.trim(), files);
     } catch (error) {
       about.remove();
       throw error;
+    } finally {
+      files.free();
     }
     about.textContent = this.#about(JSON.parse(problem.about()));
     const table = this.#table(section);
@@ -68,6 +84,28 @@ export class Checks {
     }
     for (const note of failed) section.append(element("p", { class: "error", role: "alert" }, note));
     problem.free();
+  }
+
+  /** Reads the files beside a model, and returns the names of those that were not chosen. */
+  async #read(name, bytes, files) {
+    const missing = [];
+    for (const other of JSON.parse(files.missing(name, bytes))) {
+      const file = this.beside.get(other);
+      if (file === undefined) missing.push(other);
+      else files.add(other, new Uint8Array(await file.arrayBuffer()));
+    }
+    return missing;
+  }
+
+  /** A field for a file beside a model. */
+  #ask(name) {
+    const input = element("input", { type: "file" });
+    input.addEventListener("change", () => {
+      if (input.files.length === 0) return;
+      this.beside.set(name, input.files[0]);
+      this.run();
+    });
+    return element("label", {}, name, input);
   }
 
   #about({ layer, batch, steps, torch }) {

@@ -123,6 +123,19 @@ test("layers of ONNX models are checked, with what PyTorch has not", async () =>
   await page.close();
 });
 
+test("a model's second file is asked for", async () => {
+  const { page, problems } = await open(browser, server.url);
+  const graphs = (name) => fileURLToPath(new URL(`tests/onnx/graphs/${name}`, ROOT));
+  await check(page, [graphs("external.onnx")]);
+  assert.match(await page.textContent("#checks p"), /external\.onnx has weights in another file/);
+  await page.setInputFiles("#checks input[type=file]", graphs("external.bin"));
+  await page.waitForSelector("#checks:not([aria-busy]) table");
+  assert.deepEqual(await rows(page), ROWS_WITH_GPU);
+  assert.match(await page.textContent("#checks p"), /LSTM\(3, 4\)/);
+  assert.deepEqual(problems, []);
+  await page.close();
+});
+
 test("a broken file gives the library's error, and a wrong result fails", async () => {
   const { page, problems } = await open(browser, server.url);
   const whole = readFileSync(golden("gru_two_layers.safetensors"));

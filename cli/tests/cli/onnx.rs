@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use wgpu_rnn::io::{Tensors, to_npy};
-use wgpu_rnn::{Backend, Input, Layer, Weights, ndarray::Ix3};
+use wgpu_rnn::ndarray::{Array2, Array3, Ix3};
+use wgpu_rnn::{Backend, Input, Layer, Weights};
 
 use super::run::read_npy;
 use super::{refuse, succeed, wgpu_rnn};
@@ -185,4 +186,101 @@ fn one_source_of_the_layer_is_wanted() {
         assert_eq!((ran.status, &*ran.stdout), (2, ""), "{arguments}");
         assert!(ran.stderr.starts_with("error: "), "{arguments}: {}", ran.stderr);
     }
+}
+
+/// A folder with some models of `tests/onnx/graphs`, and an input of three rows.
+fn graphs(names: &[&str]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for name in names {
+        fs::copy(models().join("graphs").join(name), folder.path().join(name)).unwrap();
+    }
+    let input =
+        Array3::from_shape_fn((3, 5, 3), |(row, step, column)| (row + 2 * step + column) as f32 / 9.0);
+    fs::write(folder.path().join("x.npy"), to_npy(input.into_dyn().view()).unwrap()).unwrap();
+    folder
+}
+
+#[test]
+fn weights_beside_the_model_are_read_from_its_folder() {
+    let folder = graphs(&["external.onnx", "external.bin"]);
+    succeed(folder.path(), "run --device cpu --model external.onnx --input x.npy --output y.npy");
+    let parent = folder.path().parent().unwrap();
+    let name = folder.path().file_name().unwrap().to_str().unwrap();
+    succeed(parent, &format!("info --model {name}/external.onnx"));
+    fs::remove_file(folder.path().join("external.bin")).unwrap();
+    let line = "external.onnx: node \"layer\": W (\"W\"): expected its values in \"external.bin\", a file beside the model, found No \
+                such file or directory (os error 2)";
+    refuse(folder.path(), "run --model external.onnx --input x.npy --output y.npy", line);
+}
+
+#[test]
+fn a_node_inside_others_is_chosen_by_its_path() {
+    let folder = graphs(&["if.onnx"]);
+    let text = succeed(folder.path(), "info --model if.onnx").stdout;
+    let expected = "\
+opset 14, 2 recurrent layers
+
+layer       input  h_0  c_0  lengths  nodes
+LSTM(3, 4)  X      -    -    -        If_0/else_branch/layer
+LSTM(3, 4)  X      -    -    -        If_0/then_branch/layer
+";
+    assert_eq!(text, expected);
+    let run = "run --device cpu --model if.onnx --input x.npy --output y.npy";
+    succeed(folder.path(), &format!("{run} --node If_0/then_branch/layer"));
+    let layers = r#"LSTM "If_0/else_branch/layer"; LSTM "If_0/then_branch/layer""#;
+    let line = format!("if.onnx: onnx: expected one recurrent node \"layer\", found {layers}");
+    refuse(folder.path(), &format!("{run} --node layer"), &line);
+}
+
+#[test]
+fn constant_states_and_lengths_are_used_unless_others_are_given() {
+    let folder = graphs(&["constant_states.onnx", "constant_lengths.onnx", "learned_state.onnx"]);
+    let result = |arguments: &str| {
+        let ran =
+            succeed(folder.path(), &format!("run --device cpu {arguments} --input x.npy --output y.npy"));
+        (read_npy(&folder.path().join("y.npy")), ran.stderr)
+    };
+    let note = |flag: &str| format!("wgpu-rnn: {flag} is not given; the model has a constant for it\n");
+    let (of_model, text) = result("--model constant_states.onnx");
+    assert!(text.starts_with(&(note("--h0") + &note("--c0"))), "{text}");
+    let zeros = Array3::<f32>::zeros((1, 3, 4)).into_dyn();
+    fs::write(folder.path().join("zeros.npy"), to_npy(zeros.view()).unwrap()).unwrap();
+    let (of_zeros, text) = result("--model constant_states.onnx --h0 zeros.npy --c0 zeros.npy");
+    assert!(!text.contains("constant"), "{text}");
+    assert_ne!(of_model, of_zeros);
+    assert!(result("--model constant_lengths.onnx").1.starts_with(&note("--lengths")));
+    assert!(result("--model learned_state.onnx").1.starts_with(&note("--h0")));
+    let text = succeed(folder.path(), "info --model constant_states.onnx").stdout;
+    assert!(text.ends_with("LSTM(3, 4)  X      (constant)  (constant)  -        layer\n"), "{text}");
+    let json = succeed(folder.path(), "info --model constant_lengths.onnx --json").stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["layers"][0]["constants"], serde_json::json!(["lengths"]));
+
+    // Four rows have no constant state, and one row without a batch has the learned one.
+    let four = Array3::<f32>::zeros((4, 5, 3)).into_dyn();
+    fs::write(folder.path().join("x.npy"), to_npy(four.view()).unwrap()).unwrap();
+    let line = "LSTM \"layer\": initial_h: expected a batch of 3 rows, as the model's constant has (or another value in its place), \
+                found 4 rows";
+    refuse(folder.path(), "run --device cpu --model constant_states.onnx --input x.npy --output y.npy", line);
+    let one = Array2::<f32>::zeros((5, 3)).into_dyn();
+    fs::write(folder.path().join("x.npy"), to_npy(one.view()).unwrap()).unwrap();
+    assert_eq!(result("--model learned_state.onnx").0.shape(), [5, 4]);
+}
+
+#[test]
+fn the_first_cause_is_told_if_no_layer_can_be_read() {
+    let folder = graphs(&["functions.onnx", "external.onnx"]);
+    let mut model = fs::read(folder.path().join("functions.onnx")).unwrap();
+    let place = model.windows(13).position(|bytes| bytes == b"linear_before").unwrap();
+    model[place] = b'L';
+    fs::write(folder.path().join("functions.onnx"), model).unwrap();
+    let ran = wgpu_rnn(
+        folder.path(),
+        &["run", "--model", "functions.onnx", "--input", "x.npy", "--output", "y.npy"],
+    );
+    assert!(
+        ran.stderr.starts_with("wgpu-rnn: functions.onnx: node \"two/lower/gru\": attribute: "),
+        "{}",
+        ran.stderr
+    );
 }
