@@ -19,7 +19,7 @@ impl Weights {
     ///
     /// # Errors
     ///
-    /// The same as [`infer_config`] and [`Weights::from_fn`]; [`ErrorKind::Tensor`] if a parameter is not
+    /// The same as [`infer_config`](crate::infer_config) and [`Weights::from_fn`]; [`ErrorKind::Tensor`] if a parameter is not
     /// floating-point, [`ErrorKind::File`] if the metadata contradicts the shapes.
     pub fn from_tensors(tensors: &Tensors<'_>, options: &LoadOptions) -> Result<Self, Error> {
         let mut inferred = Inferred::new(tensors.shapes(), options)?;

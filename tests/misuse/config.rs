@@ -3,8 +3,8 @@
 use wgpu_rnn::ndarray::{Array3, ArrayD};
 use wgpu_rnn::tolerance::Comparison;
 use wgpu_rnn::{
-    Backend, Config, CpuInstructions, Input, Layer, LayerOptions, Nonlinearity, Output, Precision, Strategy,
-    Weights,
+    Activation, Backend, Config, CpuInstructions, Input, Layer, LayerOptions, Nonlinearity, Output,
+    Precision, Strategy, Weights,
 };
 
 use super::{Row, outcome, row};
@@ -73,6 +73,12 @@ fn names() -> Vec<Row> {
     let available: Vec<String> = CpuInstructions::available().map(|one| one.to_string()).collect();
     let instructions = format!("CPU instructions: expected one of {}, found avx9", available.join(", "));
     vec![
+        row(
+            "Activation::from_str",
+            "Tanh(1)".parse::<Activation>(),
+            "an activation must be a name of ONNX's, with its alpha and beta if it has them: Tanh or \
+             HardSigmoid(0.2, 0.5), found 'Tanh(1)'",
+        ),
         row("CpuInstructions::from_str", "avx9".parse::<CpuInstructions>(), instructions),
         row("Nonlinearity::from_str", "foo".parse::<Nonlinearity>(), nonlinearity),
         row("Strategy::from_str", "fast".parse::<Strategy>(), strategy),
