@@ -59,6 +59,6 @@ fn layers_that_cannot_be_are_refused() {
     init("--cell lstm --input-size 2 --hidden-size 3 --proj-size 3", line);
     let line = "nonlinearity is only supported for RNN, not LSTM, found relu";
     init("--cell lstm --input-size 2 --hidden-size 3 --nonlinearity relu", line);
-    let line = "out of memory: weight_ih_l0 of shape [400000000, 100000000]";
+    let line = "out of memory: 80000000800000000 parameters of LSTM(100000000, 100000000)";
     init("--cell lstm --input-size 100000000 --hidden-size 100000000", line);
 }
