@@ -113,7 +113,7 @@ fn callables_and_opcodes_that_are_not_known_are_named() {
     let pickles: [(&[u8], &str); 6] = [
         (b"\x80\x02cos\nsystem\nX\x02\0\0\0ls\x85R.", "found os.system"),
         (b"\x80\x04\x8c\x05posix\x8c\x06system\x93\x8c\x02ls\x85R.", "found posix.system"),
-        (b"\x80\x02cbuiltins\neval\nX\x01\0\0\01\x85R.", "found builtins.eval"),
+        (b"\x80\x02cbuiltins\neval\nX\x01\0\0\x001\x85R.", "found builtins.eval"),
         (b"\x80\x02c__main__\nNet\n)\x81}b.", "found __main__.Net"),
         (
             b"\x80\x02ctorch._tensor\n_rebuild_from_type_v2\n(cos\nsystem\nNN}tR.",
@@ -130,12 +130,9 @@ fn callables_and_opcodes_that_are_not_known_are_named() {
 /// A tensor that repeats a few bytes, or lies outside of its storage, is no reason for a large array.
 #[test]
 fn views_are_inside_of_their_storage() {
-    let file = fs::read(folder().join("views_legacy.pt")).unwrap();
+    let mut file = fs::read(folder().join("views_legacy.pt")).unwrap();
     let offset = file.windows(2).position(|bytes| bytes == b"K\x05").unwrap();
-    for (place, byte) in [(offset + 1, 250)] {
-        let mut file = file.clone();
-        file[place] = byte;
-        let error = Tensors::from_pytorch(&file).unwrap_err().to_string();
-        assert!(error.contains("expected a view into its storage of"), "{error}");
-    }
+    file[offset + 1] = 250;
+    let error = Tensors::from_pytorch(&file).unwrap_err().to_string();
+    assert!(error.contains("expected a view into its storage of"), "{error}");
 }

@@ -39,14 +39,14 @@ impl<'py> Floats<'py> {
 /// Returns whether an array is aligned as Rust's references must be.
 fn is_aligned(array: &Bound<'_, PyArrayDyn<f32>>) -> bool {
     let size = size_of::<f32>();
-    array.data() as usize % align_of::<f32>() == 0
-        && array.strides().iter().all(|stride| stride.unsigned_abs() % size == 0)
+    (array.data() as usize).is_multiple_of(align_of::<f32>())
+        && array.strides().iter().all(|stride| stride.unsigned_abs().is_multiple_of(size))
 }
 
 /// Converts an array, and returns whether it was not NumPy's.
 fn convert<'py>(name: &str, value: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyArrayDyn<f32>>, bool)> {
     let helper = value.py().import("wgpu_rnn._arrays")?.getattr("as_f32")?;
-    Ok(helper.call1((name, value))?.extract::<(Bound<'py, PyArrayDyn<f32>>, bool)>()?)
+    helper.call1((name, value))?.extract()
 }
 
 /// Returns a result as an array of NumPy, without a copy, or as a tensor if the input was one.

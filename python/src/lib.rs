@@ -1,5 +1,7 @@
 //! The native half of the Python package `wgpu_rnn`. `wgpu_rnn/__init__.py` has the other half.
 
+#![allow(clippy::needless_pass_by_value, reason = "PyO3 and `map_err` hand over values")]
+
 mod arrays;
 mod config;
 mod device;
