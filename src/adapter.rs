@@ -10,8 +10,9 @@ pub enum AdapterChoice {
     /// CPU and is slow.
     #[default]
     Best,
-    /// The adapter with that index in [`Gpu::adapters`].
+    /// The adapter with that index in [`Gpu::adapters`](crate::Gpu::adapters).
     Index(usize),
-    /// The first adapter in [`Gpu::adapters`] whose name contains this text, in upper or lower case.
+    /// The first adapter in [`Gpu::adapters`](crate::Gpu::adapters) whose name contains this text, in upper or
+    /// lower case.
     Name(String),
 }
