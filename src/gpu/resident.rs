@@ -71,6 +71,10 @@ impl Resident {
     /// workspaces.
     pub(super) fn of_session(&self, strategy: Strategy, kept: usize, saved: Saved) -> Self {
         let own = self.like(Tuner::default());
+        #[cfg_attr(
+            not(feature = "tuning-file"),
+            allow(clippy::redundant_clone, reason = "only the tuning file's path needs the clone")
+        )]
         let options = LayerOptions { strategy, ..own.options.clone() };
         Resident { options, kept, saved: Some(saved), ..own }
     }

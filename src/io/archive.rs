@@ -17,6 +17,7 @@ use crate::ErrorKind;
 const DEFLATE: usize = 1032;
 
 /// A file of an archive.
+#[cfg_attr(not(feature = "keras"), allow(dead_code, reason = "torch.save compresses nothing"))]
 #[derive(Clone, Debug)]
 pub(super) struct Member {
     /// The file's bytes in the archive.
@@ -26,6 +27,7 @@ pub(super) struct Member {
     pub(super) size: usize,
 }
 
+#[cfg_attr(not(feature = "keras"), allow(dead_code, reason = "torch.save compresses nothing"))]
 impl Member {
     /// Returns the file's contents, unpacked if they are deflated. `name` is the name in an error.
     ///

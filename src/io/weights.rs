@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 use super::{Tensors, format_error};
 #[cfg(doc)]
 use crate::ErrorKind;
+#[cfg(any(feature = "safetensors", feature = "npz"))]
+use crate::Variant;
+#[cfg(any(feature = "safetensors", feature = "npz"))]
 use crate::error::Fault;
 use crate::weights::Inferred;
-use crate::{Cell, Config, Error, LoadOptions, Nonlinearity, Variant, Weights};
+use crate::{Cell, Config, Error, LoadOptions, Nonlinearity, Weights};
 
 impl Weights {
     /// Infers the configuration from the tensors' names and shapes, and reads the parameters. Other tensors
