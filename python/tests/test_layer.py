@@ -5,6 +5,7 @@ import copy
 import multiprocessing
 import os
 import pickle
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -307,8 +308,16 @@ def test_files_are_read(tmp_path):
 def test_keras_files_are_read():
     # What Keras wrote, with the library's own tests.
     files = Path(__file__).parents[2] / "tests" / "files"
-    found = {path.name: Layer.from_keras(path, device="cpu").config["cell"] for path in files.glob("*.keras")}
-    assert found and set(found.values()) <= {"rnn", "lstm", "gru"}
+    read = 0
+    for path in files.glob("*.keras"):
+        try:
+            layer = Layer.from_keras(path, device="cpu")
+        except wgpu_rnn.WeightsError as error:
+            # The file has several layers, and the error lists them.
+            layer = Layer.from_keras(path, device="cpu", layers=re.findall('"([^"]+)"', str(error))[:1])
+        assert layer(noise(1, 2, layer.config["input_size"]))[0].shape[:2] == (1, 2)
+        read += 1
+    assert read
 
 
 @pytest.mark.parametrize("cell", ["RNN", "LSTM", "GRU"])
