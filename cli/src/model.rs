@@ -56,7 +56,7 @@ struct Layer {
     h_0: Vec<String>,
     c_0: Vec<String>,
     lengths: Vec<String>,
-    /// Those of h_0, c_0 and lengths that are constants of the model.
+    /// The initial states and lengths that the model holds as constants.
     constants: Vec<&'static str>,
 }
 

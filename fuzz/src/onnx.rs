@@ -12,7 +12,7 @@ const BASE: u64 = 6 << 20;
 /// Bytes that it may take for a byte of the file: a message takes two there and at most some hundreds when it was read, while a
 /// vector grows twice of that; and constants may be computed from it.
 const OF_MESSAGES: u64 = 1024;
-/// What ends a model that has its tensors behind itself, in the input of `check_with_data`.
+/// The mark between a model and the bytes of its tensors in the input of `check_with_data`.
 const END: &[u8] = b"EXTERNAL";
 /// Rows of a batch.
 const ROWS: usize = 3;

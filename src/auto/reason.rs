@@ -28,7 +28,7 @@ pub(super) enum Reason {
     Unusable {
         /// The GPU's name and backend.
         adapter: String,
-        /// What the adapter lacks, or the driver's reason.
+        /// The error that names what the adapter lacks, or the driver's reason.
         error: Error,
     },
     /// The CPU: it is expected to be as fast as the GPU or faster.

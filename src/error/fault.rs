@@ -1,11 +1,11 @@
-//! What can go wrong, in detail, and the text of each error.
+//! The faults behind errors, and their texts.
 
 use std::fmt::{self, Write};
 
 use super::ErrorKind;
 use crate::{Cell, Config};
 
-/// What was checked, what was expected and what was found.
+/// A fault: its fields hold the checked thing, the expectation and the finding.
 ///
 /// Text from a file, such as a tensor's name, is unchanged in the fields. The message escapes its control
 /// characters, so that the message is one line and safe on a terminal.
