@@ -58,13 +58,13 @@ def test_the_types(checker, tmp_path):
 
 
 def test_the_types_of_the_package_itself():
-    command = [sys.executable, "-m", "mypy", "wgpu_rnn"]
+    command = [sys.executable, "-m", "mypy", "src/wgpu_rnn"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_stub_has_what_the_module_has():
-    stub = (ROOT / "wgpu_rnn" / "_native.pyi").read_text()
+    stub = (ROOT / "src" / "wgpu_rnn" / "_native.pyi").read_text()
     for kind in [wgpu_rnn.Weights, wgpu_rnn.Session, wgpu_rnn.Device, wgpu_rnn._native.Layer]:
         block = stub.split(f"class {kind.__name__}:")[1].split("\nclass ")[0]
         for name in vars(kind):

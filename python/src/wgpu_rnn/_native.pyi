@@ -18,7 +18,7 @@ class Device:
     name: Final[str]
     """The adapter's name."""
     backend: Final[str]
-    """The API: ``vulkan``, ``metal``, ``dx12`` or ``gl``."""
+    """The API: ``vulkan``, ``metal`` or ``dx12``."""
     kind: Final[str]
     """``discrete``, ``integrated``, ``virtual``, ``software`` or ``other``."""
     driver: Final[str]

@@ -15,7 +15,7 @@ pub(crate) struct Device {
     index: usize,
     /// The adapter's name.
     name: String,
-    /// The API: `vulkan`, `metal`, `dx12` or `gl`.
+    /// The API: `vulkan`, `metal` or `dx12`.
     backend: String,
     /// `discrete`, `integrated`, `virtual`, `software` or `other`.
     kind: &'static str,

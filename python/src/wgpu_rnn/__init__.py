@@ -16,9 +16,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-# Mesa's OpenGL drivers put their LLVM into the process for everybody, and torch's Triton then crashes on import.
-os.environ.setdefault("WGPU_BACKEND", "vulkan,metal,dx12")
-
 from . import _native, errors
 from ._native import Device, Session, Weights, devices
 from .errors import (
