@@ -6,6 +6,9 @@ import multiprocessing
 import os
 import pickle
 import re
+import sys
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -214,32 +217,51 @@ def test_many_threads_use_one_layer(device):
 
 def test_the_gil_is_free_during_a_call():
     layer = Layer.seeded("lstm", 64, 256, device="cpu", threads=1)
-    x = noise(8, 200, 64)
-    layer(x)
-    turns = 0
-    with ThreadPoolExecutor(1) as pool:
-        call = pool.submit(layer, x)
-        while not call.done():
-            turns += 1
-    assert turns > 1000  # a call that kept the GIL would let this loop run once or twice
+    x = noise(8, 100, 64)
+    running = False
+
+    def calls():
+        nonlocal running
+        while not seen and time.monotonic() < deadline:
+            running = True
+            layer(x)
+            running = False
+
+    seen, deadline = False, time.monotonic() + 60
+    interval = sys.getswitchinterval()
+    # A thread keeps the GIL until it gives it up: this one can see `running` only if the call gave it up.
+    sys.setswitchinterval(1000)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            done = pool.submit(calls)
+            while not (seen := running) and not done.done():
+                time.sleep(0.0005)
+    finally:
+        sys.setswitchinterval(interval)
+    assert seen
 
 
 def test_an_event_loop_goes_on_during_a_call():
-    layer = Layer.seeded("lstm", 64, 256, device="cpu", threads=1)
-    x = noise(8, 100, 64)
-    expected = layer(x)
+    layer = Layer.seeded("lstm", 4, 5, device="cpu")
+    x = noise(2, 3, 4)
+    gate = threading.Event()
+
+    class Gated(ThreadPoolExecutor):
+        def submit(self, function, /, *arguments):
+            return super().submit(lambda: gate.wait(60) and function(*arguments))
 
     async def both():
+        asyncio.get_running_loop().set_default_executor(Gated(1))
         call = asyncio.ensure_future(layer.forward_async(x))
-        turns = 0
-        while not call.done():
+        for _ in range(10):
             await asyncio.sleep(0)
-            turns += 1
-        return turns, await call
+        waiting = not call.done()
+        gate.set()
+        return waiting, await call
 
-    turns, found = asyncio.run(both())
-    assert turns > 10
-    assert_same(found, expected)
+    waiting, found = asyncio.run(both())
+    assert waiting
+    assert_same(found, layer(x))
 
 
 def _call_in_fork(layer, x, queue):
