@@ -28,15 +28,27 @@ BLOCK = 256
 class Embed:
     """One actor of the pool. Ray makes it once in each worker and calls it for each batch."""
 
-    def __init__(self, weights: wgpu_rnn.Weights, threads: int) -> None:
+    def __init__(self, weights: wgpu_rnn.Weights, threads: int, memory: int | None) -> None:
         # Without an assigned GPU, the CPU: its results have the same bits in every process.
         layer = wgpu_rnn.Layer(weights, device=assigned_device(default="cpu"), threads=threads)
         self.embedder = Embedder(layer)
+        if memory is not None:
+            limit_memory(memory)
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         vectors = self.embedder(batch["features"])
         column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1])
         return pa.table({"id": batch["id"], "embedding": column})
+
+
+def limit_memory(mebibytes: int) -> None:
+    """Limits what this process may allocate from now on; more is a `MemoryError`. Only Linux has this limit."""
+    import resource
+
+    status = Path("/proc/self/status").read_text()
+    allocated = int(next(line for line in status.splitlines() if line.startswith("VmData:")).split()[1])
+    limit = (allocated + mebibytes * 1024) * 1024
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 
 def make(folder: Path, sequences: int, files: int = 16) -> None:
@@ -59,8 +71,9 @@ def weights_of(path: Path | None) -> wgpu_rnn.Weights:
     return wgpu_rnn.Layer.from_safetensors(path).weights
 
 
-def run(source: Path, target: Path, weights: wgpu_rnn.Weights, actors: int, threads: int, gpus: float) -> float:
+def run(source: Path, target: Path, options: argparse.Namespace) -> float:
     """Embeds every sequence of `source` and returns the seconds that it took."""
+    actors, threads = options.actors, options.threads
     if "RAY_ADDRESS" not in os.environ and not ray.is_initialized():
         # One CPU more than the actors take: with none left, the tasks that read and write would wait forever.
         ray.init(num_cpus=max(os.cpu_count() or 1, actors * threads + 1), include_dashboard=False)
@@ -68,12 +81,12 @@ def run(source: Path, target: Path, weights: wgpu_rnn.Weights, actors: int, thre
     rows = ray.data.read_parquet(str(source)).repartition(target_num_rows_per_block=BLOCK)
     embedded = rows.map_batches(
         Embed,
-        fn_constructor_args=(weights, threads),
+        fn_constructor_args=(weights_of(options.weights), threads, options.memory),
         batch_format="pyarrow",
         batch_size=BLOCK,
         compute=ray.data.ActorPoolStrategy(size=actors),
         num_cpus=threads,
-        num_gpus=gpus,
+        num_gpus=options.gpus,
     )
     embedded.write_parquet(str(target))
     return time.perf_counter() - started
@@ -92,12 +105,12 @@ def main() -> None:
     runner.add_argument("--actors", type=int, default=1, help="workers, each with its own layer (default: 1)")
     runner.add_argument("--threads", type=int, default=1, help="CPU threads of each worker (default: 1)")
     runner.add_argument("--gpus", type=float, default=0, help="GPUs of each worker; a fraction shares one (default: 0)")
+    runner.add_argument("--memory", type=int, metavar="MIB", help="limit on what each worker may allocate for its work")
     options = parser.parse_args()
     if options.command == "make":
         make(options.data, options.sequences)
         return
-    weights = weights_of(options.weights)
-    seconds = run(options.data, options.embeddings, weights, options.actors, options.threads, options.gpus)
+    seconds = run(options.data, options.embeddings, options)
     count = sum(pq.read_metadata(file).num_rows for file in options.embeddings.glob("*.parquet"))
     print(json.dumps({"sequences": count, "seconds": round(seconds, 2), "per_second": round(count / seconds)}))
 

@@ -17,7 +17,9 @@ from wgpu_rnn.scale_out import Embedder
 
 pytest.importorskip("ray")
 EXAMPLE = Path(__file__).parents[2] / "examples" / "ray" / "embed.py"
-SEQUENCES = 1200
+SEQUENCES = 6000
+# What an actor may allocate, in MiB. The dataset has 152.
+MEMORY = 96
 
 
 def run(*arguments):
@@ -28,6 +30,7 @@ def run(*arguments):
 def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
     assert run("make", folder, "--sequences", SEQUENCES).wait(60) == 0
+    assert sum(file.stat().st_size for file in folder.iterdir()) > 1.5 * MEMORY * 2**20
     return folder
 
 
@@ -62,7 +65,7 @@ def actors():
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the actors in /proc")
 def test_a_killed_actor_costs_nothing_but_time(data, expected, tmp_path):
-    job = run("run", data, tmp_path / "out", "--actors", 2)
+    job = run("run", data, tmp_path / "out", "--actors", 2, "--memory", MEMORY)
     deadline = time.monotonic() + 120
     while not (victims := actors()):
         assert time.monotonic() < deadline and job.poll() is None
@@ -71,3 +74,13 @@ def test_a_killed_actor_costs_nothing_but_time(data, expected, tmp_path):
     os.kill(victims[0], signal.SIGKILL)
     assert job.wait(240) == 0
     check(tmp_path / "out", expected)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has the limit")
+def test_the_limit_on_an_actors_memory_holds():
+    code = f"import runpy; runpy.run_path({str(EXAMPLE)!r})['limit_memory']({MEMORY})\n"
+    code += "import numpy as np\nkept = np.ones({} * 2**20, np.uint8)"
+    for size, expected in [(MEMORY // 2, None), (MEMORY + 1, "MemoryError")]:
+        done = subprocess.run([sys.executable, "-c", code.format(size)], capture_output=True, text=True)
+        assert (done.returncode == 0) == (expected is None)
+        assert expected is None or expected in done.stderr
