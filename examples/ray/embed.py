@@ -22,7 +22,7 @@ from wgpu_rnn.scale_out import Embedder, assigned_device
 
 FEATURES = 40
 # Sequences that an actor gets at once.
-BLOCK = 256
+BATCH = 256
 
 
 class Embed:
@@ -78,12 +78,12 @@ def run(source: Path, target: Path, options: argparse.Namespace) -> float:
         # One CPU more than the actors take: with none left, the tasks that read and write would wait forever.
         ray.init(num_cpus=max(os.cpu_count() or 1, actors * threads + 1), include_dashboard=False)
     started = time.perf_counter()
-    rows = ray.data.read_parquet(str(source)).repartition(target_num_rows_per_block=BLOCK)
+    rows = ray.data.read_parquet(str(source))
     embedded = rows.map_batches(
         Embed,
         fn_constructor_args=(weights_of(options.weights), threads, options.memory),
         batch_format="pyarrow",
-        batch_size=BLOCK,
+        batch_size=BATCH,
         compute=ray.data.ActorPoolStrategy(size=actors),
         num_cpus=threads,
         num_gpus=options.gpus,

@@ -30,11 +30,12 @@ def module(cell, case):
     return MODULES[cell](inputs, hidden, num_layers=layers, bidirectional=directions == 2, batch_first=True)
 
 
-def write(folder, cell, case):
+def write(folder, cell, case, rows=None):
     """Writes CELL_CASE.safetensors (a state_dict, the input `x` and the output `y` as computed in f64) and
-    CELL_CASE.onnx."""
+    CELL_CASE.onnx. `rows` replaces the N of the case."""
     path = pathlib.Path(folder) / f"{cell}_{case}"
-    rows, steps, inputs, _, _, _ = CASES[case]
+    rows = rows or CASES[case][0]
+    _, steps, inputs, _, _, _ = CASES[case]
     torch.manual_seed(1234)
     layer = module(cell, case)
     weights = {name: value.clone() for name, value in layer.state_dict().items()}
@@ -42,7 +43,7 @@ def write(folder, cell, case):
     with torch.inference_mode():
         y = layer.double()(x.double())[0].float()
     save_file({**weights, "x": x, "y": y.contiguous()}, f"{path}.safetensors")
-    onnx.save(graph(cell, case, {name: value.numpy() for name, value in weights.items()}), f"{path}.onnx")
+    onnx.save(graph(cell, case, rows, {name: value.numpy() for name, value in weights.items()}), f"{path}.onnx")
 
 
 def gates(cell, value):
@@ -51,9 +52,9 @@ def gates(cell, value):
     return np.concatenate([parts[gate] for gate in ONNX_GATES[cell]])
 
 
-def graph(cell, case, weights):
+def graph(cell, case, rows, weights):
     """Returns an ONNX model with one node a layer."""
-    rows, steps, inputs, hidden, layers, directions = CASES[case]
+    _, steps, inputs, hidden, layers, directions = CASES[case]
     nodes = [helper.make_node("Transpose", ["x"], ["in0"], perm=[1, 0, 2])]
     values = [numpy_helper.from_array(np.array([0, 0, -1]), "shape")]
     options = {
