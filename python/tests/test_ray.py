@@ -1,4 +1,4 @@
-"""The example on Ray: a pool of actors over a dataset, one of which is killed in the middle."""
+"""The examples on Ray: a pool of actors over a dataset, one of which is killed in the middle, and a trained encoder."""
 
 import os
 import signal
@@ -16,14 +16,15 @@ import wgpu_rnn
 from wgpu_rnn.scale_out import Embedder
 
 pytest.importorskip("ray")
-EXAMPLE = Path(__file__).parents[2] / "examples" / "ray" / "embed.py"
+EXAMPLES = Path(__file__).parents[2] / "examples" / "ray"
+EXAMPLE = EXAMPLES / "embed.py"
 SEQUENCES = 6000
 # What an actor may allocate, in MiB. The dataset has 152.
 MEMORY = 96
 
 
-def run(*arguments):
-    return subprocess.Popen([sys.executable, str(EXAMPLE), *map(str, arguments)])
+def run(*arguments, program=EXAMPLE):
+    return subprocess.Popen([sys.executable, str(program), *map(str, arguments)])
 
 
 @pytest.fixture(scope="module")
@@ -84,3 +85,14 @@ def test_the_limit_on_an_actors_memory_holds():
         done = subprocess.run([sys.executable, "-c", code.format(size)], capture_output=True, text=True)
         assert (done.returncode == 0) == (expected is None)
         assert expected is None or expected in done.stderr
+
+
+def test_a_trained_speaker_encoder_gives_the_embeddings_of_its_package(tmp_path):
+    pytest.importorskip("resemblyzer")
+    voices, embeddings = tmp_path / "voices", tmp_path / "embeddings"
+    for arguments in [
+        ["make", voices, "--utterances", 6],
+        ["run", voices, embeddings],
+        ["check", voices, embeddings, "--count", 6],
+    ]:
+        assert run(*arguments, program=EXAMPLES / "speakers.py").wait(240) == 0
