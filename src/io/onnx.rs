@@ -21,6 +21,7 @@ use std::fmt;
 use std::io;
 
 use super::format_error;
+use super::kind::{Kind, explained};
 #[cfg(doc)]
 use crate::ErrorKind;
 use crate::{Config, Error, Weights};
@@ -144,10 +145,9 @@ impl<'a> OnnxModel<'a> {
     }
 
     fn parse(bytes: &'a [u8], files: Box<dyn Files + 'a>) -> Result<Self, Error> {
-        let model =
-            Model::decode(bytes).map_err(|error| format_error("onnx", "a complete ONNX model", error))?;
+        let model = Model::decode(bytes).map_err(|error| incomplete(bytes, error))?;
         if model.graph.is_none() {
-            return Err(format_error("onnx", "a complete ONNX model", "no graph"));
+            return Err(incomplete(bytes, "no graph"));
         }
         match Model::version(&model.opsets) {
             Some(opset) if opset >= 7 => Ok(OnnxModel { model, opset, size: bytes.len(), files }),
@@ -341,6 +341,11 @@ impl OnnxLayer<'_> {
         let names: Vec<String> = self.nodes().map(|name| format!("{name:?}")).collect();
         format!("{operator} {}", names.join(", "))
     }
+}
+
+/// Returns the error for bytes that are not a whole model.
+fn incomplete(bytes: &[u8], found: impl fmt::Display) -> Error {
+    explained(format_error("onnx", "a complete ONNX model", found), bytes, Kind::Onnx)
 }
 
 /// Lists a model's layers in one line of text.

@@ -303,7 +303,7 @@ fn constants_may_be_put_together_in_the_graph() {
 #[test]
 fn files() {
     let whole = lstm(&[]);
-    refused(&[], "onnx: expected a complete ONNX model, found no graph");
+    refused(&[], "onnx: expected a complete ONNX model, found an empty file");
     refused(
         &whole[..whole.len() - 1],
         "onnx: expected a complete ONNX model, found unexpected end of buffer",
@@ -313,7 +313,17 @@ fn files() {
         "onnx: expected a complete ONNX model, found unexpected end of buffer",
     );
     refused(b"\x0b", "onnx: expected a complete ONNX model, found unexpected end of buffer");
-    refused(b"PK\x03\x04", "onnx: expected a complete ONNX model, found invalid field number");
+    refused(b"PK\x03\x04", "onnx: expected a complete ONNX model, found a zip archive (unpack it)");
+    refused(
+        b"\0\0\0\0ORTM",
+        "onnx: expected a complete ONNX model, found a model in ONNX Runtime's own format (the ONNX model from \
+         which it was made is needed)",
+    );
+    refused(
+        b"version https://git-lfs.github.com/spec/v1\n",
+        "onnx: expected a complete ONNX model, found a Git LFS pointer in place of the file (`git lfs pull` \
+         fetches the file)",
+    );
     refused(&model(6, &[], &[]), "onnx: expected opset 7 or newer, found opset 6");
     let graph = Message::default().bytes(7, []);
     refused(&graph.0, "onnx: expected the opset of the domain ai.onnx, found none");
