@@ -42,7 +42,9 @@ pub(crate) fn zeros<A: Clone + Default>(what: &str, shape: [usize; 3]) -> Result
 /// Returns an empty vector with room for `len` elements.
 pub(crate) fn reserved<A>(what: &str, len: usize) -> Result<Vec<A>, Error> {
     let mut values = Vec::new();
-    values.try_reserve_exact(len).map_err(|_| out_of_memory(what, [1, 1, len]))?;
+    values
+        .try_reserve_exact(len)
+        .map_err(|_| Error::from(Fault::OutOfMemory { found: format!("{what}, {len} elements") }))?;
     Ok(values)
 }
 

@@ -300,7 +300,7 @@ mod tests {
         };
         // Without the rounding of the state itself, nothing is left of it.
         for argument in [-1000.0, -200.0, -120.0] {
-            assert!(kept(argument).tolerance() < 1e-6, "{argument}: {:?}", kept(argument));
+            assert!(kept(argument).tolerance() < 2e-6, "{argument}: {:?}", kept(argument));
         }
         // The sigmoid in f32 may be zero here, but not twice as large.
         let dropped = kept(-95.0);

@@ -140,3 +140,14 @@ fn sums_that_overflow_give_what_pytorch_gives() {
         }
     });
 }
+
+/// What a device does with numbers below 2^-126 is measured once, and the same on its clones.
+#[cfg(feature = "gpu")]
+#[test]
+fn a_device_says_whether_it_flushes_subnormal_numbers() {
+    crate::harness::on_each_adapter(|gpu| {
+        let flushes = gpu.flushes_subnormals().unwrap();
+        println!("{gpu}: {}", if flushes { "flushed" } else { "kept" });
+        assert_eq!(gpu.clone().flushes_subnormals().unwrap(), flushes);
+    });
+}
