@@ -104,16 +104,15 @@ fn kinds(implementation: &Implementation, config: Config, rows: &[[f32; 3]]) -> 
 }
 
 /// In the first step of the ReLU two sums are infinite. In the second step one unit multiplies one of them by zero,
-/// and another one subtracts them. The NaN are in every sum of the third step. In the other cells, the first sum
-/// overflows both ways at once.
+/// and another one subtracts them. The NaN are in every sum of the third step. In the other cells an infinite sum
+/// saturates. (Whether 3e39 - 3e39 is NaN depends on whether products are rounded, in PyTorch, too.)
 #[test]
 fn sums_that_overflow_give_what_pytorch_gives() {
     let relu = [[10.0, 10.0, 0.0], [0.0, 10.0, 10.0], [1.0, -1.0, 0.0]];
-    let [up, both] = [[10.0, 0.0, 0.0], [10.0, -10.0, 0.0]];
-    // A sum of each gate, of the first unit.
-    let of_gate = |gates: usize, gate: usize, row: [f32; 3]| {
+    // The first sum of each gate.
+    let up = |gates: usize| {
         let mut rows = vec![[0.0; 3]; 3 * gates];
-        rows[3 * gate] = row;
+        rows.iter_mut().step_by(3).for_each(|row| row[0] = 10.0);
         rows
     };
     on_each(|implementation| {
@@ -125,19 +124,9 @@ fn sums_that_overflow_give_what_pytorch_gives() {
             assert_eq!(kinds(implementation, config, rows), expected, "{}: {config}", implementation.name);
         };
         check(Config::rnn_relu(2, 3), &relu, "++. +nn nnn nnn");
-        check(Config::rnn(2, 3), &of_gate(1, 0, both), "n.. nnn nnn nnn");
-        check(Config::rnn(2, 3), &of_gate(1, 0, up), "... ... ... ...");
-        for (config, gates) in [
-            (Config::lstm(2, 3), 4),
-            (Config::lstm(2, 3).clip(Some(5.0)), 4),
-            (Config::gru(2, 3), 3),
-            (Config::gru(2, 3).reset_after(false), 3),
-        ] {
-            for gate in 0..gates {
-                check(config, &of_gate(gates, gate, both), "n.. nnn nnn nnn");
-                check(config, &of_gate(gates, gate, up), "... ... ... ...");
-            }
-        }
+        check(Config::rnn(2, 3), &up(1), "... ... ... ...");
+        check(Config::lstm(2, 3), &up(4), "... ... ... ...");
+        check(Config::gru(2, 3), &up(3), "... ... ... ...");
     });
 }
 
