@@ -51,7 +51,7 @@ fn candidate(
     }
 }
 
-// The start of the vectors that the step kernel stored for a row: r h, z, and the input's share of n unless
+// The start of the vectors that the step kernel stored for a row: r h, the argument of z, and the input's share of n unless
 // `gates` has it.
 fn left_start(index: u32, row: u32) -> u32 {
     if !place_of(index, row, step_of(index)).valid {
@@ -67,7 +67,7 @@ fn finish(to: Target, of_hidden: f32) {
     let h = hidden[at / 4u][at % 4u];
     if place.valid {
         let left = left_start(to.index, to.row) + unit / 4u;
-        let z = input[left + dims.hidden_quads][unit % 4u];
+        let z = gate_f(to.index, input[left + dims.hidden_quads][unit % 4u]);
         var of_input = 0.0;
         if HOISTED {
             of_input = gates[gates_of(to.index, to.row, to.step) + 2u * dims.hidden_size + unit];
@@ -75,7 +75,7 @@ fn finish(to: Target, of_hidden: f32) {
             of_input = input[left + 2u * dims.hidden_quads][unit % 4u];
         }
         let n = act_g(to.index, of_hidden + of_input);
-        let value = fma(z, h, (1.0 - z) * n);
+        let value = fma(z.value, z.scale * h, (1.0 - z.value) * n);
         next_hidden[at] = value;
         write_output(to, place.time, value);
     } else {

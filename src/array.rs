@@ -1,6 +1,8 @@
 //! The host's arrays, with errors instead of aborts if memory runs out.
 
-use ndarray::{Array, Array3, ArrayView3, ArrayViewMut3, Dimension, Ix3, ShapeError};
+use ndarray::{
+    Array, Array3, ArrayD, ArrayView, ArrayView3, ArrayViewMut3, Dimension, Ix3, IxDyn, ShapeError,
+};
 
 use crate::Error;
 use crate::error::Fault;
@@ -11,7 +13,8 @@ fn count(what: &str, shape: [usize; 3]) -> Result<usize, Error> {
     count.ok_or_else(|| out_of_memory(what, shape))
 }
 
-fn out_of_memory(what: &str, shape: [usize; 3]) -> Error {
+/// Returns the error for an array that there is no memory for.
+pub(crate) fn out_of_memory(what: &str, shape: [usize; 3]) -> Error {
     Error::from(Fault::OutOfMemory { found: format!("{what} of shape {shape:?}") })
 }
 
@@ -39,7 +42,16 @@ pub(crate) fn zeros<A: Clone + Default>(what: &str, shape: [usize; 3]) -> Result
 /// Returns an empty vector with room for `len` elements.
 pub(crate) fn reserved<A>(what: &str, len: usize) -> Result<Vec<A>, Error> {
     let mut values = Vec::new();
-    values.try_reserve_exact(len).map_err(|_| out_of_memory(what, [1, 1, len]))?;
+    values
+        .try_reserve_exact(len)
+        .map_err(|_| Error::from(Fault::OutOfMemory { found: format!("{what}, {len} elements") }))?;
+    Ok(values)
+}
+
+/// Returns a vector of `len` elements of the same value.
+pub(crate) fn filled<A: Clone>(what: &str, len: usize, value: A) -> Result<Vec<A>, Error> {
+    let mut values = reserved(what, len)?;
+    values.resize(len, value);
     Ok(values)
 }
 
@@ -52,6 +64,20 @@ pub(crate) fn collected<A, D: Dimension>(
     let mut collected = reserved(what, shape.size())?;
     collected.extend(values);
     shaped(shape, collected)
+}
+
+/// Returns an array of zeros of any rank.
+pub(crate) fn zeroed(what: &str, shape: &[usize]) -> Result<ArrayD<f32>, Error> {
+    let count = shape.iter().fold(1usize, |count, &size| count.saturating_mul(size));
+    collected(what, IxDyn(shape), std::iter::repeat_n(0.0, count))
+}
+
+/// Copies an array, in row-major order.
+pub(crate) fn copied<A: Copy, D: Dimension>(
+    what: &str,
+    values: &ArrayView<'_, A, D>,
+) -> Result<Array<A, D>, Error> {
+    collected(what, values.raw_dim(), values.iter().copied())
 }
 
 /// Converts values to an array; their number must match the shape.

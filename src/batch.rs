@@ -14,7 +14,7 @@ use check::{check_lengths, with_batch_axis};
 pub use input::Input;
 pub use state::State;
 
-use crate::array::zeros;
+use crate::array::{collected, reserved, zeros};
 use crate::error::Fault;
 use crate::{Config, Error, Timings};
 
@@ -69,13 +69,14 @@ impl Output {
 }
 
 impl<A> Output<Ix3, A> {
-    pub(crate) fn map<B>(&self, f: impl Fn(&A) -> B) -> Output<Ix3, B> {
-        Output {
-            output: self.output.map(&f),
-            h_n: self.h_n.map(&f),
-            c_n: self.c_n.as_ref().map(|c| c.map(&f)),
+    pub(crate) fn map<B>(&self, f: impl Fn(&A) -> B) -> Result<Output<Ix3, B>, Error> {
+        let map = |name, values: &Array3<A>| collected(name, values.raw_dim(), values.iter().map(&f));
+        Ok(Output {
+            output: map("output", &self.output)?,
+            h_n: map("h_n", &self.h_n)?,
+            c_n: self.c_n.as_ref().map(|c_n| map("c_n", c_n)).transpose()?,
             timings: self.timings,
-        }
+        })
     }
 }
 
@@ -191,9 +192,14 @@ impl<'a> Batch<'a> {
             copy.assign(values);
             Ok::<_, Error>(copy)
         };
+        let lengths = |given: &[usize]| {
+            let mut lengths = reserved("a copy of the lengths", given.len())?;
+            lengths.extend_from_slice(given);
+            Ok::<_, Error>(lengths)
+        };
         Ok(OwnedBatch {
             input: copy("a copy of the input", &self.input)?,
-            lengths: self.lengths.map(<[usize]>::to_vec),
+            lengths: self.lengths.map(lengths).transpose()?,
             h_0: self.h_0.as_ref().map(|h_0| copy("a copy of h_0", h_0)).transpose()?,
             c_0: self.c_0.as_ref().map(|c_0| copy("a copy of c_0", c_0)).transpose()?,
         })

@@ -230,7 +230,7 @@ impl Session {
     /// [`ErrorKind::Driver`].
     pub fn state(&self) -> Result<State<'static>, Error> {
         match &self.kept {
-            Kept::Host(state) => Ok(state.saved(self.layer.config())),
+            Kept::Host(state) => state.saved(self.layer.config()),
             Kept::Gpu(session) => session.state(),
         }
     }

@@ -7,6 +7,7 @@
 //! rounded.
 
 mod activation;
+mod atomic;
 mod cell;
 mod detect;
 mod job;
@@ -14,6 +15,7 @@ mod pack;
 mod pass;
 mod product;
 mod reset;
+mod rounds;
 mod rows;
 mod simd;
 mod task;
@@ -28,6 +30,7 @@ use ndarray::{Array3, ArrayView3, ArrayViewMut3, s};
 
 #[cfg(doc)]
 use crate::ErrorKind;
+use crate::array::reserved;
 use crate::batch::Batch;
 #[cfg(not(target_arch = "wasm32"))]
 use crate::pool;
@@ -80,7 +83,7 @@ impl CpuLayer {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] if the machine lacks the requested instruction set.
+    /// [`ErrorKind::Config`] if the machine lacks the requested instruction set; [`ErrorKind::OutOfMemory`].
     pub(crate) fn new(weights: &Weights, options: &LayerOptions) -> Result<Self, Error> {
         let instructions = options.instructions.map_or_else(CpuInstructions::best, Ok)?;
         let config = *weights.config();
@@ -88,7 +91,7 @@ impl CpuLayer {
         log::debug!("{config} on the CPU with {instructions}");
         Ok(CpuLayer {
             config,
-            directions: weights.directions().iter().enumerate().map(pack).collect(),
+            directions: weights.directions().iter().enumerate().map(pack).collect::<Result<_, _>>()?,
             set: Set::of(instructions).ok_or_else(|| instructions.missing())?,
             instructions,
             workspaces: Workspaces::default(),
@@ -139,10 +142,12 @@ impl CpuLayer {
                 state.assign(given);
             }
         }
+        let mut lengths = reserved("lengths", batch.rows())?;
+        lengths.extend(batch.lengths());
         let mut no_cell_state = Array3::zeros([output.h_n.dim().0, batch.rows(), 0]);
         let work = Work {
             input: batch.input.view(),
-            lengths: &batch.lengths().collect::<Vec<_>>(),
+            lengths: &lengths,
             output: output.output.view_mut(),
             h: output.h_n.view_mut(),
             c: output.c_n.as_mut().unwrap_or(&mut no_cell_state).view_mut(),

@@ -20,6 +20,8 @@ mod resident;
 mod scopes;
 mod session;
 mod submission;
+#[cfg(not(target_arch = "wasm32"))]
+mod subnormals;
 mod timed;
 #[cfg(not(target_arch = "wasm32"))]
 mod timer;

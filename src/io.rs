@@ -16,7 +16,7 @@
 //! # Ok::<(), wgpu_rnn::Error>(())
 //! ```
 
-#[cfg(any(feature = "keras", feature = "pytorch"))]
+#[cfg(any(feature = "keras", feature = "npz", feature = "pytorch"))]
 mod archive;
 #[cfg(any(feature = "keras", feature = "pytorch"))]
 mod bytes;
@@ -70,8 +70,6 @@ pub struct Tensors<'a> {
     metadata: BTreeMap<String, String>,
     /// What the file states about Keras' layers.
     keras: Vec<keras::LayerSettings>,
-    #[cfg(feature = "npz")]
-    archive: Option<npz::Archive<'a>>,
 }
 
 /// The header of one tensor. The length of the values is already known to match the shape.
@@ -98,9 +96,9 @@ struct Entry {
 enum Data {
     /// A range of the file's bytes.
     Bytes(Range<usize>),
-    /// A file of the archive.
+    /// A file of the archive, from this byte on.
     #[cfg(feature = "npz")]
-    Member(String),
+    Member { member: Box<archive::Member>, start: usize },
     /// Pieces of the array, which may be packed.
     #[cfg(feature = "keras")]
     Chunks(Box<hdf5::Chunks>),
@@ -112,14 +110,7 @@ impl<'a> Tensors<'a> {
         allow(dead_code, reason = "no other format is one of named tensors")
     )]
     fn new(bytes: &'a [u8], entries: BTreeMap<String, Entry>) -> Self {
-        Tensors {
-            bytes: Cow::Borrowed(bytes),
-            entries,
-            metadata: BTreeMap::new(),
-            keras: Vec::new(),
-            #[cfg(feature = "npz")]
-            archive: None,
-        }
+        Tensors { bytes: Cow::Borrowed(bytes), entries, metadata: BTreeMap::new(), keras: Vec::new() }
     }
 
     /// Returns the names and shapes of the tensors, sorted by name.
@@ -143,7 +134,7 @@ impl<'a> Tensors<'a> {
     /// # Errors
     ///
     /// [`ErrorKind::Tensor`] for another element type, [`ErrorKind::File`] if there is no tensor of that name
-    /// or an archive cannot be unpacked.
+    /// or an archive cannot be unpacked, [`ErrorKind::OutOfMemory`] if there is not enough memory for the values.
     pub fn f32(&self, name: &str) -> Result<ArrayD<f32>, Error> {
         self.array(name, "f16, bf16, f32 or f64", Element::to_f32)
     }
@@ -170,7 +161,7 @@ impl<'a> Tensors<'a> {
         &self,
         name: &str,
         expected: &'static str,
-        convert: fn(Element, &[u8], bool) -> Option<Vec<T>>,
+        convert: fn(Element, &[u8], bool) -> Option<Result<Vec<T>, Error>>,
     ) -> Result<ArrayD<T>, Error> {
         let entry = self.entries.get(name).ok_or_else(|| self.missing(name))?;
         let wrong_type =
@@ -179,10 +170,10 @@ impl<'a> Tensors<'a> {
         let element = entry.element.filter(|&e| convert(e, &[], false).is_some()).ok_or_else(wrong_type)?;
         let bytes = self.values(name, entry)?;
         let bytes = match &entry.strides {
-            Some(strides) => Cow::Owned(view::gathered(&bytes, &entry.shape, strides, element.bytes())),
+            Some(strides) => Cow::Owned(view::gathered(&bytes, &entry.shape, strides, element.bytes())?),
             None => bytes,
         };
-        let values = convert(element, &bytes, entry.big_endian).ok_or_else(wrong_type)?;
+        let values = convert(element, &bytes, entry.big_endian).ok_or_else(wrong_type)??;
         let shape = IxDyn(&entry.shape).set_f(entry.fortran);
         ArrayD::from_shape_vec(shape, values)
             .map_err(|error| format_error(name, format_args!("shape {:?}", entry.shape), error))
@@ -193,10 +184,13 @@ impl<'a> Tensors<'a> {
         match &entry.data {
             Data::Bytes(range) => Ok(Cow::Borrowed(self.bytes.get(range.clone()).ok_or_else(truncated)?)),
             #[cfg(feature = "npz")]
-            Data::Member(member) => {
-                let archive = self.archive.as_ref().ok_or_else(truncated)?;
-                Ok(Cow::Owned(npz::values(archive, name, member)?))
-            }
+            Data::Member { member, start } => Ok(match member.contents(&self.bytes, name)? {
+                Cow::Borrowed(contents) => Cow::Borrowed(contents.get(*start..).unwrap_or_default()),
+                Cow::Owned(mut contents) => {
+                    contents.drain(..(*start).min(contents.len()));
+                    Cow::Owned(contents)
+                }
+            }),
             #[cfg(feature = "keras")]
             Data::Chunks(chunks) => Ok(Cow::Owned(chunks.values(&self.bytes, name, &entry.shape)?)),
         }

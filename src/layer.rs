@@ -283,5 +283,5 @@ impl Implementation {
 /// Rounds the reference's result to f32, the type of the other backends.
 fn round(output: &Output<Ix3, f64>) -> Result<Output, Error> {
     #[allow(clippy::cast_possible_truncation, reason = "rounding to f32 is the point")]
-    Ok(output.map(|&value| value as f32))
+    output.map(|&value| value as f32)
 }

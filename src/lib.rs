@@ -43,12 +43,11 @@
 //! The GPU and the CPU compute in f32. Their error against [`mod@reference`], the same layer in f64, is
 //! about the size of PyTorch's error. [`tolerance`] states how far each element may be off, and why. The
 //! same input gives the same bits in every run, and a row's result does not depend on the other rows of its
-//! batch. There is one exception: [`LayerOptions::measure`], if it may choose among strategies, because strategies
-//! round differently.
+//! batch. A session gives the bits of a forward pass.
 //!
-//! On the CPU, NaN and infinity in the input propagate as in PyTorch. On the GPU, the result for them is
-//! unspecified; [`Input::check_finite`] rejects them. Parameters are always
-//! finite.
+//! NaN and infinity in the input, and sums that overflow, give what they give in PyTorch. On a GPU this holds for
+//! every adapter that was tested, although WGSL allows drivers to assume that they do not occur;
+//! [`Input::check_finite`] rejects them. Parameters are always finite. [`guide::exactness`] has the details.
 //!
 //! # Choosing a backend
 //!

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{CpuInstructions, Precision, Strategy};
 
 /// The default time-out. The longest known waits, on software adapters, take minutes.
-const PATIENCE: Duration = Duration::from_secs(600);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
 
 /// The default of [`LayerOptions::budget`].
 pub(crate) const BUDGET: u64 = 64 << 20;
@@ -47,9 +47,8 @@ pub struct LayerOptions {
     /// The first call takes about as long as twenty others, compiles the kernels of up to five plans and
     /// allocates their memory. This is worthwhile if few shapes occur repeatedly.
     ///
-    /// The bits of the result depend on the strategy. With a fixed strategy, they are the same with and
-    /// without measurements. With [`Strategy::Auto`], another strategy may win in another run or for another
-    /// shape. The results then differ by rounding, within [`tolerance`](mod@crate::tolerance).
+    /// The bits of the result are the same with and without measurements: only the strategies that
+    /// [`Strategy::Auto`] may choose for the layer are timed, and these give the same bits.
     ///
     /// In a browser, the clock has a coarse resolution (0.1 ms in Chromium). Chance decides between plans
     /// whose times differ by less.

@@ -51,6 +51,10 @@ pub(crate) trait Number: Copy + Default {
     fn clip(self, limit: f32) -> Self;
     /// Applies an activation function. NaN stays NaN, as in PyTorch.
     fn activate(self, activation: Activation) -> Self;
+    /// Applies the activation function of a gate, which multiplies other values and is not stored.
+    fn gate(self, activation: Activation) -> Self {
+        self.activate(activation)
+    }
 }
 
 impl Number for f64 {
@@ -184,7 +188,9 @@ fn one_step<A: Number>(
     let units = 0..config.hidden_size;
     let Variant { clip, input_forget, .. } = config.variant;
     let functions = config.activations_of(direction);
-    let activate = |x: A, function| clip.map_or(x, |limit| x.clip(limit)).activate(function);
+    let clipped = |x: A| clip.map_or(x, |limit| x.clip(limit));
+    let activate = |x, function| clipped(x).activate(function);
+    let gated = |x| clipped(x).gate(functions.f);
     // Adds the peephole term of an LSTM's gate i, f or o (0, 1, 2).
     let peep = |sum: A, gate: usize, c: A, unit: usize| match &weights.weight_ch {
         Some(weight) => sum.add(A::exact(weight[gate * config.hidden_size + unit]).mul(c)),
@@ -195,14 +201,14 @@ fn one_step<A: Number>(
         Cell::Lstm => {
             let unprojected: Vec<A> = units
                 .map(|unit| {
-                    let i = activate(peep(gate(0, unit), 0, c[unit], unit), functions.f);
+                    let i = gated(peep(gate(0, unit), 0, c[unit], unit));
                     let f = match input_forget {
                         true => i.complement(),
-                        false => activate(peep(gate(1, unit), 1, c[unit], unit), functions.f),
+                        false => gated(peep(gate(1, unit), 1, c[unit], unit)),
                     };
                     let g = activate(gate(2, unit), functions.g);
                     c[unit] = f.mul(c[unit]).add(i.mul(g));
-                    let o = activate(peep(gate(3, unit), 2, c[unit], unit), functions.f);
+                    let o = gated(peep(gate(3, unit), 2, c[unit], unit));
                     o.mul(c[unit].activate(functions.h))
                 })
                 .collect();
@@ -212,18 +218,18 @@ fn one_step<A: Number>(
             }
         }
         Cell::Gru if config.resets_before() => {
-            let r = units.clone().map(|unit| activate(gate(0, unit), functions.f));
+            let r = units.clone().map(|unit| gated(gate(0, unit)));
             let kept: Vec<A> = r.zip(h).map(|(r, h)| r.mul(*h)).collect();
             let n_of = |unit| {
                 let row = 2 * config.hidden_size + unit;
                 let of_kept = A::dot(bias(&weights.bias_hh, row), weights.weight_hh.row(row), &kept);
                 activate(of_input(row).add(of_kept), functions.g)
             };
-            units.map(|unit| activate(gate(1, unit), functions.f).mix(n_of(unit), h[unit])).collect()
+            units.map(|unit| gated(gate(1, unit)).mix(n_of(unit), h[unit])).collect()
         }
         Cell::Gru => units
             .map(|unit| {
-                let [r, z] = [0, 1].map(|index| activate(gate(index, unit), functions.f));
+                let [r, z] = [0, 1].map(|index| gated(gate(index, unit)));
                 let row = 2 * config.hidden_size + unit;
                 let n = activate(of_input(row).add(r.mul(of_hidden(row))), functions.g);
                 z.mix(n, h[unit])

@@ -5,6 +5,7 @@ pub(crate) mod state;
 
 use ndarray::{Array, Array3, Axis, Dimension};
 
+use crate::array::filled;
 use crate::batch::Batch;
 use crate::error::Fault;
 use crate::gpu::GpuSession;
@@ -20,9 +21,9 @@ pub(crate) use state::Active;
 /// works for layers of any depth with one forward direction: a reverse direction would need the end of the
 /// stream.
 ///
-/// Pushing a stream piece by piece gives the same bits as one [`Layer::forward`] over the whole stream,
-/// whatever the pieces and the other rows. This holds on the CPU, and on a GPU with the [same
-/// strategy](Session::strategy). (The reference keeps the state in f32.)
+/// Pushing a stream piece by piece gives the same bits as one [`Layer::forward`] of the same layer over the whole
+/// stream, whatever the pieces and the other rows: on the CPU, and on a GPU with any strategy, also
+/// [`Strategy::Auto`]. (The reference keeps the state in f32.)
 ///
 /// A push that fails, or whose future is dropped, leaves every row unchanged.
 ///
@@ -83,7 +84,7 @@ impl Layer {
                 Kept::Host(HostState::new(config, rows)?)
             }
         };
-        Ok(Session { layer: self.clone(), rows, kept, named: vec![false; rows] })
+        Ok(Session { layer: self.clone(), rows, kept, named: filled("rows", rows, false)? })
     }
 }
 
@@ -99,9 +100,8 @@ impl Session {
     }
 
     /// Returns the strategy of every push, or `None` if the layer is not on a GPU. It is the layer's
-    /// strategy, or if that is [`Strategy::Auto`], the cost model's choice for one step of all rows. A
-    /// forward pass with [`LayerOptions::strategy`](crate::LayerOptions::strategy) set to it gives the same
-    /// bits.
+    /// strategy, or if that is [`Strategy::Auto`], the cost model's choice for one step of all rows, among the
+    /// strategies that give the bits of a forward pass.
     pub fn strategy(&self) -> Option<Strategy> {
         match &self.kept {
             Kept::Gpu(session) => Some(session.strategy()),
@@ -135,7 +135,7 @@ impl Session {
     /// The same as [`Session::state`].
     pub async fn state_async(&self) -> Result<State<'static>, Error> {
         match &self.kept {
-            Kept::Host(state) => Ok(state.saved(self.layer.config())),
+            Kept::Host(state) => state.saved(self.layer.config()),
             Kept::Gpu(session) => session.state_async().await,
         }
     }

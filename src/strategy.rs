@@ -10,7 +10,10 @@ use crate::error::Fault;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Strategy {
-    /// The planner chooses the strategy.
+    /// The planner chooses the strategy, among those whose results have the same bits: either `Step`, or
+    /// `HoistedStep` and `Scan`. Which of the two it is depends on the layer and the device alone, so all calls
+    /// and sessions of a layer have the same. (If not even one row of a call fits the device's limits in this
+    /// way, the other one is taken for that call.)
     #[default]
     Auto,
     /// One dispatch for each time step, which fuses both matrix products, the biases and the activation.

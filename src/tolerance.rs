@@ -19,8 +19,11 @@
 //!   σ without the own error is at most `2/λ` and `1/λ`;
 //! - clip, and the other functions of ONNX's operators: likewise. A ThresholdedRelu whose argument may be on
 //!   either side of its threshold may be off by the threshold;
-//! - products, tanh and sigmoid may also underflow: f32 devices flush results below `2⁻¹²⁶` to zero, so each
-//!   of these adds `2⁻¹²⁶/λ` to σ.
+//! - products, tanh and sigmoid may also underflow. A device may flush a result below `2⁻¹²⁶` to zero, which
+//!   loses the result and nothing more; otherwise it rounds it to a multiple of `2⁻¹⁴⁹`. So each of these adds
+//!   `max(2⁻¹⁴⁹, min(y, 2⁻¹²⁶))/λ` to σ, where y is the largest absolute result within λσ, and nothing if y is 0;
+//! - a gate may not be flushed, since it may multiply a large state. It is zero at the earliest where the
+//!   exponential in the sigmoid, a number from `2¹²⁷` on, overflows. So `2⁻¹²⁷` replaces `2⁻¹²⁶` in a gate.
 //!
 //! The tolerance of an element is `λσ` with `λ = 8`. By Hoeffding's inequality, a sum of bounded independent
 //! errors exceeds it with a probability below `2 exp(-λ²/2) ≈ 2.5·10⁻¹⁴`. If σ is zero, as in the padding
@@ -47,8 +50,12 @@ const UNIT: f64 = 1.0 / (1u32 << 24) as f64;
 const LAMBDA: f64 = 8.0;
 /// The own error of tanh and sigmoid, in units of u relative to the result.
 const ACTIVATION: f64 = 2.0;
-/// The amount that a possible underflow of a result adds to its σ.
-const UNDERFLOW: f64 = f32::MIN_POSITIVE as f64 / LAMBDA;
+/// The smallest number above zero in f32.
+const SMALLEST: f64 = FLUSHED * 2.0 * UNIT;
+/// Results below this may be flushed to zero.
+const FLUSHED: f64 = f32::MIN_POSITIVE as f64;
+/// Gates below this may be zero.
+const CLOSED: f64 = FLUSHED / 2.0;
 
 /// Returns the tolerance of each element of the result of [`reference::forward`], for a layer that stores
 /// these weights with the given precision.
@@ -65,8 +72,8 @@ pub fn forward<'i, D: Dimension>(
     input.check_for_forward()?;
     let batch = Batch::new(weights.config(), &input)?;
     batch.restore(match precision {
-        Precision::F32 => reference::run::<Rounded>(weights, &batch)?.map(Rounded::tolerance),
-        Precision::F16 => reference::run::<Rounded<true>>(weights, &batch)?.map(Rounded::tolerance),
+        Precision::F32 => reference::run::<Rounded>(weights, &batch)?.map(Rounded::tolerance)?,
+        Precision::F16 => reference::run::<Rounded<true>>(weights, &batch)?.map(Rounded::tolerance)?,
     })
 }
 
@@ -86,6 +93,12 @@ impl<const HALVES: bool> Rounded<HALVES> {
     fn steepest(self) -> f64 {
         (self.value.abs() - LAMBDA * self.sigma).max(0.0)
     }
+}
+
+/// Returns what a possible underflow adds to the σ of a result of at most `size`. Results from `limit` on do not
+/// underflow.
+fn underflow(size: f64, limit: f64) -> f64 {
+    if size > 0.0 { size.clamp(SMALLEST, limit) / LAMBDA } else { 0.0 }
 }
 
 /// The activation functions.
@@ -137,23 +150,30 @@ impl<const HALVES: bool> Rounded<HALVES> {
         (slope * self.sigma).min(range / LAMBDA) + jump
     }
 
-    /// Returns a function's own error.
-    fn own(self, activation: Activation, value: f64) -> f64 {
+    /// Applies a function. Its results may underflow below `limit`.
+    fn activated(self, activation: Activation, limit: f64) -> Self {
+        let (value, carried) = (self.value.activate(activation), self.carried(activation));
+        let underflow = underflow(value.abs() + LAMBDA * carried, limit);
+        Rounded { value, sigma: carried + self.own(activation, value, underflow) }
+    }
+
+    /// Returns a function's own error. `underflow` is the part of it that an underflow of the result causes.
+    fn own(self, activation: Activation, value: f64, underflow: f64) -> f64 {
         let [alpha, beta] = activation.parameters().map(f64::from);
         let (x, y) = (self.value, value.abs());
         match activation {
             Activation::Relu | Activation::ThresholdedRelu { .. } => 0.0,
-            Activation::Tanh => ACTIVATION * UNIT * y + UNDERFLOW,
-            Activation::Sigmoid | Activation::Softplus => (ACTIVATION + x.abs()) * UNIT * y + UNDERFLOW,
+            Activation::Tanh => ACTIVATION * UNIT * y + underflow,
+            Activation::Sigmoid | Activation::Softplus => (ACTIVATION + x.abs()) * UNIT * y + underflow,
             // The rounding of beta x is, after the slope of tanh, at most the same fraction of the result.
             // The product with alpha rounds too.
-            Activation::ScaledTanh { .. } => (ACTIVATION + 2.0) * UNIT * y + UNDERFLOW,
+            Activation::ScaledTanh { .. } => (ACTIVATION + 2.0) * UNIT * y + underflow,
             Activation::Affine { .. } | Activation::HardSigmoid { .. } => {
-                UNIT * ((alpha * x).abs() + (alpha * x + beta).abs()) + UNDERFLOW
+                UNIT * ((alpha * x).abs() + (alpha * x + beta).abs()) + underflow
             }
-            Activation::LeakyRelu { .. } => UNIT * y + UNDERFLOW,
+            Activation::LeakyRelu { .. } => UNIT * y + underflow,
             Activation::Elu { .. } if x >= 0.0 => 0.0,
-            Activation::Elu { .. } | Activation::Softsign => 2.0 * ACTIVATION * UNIT * y + UNDERFLOW,
+            Activation::Elu { .. } | Activation::Softsign => 2.0 * ACTIVATION * UNIT * y + underflow,
         }
     }
 }
@@ -174,16 +194,19 @@ impl<const HALVES: bool> Number for Rounded<HALVES> {
 
     fn dot(start: f32, weights: ArrayView1<'_, f32>, values: &[Self]) -> Self {
         let (mut sum, mut variance, mut of_weights) = (f64::from(start), 0.0, 0.0);
+        let mut size = sum.abs();
         for (&weight, x) in weights.iter().zip(values) {
             let weight = f64::from(weight);
             let product = weight * x.value;
             sum += product;
+            size += product.abs();
             variance += (weight * x.sigma).powi(2) + UNIT * UNIT * (product * product + sum * sum);
             if HALVES {
                 of_weights += (half_error(weight) * x.value).powi(2);
             }
         }
-        Rounded { value: sum, sigma: variance.sqrt() + f64::sqrt(of_weights) + UNDERFLOW }
+        let sigma = variance.sqrt() + f64::sqrt(of_weights);
+        Rounded { value: sum, sigma: sigma + underflow(size + LAMBDA * sigma, FLUSHED) }
     }
 
     fn add(self, other: Self) -> Self {
@@ -196,7 +219,8 @@ impl<const HALVES: bool> Number for Rounded<HALVES> {
         let carried = self.sigma * other.value.abs()
             + other.sigma * self.value.abs()
             + LAMBDA * self.sigma * other.sigma;
-        Rounded { value, sigma: carried + UNIT * value.abs() + UNDERFLOW }
+        let underflow = underflow(value.abs() + LAMBDA * carried, FLUSHED);
+        Rounded { value, sigma: carried + UNIT * value.abs() + underflow }
     }
 
     fn mix(self, a: Self, b: Self) -> Self {
@@ -207,7 +231,8 @@ impl<const HALVES: bool> Number for Rounded<HALVES> {
             rest.abs() * a.sigma + self.value.abs() * b.sigma + (b.value - a.value).abs() * self.sigma;
         let carried = carried + LAMBDA * self.sigma * (a.sigma + b.sigma);
         // Rounding errors of 1 - z, the two products and their sum.
-        let own = UNIT * (2.0 * from_a.abs() + from_b.abs() + value.abs()) + UNDERFLOW;
+        let size = from_a.abs() + from_b.abs();
+        let own = UNIT * (size + from_a.abs() + value.abs()) + underflow(size + LAMBDA * carried, FLUSHED);
         Rounded { value, sigma: carried + own }
     }
 
@@ -222,8 +247,11 @@ impl<const HALVES: bool> Number for Rounded<HALVES> {
     }
 
     fn activate(self, activation: Activation) -> Self {
-        let value = self.value.activate(activation);
-        Rounded { value, sigma: self.carried(activation) + self.own(activation, value) }
+        self.activated(activation, FLUSHED)
+    }
+
+    fn gate(self, activation: Activation) -> Self {
+        self.activated(activation, CLOSED)
     }
 }
 
@@ -256,12 +284,29 @@ mod tests {
 
     #[test]
     fn a_value_too_small_for_f32_may_be_flushed_to_zero() {
-        let smallest = f64::from(f32::MIN_POSITIVE);
-        let gate = Rounded::<false>::exact(-700.0).activate(Activation::Sigmoid);
-        assert!(gate.value < smallest && (smallest..1.01 * smallest).contains(&gate.tolerance()), "{gate:?}");
-        // A large cell state scales the error by its size.
-        let product = gate.mul(Rounded::exact(-1e3));
-        assert!((1e3 * smallest..1.1e3 * smallest).contains(&product.tolerance()), "{product:?}");
+        let product = Rounded::<false>::exact(1e-20).mul(Rounded::exact(1e-19));
+        assert!((1.0..1.001).contains(&(product.tolerance() / product.value)), "{product:?}");
+        let normal = Rounded::<false>::exact(1e-10).mul(Rounded::exact(1e-10));
+        assert!((f64::from(f32::MIN_POSITIVE)..1e-26).contains(&normal.tolerance()), "{normal:?}");
+        assert_eq!(Rounded::<false>::exact(0.0).mul(Rounded::exact(1e30)).tolerance(), 0.0);
         assert_eq!(Rounded::<false>::exact(1.0).tolerance(), 0.0);
+    }
+
+    #[test]
+    fn a_closed_gate_hides_no_state() {
+        let kept = |argument: f32| {
+            let gate = Rounded::<false>::exact(argument).gate(Activation::Sigmoid);
+            gate.mix(Rounded::exact(0.5), Rounded::exact(3e38))
+        };
+        // Without the rounding of the state itself, nothing is left of it.
+        for argument in [-1000.0, -200.0, -120.0] {
+            assert!(kept(argument).tolerance() < 2e-6, "{argument}: {:?}", kept(argument));
+        }
+        // The sigmoid in f32 may be zero here, but not twice as large.
+        let dropped = kept(-95.0);
+        assert!((0.9..1.1).contains(&(dropped.tolerance() / (dropped.value - 0.5))), "{dropped:?}");
+        // Here it may not be zero.
+        let open = kept(-86.0);
+        assert!(open.tolerance() < 0.4 * open.value, "{open:?}");
     }
 }

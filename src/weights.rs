@@ -18,6 +18,7 @@ pub(crate) use name::{Parameter, ParameterKind};
 pub use precision::Precision;
 pub(crate) use seed::Generator;
 
+use crate::array::copied;
 use crate::batch::check_finite;
 use crate::error::Fault;
 use crate::{Config, Error};
@@ -210,7 +211,7 @@ impl Weights {
         check_memory(&config)?;
         Weights::from_named(config, "", |parameter, _| {
             let shape = parameter.shape(&config);
-            Ok(generator.uniform(&shape, config.hidden_size))
+            generator.uniform(&parameter.to_string(), &shape, config.hidden_size)
         })
     }
 
@@ -254,6 +255,20 @@ impl Config {
 }
 
 impl DirectionWeights {
+    /// Returns a copy.
+    fn copied(&self) -> Result<Self, Error> {
+        let matrix = |values: &Array2<f32>| copied("a copy of the weights", &values.view());
+        let vector = |values: &Array1<f32>| copied("a copy of the weights", &values.view());
+        Ok(DirectionWeights {
+            weight_ih: matrix(&self.weight_ih)?,
+            weight_hh: matrix(&self.weight_hh)?,
+            bias_ih: self.bias_ih.as_ref().map(vector).transpose()?,
+            bias_hh: self.bias_hh.as_ref().map(vector).transpose()?,
+            weight_hr: self.weight_hr.as_ref().map(matrix).transpose()?,
+            weight_ch: self.weight_ch.as_ref().map(vector).transpose()?,
+        })
+    }
+
     /// Returns the parameter of that kind, if the configuration has it.
     fn get(&self, kind: ParameterKind) -> Option<ArrayViewD<'_, f32>> {
         match kind {
@@ -284,8 +299,7 @@ fn take(
     Ok(tensor)
 }
 
-/// Checks that memory for all parameters can be allocated. An array whose allocation fails would abort the
-/// process.
+/// Checks that there is memory for all parameters before any is drawn, since drawing takes long.
 fn check_memory(config: &Config) -> Result<(), Error> {
     let count = |parameter: Parameter| parameter.shape(config).iter().product::<usize>();
     let all: usize = Parameter::all(config).map(count).sum();
@@ -300,7 +314,7 @@ fn fixed<D: Dimension>(tensor: ArrayD<f32>) -> Result<Array<f32, D>, Error> {
     let found = tensor.shape().to_vec();
     match tensor.into_dimensionality::<D>() {
         Ok(array) if array.is_standard_layout() => Ok(array),
-        Ok(array) => Ok(array.as_standard_layout().into_owned()),
+        Ok(array) => copied("a parameter", &array.view()),
         Err(_) => Err(Error::from(Fault::Shape {
             name: "parameter".into(),
             expected: vec![0; D::NDIM.unwrap_or(0)],

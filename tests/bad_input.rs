@@ -16,10 +16,10 @@ use std::fs;
 use std::panic::catch_unwind;
 use std::path::Path;
 
-use npyz::zip::CompressionMethod;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
+use rawzip::CompressionMethod;
 use wgpu_rnn::ndarray::ArrayD;
 use wgpu_rnn::{Error, ErrorKind, io};
 
@@ -143,7 +143,7 @@ fn headers_that_claim_terabytes_are_refused() {
         npy_file(&format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}\n"), &[])
     };
     let large = npy("(1000000, 1000000)");
-    let mut promised = archive(&large, CompressionMethod::Deflated);
+    let mut promised = archive(&large, CompressionMethod::DEFLATE);
     // The archive, too, says that there are 4 GiB: in the record behind the file's name.
     let record = promised.windows(4).position(|bytes| bytes == b"PK\x01\x02").unwrap();
     promised[record + 24..record + 28].copy_from_slice(&(u32::MAX - 1).to_le_bytes());
@@ -158,7 +158,7 @@ fn headers_that_claim_terabytes_are_refused() {
         (Format::Safetensors, tensor("1000000000000", "4000000000000")),
         (Format::Npy, npy("(1000000000000,)")),
         (Format::Npy, large.clone()),
-        (Format::Npz, archive(&large, CompressionMethod::Stored)),
+        (Format::Npz, archive(&large, CompressionMethod::STORE)),
         (Format::Npz, promised),
     ];
     for (format, file) in files {

@@ -121,6 +121,52 @@ fn streams_in_pieces_give_the_bits_of_one_call_each() {
     });
 }
 
+/// Layers and numbers of rows for which one step and a whole sequence may have different plans.
+fn shapes() -> Vec<(Config, usize)> {
+    let mut shapes = Vec::new();
+    for hidden in [8, 40, 136, 264] {
+        for layers in [1, 3] {
+            let cells = [
+                Config::rnn(12, hidden),
+                Config::lstm(12, hidden),
+                Config::gru(12, hidden),
+                Config::gru(12, hidden).reset_after(false),
+                Config::lstm(12, hidden).proj_size(hidden / 2),
+            ];
+            shapes.extend(cells.map(|config| (config.num_layers(layers), 1)));
+            shapes.extend(cells[..3].iter().map(|config| (config.num_layers(layers), 20)));
+        }
+    }
+    shapes
+}
+
+#[test]
+fn auto_gives_a_session_the_bits_of_one_call() {
+    let check = |layer: &Layer, rows: usize| {
+        let config = *layer.config();
+        let input = random((rows, 30, config.input_size), 1.0, 4);
+        let whole = layer.forward(&input).unwrap();
+        let mut session = layer.session(rows).unwrap();
+        let mut start = 0;
+        for steps in [1, 1, 5, 23] {
+            let output = session.push(Input::new(input.slice(s![.., start..start + steps, ..]))).unwrap();
+            let expected = whole.output.slice(s![.., start..start + steps, ..]);
+            let same = output.iter().zip(&expected).all(|(a, b)| a.to_bits() == b.to_bits());
+            assert!(same, "{config}, {rows} rows on {}: {steps} steps from {start}", layer.backend());
+            start += steps;
+        }
+    };
+    let cpu = &host()[1];
+    let auto = |options: LayerOptions| LayerOptions { strategy: Strategy::Auto, ..options };
+    shapes().into_iter().for_each(|(config, rows)| check(&cpu.layer_with(&weights(config), auto), rows));
+    #[cfg(feature = "gpu")]
+    crate::harness::on_each_device(|implementation, _| {
+        for (config, rows) in shapes() {
+            check(&implementation.layer_with(&weights(config), auto), rows);
+        }
+    });
+}
+
 #[test]
 fn a_session_keeps_the_strategy_that_it_says() {
     on_each(|implementation| {

@@ -13,7 +13,8 @@
 //! | `files` | files as PyTorch and Keras write them: is the layer the one that was saved? |
 //! | `keras` | are the weights of Keras' layers these layers, and others refused? |
 //! | `precision` | weights stored as halves: the rounded weights' results, within the stated bound |
-//! | `nan` | NaN and infinity on the CPU, as in PyTorch |
+//! | `nan` | NaN and infinity, as in PyTorch |
+//! | `saturation` | closed gates before large states, and sums that overflow |
 //! | `pronounce` | does the example's trained model say its 300 words, everywhere? |
 //! | `shared_device` | the example that puts a layer between compute passes of its own, on every adapter |
 //! | `activation` | are the shaders' tanh, sigmoid and ReLU accurate on each adapter? |
@@ -76,6 +77,7 @@ mod overlap;
 mod precision;
 mod pronounce;
 mod property;
+mod saturation;
 mod seeds;
 mod session;
 #[cfg(feature = "gpu")]

@@ -26,6 +26,9 @@ use required::{FILES, WITH_ACTIVATION, needed, needed_without_file, needed_witho
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
+    /// The most bytes that a layer's parameters, or an input array, may take as f32; 16 GiB by default.
+    #[arg(long, global = true, value_name = "BYTES")]
+    pub(crate) max_bytes: Option<u64>,
 }
 
 #[derive(Debug, Subcommand)]

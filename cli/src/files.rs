@@ -8,7 +8,7 @@ use wgpu_rnn::{Cell, Error, ErrorKind, LoadOptions, Nonlinearity, Weights, recur
 
 use crate::args::SourceArguments;
 use crate::failure::{Failure, Result};
-use crate::{keras, model, report};
+use crate::{keras, limit, model, report};
 
 /// The format of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,6 +130,7 @@ impl File {
             _ if tensors.dtype(name).is_none() && tensors.dtype(of_output).is_some() => of_output,
             _ => name,
         };
+        limit::check(&tensors, chosen).map_err(|error| self.failure(error))?;
         read(&tensors, chosen).map_err(|error| self.failure(error))
     }
 
@@ -206,6 +207,7 @@ fn read_weights(
             layers: layers.iter().map(|&name| name.to_owned()).collect(),
             nonlinearity,
             reverse,
+            max_bytes: limit::max_bytes(),
         };
         Weights::from_tensors(&tensors, &options).map_err(|error| explained(&file, &tensors, &options, error))
     };
@@ -268,6 +270,7 @@ fn explained(file: &File, tensors: &Tensors<'_>, options: &LoadOptions, error: E
             "expected PyTorch's names (weight_ih_l0), found Keras' (use --keras in place of --weights)",
         ),
         true if is_choice => file.failure(format_args!("{error} (with --prefix or --layers)")),
+        _ if error.kind() == ErrorKind::TooLarge => file.failure(format_args!("{error} (with --max-bytes)")),
         _ => file.failure(error),
     }
 }

@@ -79,6 +79,8 @@ struct Abilities {
     max_compute_invocations_per_workgroup: u32,
     max_compute_workgroup_storage_size: u32,
     max_compute_workgroups_per_dimension: u32,
+    /// `kept` or `flushed to zero`; none if the device cannot be opened.
+    subnormals: Option<&'static str>,
 }
 
 pub(crate) fn info(arguments: &InfoArguments) -> Result<()> {
@@ -166,7 +168,8 @@ fn describe(text: &mut String, adapter: &Adapter) {
     let _ = writeln!(
         text,
         "     f16 {}, subgroups {}; buffers to {} MiB, bindings to {} MiB, {} a stage\n     \
-         workgroups of {} invocations and {} KiB, {} along a side of a dispatch",
+         workgroups of {} invocations and {} KiB, {} along a side of a dispatch\n     \
+         numbers below 2^-126 {}",
         yes(abilities.f16),
         yes(abilities.subgroups),
         abilities.max_buffer_size >> 20,
@@ -175,5 +178,6 @@ fn describe(text: &mut String, adapter: &Adapter) {
         abilities.max_compute_invocations_per_workgroup,
         abilities.max_compute_workgroup_storage_size >> 10,
         abilities.max_compute_workgroups_per_dimension,
+        abilities.subnormals.unwrap_or("unknown: the device cannot be opened"),
     );
 }

@@ -10,6 +10,7 @@ use wgpu_rnn::{Activation, Error, LoadOptions, Weights, infer_config};
 use crate::columns::columns;
 use crate::failure::{Failure, Result, one_line};
 use crate::files::{File, Format, Source};
+use crate::limit;
 
 /// The options that the weights do not contain, with Keras' names and defaults.
 #[derive(Debug, Args)]
@@ -70,6 +71,7 @@ pub(crate) fn read(path: &Path, layers: &[String], arguments: &KerasArguments) -
     let tensors = file.tensors("weights")?;
     let options = arguments.options(layers);
     let read = || -> std::result::Result<Source, Error> {
+        tensors.shapes().try_for_each(|(name, _)| limit::check(&tensors, name))?;
         let weights = Weights::from_keras(&tensors, &options)?;
         let merge_mode = arguments.merge_mode.map_or_else(|| tensors.keras_merge_mode(&options), Ok)?;
         let defaults = OnnxDefaults::default();

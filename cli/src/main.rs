@@ -15,6 +15,7 @@ mod given;
 mod info;
 mod init;
 mod keras;
+mod limit;
 mod model;
 mod outputs;
 #[cfg(feature = "gpu")]
@@ -34,7 +35,9 @@ use args::{Arguments, Command};
 
 fn main() -> ExitCode {
     report::show_warnings();
-    let done = match Arguments::parse().command {
+    let Arguments { command, max_bytes } = Arguments::parse();
+    limit::set(max_bytes);
+    let done = match command {
         Command::Run(arguments) => run::run(&arguments).map(|()| true),
         Command::Check(arguments) => check::check(&arguments),
         Command::Init(arguments) => init::init(&arguments).map(|()| true),

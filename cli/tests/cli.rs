@@ -16,6 +16,8 @@ mod errors;
 mod init;
 #[path = "cli/keras.rs"]
 mod keras;
+#[path = "cli/memory.rs"]
+mod memory;
 #[path = "cli/onnx.rs"]
 mod onnx;
 #[path = "cli/plan.rs"]

@@ -5,7 +5,7 @@ use std::error::Error;
 use std::fs;
 use std::path::Path;
 
-use npyz::zip::CompressionMethod;
+use rawzip::CompressionMethod;
 use wgpu_rnn::io::{Tensors, to_npy, to_npz};
 use wgpu_rnn_fuzz::files::{archive, samples};
 
@@ -61,7 +61,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         for (tensor, values) in &arrays {
             let npy = to_npy(values.view())?;
             save("npy", &format!("{name}.{tensor}"), &npy)?;
-            save("npz", &format!("{name}.{tensor}"), &archive(&npy, CompressionMethod::Deflated))?;
+            save("npz", &format!("{name}.{tensor}"), &archive(&npy, CompressionMethod::DEFLATE))?;
         }
         save("npz", &name, &to_npz(arrays.iter().map(|(name, values)| (*name, values.view())))?)?;
     }

@@ -1,11 +1,11 @@
 //! What must hold of the readers, whatever bytes they are given.
 
 use std::fmt::Debug;
-use std::io::{Cursor, Write};
+use std::io::Write;
 
 use allocation_counter::measure;
-use npyz::zip::write::FileOptions;
-use npyz::zip::{CompressionMethod, ZipWriter};
+use flate2::{Compression, write::DeflateEncoder};
+use rawzip::{CompressionMethod, ZipArchiveWriter};
 use wgpu_rnn::io::{KerasOptions, Tensors, to_npy, to_npz, to_safetensors};
 use wgpu_rnn::ndarray::{ArrayD, ArrayViewD};
 use wgpu_rnn::{Cell, Config, Error, ErrorKind, LoadOptions, Weights};
@@ -83,7 +83,7 @@ impl Format {
 pub fn check(format: Format, bytes: &[u8]) {
     check_file(format, bytes);
     if format == Format::Npz {
-        for method in [CompressionMethod::Stored, CompressionMethod::Deflated] {
+        for method in [CompressionMethod::STORE, CompressionMethod::DEFLATE] {
             check_file(format, &archive(bytes, method));
         }
     }
@@ -98,7 +98,7 @@ pub fn samples() -> Vec<(Format, Vec<u8>)> {
     let weights = Weights::seeded(Config::rnn_relu(1, 1), 0).expect("a small layer");
     vec![
         (Format::Safetensors, to_safetensors([("x", values.view())]).expect("one tensor")),
-        (Format::Npz, archive(&npy, CompressionMethod::Deflated)),
+        (Format::Npz, archive(&npy, CompressionMethod::DEFLATE)),
         (Format::Npy, npy),
         (Format::Npz, to_npz(named).expect("two arrays")),
         (Format::Safetensors, weights.to_safetensors().expect("a layer")),
@@ -149,11 +149,25 @@ pub fn npy_file(header: &str, values: &[u8]) -> Vec<u8> {
 
 /// A zip archive whose one array is these bytes.
 pub fn archive(member: &[u8], method: CompressionMethod) -> Vec<u8> {
-    let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
-    let options = FileOptions::default().compression_method(method);
-    writer.start_file(format!("{NAME}.npy"), options).expect("a short name");
-    writer.write_all(member).expect("memory");
-    writer.finish().expect("memory").into_inner()
+    let name = format!("{NAME}.npy");
+    let mut writer = ZipArchiveWriter::new(Vec::new());
+    let (mut file, config) = writer.new_file(&name).compression_method(method).start().expect("a short name");
+    let end = match method {
+        CompressionMethod::DEFLATE => {
+            let mut data = config.wrap(DeflateEncoder::new(&mut file, Compression::default()));
+            data.write_all(member).expect("memory");
+            let (deflate, end) = data.finish().expect("memory");
+            deflate.finish().expect("memory");
+            end
+        }
+        _ => {
+            let mut data = config.wrap(&mut file);
+            data.write_all(member).expect("memory");
+            data.finish().expect("memory").1
+        }
+    };
+    file.finish(end).expect("memory");
+    writer.finish().expect("memory")
 }
 
 fn check_file(format: Format, bytes: &[u8]) {

@@ -1,7 +1,7 @@
-// ONNX's f, g and h for PyTorch's LSTM and GRU.
+// ONNX's f, g and h for PyTorch's LSTM and GRU, whose f is only used for gates.
 
-fn act_f(index: u32, x: f32) -> f32 {
-    return act_sigmoid(x);
+fn gate_f(index: u32, x: f32) -> Gate {
+    return act_sigmoid_gate(x);
 }
 
 fn act_g(index: u32, x: f32) -> f32 {

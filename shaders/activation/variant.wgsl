@@ -23,6 +23,9 @@ override H1_BETA: f32 = 0.0;
 override CLIP: f32 = 3.4028234e38;
 
 fn clipped(x: f32) -> f32 {
+    if CLIP == 3.4028234e38 || act_is_nan(x) {
+        return x;
+    }
     return clamp(x, -CLIP, CLIP);
 }
 
@@ -31,6 +34,14 @@ fn act_f(index: u32, x: f32) -> f32 {
         return act(F0, F0_ALPHA, F0_BETA, clipped(x));
     }
     return act(F1, F1_ALPHA, F1_BETA, clipped(x));
+}
+
+// f of a gate.
+fn gate_f(index: u32, x: f32) -> Gate {
+    if direction_of(index) == 0u {
+        return act_gate(F0, F0_ALPHA, F0_BETA, clipped(x));
+    }
+    return act_gate(F1, F1_ALPHA, F1_BETA, clipped(x));
 }
 
 fn act_g(index: u32, x: f32) -> f32 {
@@ -47,8 +58,19 @@ fn act_h(index: u32, x: f32) -> f32 {
     return act(H1, H1_ALPHA, H1_BETA, x);
 }
 
-// `function` is a number from kernel/variant.rs.
+fn act_gate(function: u32, alpha: f32, beta: f32, x: f32) -> Gate {
+    if function == 2u {
+        return act_sigmoid_gate(x);
+    }
+    return Gate(act(function, alpha, beta, x), 1.0);
+}
+
 fn act(function: u32, alpha: f32, beta: f32, x: f32) -> f32 {
+    return select(act_of_number(function, alpha, beta, x), x, act_is_nan(x));
+}
+
+// `function` is a number from kernel/variant.rs.
+fn act_of_number(function: u32, alpha: f32, beta: f32, x: f32) -> f32 {
     switch function {
         case 0u: {
             return act_relu(x);

@@ -13,8 +13,8 @@ fn outputs() -> u32 {
 }
 
 fn cell(sums: vec4<f32>, previous: Unit, index: u32, unit: u32) -> Unit {
-    let r = act_f(index, sums.x);
-    let z = act_f(index, sums.y);
-    let n = act_g(index, fma(r, sums.z, sums.w));
-    return Unit(fma(z, previous.h, (1.0 - z) * n), 0.0);
+    let r = gate_f(index, sums.x);
+    let z = gate_f(index, sums.y);
+    let n = act_g(index, fma(r.value, r.scale * sums.z, sums.w));
+    return Unit(fma(z.value, z.scale * previous.h, (1.0 - z.value) * n), 0.0);
 }

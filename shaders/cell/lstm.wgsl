@@ -24,16 +24,16 @@ fn cell(sums: vec4<f32>, previous: Unit, index: u32, unit: u32) -> Unit {
         seen.x = fma(peephole.x, previous.c, sums.x);
         seen.y = fma(peephole.y, previous.c, sums.y);
     }
-    let i = act_f(index, seen.x);
-    var f = 1.0 - i;
+    let i = gate_f(index, seen.x);
+    var f = Gate(1.0 - i.value, 1.0);
     if !INPUT_FORGET {
-        f = act_f(index, seen.y);
+        f = gate_f(index, seen.y);
     }
     let g = act_g(index, sums.z);
-    let c = fma(f, previous.c, i * g);
+    let c = fma(f.value, f.scale * previous.c, act_times(i, g));
     if PEEPHOLES {
         seen.w = fma(peephole.z, c, sums.w);
     }
-    let o = act_f(index, seen.w);
-    return Unit(o * act_h(index, c), c);
+    let o = gate_f(index, seen.w);
+    return Unit(act_times(o, act_h(index, c)), c);
 }

@@ -1,5 +1,5 @@
 // The first product of a GRU that resets before the recurrent product, n = tanh(W_in x + b_in + W_hn (r h) +
-// b_hn). The cell returns r h, and z in place of a cell state. The fourth sum is the input's share of n with
+// b_hn). The cell returns r h, and the argument of z in place of a cell state. The fourth sum is the input's share of n with
 // the biases.
 
 const GATES = 3u;
@@ -13,5 +13,5 @@ fn outputs() -> u32 {
 }
 
 fn cell(sums: vec4<f32>, previous: Unit, index: u32, unit: u32) -> Unit {
-    return Unit(act_f(index, sums.x) * previous.h, act_f(index, sums.y));
+    return Unit(act_times(gate_f(index, sums.x), previous.h), sums.y);
 }

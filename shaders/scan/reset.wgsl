@@ -1,14 +1,14 @@
 // The second product of a step of `scan`: the gate n of a GRU that resets before the recurrent product.
 
-// Stores the gates. The targets are columns, r or z of a unit. r h goes into `wide`, where the second product reads it; z
-// goes into the place of the next state.
+// Stores the gates. The targets are columns, r or z of a unit. r h goes into `wide`, where the second product reads it;
+// the argument of z goes into the place of the next state.
 fn leave(turn: Turn, row: u32, to: Target, sums: vec4<f32>) {
     let at = row * 4u * dims.hidden_quads + to.unit % dims.hidden_size;
-    let gate = next_of(to, sums, 0.0);
+    let argument = next_of(to, sums, 0.0);
     if to.unit < dims.hidden_size {
-        wide[at] = gate * states[turn.now + at];
+        wide[at] = act_times(gate_f(to.index, argument), states[turn.now + at]);
     } else {
-        states[turn.next + at] = gate;
+        states[turn.next + at] = argument;
     }
 }
 
@@ -38,8 +38,8 @@ fn finish_unit(turn: Turn, row: u32, unit: u32, of_hidden: f32) {
     if place.valid {
         let of_input = gates[gates_of(to.index, to.row, to.step) + 2u * dims.hidden_size + unit];
         let n = act_g(to.index, of_hidden + of_input);
-        let z = states[turn.next + at];
-        let value = fma(z, h, (1.0 - z) * n);
+        let z = gate_f(to.index, states[turn.next + at]);
+        let value = fma(z.value, z.scale * h, (1.0 - z.value) * n);
         states[turn.next + at] = value;
         write_output(to, place.time, value);
     } else {

@@ -1,4 +1,4 @@
-// Stores the result of `step` for `candidate`: vectors of r h, of z, and of the input's share of n.
+// Stores the result of `step` for `candidate`: vectors of r h, of the argument of z, and of the input's share of n.
 
 fn leave(to: Target, sums: vec4<f32>) {
     let of_hidden = 4u * hidden_of(to.index, to.row) + to.unit;

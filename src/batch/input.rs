@@ -12,9 +12,9 @@ use crate::error::Fault;
 ///
 /// An array or a view of one becomes an input by itself. The number of dimensions may be part of the type
 /// (`Ix3`, `Ix2`) or dynamic (`IxDyn`); the state and the output have the same dimension type. Any strides are
-/// allowed. Values may be NaN or infinite. The CPU backends propagate them as PyTorch does. On the GPU the
-/// result is unspecified, because WGSL lets an implementation assume that they do not occur.
-/// [`Input::check_finite`] rejects them, except past the rows' lengths, where values have no effect.
+/// allowed. Values may be NaN or infinite, which propagate as in PyTorch. WGSL lets a GPU's driver assume that
+/// they do not occur, but no adapter that was tested does. [`Input::check_finite`] rejects them, except past the
+/// rows' lengths, where values have no effect.
 #[derive(Clone, Debug)]
 pub struct Input<'a, D: Dimension = Ix3> {
     pub(super) values: ArrayView<'a, f32, D>,

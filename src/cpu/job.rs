@@ -31,26 +31,16 @@ impl<'a> Job<'a> {
     /// Returns the number of threads that may join.
     #[cfg(not(target_arch = "wasm32"))]
     pub(super) fn members(&self) -> usize {
-        self.team.members
+        self.team.rounds.members()
     }
 
     /// Computes the items that no other thread has claimed, until none is left.
     pub(super) fn join(&self) -> Result<(), Error> {
-        let (rounds, member) = (self.task.rounds(), self.team.enter());
         let mut worker = Worker::new(&self.task, (self.parts.len() > 1).then_some(&self.team))?;
-        let mut guard = Guard { team: &self.team, finished: false };
-        let mut round = self.team.wait(0);
-        while round < rounds {
-            for part in self.team.order(member) {
-                if self.team.claim(part, round) {
-                    let mut claimed = self.parts[part].lock().unwrap_or_else(PoisonError::into_inner);
-                    worker.run(&mut claimed, round);
-                    self.team.complete(part, round);
-                }
-            }
-            round = self.team.wait(round + 1);
-        }
-        guard.finished = true;
+        self.team.rounds.share(self.task.rounds(), |part, round| {
+            let mut claimed = self.parts[part].lock().unwrap_or_else(PoisonError::into_inner);
+            worker.run(&mut claimed, round);
+        });
         worker.finish();
         Ok(())
     }
@@ -75,20 +65,6 @@ impl<'a> Job<'a> {
         for part in self.parts {
             let part = part.into_inner().unwrap_or_else(PoisonError::into_inner);
             self.task.workspaces.parts.give_back(part.space);
-        }
-    }
-}
-
-/// Releases the other threads if this one panics while it computes an item.
-struct Guard<'a> {
-    team: &'a Team,
-    finished: bool,
-}
-
-impl Drop for Guard<'_> {
-    fn drop(&mut self) {
-        if !self.finished {
-            self.team.abandon();
         }
     }
 }

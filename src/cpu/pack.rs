@@ -4,7 +4,8 @@ use ndarray::{Array1, ArrayView2, Axis};
 
 use super::simd::{Block, PANEL};
 use super::variant::VariantFunctions;
-use crate::{Cell, Config, DirectionWeights};
+use crate::array::{filled, reserved};
+use crate::{Cell, Config, DirectionWeights, Error};
 
 /// A weight matrix `[gates*units, terms]` and its bias, transposed and split into panels of columns.
 ///
@@ -19,12 +20,15 @@ pub(super) struct Matrix {
 }
 
 impl Matrix {
-    fn new(weight: &ArrayView2<'_, f32>, bias: &Array1<f32>, gates: usize) -> Self {
+    /// Packs a matrix with its bias.
+    fn new(weight: &ArrayView2<'_, f32>, bias: &[f32], gates: usize) -> Result<Self, Error> {
         let (rows, terms) = weight.dim();
         let units = rows / gates;
         let count = units.div_ceil(PANEL) * gates;
-        let (mut panels, mut padded) = (vec![Block::default(); count * terms], vec![Block::default(); count]);
-        for (row, (weights, &bias)) in weight.outer_iter().zip(bias).enumerate() {
+        let blocks = |len| filled("packed weights", len, Block::default());
+        let (mut panels, mut padded) = (blocks(count.saturating_mul(terms))?, blocks(count)?);
+        let bias = bias.iter().copied().chain(std::iter::repeat(0.0));
+        for (row, (weights, bias)) in weight.outer_iter().zip(bias).enumerate() {
             let (gate, unit) = (row / units, row % units);
             let (panel, lane) = (unit / PANEL * gates + gate, unit % PANEL);
             padded[panel].0[lane] = bias;
@@ -32,7 +36,7 @@ impl Matrix {
                 lanes.0[lane] = weight;
             }
         }
-        Matrix { terms, panels, bias: padded }
+        Ok(Matrix { terms, panels, bias: padded })
     }
 
     /// Returns K, the number of terms of each sum.
@@ -97,33 +101,40 @@ impl Direction {
     }
 
     /// Packs the weights of a direction, 0 or 1.
-    pub(super) fn new(config: &Config, direction: usize, weights: &DirectionWeights) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::OutOfMemory`](crate::ErrorKind::OutOfMemory) if there is not enough memory for them.
+    pub(super) fn new(config: &Config, direction: usize, weights: &DirectionWeights) -> Result<Self, Error> {
         let gates = config.cell.gates();
         let columns = gates * config.hidden_size;
-        let bias = |bias: &Option<Array1<f32>>| bias.clone().unwrap_or_else(|| Array1::zeros(columns));
-        let mut of_hidden = bias(&weights.bias_hh);
-        let mut of_input = bias(&weights.bias_ih);
+        let bias = |bias: &Option<Array1<f32>>| {
+            let mut values = reserved("biases", columns)?;
+            values.extend(bias.iter().flatten());
+            values.resize(columns, 0.0);
+            Ok::<Vec<f32>, Error>(values)
+        };
+        let (mut of_hidden, mut of_input) = (bias(&weights.bias_hh)?, bias(&weights.bias_ih)?);
         let resets_after = config.cell == Cell::Gru && !config.resets_before();
         let folded = if resets_after { 2 * config.hidden_size } else { columns };
         for (input, hidden) in of_input.iter_mut().zip(&mut of_hidden).take(folded) {
             *input += std::mem::take(hidden);
         }
-        let without_bias =
-            |weight: &ArrayView2<'_, f32>| Matrix::new(weight, &Array1::zeros(weight.nrows()), 1);
+        let without_bias = |weight: &ArrayView2<'_, f32>| Matrix::new(weight, &[], 1);
         let weight_hh = weights.weight_hh.view();
         let (hidden, candidate) = if config.resets_before() {
             let (first, last) = weight_hh.split_at(Axis(0), 2 * config.hidden_size);
-            (Matrix::new(&first, &of_hidden, 2), Some(without_bias(&last)))
+            (Matrix::new(&first, &of_hidden, 2)?, Some(without_bias(&last)?))
         } else {
-            (Matrix::new(&weight_hh, &of_hidden, gates), None)
+            (Matrix::new(&weight_hh, &of_hidden, gates)?, None)
         };
-        Direction {
+        Ok(Direction {
             hidden_size: config.hidden_size,
-            input: Matrix::new(&weights.weight_ih.view(), &of_input, gates),
+            input: Matrix::new(&weights.weight_ih.view(), &of_input, gates)?,
             hidden,
-            projection: weights.weight_hr.as_ref().map(|weight| without_bias(&weight.view())),
+            projection: weights.weight_hr.as_ref().map(|weight| without_bias(&weight.view())).transpose()?,
             candidate,
             functions: VariantFunctions::new(config, direction, weights),
-        }
+        })
     }
 }

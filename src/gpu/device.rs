@@ -1,6 +1,8 @@
 //! The device: one that this crate opens on an adapter, or the caller's own device and queue.
 
 use std::fmt;
+#[cfg(not(target_arch = "wasm32"))]
+use std::sync::OnceLock;
 use std::sync::{Arc, Mutex};
 
 #[cfg(not(target_arch = "wasm32"))]
@@ -45,6 +47,9 @@ struct Shared {
     pub(super) kernels: super::kernel::Kernels,
     #[cfg(not(target_arch = "wasm32"))]
     threads: Threads,
+    /// Whether the device flushes subnormal numbers, once that was measured.
+    #[cfg(not(target_arch = "wasm32"))]
+    subnormals: OnceLock<bool>,
     #[cfg(test)]
     counts: super::counts::Counts,
 }
@@ -130,6 +135,8 @@ impl Gpu {
         Ok(Gpu(Arc::new(Shared {
             #[cfg(not(target_arch = "wasm32"))]
             threads: Threads::new(&device),
+            #[cfg(not(target_arch = "wasm32"))]
+            subnormals: OnceLock::new(),
             device,
             queue,
             info,
@@ -195,6 +202,12 @@ impl Gpu {
     #[cfg(not(target_arch = "wasm32"))]
     pub(super) fn poller(&self) -> &super::poll::Poller {
         &self.0.threads.poller
+    }
+
+    /// Returns what is known of the device's subnormal numbers.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(super) fn known_subnormals(&self) -> &OnceLock<bool> {
+        &self.0.subnormals
     }
 
     /// Returns the thread that submits for async calls.

@@ -46,19 +46,20 @@ pub(super) fn input_quads(config: &Config, layer: usize) -> usize {
     }
 }
 
-/// Returns the packed weights of one direction of a layer.
+/// Appends the packed weights of one direction of a layer, `quad_bytes` for each of its [`elements`]. The caller
+/// reserves their memory.
 pub(super) fn pack(
     config: &Config,
     precision: Precision,
     layer: usize,
     weights: &DirectionWeights,
-) -> Vec<u8> {
-    let mut packed = Vec::new();
+    packed: &mut Vec<u8>,
+) {
     let inputs = if layer == 0 { config.input_size } else { config.hidden_output_size() };
     for of_direction in weights.weight_ih.axis_chunks_iter(Axis(1), inputs) {
-        pack_matrix(&of_direction, precision, &mut packed);
+        pack_matrix(&of_direction, precision, packed);
     }
-    pack_matrix(&weights.weight_hh.view(), precision, &mut packed);
+    pack_matrix(&weights.weight_hh.view(), precision, packed);
     for unit in 0..config.hidden_size {
         packed.extend_from_slice(bytemuck::bytes_of(&start_of_sums(config, weights, unit)));
     }
@@ -70,9 +71,8 @@ pub(super) fn pack(
         }
     }
     if let Some(weight_hr) = &weights.weight_hr {
-        pack_matrix(&weight_hr.view(), precision, &mut packed);
+        pack_matrix(&weight_hr.view(), precision, packed);
     }
-    packed
 }
 
 fn pack_matrix(matrix: &ArrayView2<'_, f32>, precision: Precision, packed: &mut Vec<u8>) {
@@ -124,7 +124,8 @@ mod tests {
             let (h, g) = (config.hidden_size, config.cell.gates());
             for (index, direction) in weights.directions().iter().enumerate() {
                 let layer = index / config.directions();
-                let packed = pack(&config, Precision::F32, layer, direction);
+                let mut packed = Vec::new();
+                pack(&config, Precision::F32, layer, direction, &mut packed);
                 assert_eq!(packed.len(), 16 * elements(&config, Precision::F32, layer), "{config}");
                 // The weight of W_ih for the last gate, unit and input. Padding follows it.
                 let inputs = direction.weight_ih.ncols();
@@ -134,7 +135,8 @@ mod tests {
                 assert_eq!(last[(in_vector - 1) % 4], direction.weight_ih[[g * h - 1, inputs - 1]]);
                 assert!(last[(in_vector - 1) % 4 + 1..].iter().all(|&padding| padding == 0.0));
 
-                let halves = pack(&config, Precision::F16, layer, direction);
+                let mut halves = Vec::new();
+                pack(&config, Precision::F16, layer, direction, &mut halves);
                 assert_eq!(halves.len(), 8 * elements(&config, Precision::F16, layer), "{config}");
                 let half: [u16; 4] = bytemuck::pod_read_unaligned(&halves[8 * quad..][..8]);
                 assert_eq!(half, last.map(|weight| f16::from_f32(weight).to_bits()));

@@ -7,6 +7,7 @@ mod choice;
 mod cost;
 mod dispatch;
 mod exchange;
+mod family;
 mod inspect;
 mod loops;
 mod memory;
@@ -68,25 +69,20 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// Plans a forward pass over at least one row and one step. For `Auto`, takes the strategy that the cost
-    /// model expects to be the fastest.
+    /// Plans a forward pass over at least one row and one step. For `Auto`, takes the strategy of the layer's
+    /// family that the cost model expects to be the fastest.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::TooLarge`] names what exceeds the limits, such as a buffer.
     pub(super) fn new(request: &Request<'_>, strategy: Strategy) -> Result<Self, Error> {
-        if strategy != Strategy::Auto {
-            return Plan::with_strategy(request, strategy);
-        }
-        let mut best: Result<Plan, Error> = Plan::with_strategy(request, Strategy::Step);
-        for strategy in [Strategy::HoistedStep, Strategy::Scan] {
-            if let Ok(plan) = Plan::with_strategy(request, strategy)
-                && best.as_ref().map_or(true, |best| plan.expected_us < best.expected_us)
-            {
-                best = Ok(plan);
-            }
-        }
-        best
+        let plans = family::allowed(request, strategy).iter().map(|&one| Plan::with_strategy(request, one));
+        let faster = |best: Result<Plan, Error>, plan: Result<Plan, Error>| match (&best, &plan) {
+            (Ok(found), Ok(plan)) if plan.expected_us >= found.expected_us => best,
+            (Ok(_), Err(_)) | (Err(_), Err(_)) => best,
+            _ => plan,
+        };
+        plans.reduce(faster).unwrap_or_else(|| Plan::with_strategy(request, Strategy::Step))
     }
 
     fn with_strategy(request: &Request<'_>, strategy: Strategy) -> Result<Self, Error> {
@@ -141,13 +137,8 @@ impl Plan {
 
     fn fits(request: &Request<'_>, strategy: Strategy) -> Result<(), Error> {
         let one = |strategy| PassMemory::fitting(request, &tiling::choose(request, strategy)?).map(|_| ());
-        match strategy {
-            // The simplest strategy needs the least memory.
-            Strategy::Auto => {
-                one(Strategy::Step).or_else(|error| one(Strategy::HoistedStep).map_err(|_| error))
-            }
-            _ => one(strategy),
-        }
+        let all = family::allowed(request, strategy).iter().map(|&strategy| one(strategy));
+        all.reduce(|found, next| found.or_else(|error| next.map_err(|_| error))).unwrap_or(Ok(()))
     }
 
     pub(super) fn size(&self) -> CallShape {

@@ -12,6 +12,7 @@ use super::pack;
 use super::plan::{self, CallShape, Endpoints, Part, Pieces, Plan, Request, small};
 use super::tune::Tuner;
 use super::workspace::{Saved, Workspace};
+use crate::array::reserved;
 use crate::error::Fault;
 use crate::{Config, Error, LayerOptions, Precision, Strategy, Weights};
 
@@ -203,10 +204,14 @@ pub(super) fn keep<T>(kept: &mut Vec<T>, most: usize, new: T) {
 /// Packs a part of the weights and uploads it to a new buffer.
 fn upload(gpu: &Gpu, weights: &Weights, precision: Precision, part: &Part) -> Result<Buffer, Error> {
     let config = weights.config();
-    let all = weights.directions().iter().enumerate();
-    let mut packed = Vec::new();
-    for (index, direction) in all.filter(|(index, _)| part.indices.contains(index)) {
-        packed.extend_from_slice(&pack::pack(config, precision, index / config.directions(), direction));
+    let bytes = part.indices.clone().map(|index| {
+        pack::elements(config, precision, index / config.directions()).saturating_mul(precision.quad_bytes())
+    });
+    let mut packed = reserved("packed weights", bytes.fold(0, usize::saturating_add))?;
+    for (index, direction) in weights.directions().iter().enumerate() {
+        if part.indices.contains(&index) {
+            pack::pack(config, precision, index / config.directions(), direction, &mut packed);
+        }
     }
     gpu.buffer_with("weights", &packed, BufferUsages::STORAGE)
 }

@@ -20,7 +20,7 @@ use super::resident::Resident;
 use super::submission::Submitted;
 use super::transfer::{self, Given, arrived, copy, padded};
 use super::workspace::{Saved, Turn};
-use crate::array::zeros;
+use crate::array::{filled, zeros};
 use crate::batch::Batch;
 use crate::error::Fault;
 use crate::session::state::Active;
@@ -78,7 +78,7 @@ impl GpuSession {
             endpoints,
             saved,
             current: 0,
-            fresh: vec![true; rows],
+            fresh: filled("rows", rows, true)?,
             slots: Vec::new(),
             unfinished: false,
         })

@@ -44,7 +44,7 @@ pub(crate) fn gpu() -> Option<Gpu> {
 }
 
 pub(super) fn random(generator: &mut Generator, shape: [usize; 3]) -> Array3<f32> {
-    generator.uniform(&shape, 1).into_dimensionality().unwrap()
+    generator.uniform("values", &shape, 1).unwrap().into_dimensionality().unwrap()
 }
 
 /// A layer with its input, states and lengths, and the expected result.

@@ -12,12 +12,16 @@ use super::format_error;
 use crate::Error;
 #[cfg(doc)]
 use crate::ErrorKind;
+use crate::array::reserved;
 
 /// The most bytes that deflate makes of one byte.
 const DEFLATE: usize = 1032;
 
 /// A file of an archive.
-#[cfg_attr(not(feature = "keras"), allow(dead_code, reason = "torch.save compresses nothing"))]
+#[cfg_attr(
+    not(any(feature = "keras", feature = "npz")),
+    allow(dead_code, reason = "torch.save compresses nothing")
+)]
 #[derive(Clone, Debug)]
 pub(super) struct Member {
     /// The file's bytes in the archive.
@@ -25,30 +29,54 @@ pub(super) struct Member {
     pub(super) deflated: bool,
     /// The number of bytes of the unpacked file.
     pub(super) size: usize,
+    checksum: u32,
 }
 
-#[cfg_attr(not(feature = "keras"), allow(dead_code, reason = "torch.save compresses nothing"))]
+#[cfg_attr(
+    not(any(feature = "keras", feature = "npz")),
+    allow(dead_code, reason = "torch.save compresses nothing")
+)]
 impl Member {
     /// Returns the file's contents, unpacked if they are deflated. `name` is the name in an error.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::File`] if the contents cannot be unpacked or have another size than the archive states.
+    /// [`ErrorKind::File`] if the contents cannot be unpacked, or have another size or checksum than the archive
+    /// states; [`ErrorKind::OutOfMemory`].
     pub(super) fn contents<'a>(&self, archive: &'a [u8], name: &str) -> Result<Cow<'a, [u8]>, Error> {
         let broken =
             |found: String| format_error(name, format_args!("{} bytes in the archive", self.size), found);
-        let packed = archive.get(self.range.clone()).ok_or_else(|| broken("an end of the archive".into()))?;
-        if !self.deflated {
-            return Ok(Cow::Borrowed(packed));
+        let contents = match self.deflated {
+            false => Cow::Borrowed(self.packed(archive).ok_or_else(|| broken("the end of the file".into()))?),
+            true => {
+                // The size is one that so many packed bytes can have.
+                let mut contents = reserved(name, self.size)?;
+                let mut reader = self.reader(archive);
+                let mut unpacked = Read::by_ref(&mut reader).take(self.size as u64);
+                unpacked.read_to_end(&mut contents).map_err(|error| broken(error.to_string()))?;
+                if reader.read(&mut [0]).map_err(|error| broken(error.to_string()))? > 0 {
+                    return Err(broken("more".into()));
+                }
+                Cow::Owned(contents)
+            }
+        };
+        if contents.len() != self.size {
+            return Err(broken(contents.len().to_string()));
         }
-        let mut contents = Vec::new();
-        let limit = (self.size as u64).saturating_add(1);
-        let mut decoder = DeflateDecoder::new(packed).take(limit);
-        decoder.read_to_end(&mut contents).map_err(|error| broken(error.to_string()))?;
-        match contents.len() == self.size {
-            true => Ok(Cow::Owned(contents)),
-            false => Err(broken(format!("{} or more", contents.len()))),
+        match rawzip::crc32(&contents) == self.checksum {
+            true => Ok(contents),
+            false => Err(broken("bytes with another checksum".into())),
         }
+    }
+
+    /// Returns a reader of the file's contents, unpacked if they are deflated.
+    pub(super) fn reader<'a>(&self, archive: &'a [u8]) -> Box<dyn Read + 'a> {
+        let packed = self.packed(archive).unwrap_or_default();
+        if self.deflated { Box::new(DeflateDecoder::new(packed)) } else { Box::new(packed) }
+    }
+
+    fn packed<'a>(&self, archive: &'a [u8]) -> Option<&'a [u8]> {
+        archive.get(self.range.clone())
     }
 }
 
@@ -82,7 +110,8 @@ pub(super) fn members(bytes: &[u8], what: &str) -> Result<BTreeMap<String, Membe
         if size > most || !deflated && size != most {
             return refused(&format!("a size of at most {most} bytes"), size.to_string());
         }
-        if members.insert(name.to_owned(), Member { range, deflated, size }).is_some() {
+        let member = Member { range, deflated, size, checksum: header.crc32() };
+        if members.insert(name.to_owned(), member).is_some() {
             return refused("one file of that name in the archive", "two".into());
         }
     }

@@ -2,6 +2,9 @@
 
 use half::{bf16, f16};
 
+use crate::Error;
+use crate::array::reserved;
+
 /// The element types that can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(not(feature = "safetensors"), allow(dead_code, reason = "npy has no bf16"))]
@@ -52,9 +55,9 @@ impl Element {
         }
     }
 
-    /// Converts floating-point values to f32, with rounding.
+    /// Converts floating-point values to f32, with rounding; `None` for another type.
     #[allow(clippy::cast_possible_truncation, reason = "rounding to f32 is the point")]
-    pub(super) fn to_f32(self, bytes: &[u8], big_endian: bool) -> Option<Vec<f32>> {
+    pub(super) fn to_f32(self, bytes: &[u8], big_endian: bool) -> Option<Result<Vec<f32>, Error>> {
         match self {
             Element::F16 => Some(decode(bytes, big_endian, |b| f16::from_le_bytes(b).to_f32())),
             Element::Bf16 => Some(decode(bytes, big_endian, |b| bf16::from_le_bytes(b).to_f32())),
@@ -64,16 +67,19 @@ impl Element {
         }
     }
 
-    /// Converts floating-point values to f64.
-    pub(super) fn to_f64(self, bytes: &[u8], big_endian: bool) -> Option<Vec<f64>> {
+    /// Converts floating-point values to f64; `None` for another type.
+    pub(super) fn to_f64(self, bytes: &[u8], big_endian: bool) -> Option<Result<Vec<f64>, Error>> {
         match self {
+            Element::F16 => Some(decode(bytes, big_endian, |b| f16::from_le_bytes(b).to_f64())),
+            Element::Bf16 => Some(decode(bytes, big_endian, |b| bf16::from_le_bytes(b).to_f64())),
+            Element::F32 => Some(decode(bytes, big_endian, |b| f32::from_le_bytes(b).into())),
             Element::F64 => Some(decode(bytes, big_endian, f64::from_le_bytes)),
-            _ => Some(self.to_f32(bytes, big_endian)?.into_iter().map(f64::from).collect()),
+            _ => None,
         }
     }
 
-    /// Converts integers, or true and false as one and zero, to i64.
-    pub(super) fn to_i64(self, bytes: &[u8], big_endian: bool) -> Option<Vec<i64>> {
+    /// Converts integers, or true and false as one and zero, to i64; `None` for another type.
+    pub(super) fn to_i64(self, bytes: &[u8], big_endian: bool) -> Option<Result<Vec<i64>, Error>> {
         match self {
             Element::I8 => Some(decode(bytes, big_endian, |b| i8::from_le_bytes(b).into())),
             Element::I16 => Some(decode(bytes, big_endian, |b| i16::from_le_bytes(b).into())),
@@ -92,20 +98,27 @@ impl Element {
     }
 }
 
+/// Converts values.
+///
+/// # Errors
+///
+/// [`ErrorKind::OutOfMemory`](crate::ErrorKind::OutOfMemory) if there is not enough memory for them.
 fn decode<const BYTES: usize, T>(
     bytes: &[u8],
     big_endian: bool,
     from_le_bytes: impl Fn([u8; BYTES]) -> T,
-) -> Vec<T> {
+) -> Result<Vec<T>, Error> {
     let (elements, _) = bytes.as_chunks::<BYTES>();
     let swapped = |mut element: [u8; BYTES]| {
         element.reverse();
         element
     };
+    let mut values = reserved("the values of a tensor", elements.len())?;
     match big_endian {
-        false => elements.iter().map(|&element| from_le_bytes(element)).collect(),
-        true => elements.iter().map(|&element| from_le_bytes(swapped(element))).collect(),
+        false => values.extend(elements.iter().map(|&element| from_le_bytes(element))),
+        true => values.extend(elements.iter().map(|&element| from_le_bytes(swapped(element)))),
     }
+    Ok(values)
 }
 
 #[cfg(test)]
@@ -132,30 +145,38 @@ mod tests {
         ];
         for (element, little, big) in floats {
             for (bytes, big_endian) in [(&little, false), (&big, true)] {
-                assert_eq!(element.to_f32(bytes, big_endian), Some(vec![-1.5]), "{element:?}");
-                assert_eq!(element.to_f64(bytes, big_endian), Some(vec![-1.5]), "{element:?}");
-                assert_eq!(element.to_i64(bytes, big_endian), None, "{element:?}");
+                assert_eq!(
+                    element.to_f32(bytes, big_endian).map(Result::unwrap),
+                    Some(vec![-1.5]),
+                    "{element:?}"
+                );
+                assert_eq!(
+                    element.to_f64(bytes, big_endian).map(Result::unwrap),
+                    Some(vec![-1.5]),
+                    "{element:?}"
+                );
+                assert_eq!(element.to_i64(bytes, big_endian).map(Result::unwrap), None, "{element:?}");
             }
         }
         macro_rules! integers {
             ($($element:ident $type:ty: $value:expr),*) => {$(
                 let value: $type = $value;
                 for (bytes, big_endian) in [(value.to_le_bytes(), false), (value.to_be_bytes(), true)] {
-                    let found = Element::$element.to_i64(&bytes, big_endian);
+                    let found = Element::$element.to_i64(&bytes, big_endian).map(Result::unwrap);
                     assert_eq!(found, Some(vec![i64::try_from(value).unwrap()]));
-                    assert_eq!(Element::$element.to_f32(&bytes, big_endian), None);
+                    assert!(Element::$element.to_f32(&bytes, big_endian).is_none());
                 }
             )*};
         }
         integers!(I8 i8: -3, I16 i16: -300, I32 i32: -70_000, I64 i64: i64::MIN);
         integers!(U8 u8: 200, U16 u16: 60_000, U32 u32: 4_000_000_000, U64 u64: 1 << 40);
-        assert_eq!(Element::U64.to_i64(&[0xFF; 8], false), Some(vec![i64::MAX]));
+        assert_eq!(Element::U64.to_i64(&[0xFF; 8], false).map(Result::unwrap), Some(vec![i64::MAX]));
     }
 
     #[test]
     fn f64_keeps_its_digits_and_f32_overflows_to_infinity() {
         let bytes = [0.1f64.to_le_bytes(), 1e300f64.to_le_bytes()].concat();
-        assert_eq!(Element::F64.to_f64(&bytes, false), Some(vec![0.1, 1e300]));
-        assert_eq!(Element::F64.to_f32(&bytes, false), Some(vec![0.1, f32::INFINITY]));
+        assert_eq!(Element::F64.to_f64(&bytes, false).map(Result::unwrap), Some(vec![0.1, 1e300]));
+        assert_eq!(Element::F64.to_f32(&bytes, false).map(Result::unwrap), Some(vec![0.1, f32::INFINITY]));
     }
 }

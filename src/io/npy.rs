@@ -11,6 +11,7 @@ use super::{Data, Element, Entry, Tensors, format_error};
 use crate::Error;
 #[cfg(doc)]
 use crate::ErrorKind;
+use crate::array::reserved;
 
 /// The largest accepted header in bytes. NumPy's headers take 128 bytes; NumPy rejects headers above 10000.
 const LONGEST_HEADER: usize = 10_000;
@@ -196,10 +197,11 @@ fn one_line(error: &std::io::Error) -> String {
 ///
 /// # Errors
 ///
-/// [`ErrorKind::File`] if the array cannot be written.
+/// [`ErrorKind::File`] if the array cannot be written; [`ErrorKind::OutOfMemory`].
 #[allow(clippy::needless_pass_by_value, reason = "a view is a reference, passed as ndarray does")]
 pub fn to_npy(values: ArrayViewD<'_, f32>) -> Result<Vec<u8>, Error> {
-    let mut file = Vec::new();
+    let size = values.len().saturating_mul(size_of::<f32>()).saturating_add(LONGEST_HEADER);
+    let mut file = reserved("npy", size)?;
     write(&mut file, &values)
         .map_err(|error| format_error("npy", "an array that the format can hold", error))?;
     Ok(file)

@@ -1,33 +1,33 @@
 //! npz: a zip archive of npy files.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Cursor, Read, Write};
 
 use ndarray::ArrayViewD;
-use npyz::zip::read::ZipFile;
-use npyz::zip::write::FileOptions;
-use npyz::zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
+use npyz::npz::{array_name_from_file_name, file_name_from_array_name};
+use rawzip::ZipArchiveWriter;
+use rawzip::path::{EntryPath, ZipFilePath};
 
+use super::archive;
 use super::kind::{Kind, explained};
 use super::npy::{self, read_header};
 use super::{Data, Tensors, format_error, twice};
 use crate::Error;
 #[cfg(doc)]
 use crate::ErrorKind;
+use crate::array::reserved;
 
-pub(super) type Archive<'a> = ZipArchive<Cursor<&'a [u8]>>;
-
-/// The largest length of a member's name in bytes. The zip crate would write a larger length modulo 2¹⁶.
+/// The largest length of a member's name in bytes.
 const LONGEST_NAME: usize = u16::MAX as usize;
-/// Archives below this size in bytes need no zip64 end record.
-const ZIP64: usize = u32::MAX as usize;
+/// The bytes that an archive takes at most for an array besides its values and twice its name.
+const OVERHEAD: usize = 1024;
 
 impl<'a> Tensors<'a> {
     /// Reads the arrays of an npz file. Values are unpacked on request.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::File`] if the bytes are not an npz file, or one of its arrays is not an npy file.
+    /// [`ErrorKind::File`] if the bytes are not an npz file, one of its arrays is not an npy file, or two have the
+    /// same name.
     pub fn from_npz(bytes: &'a [u8]) -> Result<Self, Error> {
         let tensors = Tensors::npz(bytes).map_err(|error| explained(error, bytes, Kind::Npz))?;
         // An archive without arrays may be one of another format.
@@ -38,82 +38,45 @@ impl<'a> Tensors<'a> {
     }
 
     fn npz(bytes: &'a [u8]) -> Result<Self, Error> {
-        check_end(bytes)?;
-        let archive = ZipArchive::new(Cursor::new(bytes))
-            .map_err(|error| format_error("npz", "a complete zip archive", error))?;
         let mut entries = BTreeMap::new();
-        for member in archive.file_names() {
-            if let Some(name) = npyz::npz::array_name_from_file_name(member) {
-                let mut archive = archive.clone();
-                let (header, _) = read_header(open(&mut archive, name, member)?, name)?;
-                header.data_size(name)?;
-                entries.insert(name.to_owned(), header.entry(Data::Member(member.to_owned())));
+        for (path, member) in archive::members(bytes, "npz")? {
+            let Some(name) = array_name_from_file_name(&path) else { continue };
+            let (header, start) = read_header(member.reader(bytes), name)?;
+            if let Some(size) = header.data_size(name)? {
+                let found = member.size.saturating_sub(start);
+                if size != found {
+                    return Err(header.wrong_size(name, size, found));
+                }
+            }
+            let data = Data::Member { member: Box::new(member), start };
+            // NumPy ends a path at its first NUL character, so other paths can have the same name.
+            if entries.insert(name.to_owned(), header.entry(data)).is_some() {
+                return Err(twice(name));
             }
         }
-        let mut tensors = Tensors::new(bytes, entries);
-        tensors.archive = Some(archive);
-        Ok(tensors)
-    }
-}
-
-/// Checks the end records. The zip crate reserves memory for the number of files in a zip64 record before it
-/// reads them.
-fn check_end(bytes: &[u8]) -> Result<(), Error> {
-    let tail = &bytes[bytes.len().saturating_sub(22 + usize::from(u16::MAX))..];
-    let end = tail.windows(4).rposition(|signature| signature == b"PK\x05\x06");
-    let locator = end.and_then(|end| tail.get(end.checked_sub(20)?..)).unwrap_or_default();
-    match locator.starts_with(b"PK\x06\x07") && bytes.len() < ZIP64 {
-        true => Err(format_error("npz", "no zip64 record in a file below 4 GiB", "one")),
-        false => Ok(()),
+        Ok(Tensors::new(bytes, entries))
     }
 }
 
 /// Returns the name of the archive's file that is read as an array of that name.
 fn member_of(name: &str) -> Result<String, Error> {
-    let member = npyz::npz::file_name_from_array_name(name);
+    let member = file_name_from_array_name(name);
     if member.len() > LONGEST_NAME {
         let expected = format_args!("a name of at most {LONGEST_NAME} bytes with its suffix").to_string();
         return Err(format_error(name, expected, format_args!("{} bytes", member.len())));
     }
-    match npyz::npz::array_name_from_file_name(&member) == Some(name) {
-        true => Ok(member),
+    match array_name_from_file_name(&member) == Some(name) {
+        true if is_kept(&member) => Ok(member),
+        true => {
+            Err(format_error(name, "a name in ASCII or one that is no path to another folder", "another"))
+        }
         false => Err(format_error(name, "a name without a NUL character", "one")),
     }
 }
 
-/// Opens a file of the archive that the zip crate can unpack without a panic.
-fn open<'z>(archive: &'z mut Archive<'_>, name: &str, member: &str) -> Result<ZipFile<'z>, Error> {
-    // Plain `by_name` panics on some encrypted files.
-    let file = archive
-        .by_name_decrypt(member, b"")
-        .map_err(|error| format_error(name, "a member of a zip archive", error))?
-        .map_err(|error| format_error(name, "no encryption", error))?;
-    match file.compression() {
-        CompressionMethod::Stored | CompressionMethod::Deflated => Ok(file),
-        other => Err(format_error(name, "a stored or deflated file", format_args!("method {other}"))),
-    }
-}
-
-/// Unpacks an array's values, but never more bytes than its header states.
-pub(super) fn values(archive: &Archive<'_>, name: &str, member: &str) -> Result<Vec<u8>, Error> {
-    let mut archive = archive.clone();
-    let mut file = open(&mut archive, name, member)?;
-    let promised = file.size();
-    let (header, start) = read_header(&mut file, name)?;
-    let size = header.data_size(name)?.unwrap_or(0);
-    let promised = usize::try_from(promised).unwrap_or(usize::MAX).saturating_sub(start);
-    if promised != size {
-        return Err(header.wrong_size(name, size, promised));
-    }
-    let mut values = Vec::new();
-    let limit = (size as u64).saturating_add(1);
-    file.take(limit)
-        .read_to_end(&mut values)
-        .map_err(|error| format_error(name, format_args!("{size} bytes of values"), error))?;
-    if values.len() != size {
-        return Err(header.wrong_size(name, size, values.len()));
-    }
-    Ok(values)
+/// Returns whether the archive's writer keeps a path. It changes the paths that need its flag for UTF-8.
+fn is_kept(member: &str) -> bool {
+    member.is_ascii() || ZipFilePath::from_str(member).as_str() == member
 }
 
 /// Returns an uncompressed npz file of f32 arrays, as `numpy.savez` writes it.
@@ -132,28 +95,37 @@ pub(super) fn values(archive: &Archive<'_>, name: &str, member: &str) -> Result<
 /// # Errors
 ///
 /// [`ErrorKind::File`] if two arrays have the same name, or a name is not possible in an archive: it contains
-/// a NUL character or has more than 65531 bytes.
+/// a NUL character, has more than 65531 bytes, or is not ASCII and a path such as `../é`;
+/// [`ErrorKind::OutOfMemory`].
 pub fn to_npz<'v>(
     tensors: impl IntoIterator<Item = (&'v str, ArrayViewD<'v, f32>)>,
 ) -> Result<Vec<u8>, Error> {
-    let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+    let tensors: Vec<_> = tensors.into_iter().collect();
+    let size = |(name, values): &(&str, ArrayViewD<'_, f32>)| {
+        values.len().saturating_mul(size_of::<f32>()).saturating_add(2 * name.len() + OVERHEAD)
+    };
+    let all = tensors.iter().map(size).fold(OVERHEAD, usize::saturating_add);
+    let mut writer = ZipArchiveWriter::new(reserved("npz", all)?);
     let mut names = BTreeSet::new();
     for (name, values) in tensors {
         let member = member_of(name)?;
         if !names.insert(name) {
             return Err(twice(name));
         }
-        let large = values.len() >= ZIP64 / size_of::<f32>();
-        // The date is fixed, so that the same arrays give the same file.
-        let options = FileOptions::default()
-            .compression_method(CompressionMethod::Stored)
-            .last_modified_time(DateTime::default())
-            .large_file(large);
         let error = |error: &dyn std::fmt::Display| format_error(name, "an array that npz can hold", error);
-        writer.start_file(member, options).map_err(|e| error(&e))?;
-        npy::write(&mut writer, &values).map_err(|e| error(&e))?;
-        writer.flush().map_err(|e| error(&e))?;
+        let (mut file, config) = writer.new_file(path_of(&member)).start().map_err(|e| error(&e))?;
+        let mut data = config.wrap(&mut file);
+        npy::write(&mut data, &values).map_err(|e| error(&e))?;
+        let (_, end) = data.finish().map_err(|e| error(&e))?;
+        file.finish(end).map_err(|e| error(&e))?;
     }
-    let file = writer.finish().map_err(|error| format_error("npz", "arrays that npz can hold", error))?;
-    Ok(file.into_inner())
+    writer.finish().map_err(|error| format_error("npz", "arrays that npz can hold", error))
+}
+
+/// Returns a path that is written as it is.
+fn path_of(member: &str) -> EntryPath<'_> {
+    match member.is_ascii() {
+        true => EntryPath::verbatim(member.as_bytes()),
+        false => EntryPath::conformant(member),
+    }
 }

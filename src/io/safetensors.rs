@@ -1,20 +1,21 @@
 //! safetensors: a length, a JSON header, and the values, all little-endian.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use ndarray::ArrayViewD;
-use safetensors::tensor::{Dtype, SafeTensors, View, serialize};
+use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorInfo};
 
 use super::kind::{Kind, explained};
 use super::{Data, Element, Entry, Tensors, format_error, twice};
 use crate::Error;
 #[cfg(doc)]
 use crate::ErrorKind;
+use crate::array::reserved;
 
 /// The number of bytes before the header, which hold its length.
 const PREFIX: usize = 8;
+/// The longest header that readers accept, in bytes.
+const LONGEST_HEADER: usize = 100_000_000;
 /// The key of the metadata in the header, where tensors have their name.
 const METADATA: &str = "__metadata__";
 
@@ -100,64 +101,72 @@ fn check_numbers(bytes: &[u8]) -> Result<(), Error> {
 /// # Errors
 ///
 /// [`ErrorKind::File`] if two tensors have the same name, a tensor has the name that the format reserves for
-/// metadata (`__metadata__`), or the header would be too long for the format (100 MB).
+/// metadata (`__metadata__`), or the header would be too long for the format (100 MB);
+/// [`ErrorKind::OutOfMemory`].
 pub fn to_safetensors<'v>(
     tensors: impl IntoIterator<Item = (&'v str, ArrayViewD<'v, f32>)>,
+) -> Result<Vec<u8>, Error> {
+    with_metadata(tensors, &[])
+}
+
+/// Like [`to_safetensors`], with metadata at the start of the header. The safetensors crate would write it in
+/// the random order of a hash map, and the whole file into memory that it takes without asking.
+///
+/// Keys and values must need no escapes in JSON.
+pub(super) fn with_metadata<'v>(
+    tensors: impl IntoIterator<Item = (&'v str, ArrayViewD<'v, f32>)>,
+    metadata: &[(&str, String)],
 ) -> Result<Vec<u8>, Error> {
     let mut named = BTreeMap::new();
     for (name, values) in tensors {
         if name == METADATA {
             return Err(format_error(name, "another name", "the one of a header's metadata"));
         }
-        if named.insert(name, Values(values)).is_some() {
+        if named.insert(name, values).is_some() {
             return Err(twice(name));
         }
     }
-    serialize(named, None)
-        .map_err(|error| format_error("safetensors", "tensors that the format can hold", error))
+    let (header, values) = header(&named, metadata)?;
+    let mut file = reserved("safetensors", PREFIX.saturating_add(header.len()).saturating_add(values))?;
+    file.extend_from_slice(&(header.len() as u64).to_le_bytes());
+    file.extend_from_slice(header.as_bytes());
+    for value in named.values().flatten() {
+        file.extend_from_slice(&value.to_le_bytes());
+    }
+    Ok(file)
 }
 
-/// Inserts metadata at the start of a file's header. The safetensors crate would write it in the random
-/// order of a hash map.
-///
-/// Keys and values must need no escapes in JSON.
-pub(super) fn with_metadata(file: &[u8], metadata: &[(&str, String)]) -> Result<Vec<u8>, Error> {
-    let (header, _) = SafeTensors::read_metadata(file)
-        .map_err(|error| format_error("safetensors", "a file just written", error))?;
-    let mut text = format!("{{\"{METADATA}\":{{");
-    for (index, (key, value)) in metadata.iter().enumerate() {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{}\"{key}\":\"{value}\"", if index > 0 { "," } else { "" });
+/// Returns the header, padded to whole words, and the number of bytes of the values.
+fn header(
+    named: &BTreeMap<&str, ArrayViewD<'_, f32>>,
+    metadata: &[(&str, String)],
+) -> Result<(String, usize), Error> {
+    let refused = |found: String| format_error("safetensors", "tensors that the format can hold", found);
+    let mut end = 0usize;
+    let mut infos = Vec::new();
+    for (name, values) in named {
+        let start = end;
+        end = values
+            .len()
+            .checked_mul(size_of::<f32>())
+            .and_then(|size| size.checked_add(end))
+            .ok_or_else(|| refused("more bytes than can be counted".into()))?;
+        let (dtype, shape) = (Dtype::F32, values.shape().to_vec());
+        infos.push(((*name).to_owned(), TensorInfo { dtype, shape, data_offsets: (start, end) }));
     }
-    text.push_str("},");
-    let start = PREFIX + 1;
-    text.push_str(&String::from_utf8_lossy(&file[start..PREFIX + header]));
+    let infos = Metadata::new(None, infos).map_err(|error| refused(error.to_string()))?;
+    let mut text = serde_json::to_string(&infos).map_err(|error| refused(error.to_string()))?;
+    if !metadata.is_empty() {
+        let entries: Vec<String> =
+            metadata.iter().map(|(key, value)| format!("\"{key}\":\"{value}\"")).collect();
+        let comma = if named.is_empty() { "" } else { "," };
+        text.insert_str(1, &format!("\"{METADATA}\":{{{}}}{comma}", entries.join(",")));
+    }
     while !text.len().is_multiple_of(PREFIX) {
         text.push(' ');
     }
-    let mut whole = (text.len() as u64).to_le_bytes().to_vec();
-    whole.extend_from_slice(text.as_bytes());
-    whole.extend_from_slice(&file[PREFIX + header..]);
-    Ok(whole)
-}
-
-/// An array with the interface that the safetensors crate requires.
-struct Values<'v>(ArrayViewD<'v, f32>);
-
-impl View for Values<'_> {
-    fn dtype(&self) -> Dtype {
-        Dtype::F32
-    }
-
-    fn shape(&self) -> &[usize] {
-        self.0.shape()
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Owned(self.0.iter().flat_map(|value| value.to_le_bytes()).collect())
-    }
-
-    fn data_len(&self) -> usize {
-        self.0.len() * size_of::<f32>()
+    match text.len() <= LONGEST_HEADER {
+        true => Ok((text, end)),
+        false => Err(refused(format!("a header of {} bytes", text.len()))),
     }
 }

@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+use std::io::Write;
+
 use ndarray::{ArrayD, array};
+use rawzip::CompressionMethod;
 
 use super::{Tensors, to_npy, to_npz, to_safetensors};
 use crate::ErrorKind;
@@ -28,17 +31,35 @@ fn npy_in_order(descr: &str, fortran: &str, shape: &str, data: &[u8]) -> Vec<u8>
     [&npy(&header, 0)[..], data].concat()
 }
 
-/// Returns a zip archive with the given member.
-fn zip(name: &str, contents: &[u8], method: npyz::zip::CompressionMethod) -> Vec<u8> {
-    use std::io::Write;
-    let mut writer = npyz::zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    let options = npyz::zip::write::FileOptions::default().compression_method(method);
-    writer.start_file(name, options).unwrap();
-    writer.write_all(contents).unwrap();
-    writer.finish().unwrap().into_inner()
+/// Returns a zip archive with the given members.
+fn zip_of(members: &[(&str, &[u8])], method: CompressionMethod) -> Vec<u8> {
+    let mut writer = rawzip::ZipArchiveWriter::new(Vec::new());
+    for (name, contents) in members {
+        let path = rawzip::path::EntryPath::verbatim(name.as_bytes());
+        let (mut file, config) = writer.new_file(path).compression_method(method).start().unwrap();
+        let end = if method == DEFLATED {
+            let deflate = flate2::write::DeflateEncoder::new(&mut file, flate2::Compression::default());
+            let mut data = config.wrap(deflate);
+            data.write_all(contents).unwrap();
+            let (deflate, end) = data.finish().unwrap();
+            deflate.finish().unwrap();
+            end
+        } else {
+            let mut data = config.wrap(&mut file);
+            data.write_all(contents).unwrap();
+            data.finish().unwrap().1
+        };
+        file.finish(end).unwrap();
+    }
+    writer.finish().unwrap()
 }
 
-const DEFLATED: npyz::zip::CompressionMethod = npyz::zip::CompressionMethod::Deflated;
+fn zip(name: &str, contents: &[u8], method: CompressionMethod) -> Vec<u8> {
+    zip_of(&[(name, contents)], method)
+}
+
+const DEFLATED: CompressionMethod = CompressionMethod::DEFLATE;
+const STORED: CompressionMethod = CompressionMethod::STORE;
 
 fn sample() -> ArrayD<f32> {
     array![[[1.0f32, -2.5, 0.0], [f32::MIN_POSITIVE, 1e-45, 3e38]]].into_dyn()
@@ -156,19 +177,18 @@ fn broken_files_are_errors() {
     }
 
     let whole = to_npz([("x", sample().view())]).unwrap();
-    let stored = npyz::zip::CompressionMethod::Stored;
+    let npy = to_npy(sample().view()).unwrap();
     let end = whole.len() - 22;
     let zip64 = [&whole[..end], b"PK\x06\x07", &[0; 16], &whole[end..]].concat();
     let files: Vec<(&str, Vec<u8>)> = vec![
         ("an empty file", vec![]),
-        ("central directory", vec![0; 100]),
-        ("central directory", whole[..whole.len() - 1].to_vec()),
-        ("another kind", zip("x.npy", b"something else", stored)),
-        (
-            "method Bzip2",
-            zip("x.npy", &to_npy(sample().view()).unwrap(), npyz::zip::CompressionMethod::Bzip2),
-        ),
-        ("zip64", zip64),
+        ("complete zip archive", vec![0; 100]),
+        ("complete zip archive", whole[..whole.len() - 1].to_vec()),
+        ("another kind", zip("x.npy", b"something else", STORED)),
+        ("a stored or deflated file", zip("x.npy", &npy, CompressionMethod::BZIP2)),
+        ("one file of that name", zip_of(&[("x.npy", &npy), ("x.npy", &npy)], STORED)),
+        ("one tensor of that name", zip_of(&[("x.npy", &npy), ("x.npy\0", &npy)], STORED)),
+        ("complete zip archive", zip64),
     ];
     for (message, file) in &files {
         check(Tensors::from_npz(file), message);
@@ -254,4 +274,27 @@ fn weights_of_other_types_are_converted_and_those_beyond_f32_refused() {
     file[start + 4..start + 12].copy_from_slice(&1e300f64.to_le_bytes());
     let error = Weights::from_safetensors(&file, &LoadOptions::default()).unwrap_err();
     assert_eq!(error.to_string(), "r.bias_ih_l0[0]: expected a finite value, found inf");
+}
+
+#[test]
+fn a_damaged_value_in_an_archive_is_noticed() {
+    for method in [STORED, DEFLATED] {
+        let mut file = zip("x.npy", &to_npy(sample().view()).unwrap(), method);
+        assert_eq!(Tensors::from_npz(&file).unwrap().f32("x").unwrap(), sample());
+        // Past the header of npy, before the archive's list of files.
+        let place = file.windows(4).rposition(|bytes| bytes == b"PK\x01\x02").unwrap() - 24;
+        file[place] ^= 1;
+        let error = Tensors::from_npz(&file).and_then(|tensors| tensors.f32("x")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::File, "{error}");
+    }
+}
+
+#[test]
+fn names_of_any_kind_are_kept() {
+    for name in ["a/b", "/a", "..", "a//b", "C:\\x", "é", "x/é", "名前", ""] {
+        let file = to_npz([(name, sample().view())]).unwrap();
+        let tensors = Tensors::from_npz(&file).unwrap();
+        assert_eq!(tensors.shapes().map(|(name, _)| name).collect::<Vec<_>>(), [name]);
+    }
+    assert!(to_npz([("../é", sample().view())]).is_err());
 }

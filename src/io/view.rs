@@ -1,10 +1,22 @@
 //! Values that are part of a larger array, with any strides.
 
+use crate::Error;
+use crate::array::reserved;
+
 /// Copies the elements of a view in row-major order. `bytes` begin with the view's first element and have all
 /// of its elements; strides are in elements of `size` bytes.
-pub(super) fn gathered(bytes: &[u8], shape: &[usize], strides: &[usize], size: usize) -> Vec<u8> {
+///
+/// # Errors
+///
+/// [`ErrorKind::OutOfMemory`](crate::ErrorKind::OutOfMemory) if there is not enough memory for the copy.
+pub(super) fn gathered(
+    bytes: &[u8],
+    shape: &[usize],
+    strides: &[usize],
+    size: usize,
+) -> Result<Vec<u8>, Error> {
     let count: usize = shape.iter().product();
-    let mut gathered = Vec::with_capacity(count * size);
+    let mut gathered = reserved("a part of a tensor", count.saturating_mul(size))?;
     let mut index = vec![0; shape.len()];
     for _ in 0..count {
         let offset: usize = index.iter().zip(strides).map(|(place, stride)| place * stride).sum();
@@ -17,7 +29,7 @@ pub(super) fn gathered(bytes: &[u8], shape: &[usize], strides: &[usize], size: u
             *place = 0;
         }
     }
-    gathered
+    Ok(gathered)
 }
 
 /// Returns the number of elements of a shape and the index of a view's last element behind its first one, or

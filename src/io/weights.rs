@@ -82,7 +82,7 @@ impl Weights {
         check_state_dict(self.config())?;
         let named: Vec<_> = self.parameters().collect();
         let tensors = named.iter().map(|(name, values)| (name.as_str(), values.view()));
-        super::safetensors::with_metadata(&super::to_safetensors(tensors)?, &metadata(self.config()))
+        super::safetensors::with_metadata(tensors, &metadata(self.config()))
     }
 
     /// Returns an npz file with PyTorch's names. It does not record whether an RNN's nonlinearity is ReLU.

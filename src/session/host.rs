@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ndarray::{Array3, ArrayView3, ArrayViewMut3, s};
 
 use super::state::Active;
-use crate::array::{Reused, zeros};
+use crate::array::{Reused, copied, out_of_memory, zeros};
 use crate::batch::Batch;
 use crate::cpu::{Between, Work};
 use crate::layer::Implementation;
@@ -106,8 +106,9 @@ impl HostState {
         }
     }
 
-    pub(crate) fn saved(&self, config: &Config) -> State<'static> {
-        State::owned(self.h.clone(), config.cell.has_cell_state().then(|| self.c.clone()))
+    pub(crate) fn saved(&self, config: &Config) -> Result<State<'static>, Error> {
+        let c = config.cell.has_cell_state().then(|| copied("c_n", &self.c.view())).transpose()?;
+        Ok(State::owned(copied("h_n", &self.h.view())?, c))
     }
 }
 
@@ -128,6 +129,7 @@ impl Pass {
         }
         if let Implementation::Cpu(layer) = implementation {
             lengths.clear();
+            lengths.try_reserve(batch.rows()).map_err(|_| out_of_memory("lengths", [1, 1, batch.rows()]))?;
             lengths.extend(batch.lengths());
             let (input, h, c) = (batch.input.view(), h.view_mut()?, c.view_mut()?);
             return layer.run_work(Work { input, lengths, output, h, c }, between, alone);

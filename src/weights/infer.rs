@@ -18,7 +18,7 @@ use ndarray::ArrayD;
 ///
 /// let options = LoadOptions { prefix: Some("encoder.".into()), ..LoadOptions::default() };
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoadOptions {
     /// The prefix of the parameters' names, such as `"encoder."`, or a part of it at its beginning or end
     /// that only one of the file's modules has. If it is `None`, the only prefix is used.
@@ -32,6 +32,26 @@ pub struct LoadOptions {
     /// Whether a layer of one direction runs backwards, as a module whose input and output are flipped along the
     /// steps ([`Config::reverse`]); false by default.
     pub reverse: bool,
+    /// The largest number of bytes that the layer's parameters may take as f32; 16 GiB by default, which is an
+    /// LSTM of 8 layers with 8192 units. A packed file can be a thousand times smaller than what it unpacks to,
+    /// so this is checked before any parameter is read.
+    pub max_bytes: u64,
+}
+
+/// The default of [`LoadOptions::max_bytes`].
+const MAX_BYTES: u64 = 16 << 30;
+
+/// Any layer, if it is the only one.
+impl Default for LoadOptions {
+    fn default() -> Self {
+        LoadOptions {
+            prefix: None,
+            layers: Vec::new(),
+            nonlinearity: None,
+            reverse: false,
+            max_bytes: MAX_BYTES,
+        }
+    }
 }
 
 type Shapes<'a> = BTreeMap<Parameter, &'a [usize]>;
@@ -50,7 +70,8 @@ type Shapes<'a> = BTreeMap<Parameter, &'a [usize]>;
 /// # Errors
 ///
 /// [`ErrorKind::Tensor`] if there is no recurrent layer, or several and no prefix is given, and for a tensor
-/// that is missing, unexpected or of a wrong shape; [`ErrorKind::Config`] if a nonlinearity is given for a cell that has none, or if the modules of
+/// that is missing, unexpected or of a wrong shape; [`ErrorKind::TooLarge`] if the parameters
+/// exceed [`LoadOptions::max_bytes`]; [`ErrorKind::Config`] if a nonlinearity is given for a cell that has none, or if the modules of
 /// [`LoadOptions::layers`] do not form a stack.
 pub fn infer_config<'a>(
     tensors: impl IntoIterator<Item = (&'a str, &'a [usize])>,
@@ -67,6 +88,19 @@ pub fn infer_config<'a>(
 /// [`LoadOptions::layers`] accept them.
 pub fn recurrent_prefixes<'a>(tensors: impl IntoIterator<Item = (&'a str, &'a [usize])>) -> Vec<String> {
     modules(&tensors.into_iter().collect::<Vec<_>>()).into_keys().collect()
+}
+
+/// Checks that the parameters take at most `limit` bytes.
+fn check_bytes(config: &Config, limit: u64) -> Result<(), Error> {
+    let bytes = |parameter: Parameter| {
+        let sizes = parameter.shape(config).into_iter().map(|size| size as u64);
+        sizes.fold(size_of::<f32>() as u64, u64::saturating_mul)
+    };
+    let needed = Parameter::all(config).map(bytes).fold(0, u64::saturating_add);
+    match needed <= limit {
+        true => Ok(()),
+        false => Err(Error::from(Fault::TooLarge { what: "bytes of parameters".into(), needed, limit })),
+    }
 }
 
 /// A recurrent layer among named tensors.
@@ -105,6 +139,7 @@ impl<'a> Inferred<'a> {
             stack.push((module, config));
         }
         let config = stacked(&stack)?;
+        check_bytes(&config, options.max_bytes)?;
         Ok(Inferred {
             config,
             modules: stack.into_iter().map(|(module, one)| (module, one.num_layers)).collect(),
@@ -141,9 +176,9 @@ impl<'a> Inferred<'a> {
         let source = self.find(parameter).and_then(|(module, inner)| module.sources.get(&inner));
         match source {
             Some(Source::Plain((name, _))) => read(name),
-            Some(Source::WeightNorm { g, v }) => weight_norm(g.0, &read(g.0)?, &read(v.0)?),
+            Some(Source::WeightNorm { g, v }) => weight_norm(g.0, &read(g.0)?, read(v.0)?),
             Some(Source::SpectralNorm { original, u, v }) => {
-                spectral_norm(&read(original.0)?, (u.0, read(u.0)?), (v.0, read(v.0)?))
+                spectral_norm(read(original.0)?, (u.0, read(u.0)?), (v.0, read(v.0)?))
             }
             Some(Source::Broken(error)) => Err(error.clone()),
             None => {

@@ -58,20 +58,22 @@ impl Precision {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Tensor`] if a weight is too large for f16 (65520 or more).
+    /// [`ErrorKind::Tensor`] if a weight is too large for f16 (65520 or more); [`ErrorKind::OutOfMemory`].
     pub fn round(self, weights: &Weights) -> Result<Cow<'_, Weights>, Error> {
         if self == Precision::F32 {
             return Ok(Cow::Borrowed(weights));
         }
         check(weights)?;
-        let mut rounded = weights.clone();
-        for direction in Arc::make_mut(&mut rounded.directions) {
-            let DirectionWeights { weight_ih, weight_hh, weight_hr, .. } = direction;
+        let rounded = weights.directions.iter().map(|direction| {
+            let mut rounded = direction.copied()?;
+            let DirectionWeights { weight_ih, weight_hh, weight_hr, .. } = &mut rounded;
             for matrix in [Some(weight_ih), Some(weight_hh), weight_hr.as_mut()].into_iter().flatten() {
                 matrix.mapv_inplace(|weight| f16::from_f32(weight).to_f32());
             }
-        }
-        Ok(Cow::Owned(rounded))
+            Ok(rounded)
+        });
+        let directions = rounded.collect::<Result<Vec<_>, Error>>()?;
+        Ok(Cow::Owned(Weights { config: weights.config, directions: Arc::new(directions) }))
     }
 }
 

@@ -1,7 +1,10 @@
 //! PyTorch's initialisation, from PyTorch's generator.
 
-use ndarray::ArrayD;
+use ndarray::{ArrayD, IxDyn};
 use rand_mt::Mt;
+
+use crate::Error;
+use crate::array::collected;
 
 /// `torch.Generator` on the CPU: an mt19937 stream that several layers can be drawn from in turn.
 #[derive(Clone, Debug)]
@@ -17,11 +20,22 @@ impl Generator {
 
     /// Draws `torch.nn.init.uniform_(tensor, -k, k)` with `k = 1/√hidden_size`, as
     /// `RNNBase.reset_parameters` does.
-    pub(crate) fn uniform(&mut self, shape: &[usize], hidden_size: usize) -> ArrayD<f32> {
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::OutOfMemory`](crate::ErrorKind::OutOfMemory) if there is not enough memory for the tensor `name`.
+    pub(crate) fn uniform(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        hidden_size: usize,
+    ) -> Result<ArrayD<f32>, Error> {
         #[allow(clippy::cast_possible_truncation, reason = "PyTorch computes k in f64 and fills in f32")]
         let k = (1.0 / (hidden_size as f64).sqrt()) as f32;
         // PyTorch's compiler contracts u·2k - k to a fused multiply-add with one rounding.
-        ArrayD::from_shape_simple_fn(shape, || self.next_unit().mul_add(k + k, -k))
+        let count = shape.iter().fold(1usize, |count, &size| count.saturating_mul(size));
+        let values = (0..count).map(|_| self.next_unit().mul_add(k + k, -k));
+        collected(name, IxDyn(shape), values)
     }
 
     /// Returns a multiple of 2⁻²⁴ in [0, 1), which PyTorch derives from 32 random bits in this way.

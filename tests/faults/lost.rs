@@ -46,6 +46,8 @@ fn lost_before_the_call() {
                         assert_lost(layer.forward(work.input().timed()), &work.name);
                     }
                 }
+                let error = lost.flushes_subnormals().unwrap_err();
+                assert!(error.kind() == ErrorKind::DeviceLost, "{error}");
                 let error = Layer::new(&works[0].weights, Backend::Gpu(lost)).unwrap_err();
                 assert!(error.kind() == ErrorKind::DeviceLost, "{error}");
             }

@@ -27,6 +27,7 @@ const NO_ROW: &[(&str, &str)] = &[
     ("OnnxModel::with_data", "likewise"),
     ("OnnxModel::with_folder", "likewise"),
     ("Weights::from_onnx", "likewise"),
+    ("Gpu::flushes_subnormals", "it takes a device that is lost: `faults`"),
     ("Session::state", "it takes a device that is lost: `faults`"),
     ("Session::state_async", "likewise"),
     ("npy::to_npy", "every array of f32 can be written"),

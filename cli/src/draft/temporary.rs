@@ -79,18 +79,26 @@ pub(super) fn reason(error: &io::Error) -> String {
 fn builder() -> tempfile::Builder<'static, 'static> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".wgpu-rnn-");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(Permissions::from_mode(0o666));
-    }
     builder
 }
 
 fn named(folder: &Path) -> io::Result<NamedTempFile> {
-    let file = builder().tempfile_in(folder)?;
-    signals::remember(file.path());
-    Ok(file)
+    builder().make_in(folder, |path| {
+        // A signal may come at any moment, so the name is known before the file is there.
+        signals::remember(path);
+        open_new(path).inspect_err(|_| signals::forget(path))
+    })
+}
+
+fn open_new(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o666);
+    }
+    options.open(path)
 }
 
 #[cfg(target_os = "linux")]
@@ -149,7 +157,9 @@ mod signals {
         HANDLER.call_once(|| {
             // Without a thread for the handler, the file remains if the process is interrupted.
             let _ = ctrlc::set_handler(|| {
-                for path in HIDDEN.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+                // Locked until the end, so that no other file is made.
+                let mut hidden = HIDDEN.lock().unwrap_or_else(PoisonError::into_inner);
+                for path in hidden.drain(..) {
                     let _ = fs::remove_file(path);
                 }
                 // The shells' status for an interrupted command.

@@ -1,7 +1,7 @@
 //! The adapters of the machine.
 
 use wgpu_rnn::wgpu::{self, AdapterInfo, Backends, DeviceType, Features, Instance};
-use wgpu_rnn::{Gpu, inspect::Capabilities};
+use wgpu_rnn::{AdapterChoice, Gpu, inspect::Capabilities};
 
 use super::{Abilities, Adapter};
 
@@ -32,7 +32,7 @@ fn adapter(index: usize, info: AdapterInfo, found: Option<&wgpu::Adapter>) -> Ad
         software,
         driver: driver(&info),
         name: info.name,
-        abilities: found.map(abilities),
+        abilities: found.map(|adapter| abilities(index, adapter)),
     }
 }
 
@@ -52,7 +52,7 @@ pub(crate) fn driver(info: &AdapterInfo) -> String {
     format!("{} {}", info.driver, info.driver_info).trim().to_owned()
 }
 
-fn abilities(adapter: &wgpu::Adapter) -> Abilities {
+fn abilities(index: usize, adapter: &wgpu::Adapter) -> Abilities {
     let features = adapter.features();
     let limits = Capabilities::from(&adapter.limits());
     Abilities {
@@ -64,5 +64,12 @@ fn abilities(adapter: &wgpu::Adapter) -> Abilities {
         max_compute_invocations_per_workgroup: limits.max_compute_invocations_per_workgroup,
         max_compute_workgroup_storage_size: limits.max_compute_workgroup_storage_size,
         max_compute_workgroups_per_dimension: limits.max_compute_workgroups_per_dimension,
+        subnormals: subnormals(index),
     }
+}
+
+/// Opens the adapter and asks it.
+fn subnormals(index: usize) -> Option<&'static str> {
+    let gpu = Gpu::new(&AdapterChoice::Index(index)).ok()?;
+    Some(if gpu.flushes_subnormals().ok()? { "flushed to zero" } else { "kept" })
 }

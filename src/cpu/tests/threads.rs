@@ -11,7 +11,7 @@ fn bits_do_not_depend_on_the_cut() {
         let case = Case::new(config.num_layers(2).bidirectional(true), 9, steps).ragged();
         let expected = case.run_cut(Cut { budget: usize::MAX, threads: 1, shared: 0 });
         assert!(case.compare(&expected).passes());
-        let row = step_bytes(&Direction::new(&config, 0, &case.weights.directions()[0]), 1);
+        let row = step_bytes(&Direction::new(&config, 0, &case.weights.directions()[0]).unwrap(), 1);
         // The budgets hold less than one step of a row; some rows; all rows and 1, 2, 4, 10, 11, 12 steps.
         let budgets = [0, row, row * 4, row * 9, row * 18, row * 36, row * 90, row * 99, row * 108];
         for budget in budgets {

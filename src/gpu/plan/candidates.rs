@@ -1,8 +1,6 @@
 //! The candidates of a request: the few plans that are worth timing.
 
-use std::slice;
-
-use super::{Choice, PassMemory, Plan, Request, Strategy, cost, tiling};
+use super::{Choice, PassMemory, Plan, Request, Strategy, cost, family, tiling};
 use crate::Error;
 use crate::gpu::kernel::{MAX_ROWS, MIN_UNITS, Tiling};
 
@@ -67,7 +65,7 @@ impl Plan {
     /// The same as for [`Plan::new`].
     pub(in crate::gpu) fn candidates(request: &Request<'_>, strategy: Strategy) -> Result<Vec<Plan>, Error> {
         let own = Plan::new(request, strategy)?.choice;
-        let strategies = if strategy == Strategy::Auto { Strategy::ALL } else { slice::from_ref(&strategy) };
+        let strategies = family::allowed(request, strategy);
         let all = strategies.iter().flat_map(|&strategy| Choice::all(request, strategy));
         let mut ranked: Vec<(f64, Choice)> =
             all.filter_map(|choice| Some((choice.expected_us(request).ok()?, choice))).collect();

@@ -70,7 +70,25 @@ fn the_planner_chooses_scan_for_small_layers_and_steps_for_large_ones() {
     for capabilities in [Capabilities::default(), software] {
         assert_eq!(chosen(&capabilities, Config::lstm(5, 8), 1, 100), Strategy::Scan);
         assert_ne!(chosen(&capabilities, Config::lstm(512, 1024), 64, 128), Strategy::Scan);
-        assert_eq!(chosen(&capabilities, Config::lstm(80, 256).num_layers(2), 1, 1), Strategy::Step);
+    }
+}
+
+/// Sessions push few steps, and calls have many. Both must have the same bits.
+#[test]
+fn the_strategies_of_a_layer_are_of_one_family_whatever_the_size_of_a_call() {
+    let software = Capabilities { software: true, cores: 2, ..Capabilities::default() };
+    for capabilities in [Capabilities::default(), software] {
+        for (hidden, layers) in [(8, 1), (64, 3), (256, 2), (1024, 1), (1024, 4)] {
+            for cell in [Config::rnn, Config::lstm, Config::gru] {
+                let config = cell(80, hidden).num_layers(layers);
+                let chosen = |(rows, steps)| {
+                    with(&capabilities, &config, rows, steps, Strategy::Auto).unwrap().choice.strategy
+                };
+                let sizes = [(1, 1), (1, 100), (64, 1), (16, 60), (7, 3), (1000, 1)].map(chosen);
+                let hoisted = sizes.map(Strategy::is_hoisted);
+                assert!(hoisted.iter().all(|one| *one == hoisted[0]), "{config}: {sizes:?}");
+            }
+        }
     }
 }
 

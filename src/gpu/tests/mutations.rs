@@ -15,11 +15,11 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     ("1.0 - 2.0 / (exp", "1.0 - 2.00002 / (exp"),
     ("-3.33332819422e-1", "-3.3332e-1"),
     ("select(large, -large, x < 0.0)", "large"),
-    ("1.0 / (1.0 + exp(-clamp(x", "1.0 / (1.0 + exp(clamp(x"),
-    ("return max(x, 0.0);", "return abs(x);"),
+    ("exp(select(-min(x, 88.0)", "exp(select(min(x, 88.0)"),
+    ("return select(max(x, 0.0), x,", "return select(abs(x), x,"),
     // activation/rnn.wgsl and activation/pytorch.wgsl
     ("if RELU {", "if !RELU {"),
-    ("    return act_sigmoid(x);\n}\n\nfn act_g", "    return act_tanh(x);\n}\n\nfn act_g"),
+    ("    return act_sigmoid_gate(x);\n}\n\nfn act_g", "    return Gate(act_tanh(x), 1.0);\n}\n\nfn act_g"),
     ("    return act_tanh(x);\n}\n\nfn act_h", "    return act_sigmoid(x);\n}\n\nfn act_h"),
     (
         "fn act_h(index: u32, x: f32) -> f32 {\n    return act_tanh(x);",
@@ -36,6 +36,8 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     ("previous.c = cell_state[at];", ""),
     // activation/variant.wgsl
     ("act(F1, F1_ALPHA, F1_BETA, clipped(x))", "act(F0, F0_ALPHA, F0_BETA, clipped(x))"),
+    ("act_gate(F1, F1_ALPHA, F1_BETA, clipped(x))", "act_gate(F0, F0_ALPHA, F0_BETA, clipped(x))"),
+    ("    if function == 2u {", "    if function == 3u {"),
     ("act(G1, G1_ALPHA, G1_BETA, clipped(x))", "act(G0, G0_ALPHA, G0_BETA, clipped(x))"),
     ("act(H1, H1_ALPHA, H1_BETA, x)", "act(H0, H0_ALPHA, H0_BETA, x)"),
     ("return clamp(x, -CLIP, CLIP);", "return x;"),
@@ -51,16 +53,16 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     ("p = fma(p, z, 1.0 / 3.0);", "p = fma(p, z, 1.0 / 3.01);"),
     // cell/rnn.wgsl, cell/gru.wgsl and cell/lstm.wgsl
     ("return Unit(act_f(index, sums.x), 0.0);", "return Unit(act_f(index, sums.y), 0.0);"),
-    ("let z = act_f(index, sums.y);", "let z = act_f(index, sums.x);"),
-    ("fma(r, sums.z, sums.w)", "fma(r, sums.w, sums.z)"),
-    ("fma(z, previous.h, (1.0 - z) * n)", "fma(z, n, (1.0 - z) * previous.h)"),
-    ("fma(f, previous.c, i * g)", "fma(i, previous.c, f * g)"),
+    ("let z = gate_f(index, sums.y);", "let z = gate_f(index, sums.x);"),
+    ("fma(r.value, r.scale * sums.z, sums.w)", "fma(r.value, sums.w, sums.z)"),
+    ("(1.0 - z.value) * n), 0.0)", "(1.0 - z.value) * previous.h), 0.0)"),
+    ("fma(f.value, f.scale * previous.c, act_times(i, g))", "fma(i.value, previous.c, act_times(f, g))"),
     ("if PEEPHOLES {", "if false {"),
     ("dims.hidden_size + unit);\n        seen", "dims.hidden_size);\n        seen"),
     ("seen.w = fma(peephole.z, c, sums.w);", ""),
     ("if !INPUT_FORGET {", "{"),
     ("fma(peephole.z, c, sums.w)", "fma(peephole.z, previous.c, sums.w)"),
-    ("return Unit(o * act_h(index, c), c);", "return Unit(o * act_g(index, c), c);"),
+    ("act_times(o, act_h(index, c))", "act_times(o, act_g(index, c))"),
     // bindings.wgsl
     ("direction_of(index) >= dims.first_reverse", "direction_of(index) == 1u"),
     ("(place / across) * ROWS", "place / across"),
@@ -133,7 +135,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     ("FROM_WIDE, quads, weight_hr, size", "FROM_WIDE, quads, 0u, size"),
     // candidate.wgsl
     ("return 3u * (index * dims.rows + row) * dims.hidden_quads;", "return 3u * row * dims.hidden_quads;"),
-    ("let z = input[left + dims.hidden_quads][unit % 4u];", "let z = input[left][unit % 4u];"),
+    ("gate_f(to.index, input[left + dims.hidden_quads][", "gate_f(to.index, input[left]["),
     ("of_input = input[left + 2u * dims.hidden_quads][unit % 4u];", "of_input = 0.0;"),
     (
         "    of_input = gates[gates_of(to.index, to.row, to.step) + 2u * dims.hidden_size + unit];",
@@ -143,16 +145,16 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     ("next_hidden[at + vector] = gates.c;", "next_hidden[at + vector] = gates.h;"),
     ("next_hidden[at + 2u * vector] = total.w;", "next_hidden[at + 2u * vector] = total.z;"),
     ("let is_update = to.unit >= dims.hidden_size;", "let is_update = to.unit > dims.hidden_size;"),
-    ("next_hidden[at] = gate * hidden[of_hidden / 4u][of_hidden % 4u];", "next_hidden[at] = gate;"),
+    ("act_times(gate_f(to.index, argument), h)", "h"),
     // scan/reset.wgsl
-    ("wide[at] = gate * states[turn.now + at];", "wide[at] = gate;"),
-    ("states[turn.next + at] = gate;", "states[turn.next + at] = 0.5;"),
-    ("let z = states[turn.next + at];", "let z = states[turn.now + at];"),
+    ("act_times(gate_f(to.index, argument), states[turn.now + at])", "states[turn.now + at]"),
+    ("states[turn.next + at] = argument;", "states[turn.next + at] = 0.5;"),
+    ("gate_f(to.index, states[turn.next + at])", "gate_f(to.index, states[turn.now + at])"),
     (
         "let of_input = gates[gates_of(to.index, to.row, to.step) + 2u * dims.hidden_size + unit];",
         "let of_input = gates[gates_of(to.index, to.row, to.step) + unit];",
     ),
     // cell/reset_gru.wgsl and cell/reset_gates.wgsl
-    ("act_f(index, sums.x) * previous.h", "act_f(index, sums.x)"),
+    ("act_times(gate_f(index, sums.x), previous.h)", "previous.h"),
     ("return 2u * dims.hidden_size;", "return dims.hidden_size;"),
 ];

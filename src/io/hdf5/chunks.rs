@@ -1,5 +1,6 @@
 //! Datasets in chunks, each of which may be packed.
 
+use std::borrow::Cow;
 use std::io::Read;
 use std::ops::Range;
 
@@ -9,6 +10,7 @@ use super::reader::{DEFLATE, File, UNDEFINED, error, range};
 use crate::Error;
 #[cfg(doc)]
 use crate::ErrorKind;
+use crate::array::{filled, reserved};
 use crate::io::bytes::Bytes;
 use crate::io::format_error;
 
@@ -106,10 +108,10 @@ impl Chunks {
                 .try_fold(self.element, |product, &size| product.checked_mul(size))
                 .unwrap_or(usize::MAX)
         };
-        let mut values = vec![0; size(shape)];
         if self.sizes.len() != shape.len() {
             return Err(broken(&format_args!("{} dimensions", self.sizes.len())));
         }
+        let mut values = filled(name, size(shape), 0)?;
         // Chunks at the end of a dimension go beyond it.
         let most = shape.iter().zip(&self.sizes).map(|(&size, &chunk)| size.max(chunk)).collect::<Vec<_>>();
         let length = size(&self.sizes);
@@ -125,36 +127,53 @@ impl Chunks {
         for chunk in &self.chunks {
             let packed =
                 file.get(chunk.range.clone()).ok_or_else(|| broken(&"a chunk outside of the file"))?;
-            let unpacked = self.unpacked(packed, chunk.skipped, length).map_err(|found| broken(&found))?;
+            let unpacked = self.unpacked(name, packed, chunk.skipped, length)?;
             self.place(&unpacked, &chunk.first, shape, &mut values);
         }
         Ok(values)
     }
 
     /// Undoes the filters, the last one first.
-    fn unpacked(&self, packed: &[u8], skipped: usize, length: usize) -> Result<Vec<u8>, String> {
-        let mut bytes = packed.to_vec();
+    fn unpacked<'c>(
+        &self,
+        name: &str,
+        packed: &'c [u8],
+        skipped: usize,
+        length: usize,
+    ) -> Result<Cow<'c, [u8]>, Error> {
+        let broken = |found: String| format_error(name, "chunks of the dataset's shape", found);
+        let mut bytes = Cow::Borrowed(packed);
         for (place, filter) in self.filters.iter().enumerate().rev() {
             if skipped >> place.min(31) & 1 == 1 {
                 continue;
             }
             bytes = match filter {
                 Filter::Deflate => {
-                    let mut unpacked = Vec::new();
-                    // A checksum may be behind the values.
-                    let limit = (length as u64).saturating_add(5);
-                    let mut decoder = ZlibDecoder::new(&bytes[..]).take(limit);
-                    decoder.read_to_end(&mut unpacked).map_err(|error| error.to_string())?;
-                    unpacked
+                    // A checksum may be behind the values. One byte more than that is too much.
+                    let limit = length.saturating_add(5);
+                    // Room to read into, so that the end is found without more memory.
+                    let mut unpacked = reserved(name, limit.saturating_add(32))?;
+                    let mut decoder = ZlibDecoder::new(&bytes[..]).take(limit as u64);
+                    decoder.read_to_end(&mut unpacked).map_err(|error| broken(error.to_string()))?;
+                    Cow::Owned(unpacked)
                 }
-                Filter::Shuffle => unshuffled(&bytes, self.element),
-                Filter::Fletcher => bytes.get(..bytes.len().saturating_sub(4)).unwrap_or_default().to_vec(),
-                Filter::Other(id) => return Err(format!("filter {id}")),
+                Filter::Shuffle => Cow::Owned(unshuffled(name, &bytes, self.element)?),
+                Filter::Fletcher => {
+                    let length = bytes.len().saturating_sub(4);
+                    match bytes {
+                        Cow::Borrowed(bytes) => Cow::Borrowed(bytes.get(..length).unwrap_or_default()),
+                        Cow::Owned(mut bytes) => {
+                            bytes.truncate(length);
+                            Cow::Owned(bytes)
+                        }
+                    }
+                }
+                Filter::Other(id) => return Err(broken(format!("filter {id}"))),
             };
         }
         match bytes.len() == length {
             true => Ok(bytes),
-            false => Err(format!("a chunk of {} bytes in place of {length}", bytes.len())),
+            false => Err(broken(format!("a chunk of {} bytes in place of {length}", bytes.len()))),
         }
     }
 
@@ -188,14 +207,14 @@ impl Chunks {
     }
 }
 
-fn unshuffled(bytes: &[u8], element: usize) -> Vec<u8> {
+fn unshuffled(name: &str, bytes: &[u8], element: usize) -> Result<Vec<u8>, Error> {
     let count = bytes.len() / element.max(1);
-    let mut plain = Vec::with_capacity(bytes.len());
+    let mut plain = reserved(name, bytes.len())?;
     for place in 0..count {
         plain.extend((0..element).filter_map(|byte| bytes.get(byte * count + place)));
     }
     plain.extend_from_slice(bytes.get(count * element..).unwrap_or_default());
-    plain
+    Ok(plain)
 }
 
 fn node(

@@ -7,7 +7,7 @@ use super::cell::{CellTensors, Tensor};
 use super::options::KerasOptions;
 #[cfg(doc)]
 use crate::ErrorKind;
-use crate::array::collected;
+use crate::array::{collected, zeroed};
 use crate::batch::check_finite;
 use crate::error::Fault;
 use crate::io::Tensors;
@@ -113,7 +113,9 @@ impl<'n, 'a> Stack<'n, 'a> {
             // Keras has no projections and no peepholes.
             ParameterKind::WeightHr | ParameterKind::WeightCh => (None, 0),
         };
-        let Some((name, _)) = tensor else { return Ok(ArrayD::zeros(parameter.shape(config))) };
+        let Some((name, _)) = tensor else {
+            return zeroed(&parameter.to_string(), &parameter.shape(config));
+        };
         let values = tensors.f32(name)?;
         check_finite(name, &values.view())?;
         let is_bias = matches!(parameter.kind, ParameterKind::BiasIh | ParameterKind::BiasHh);

@@ -108,19 +108,21 @@ impl<'t> Array<'t> {
         let size = self.element.bytes();
         let bytes = self.bytes.get(places.start.checked_mul(size)?..places.end.checked_mul(size)?)?;
         for block in bytes.chunks(size * BLOCK) {
-            values.extend(self.element.to_f32(block, false)?);
+            values.extend(self.element.to_f32(block, false)?.ok()?);
         }
         Some(())
     }
 
     /// Returns the values of a floating-point type. There are none for another type.
     pub(super) fn f64s(&self) -> impl Iterator<Item = f64> {
-        self.blocks().flat_map(|block| self.element.to_f64(block, false).unwrap_or_default())
+        self.blocks()
+            .flat_map(|block| self.element.to_f64(block, false).and_then(Result::ok).unwrap_or_default())
     }
 
     /// Returns the values of an integer type or of bool. There are none for another type.
     pub(super) fn i64s(&self) -> impl Iterator<Item = i64> {
-        self.blocks().flat_map(|block| self.element.to_i64(block, false).unwrap_or_default())
+        self.blocks()
+            .flat_map(|block| self.element.to_i64(block, false).and_then(Result::ok).unwrap_or_default())
     }
 
     fn blocks(&self) -> impl Iterator<Item = &[u8]> {

@@ -8,7 +8,7 @@ use super::node::Node;
 use super::operator::Operator;
 #[cfg(doc)]
 use crate::ErrorKind;
-use crate::array::reserved;
+use crate::array::{reserved, zeroed};
 use crate::error::Fault;
 use crate::{Config, Error, Parameter, ParameterKind};
 
@@ -48,7 +48,7 @@ pub(super) fn parameter(
             (node.b.as_ref(), (direction * 2 + 1) * rows)
         }
     };
-    let Some(tensor) = tensor else { return Ok(ArrayD::zeros(shape)) };
+    let Some(tensor) = tensor else { return zeroed(&node.what, &shape) };
     let columns = shape.get(1).copied().unwrap_or(1);
     let values = gates(node, tensor, first, columns)?;
     let found = vec![values.len()];

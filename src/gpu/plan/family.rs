@@ -1,0 +1,44 @@
+//! The families of strategies. The strategies of a family add up the same numbers in the same order, so their
+//! results have the same bits.
+
+use std::slice;
+
+use super::{BUDGET, Endpoints, PassMemory, Plan, Request, tiling};
+use crate::Strategy;
+
+/// The input product is computed ahead of the steps, and then added to the recurrent product.
+const HOISTED: &[Strategy] = &[Strategy::HoistedStep, Strategy::Scan];
+/// The two products of a step are one sum.
+const FUSED: &[Strategy] = &[Strategy::Step];
+
+/// The rows and steps for which the family of a layer is chosen: a small batch of sequences.
+const ROWS: usize = 8;
+const STEPS: usize = 100;
+
+/// Returns the strategies from which a plan may take the fastest: the given one, or for `Auto` those of the
+/// layer's family.
+pub(super) fn allowed(request: &Request<'_>, strategy: Strategy) -> &'static [Strategy] {
+    match strategy {
+        Strategy::Auto => of(request),
+        _ => Strategy::ALL.iter().find(|one| **one == strategy).map_or(FUSED, slice::from_ref),
+    }
+}
+
+/// Returns the family of a layer. It does not depend on the size of a call or on its endpoints, so that a session
+/// and a forward pass have the same. The exception is a layer of which a single row fits the limits with one
+/// family only.
+fn of(request: &Request<'_>) -> &'static [Strategy] {
+    let one = Request { rows: 1, ..*request };
+    let fits = |strategy: &Strategy| {
+        tiling::choose(&one, *strategy).and_then(|choice| PassMemory::fitting(&one, &choice)).is_ok()
+    };
+    let usual = Request { rows: ROWS, steps: STEPS, budget: BUDGET, endpoints: Endpoints::Host, ..*request };
+    let expected = |family: &[Strategy]| {
+        let plans = family.iter().filter_map(|&strategy| Plan::with_strategy(&usual, strategy).ok());
+        plans.map(|plan| plan.expected_us).fold(f64::INFINITY, f64::min)
+    };
+    let [first, second] =
+        if expected(HOISTED) <= expected(FUSED) { [HOISTED, FUSED] } else { [FUSED, HOISTED] };
+    // If nothing fits, the error is that of the simplest strategy.
+    [first, second].into_iter().find(|family| family.iter().any(fits)).unwrap_or(FUSED)
+}
