@@ -77,16 +77,16 @@ function compare() {
 }
 
 function plan(spoken) {
-  const plans = JSON.parse(voices.gpu.speaker.plan(spoken));
+  const [encoder, decoder] = voices.gpu.speaker.plans(spoken);
   const line = (name, { batch, steps, strategy, dispatches, bytes: size }, calls) => {
     const times = calls === 1 ? `${dispatches}` : `${dispatches} × ${calls} calls`;
     return row(name, `${batch} × ${steps}`, strategy, number(times), number(bytes(size)));
   };
   $("plan").querySelector("tbody").replaceChildren(
-    line("encoder", plans.encoder, 1),
-    line("decoder", plans.decoder, plans.decoder_calls),
+    line("encoder", encoder, 1),
+    line("decoder", decoder, spoken.decoder_calls()),
   );
-  $("plan").querySelector("pre").textContent = `encoder\n${plans.encoder.text}\ndecoder\n${plans.decoder.text}`;
+  $("plan").querySelector("pre").textContent = `encoder\n${encoder.text}\ndecoder\n${decoder.text}`;
   $("plan").hidden = false;
 }
 
