@@ -24,7 +24,7 @@ class Encoder {
         bytes.push(point);
         continue;
       }
-      bytes.push(((0xf00 >> more) & 0xff) | (point >> (6 * more)));
+      bytes.push(((0xff00 >> (more + 1)) & 0xff) | (point >> (6 * more)));
       for (let left = more - 1; left >= 0; left--) bytes.push(0x80 | ((point >> (6 * left)) & 0x3f));
     }
     return Uint8Array.from(bytes);

@@ -30,6 +30,8 @@ mod weights;
 
 #[cfg(target_arch = "wasm32")]
 pub use config::Config;
+#[cfg(all(target_arch = "wasm32", feature = "counting"))]
+pub use counting::{allocations_of_a_vector, allocations_of_pushes};
 #[cfg(target_arch = "wasm32")]
 pub use device::Device;
 #[cfg(target_arch = "wasm32")]

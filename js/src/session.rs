@@ -31,6 +31,8 @@ struct Arrays {
     lengths: Vec<usize>,
     /// M and T.
     size: [usize; 2],
+    /// I and H_out.
+    widths: [usize; 2],
 }
 
 impl Session {
@@ -49,7 +51,8 @@ impl Session {
     /// False means that `failure` says why.
     pub fn reserve(&mut self, rows: usize, steps: usize) -> bool {
         let config = self.session.layer().config();
-        let made = self.arrays.resize([rows, steps], [config.input_size, config.output_size()]);
+        self.arrays.widths = [config.input_size, config.output_size()];
+        let made = self.arrays.resize([rows, steps]);
         self.note(made).is_some()
     }
 
@@ -172,8 +175,8 @@ impl Session {
 }
 
 impl Arrays {
-    fn resize(&mut self, size: [usize; 2], [inputs, outputs]: [usize; 2]) -> Result<(), Failure> {
-        let [rows, steps] = size;
+    fn resize(&mut self, size: [usize; 2]) -> Result<(), Failure> {
+        let ([rows, steps], [inputs, outputs]) = (size, self.widths);
         let count = rows.checked_mul(steps);
         for (values, width) in [(&mut self.input, inputs), (&mut self.output, outputs)] {
             let count = count.and_then(|count| count.checked_mul(width)).ok_or_else(|| too_large(size))?;
@@ -186,10 +189,8 @@ impl Arrays {
     }
 
     fn views(&mut self, named: bool, padded: bool) -> Result<(Input<'_>, ArrayViewMut3<'_, f32>), Failure> {
-        let [rows, steps] = self.size;
+        let ([rows, steps], [inputs, outputs]) = (self.size, self.widths);
         let unfit = |_| too_large([rows, steps]);
-        let width = |len: usize| len.checked_div(rows * steps).unwrap_or(0);
-        let (inputs, outputs) = (width(self.input.len()), width(self.output.len()));
         let input = ArrayView3::from_shape([rows, steps, inputs], &self.input).map_err(unfit)?;
         let output = ArrayViewMut3::from_shape([rows, steps, outputs], &mut self.output).map_err(unfit)?;
         let mut input = Input::new(input);

@@ -72,6 +72,7 @@ impl Weights {
     }
 }
 
+#[cfg_attr(not(feature = "onnx"), allow(unused_variables, reason = "only ONNX has data in other files"))]
 fn read(
     bytes: &[u8],
     format: Format,
