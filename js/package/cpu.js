@@ -1,46 +1,18 @@
 // The CPU alone, without waiting: also for an AudioWorklet.
 
-import { attempt, failure } from "./errors.js";
-import { compiled, hasSimd } from "./load.js";
+import { attempt, failure } from "./failure.js";
 import {
   Arrays, DISPOSE, described, forwardArguments, oneOf, planned, readWeights, result, saved, seededWeights,
   stateArguments, whole, wholes,
 } from "./shared.js";
+import { memoryOf } from "./start.js";
 import * as core from "./wasm/cpu.js";
 
 export * from "./errors.js";
-
-let memory = null;
-let ready = null;
-
-/** Where the WebAssembly is: with SIMD, or without if this machine has none. */
-function place() {
-  return hasSimd() ? new URL("./wasm/cpu.wasm", import.meta.url) : new URL("./wasm/cpu_plain.wasm", import.meta.url);
-}
-
-export function compile(source) {
-  return compiled(source ?? place());
-}
-
-export function init(source) {
-  if (memory !== null) return Promise.resolve();
-  ready ??= compile(source).then(initSync);
-  ready.catch(() => (ready = null));
-  return ready;
-}
-
-export function initSync(module) {
-  if (memory !== null) return;
-  ({ memory } = core.initSync({ module }));
-}
+export { compile, init, initSync } from "./start.js";
 
 function started() {
-  if (memory === null) throw failure("config", "wgpu-rnn: expected a call of init or initSync before, found none");
-}
-
-/** What index.js needs of this build. */
-export function cpuCore() {
-  return { core, memory };
+  if (memoryOf() === null) throw failure("config", "wgpu-rnn: expected a call of init or initSync before, found none");
 }
 
 /** Makes a layer from weights, which it does not need afterwards. */
@@ -125,7 +97,7 @@ export class Session extends Handle {
     super(hidden, session, "session");
     this.config = config;
     this.rows = rows;
-    this.#arrays = new Arrays(core, session, memory, config);
+    this.#arrays = new Arrays(core, session, memoryOf(), config);
   }
 
   push(input, options) {

@@ -3,7 +3,8 @@
 export class WgpuRnnError extends Error {
   constructor(kind, message, subject = null) {
     super(message);
-    this.name = new.target.name;
+    // Not the name of the class, which a bundler may shorten.
+    this.name = `${kind.replace(/(^|-)(\w)/g, (_, dash, letter) => letter.toUpperCase())}Error`;
     this.kind = kind;
     this.subject = subject;
   }
@@ -20,39 +21,3 @@ export class DeviceLostError extends WgpuRnnError {}
 export class TimeoutError extends WgpuRnnError {}
 export class DriverError extends WgpuRnnError {}
 export class DisposedError extends WgpuRnnError {}
-
-const CLASSES = {
-  config: ConfigError,
-  tensor: TensorError,
-  file: FileError,
-  input: InputError,
-  device: DeviceError,
-  "too-large": TooLargeError,
-  "out-of-memory": OutOfMemoryError,
-  "device-lost": DeviceLostError,
-  timeout: TimeoutError,
-  driver: DriverError,
-  disposed: DisposedError,
-};
-
-/** An error of a kind. */
-export function failure(kind, message, subject = null) {
-  return new CLASSES[kind](kind, message, subject);
-}
-
-/** The error for what WebAssembly threw: of a class here if it is the library's, else the same. */
-export function translated(core, thrown) {
-  if (!(thrown instanceof core.Failure)) return thrown;
-  const { kind, message, subject } = thrown;
-  thrown.free();
-  return failure(kind, message, subject ?? null);
-}
-
-/** The result of a call into WebAssembly. */
-export function attempt(core, call) {
-  try {
-    return call();
-  } catch (thrown) {
-    throw translated(core, thrown);
-  }
-}

@@ -1,15 +1,16 @@
 // The GPU and the CPU. Every call returns a promise.
 
-import { attempt, failure, translated } from "./errors.js";
-import * as cpu from "./cpu.js";
+import { attempt, failure, translated } from "./failure.js";
 import { compiled, hasSimd } from "./load.js";
 import {
   Arrays, DISPOSE, described, forwardArguments, isSafetensors, oneOf, planned, readWeights, result, saved, seededWeights,
   stateArguments, whole, wholes,
 } from "./shared.js";
+import { init as initCpu, memoryOf } from "./start.js";
+import * as cpuCore from "./wasm/cpu.js";
 
 export * from "./errors.js";
-export { compile } from "./cpu.js";
+export { compile } from "./start.js";
 
 const DEVICES = ["auto", "gpu", "cpu"];
 const STRATEGIES = ["auto", "step", "hoisted-step", "scan"];
@@ -19,17 +20,16 @@ const PRECISIONS = ["f32", "f16"];
 const sources = { cpu: undefined, gpu: undefined };
 /** The build for the GPU and the CPU, and the GPU, once they were asked for. */
 let both = null;
-let adapter = null;
+let gpu = null;
 
-export function init({ cpu, gpu } = {}) {
-  sources.cpu ??= cpu;
-  sources.gpu ??= gpu;
+export function init(given = {}) {
+  Object.assign(sources, given);
 }
 
 /** The build for the CPU alone. */
 async function cpuBuild() {
-  await cpu.init(sources.cpu);
-  return cpu.cpuCore();
+  await initCpu(sources.cpu);
+  return { core: cpuCore, memory: memoryOf() };
 }
 
 /** The build for the GPU and the CPU. */
@@ -44,24 +44,31 @@ function gpuBuild() {
   return both;
 }
 
-/** Whether the browser may have a GPU that layers run on. */
-function mayHaveGpu() {
-  return typeof navigator === "object" && "gpu" in navigator && hasSimd();
+/** The browser's adapter if layers may run on it: with `isSoftware`, also a driver on the CPU. Null if there is none. */
+async function adapter(isSoftware) {
+  if (typeof navigator !== "object" || !("gpu" in navigator) || !hasSimd()) return null;
+  const found = await navigator.gpu.requestAdapter({ powerPreference: "high-performance" });
+  const isFallback = found?.info?.isFallbackAdapter ?? found?.isFallbackAdapter ?? false;
+  return isFallback && !isSoftware ? null : found;
 }
 
 /** The browser's GPU. All layers share it. */
 function openGpu(core) {
-  adapter ??= core.Device.gpu();
-  adapter.catch(() => (adapter = null));
-  return adapter;
+  gpu ??= core.Device.gpu();
+  gpu.catch(() => (gpu = null));
+  return gpu;
 }
 
-/** The build for a device. That for the CPU alone reads safetensors; the other one reads every format, also without a GPU. */
+/**
+ * The build for a device. That for the CPU alone reads safetensors; the other one reads every format, also without a GPU.
+ * The library's own choice is never a driver on the CPU, so that a page without a GPU loads the small build.
+ */
 async function build(device, isSmall) {
-  if (device === "cpu" || (device === "auto" && !mayHaveGpu())) return isSmall || !hasSimd() ? cpuBuild() : gpuBuild();
-  if (mayHaveGpu()) return gpuBuild();
-  const found = hasSimd() ? "no WebGPU (navigator.gpu)" : "WebAssembly without SIMD";
-  throw failure("device", `no GPU adapter: expected a browser with WebGPU, found ${found}`);
+  const found = device === "cpu" ? null : await adapter(device === "gpu");
+  if (found !== null) return gpuBuild();
+  if (device !== "gpu") return isSmall || !hasSimd() ? cpuBuild() : gpuBuild();
+  const why = hasSimd() ? "none (navigator.gpu)" : "WebAssembly without SIMD";
+  throw failure("device", `no GPU adapter: expected a browser with an adapter for WebGPU, found ${why}`);
 }
 
 async function layerOf(build, weights, device, { precision, strategy, batch = 1, steps = 1 }) {
@@ -70,7 +77,7 @@ async function layerOf(build, weights, device, { precision, strategy, batch = 1,
     if (device === "cpu" || core.Device.gpu === undefined) {
       return attempt(core, () => core.Layer.on_cpu(weights, precision));
     }
-    const one = device === "gpu" ? await openGpu(core) : await core.Device.auto(weights, batch, steps);
+    const one = device === "gpu" ? await openGpu(core) : await core.Device.auto(weights, whole("batch", batch), whole("steps", steps));
     return await core.Layer.load(weights, one, precision, strategy);
   } catch (thrown) {
     throw noted(translated(core, thrown));
@@ -81,7 +88,7 @@ async function layerOf(build, weights, device, { precision, strategy, batch = 1,
 
 /** Opens the GPU again for the next layer if this one was lost. */
 function noted(error) {
-  if (error.kind === "device-lost") adapter = null;
+  if (error.kind === "device-lost") gpu = null;
   return error;
 }
 

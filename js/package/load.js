@@ -29,6 +29,8 @@ async function ofResponse(response) {
 
 /** A file on disk, which Node's fetch does not read. */
 async function ofFile(url) {
-  const { readFile } = await import(/* @vite-ignore */ /* webpackIgnore: true */ "node:fs/promises");
+  // A name that bundlers for browsers do not see.
+  const name = "node:fs/promises";
+  const { readFile } = await import(/* @vite-ignore */ /* webpackIgnore: true */ name);
   return WebAssembly.compile(await readFile(url));
 }

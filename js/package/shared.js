@@ -1,6 +1,6 @@
 // What the two modules of the package share: arguments, results, and the memory of a session.
 
-import { attempt, failure } from "./errors.js";
+import { attempt, failure } from "./failure.js";
 
 /** The symbol for `using`; its value where the language has none yet is the one that compilers use. */
 export const DISPOSE = Symbol.dispose ?? Symbol.for("Symbol.dispose");
