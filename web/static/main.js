@@ -3,6 +3,7 @@
 import init, { Device, Model } from "./wgpu_rnn_web.js";
 import { Checks } from "./check.js";
 import { bytes, message, number, row } from "./dom.js";
+import { Listening } from "./listen.js";
 import { Measurement } from "./measure.js";
 import { Voice } from "./voice.js";
 
@@ -91,6 +92,7 @@ function plan(spoken) {
 }
 
 async function main() {
+  new Listening();
   const loaded = await model();
   $("status").textContent = "The model is loaded; asking for a GPU …";
   $("words").addEventListener("input", say);

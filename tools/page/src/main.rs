@@ -94,12 +94,15 @@ fn generate(module: &Module, omit_path: bool) -> Result<()> {
     bindgen.generate(&module.out).with_context(|| module.wasm.display().to_string())
 }
 
-/// Copies a file, or the files of a folder, into a folder.
+/// Copies a file, or the files and folders of a folder, into a folder.
 fn copy(path: &Path, out: &Path) -> Result<()> {
     let context = || path.display().to_string();
     if path.is_dir() {
         for entry in std::fs::read_dir(path).with_context(context)? {
-            copy(&entry.with_context(context)?.path(), out)?;
+            let entry = entry.with_context(context)?.path();
+            let folder = if entry.is_dir() { out.join(entry.file_name().unwrap_or_default()) } else { out.into() };
+            std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+            copy(&entry, &folder)?;
         }
         return Ok(());
     }
