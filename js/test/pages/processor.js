@@ -7,6 +7,7 @@ class Recurrent extends AudioWorkletProcessor {
     super();
     this.steps = 0;
     this.missed = 0;
+    this.behind = 0;
     this.next = null;
     try {
       initSync(module);
@@ -15,7 +16,10 @@ class Recurrent extends AudioWorkletProcessor {
     } catch (error) {
       this.port.postMessage({ error: `${error.name}: ${error.message}` });
     }
-    this.port.onmessage = () => this.port.postMessage({ counted: this.steps, missed: this.missed, text: this.text() });
+    this.port.onmessage = () => {
+      const { steps: counted, missed, behind } = this;
+      this.port.postMessage({ counted, missed, behind, text: this.text() });
+    };
   }
 
   /** The text of an error, which has to be decoded without the browser's TextDecoder. */
@@ -30,6 +34,8 @@ class Recurrent extends AudioWorkletProcessor {
 
   process([[input]], [[output]]) {
     if (input === undefined) return true;
+    this.start ??= Date.now() - (1000 * currentFrame) / sampleRate;
+    this.behind = Math.round(((Date.now() - this.start) * sampleRate) / 1000 - currentFrame);
     if (this.next !== null) this.missed += currentFrame - this.next;
     this.next = currentFrame + input.length;
     this.session.pushInto(input, output);

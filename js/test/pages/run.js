@@ -112,15 +112,19 @@ export async function offline(processor, seconds) {
   return { steps, different, silent: expected.every((value) => value === 0), ...(await counted(node)) };
 }
 
-/** Runs the same in real time. */
+/** Runs the same in real time. `behind` is how many frames the sound is behind the clock at the end, beside what was missed. */
 export async function live(processor, seconds) {
   const context = new AudioContext();
   await context.resume();
   await context.audioWorklet.addModule(processor);
   const node = await recurrent(context);
-  new OscillatorNode(context).connect(node).connect(context.destination);
+  // Kept, since a source that nothing refers to may be collected.
+  const source = new OscillatorNode(context);
+  source.connect(node).connect(context.destination);
+  source.start();
   await new Promise((done) => setTimeout(done, seconds * 1000));
   const found = await counted(node);
+  source.stop();
   await context.close();
   return found;
 }
