@@ -141,9 +141,7 @@ impl Session {
     /// Like `push`, on any device.
     pub async fn push_async(&mut self, named: bool, padded: bool) -> bool {
         let pushed = match self.arrays.views(named, padded) {
-            Ok((input, output)) => {
-                self.session.push_into_async(input, output).await.map_err(Failure::from)
-            }
+            Ok((input, output)) => self.session.push_into_async(input, output).await.map_err(Failure::from),
             Err(failure) => Err(failure),
         };
         self.note(pushed).is_some()

@@ -116,7 +116,6 @@ fn from_onnx(
 fn from_keras(bytes: &[u8], layer: Option<String>) -> Result<wgpu_rnn::Weights, Error> {
     let is_archive = bytes.starts_with(b"PK");
     let tensors = if is_archive { Tensors::from_keras(bytes)? } else { Tensors::from_hdf5(bytes)? };
-    let options =
-        wgpu_rnn::io::KerasOptions { layers: layer.into_iter().collect(), ..Default::default() };
+    let options = wgpu_rnn::io::KerasOptions { layers: layer.into_iter().collect(), ..Default::default() };
     wgpu_rnn::Weights::from_keras(&tensors, &options)
 }

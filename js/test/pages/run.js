@@ -112,7 +112,11 @@ export async function offline(processor, seconds) {
   return { steps, different, silent: expected.every((value) => value === 0), ...(await counted(node)) };
 }
 
-/** Runs the same in real time. `behind` is how many frames the sound is behind the clock at the end, beside what was missed. */
+/**
+ * Runs the same in real time. `missed` is the frames that the sound's own counter left out, and `behind` those that it fell
+ * behind the clock: a browser that is late repeats or leaves out sound without counting. Intervals in which the page itself
+ * stood still, as on a machine that is suspended, are left out and counted.
+ */
 export async function live(processor, seconds) {
   const context = new AudioContext();
   await context.resume();
@@ -122,11 +126,19 @@ export async function live(processor, seconds) {
   const source = new OscillatorNode(context);
   source.connect(node).connect(context.destination);
   source.start();
-  await new Promise((done) => setTimeout(done, seconds * 1000));
-  const found = await counted(node);
+  let [found, behind, stood] = [await counted(node), 0, 0];
+  for (let second = 0; second < seconds; second++) {
+    const start = performance.now();
+    await new Promise((done) => setTimeout(done, 1000));
+    const late = performance.now() - start > 1500;
+    const next = await counted(node);
+    if (late) stood++;
+    else behind += next.behind - found.behind;
+    found = next;
+  }
   source.stop();
   await context.close();
-  return found;
+  return { ...found, behind, stood };
 }
 
 const CONFIG = { cell: "gru", inputSize: 128, hiddenSize: 128 };

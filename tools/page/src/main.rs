@@ -100,7 +100,8 @@ fn copy(path: &Path, out: &Path) -> Result<()> {
     if path.is_dir() {
         for entry in std::fs::read_dir(path).with_context(context)? {
             let entry = entry.with_context(context)?.path();
-            let folder = if entry.is_dir() { out.join(entry.file_name().unwrap_or_default()) } else { out.into() };
+            let folder =
+                if entry.is_dir() { out.join(entry.file_name().unwrap_or_default()) } else { out.into() };
             std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
             copy(&entry, &folder)?;
         }

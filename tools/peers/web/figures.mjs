@@ -69,6 +69,6 @@ for (const [layer, { difference, ...each }] of Object.entries(found)) {
 await page.click("#click");
 // Only the time from a click on is sound that a page may make.
 const live = await page.evaluate(async (seconds) => (await import("./run.js")).live("./processor.js", seconds), seconds);
-console.log(`sound of ${seconds} s, a step of GRU(128, 128) for each 128 frames: ${live.counted} calls, ${live.missed} frames missed, ${live.behind} frames behind the clock at the end`);
+console.log(`sound of ${seconds} s, a step of GRU(128, 128) for each 128 frames: ${live.counted} calls, ${live.missed} frames missed, ${live.behind} frames fallen behind the clock, ${live.stood} intervals of a second left out`);
 await browser.close();
 server.stop();
