@@ -5,9 +5,7 @@ mod input;
 mod layout;
 mod state;
 
-use ndarray::{Array, Array3, ArrayView3, Axis, Dimension, Ix3};
-#[cfg(not(target_arch = "wasm32"))]
-use ndarray::{ArrayViewMut, ArrayViewMut3};
+use ndarray::{Array, Array3, ArrayView3, ArrayViewMut, ArrayViewMut3, Axis, Dimension, Ix3};
 
 pub(crate) use check::check_finite;
 use check::{check_lengths, with_batch_axis};
@@ -238,7 +236,6 @@ impl<'a> Batch<'a> {
     }
 
     /// Checks the shape of a caller's array for the output, and returns it with a batch axis.
-    #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn checked_output<'b, D: Dimension>(
         &self,
         config: &Config,

@@ -3,7 +3,7 @@
 mod host;
 pub(crate) mod state;
 
-use ndarray::{Array, Array3, Axis, Dimension};
+use ndarray::{Array, Array3, ArrayViewMut, Axis, Dimension};
 
 use crate::array::filled;
 use crate::batch::Batch;
@@ -126,6 +126,36 @@ impl Session {
             Kept::Host(state) => push_elsewhere(state, &self.layer, &batch, active).await?,
         };
         batch.restore_rank(output, Axis(0))
+    }
+
+    /// Like [`Session::push_into`], without blocking the thread that polls, as in [`Layer::forward_async`]. The
+    /// output is written when the future is ready.
+    ///
+    /// In a browser, a repeated push of one step allocates nothing if the layer is on the CPU; the future is
+    /// ready at the first poll.
+    ///
+    /// # Errors
+    ///
+    /// The same as [`Session::push_into`].
+    pub async fn push_into_async<'i, D: Dimension>(
+        &mut self,
+        input: impl Into<Input<'i, D>>,
+        output: ArrayViewMut<'_, f32, D>,
+    ) -> Result<(), Error> {
+        let input = input.into();
+        let (active, batch) = self.checked(&input)?;
+        let mut output = batch.checked_output(self.layer.config(), output)?;
+        match &mut self.kept {
+            Kept::Gpu(session) => output.assign(&session.push_async(&batch, active).await?),
+            #[cfg(not(target_arch = "wasm32"))]
+            Kept::Host(state) => output.assign(&push_elsewhere(state, &self.layer, &batch, active).await?),
+            #[cfg(target_arch = "wasm32")]
+            Kept::Host(state) => {
+                output.fill(0.0);
+                state.push(self.layer.implementation(), self.layer.config(), &batch, active, output)?;
+            }
+        }
+        Ok(())
     }
 
     /// Like [`Session::state`], without blocking.

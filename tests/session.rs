@@ -270,6 +270,13 @@ fn one_row_may_go_without_a_batch_axis_and_into_any_array() {
         assert_eq!(output.index_axis(Axis(0), 0), expected);
         assert_eq!(output.slice(s![1, ..2, ..]), expected.slice(s![..2, ..]));
         assert!(output.slice(s![1, 2.., ..]).iter().all(|&value| value == 0.0));
+
+        session.reset(None).unwrap();
+        let blocking = output.clone();
+        output.fill(1.0);
+        let push = session.push_into_async(Input::from(&given).rows(&[2, 1]), output.view_mut());
+        pollster::block_on(push).unwrap();
+        assert_eq!(output, blocking);
     });
 }
 

@@ -1,46 +1,14 @@
-//! What JavaScript calls. Structures go over as JSON; errors are the library's, as messages.
+//! What the page calls beside the npm package's bindings, whose devices, errors and plans it has.
 
 use std::rc::Rc;
 
-use serde::Serialize;
-use wasm_bindgen::prelude::{JsError, wasm_bindgen};
-use wgpu_rnn::{AdapterChoice, Backend, Gpu, LayerOptions, Strategy};
+use wasm_bindgen::prelude::wasm_bindgen;
+use wgpu_rnn::{Backend, LayerOptions, Strategy};
+use wgpu_rnn_js::{Device, Failure, Plan};
 
-use crate::check::{self, Outcome};
+use crate::check;
 use crate::model;
-use crate::plan::Plan;
 use crate::speaker;
-
-#[wasm_bindgen(start)]
-fn start() {
-    console_error_panic_hook::set_once();
-}
-
-/// What layers run on.
-#[wasm_bindgen]
-pub struct Device(Backend);
-
-#[wasm_bindgen]
-impl Device {
-    /// The CPU, through WebAssembly.
-    pub fn cpu() -> Device {
-        Device(Backend::Cpu)
-    }
-
-    /// The browser's GPU.
-    ///
-    /// # Errors
-    ///
-    /// The library's, if the page has none.
-    pub async fn gpu() -> Result<Device, JsError> {
-        Ok(Device(Backend::Gpu(Gpu::new_async(&AdapterChoice::Best).await?)))
-    }
-
-    /// Whether it is a GPU that is none: a driver on the CPU.
-    pub fn is_software(&self) -> bool {
-        matches!(&self.0, Backend::Gpu(gpu) if gpu.is_software())
-    }
-}
 
 /// The trained model.
 #[wasm_bindgen]
@@ -54,7 +22,7 @@ impl Model {
     ///
     /// The library's, if it is not that file.
     #[wasm_bindgen(constructor)]
-    pub fn new(bytes: &[u8]) -> Result<Model, JsError> {
+    pub fn new(bytes: &[u8]) -> Result<Model, Failure> {
         Ok(Model(Rc::new(model::Model::parse(bytes)?)))
     }
 
@@ -76,8 +44,8 @@ impl Speaker {
     /// # Errors
     ///
     /// The library's.
-    pub async fn load(model: &Model, device: &Device) -> Result<Speaker, JsError> {
-        Ok(Speaker(speaker::Speaker::new(Rc::clone(&model.0), device.0.clone()).await?))
+    pub async fn load(model: &Model, device: &Device) -> Result<Speaker, Failure> {
+        Ok(Speaker(speaker::Speaker::new(Rc::clone(&model.0), device.backend().clone()).await?))
     }
 
     /// The phonemes of each word.
@@ -85,7 +53,7 @@ impl Speaker {
     /// # Errors
     ///
     /// The library's.
-    pub async fn pronounce(&self, words: Vec<String>) -> Result<Spoken, JsError> {
+    pub async fn pronounce(&self, words: Vec<String>) -> Result<Spoken, Failure> {
         Ok(Spoken(self.0.pronounce(&words).await?))
     }
 
@@ -94,33 +62,21 @@ impl Speaker {
     /// # Errors
     ///
     /// The library's.
-    pub async fn read(&self, words: usize, letters: usize) -> Result<(), JsError> {
+    pub async fn read(&self, words: usize, letters: usize) -> Result<(), Failure> {
         Ok(self.0.read(words, letters).await?)
     }
 
-    /// What the GPU does for what was said: a plan for the encoder, which is called once, and one for the decoder; null for
-    /// a model that is not on a GPU.
+    /// What the GPU does for what was said: a plan for the encoder, which is called once, and one for the decoder;
+    /// nothing for a model that is not on a GPU.
     ///
     /// # Errors
     ///
     /// The library's.
-    pub fn plan(&self, spoken: &Spoken) -> Result<String, JsError> {
+    pub fn plans(&self, spoken: &Spoken) -> Result<Vec<Plan>, Failure> {
         let (words, letters) = (spoken.0.phonemes.len(), spoken.0.letters);
-        let plans = (Plan::of(&self.0.encoder, words, letters)?, Plan::of(&self.0.decoder, words, 1)?);
-        json(&match plans {
-            (Some(encoder), Some(decoder)) => {
-                Some(Plans { encoder, decoder, decoder_calls: spoken.0.calls() })
-            }
-            _ => None,
-        })
+        let plans = [Plan::of(&self.0.encoder, words, letters)?, Plan::of(&self.0.decoder, words, 1)?];
+        Ok(plans.into_iter().flatten().collect())
     }
-}
-
-#[derive(Serialize)]
-struct Plans {
-    encoder: Plan,
-    decoder: Plan,
-    decoder_calls: usize,
 }
 
 /// What was said.
@@ -129,13 +85,14 @@ pub struct Spoken(speaker::Spoken);
 
 #[wasm_bindgen]
 impl Spoken {
-    /// The phonemes of each word.
-    ///
-    /// # Errors
-    ///
-    /// None that is known.
-    pub fn phonemes(&self) -> Result<String, JsError> {
-        json(&self.0.phonemes)
+    /// The phonemes of each word, with spaces between them.
+    pub fn phonemes(&self) -> Vec<String> {
+        self.0.phonemes.iter().map(|word| word.join(" ")).collect()
+    }
+
+    /// The calls of the decoder.
+    pub fn decoder_calls(&self) -> usize {
+        self.0.calls()
     }
 
     /// The largest difference between the hidden states; nothing where other phonemes were said.
@@ -162,13 +119,13 @@ impl Files {
         self.0.insert(name, bytes);
     }
 
-    /// The names of the files, as JSON, that a model has values in and that are not here.
+    /// The names of the files that a model has values in and that are not here.
     ///
     /// # Errors
     ///
     /// The library's, if it is no model.
-    pub fn missing(&self, name: &str, bytes: &[u8]) -> Result<String, JsError> {
-        json(&check::missing(name, bytes, &self.0)?)
+    pub fn missing(&self, name: &str, bytes: &[u8]) -> Result<Vec<String>, Failure> {
+        Ok(check::missing(name, bytes, &self.0)?)
     }
 }
 
@@ -184,20 +141,28 @@ impl Problem {
     ///
     /// The library's.
     #[wasm_bindgen(constructor)]
-    pub fn new(name: &str, bytes: &[u8], part: &str, files: &Files) -> Result<Problem, JsError> {
+    pub fn new(name: &str, bytes: &[u8], part: &str, files: &Files) -> Result<Problem, Failure> {
         Ok(Problem(check::Problem::read(name, bytes, part, &files.0)?))
     }
 
-    /// What the layer is, and over what it is run.
-    ///
-    /// # Errors
-    ///
-    /// None that is known.
-    pub fn about(&self) -> Result<String, JsError> {
-        let [batch, steps] = self.0.given.size();
-        let layer = self.0.weights.config().to_string();
-        let torch = self.0.torch.as_ref().map(|torch| torch.absolute);
-        json(&About { layer, batch, steps, torch })
+    /// The layer, as PyTorch writes it.
+    pub fn layer(&self) -> String {
+        self.0.weights.config().to_string()
+    }
+
+    /// N.
+    pub fn batch(&self) -> usize {
+        self.0.given.size()[0]
+    }
+
+    /// T.
+    pub fn steps(&self) -> usize {
+        self.0.given.size()[1]
+    }
+
+    /// PyTorch's own error, of a file that has its result.
+    pub fn torch(&self) -> Option<f64> {
+        self.0.torch.as_ref().map(|torch| torch.absolute)
     }
 
     /// Runs it on a device, with a strategy by name: `auto`, or on a GPU another one.
@@ -205,21 +170,27 @@ impl Problem {
     /// # Errors
     ///
     /// The library's.
-    pub async fn run(&self, device: &Device, strategy: String) -> Result<String, JsError> {
+    pub async fn run(&self, device: &Device, strategy: String) -> Result<Outcome, Failure> {
         let strategy: Strategy = strategy.parse()?;
-        json::<Outcome>(&self.0.run(device.0.clone(), strategy).await?)
+        let outcome = self.0.run(device.backend().clone(), strategy).await?;
+        Ok(Outcome {
+            pass: outcome.pass,
+            absolute: outcome.absolute,
+            used: outcome.used,
+            worst: outcome.worst,
+        })
     }
 }
 
-#[derive(Serialize)]
-struct About {
-    layer: String,
-    batch: usize,
-    steps: usize,
-    /// PyTorch's own error, of a file that has its result.
-    torch: Option<f64>,
-}
-
-fn json<T: Serialize>(value: &T) -> Result<String, JsError> {
-    Ok(serde_json::to_string(value)?)
+/// What one backend made of a problem.
+#[wasm_bindgen(getter_with_clone)]
+pub struct Outcome {
+    /// Whether every element is within its tolerance.
+    pub pass: bool,
+    /// The largest difference from what was expected.
+    pub absolute: f64,
+    /// The share of its tolerance that the worst element used.
+    pub used: f64,
+    /// That element: where it is, what was expected and what was found.
+    pub worst: Option<String>,
 }

@@ -10,7 +10,6 @@ use std::collections::BTreeMap;
 use std::io;
 
 use rand_mt::Mt;
-use serde::Serialize;
 use wgpu_rnn::io::{OnnxModel, Tensors};
 use wgpu_rnn::ndarray::{ArrayD, IxDyn};
 use wgpu_rnn::tolerance::{self, Comparison};
@@ -64,7 +63,7 @@ pub(crate) struct Problem {
 }
 
 /// What one backend made of a problem.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) pass: bool,
     /// The largest difference from what was expected.

@@ -13,7 +13,5 @@ mod given;
 #[cfg(any(test, target_arch = "wasm32"))]
 #[path = "../../examples/pronounce/model.rs"]
 mod model;
-#[cfg(target_arch = "wasm32")]
-mod plan;
 #[cfg(any(test, target_arch = "wasm32"))]
 mod speaker;

@@ -9,9 +9,9 @@ const STRATEGIES = ["step", "hoisted-step", "scan"];
 /** Whether a file is checked, and is not only one beside a model. */
 const isWhole = ({ name }) => /\.(onnx|safetensors)$/i.test(name);
 
-/** How much of its tolerance the worst element used; null stands for what JSON cannot say, infinity. */
+/** How much of its tolerance the worst element used; it may be infinite. */
 function share(used) {
-  if (used === null) return "∞";
+  if (used === Infinity) return "∞";
   return used < 10 ? `${(100 * used).toFixed(1)} %` : `${used.toExponential(1)} ×`;
 }
 
@@ -73,7 +73,7 @@ export class Checks {
     } finally {
       files.free();
     }
-    about.textContent = this.#about(JSON.parse(problem.about()));
+    about.textContent = this.#about(problem);
     const table = this.#table(section);
     const failed = [];
     for (const { name, device, strategy } of this.runs) {
@@ -89,7 +89,7 @@ export class Checks {
   /** Reads the files beside a model, and returns the names of those that were not chosen. */
   async #read(name, bytes, files) {
     const missing = [];
-    for (const other of JSON.parse(files.missing(name, bytes))) {
+    for (const other of files.missing(name, bytes)) {
       const file = this.beside.get(other);
       if (file === undefined) missing.push(other);
       else files.add(other, new Uint8Array(await file.arrayBuffer()));
@@ -108,9 +108,10 @@ export class Checks {
     return element("label", {}, name, input);
   }
 
-  #about({ layer, batch, steps, torch }) {
-    const shape = `${layer}, N = ${batch}, T = ${steps}.`;
-    return torch === null
+  #about(problem) {
+    const shape = `${problem.layer()}, N = ${problem.batch()}, T = ${problem.steps()}.`;
+    const torch = problem.torch();
+    return torch === undefined
       ? `${shape} Rows of different lengths, from a random state, beside the same layer in 64 bits.`
       : `${shape} Beside PyTorch's result in 64 bits, from which PyTorch's own in 32 bits is ${torch.toExponential(1)} off.`;
   }
@@ -128,9 +129,9 @@ export class Checks {
   async #run(problem, name, device, strategy) {
     const [shown, where] = strategy === "auto" ? ["–", name] : [strategy, `${name}, ${strategy}`];
     try {
-      const { pass, absolute, used, worst } = JSON.parse(await problem.run(device, strategy));
+      const { pass, absolute, used, worst } = await problem.run(device, strategy);
       const verdict = element("td", { class: pass ? "good" : "error" }, pass ? "pass" : "FAIL");
-      const error = absolute === null ? "∞" : absolute.toExponential(1);
+      const error = absolute === Infinity ? "∞" : absolute.toExponential(1);
       return [row(name, shown, verdict, number(error), number(share(used))), pass ? null : `${where}: ${worst}`];
     } catch (error) {
       const verdict = element("td", { class: "error" }, "error");

@@ -21,7 +21,7 @@ export function number(text) {
 }
 
 export function message(error) {
-  return error instanceof Error ? error.message : String(error);
+  return error?.message ?? String(error);
 }
 
 export function milliseconds(value) {

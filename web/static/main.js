@@ -3,6 +3,7 @@
 import init, { Device, Model } from "./wgpu_rnn_web.js";
 import { Checks } from "./check.js";
 import { bytes, message, number, row } from "./dom.js";
+import { Listening } from "./listen.js";
 import { Measurement } from "./measure.js";
 import { Voice } from "./voice.js";
 
@@ -77,20 +78,21 @@ function compare() {
 }
 
 function plan(spoken) {
-  const plans = JSON.parse(voices.gpu.speaker.plan(spoken));
+  const [encoder, decoder] = voices.gpu.speaker.plans(spoken);
   const line = (name, { batch, steps, strategy, dispatches, bytes: size }, calls) => {
     const times = calls === 1 ? `${dispatches}` : `${dispatches} × ${calls} calls`;
     return row(name, `${batch} × ${steps}`, strategy, number(times), number(bytes(size)));
   };
   $("plan").querySelector("tbody").replaceChildren(
-    line("encoder", plans.encoder, 1),
-    line("decoder", plans.decoder, plans.decoder_calls),
+    line("encoder", encoder, 1),
+    line("decoder", decoder, spoken.decoder_calls()),
   );
-  $("plan").querySelector("pre").textContent = `encoder\n${plans.encoder.text}\ndecoder\n${plans.decoder.text}`;
+  $("plan").querySelector("pre").textContent = `encoder\n${encoder.text}\ndecoder\n${decoder.text}`;
   $("plan").hidden = false;
 }
 
 async function main() {
+  new Listening();
   const loaded = await model();
   $("status").textContent = "The model is loaded; asking for a GPU …";
   $("words").addEventListener("input", say);

@@ -40,7 +40,7 @@ export class Voice {
       const start = performance.now();
       const spoken = await this.speaker.pronounce(words);
       const took = performance.now() - start;
-      this.last = { words, spoken, phonemes: JSON.parse(spoken.phonemes()) };
+      this.last = { words, spoken, phonemes: spoken.phonemes() };
       this.#show();
       const compiling = this.card.id === "gpu" && !this.compiled ? ", kernels compiled for the first time" : "";
       time.textContent = words.length === 0 ? "" : `in ${milliseconds(took)}${compiling}`;
@@ -58,7 +58,7 @@ export class Voice {
     const { words, phonemes } = this.last;
     const lines = words.flatMap((word, index) => [
       element("dt", {}, word),
-      element("dd", {}, phonemes[index].join(" ") || "(nothing)"),
+      element("dd", {}, phonemes[index] || "(nothing)"),
     ]);
     this.card.querySelector(".said").replaceChildren(...lines);
   }

@@ -7,6 +7,8 @@ import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
 
 const QUIET = ["--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+// A microphone that beeps, and no question for it.
+const MICROPHONE = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"];
 const WEBGPU = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"];
 const NO_WEBGPU = ["--disable-features=WebGPU", "--disable-blink-features=WebGPU"];
 
@@ -31,7 +33,7 @@ export function launch({ webgpu = true } = {}) {
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
     // Chromium has no sandbox for root, as which containers run.
     chromiumSandbox: false,
-    args: [...QUIET, ...(webgpu ? WEBGPU : NO_WEBGPU)],
+    args: [...QUIET, ...MICROPHONE, ...(webgpu ? WEBGPU : NO_WEBGPU)],
   });
 }
 

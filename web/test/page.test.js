@@ -11,6 +11,9 @@ const EXPECTED = readFileSync(new URL("examples/pronounce/expected.tsv", ROOT), 
   .trim()
   .split("\n")
   .map((line) => line.split("\t"));
+/** What ONNX Runtime 1.30 gives for each step of the page's sound, with the weights of silero_vad_16k.safetensors in the graph
+ * of silero_vad_16k_op15.onnx, both of silero-vad 6.2.3. */
+const SPEECH = JSON.parse(readFileSync(new URL("web/test/speech.json", ROOT), "utf8"));
 /** Every cell, with what it can have, small: the adapter is a CPU. */
 const GOLDEN = [
   "rnn_two_layers", "rnn_relu", "rnn_no_bias", "rnn_bidirectional", "rnn_one_of_everything",
@@ -73,7 +76,7 @@ test("words are said while they are typed, with the keyboard alone", async () =>
     await page.keyboard.press("Tab");
     reached.push(await page.evaluate(() => document.activeElement.id || document.activeElement.tagName));
   }
-  const order = ["words", "SUMMARY", "largest", "measure", "file", "part"];
+  const order = ["play", "microphone", "words", "SUMMARY", "largest", "measure", "file", "part"];
   assert.deepEqual(reached.filter((name) => order.includes(name)).slice(0, order.length), order);
   await page.focus("#words");
   await page.keyboard.press("Control+A");
@@ -87,6 +90,52 @@ test("words are said while they are typed, with the keyboard alone", async () =>
   assert.deepEqual(problems, []);
   await page.close();
 });
+
+test("the detector gives what ONNX Runtime gives for the page's sound", async () => {
+  const { page, problems } = await open(browser, server.url);
+  const found = await page.evaluate(async () => {
+    const [{ init, Layer }, { Detector, SAMPLES }, { sound }] = await Promise.all(
+      ["./wgpu-rnn/cpu.js", "./detector.js", "./vowels.js"].map((name) => import(name)),
+    );
+    await init();
+    const model = await (await fetch("silero_vad_16k.safetensors")).arrayBuffer();
+    const detector = new Detector(new Uint8Array(model), Layer);
+    const samples = sound();
+    const steps = Array.from({ length: Math.floor(samples.length / SAMPLES) }, (_, at) => at * SAMPLES);
+    return steps.map((at) => detector.step(samples.subarray(at, at + SAMPLES)));
+  });
+  assert.equal(found.length, SPEECH.length);
+  found.forEach((value, step) => assert.ok(Math.abs(value - SPEECH[step]) < 1e-4, `step ${step}: ${value}, ${SPEECH[step]}`));
+  assert.ok(SPEECH.some((value) => value > 0.99) && SPEECH.slice(-90).every((value) => value < 0.2));
+  assert.deepEqual(problems, []);
+  await page.close();
+});
+
+for (const colorScheme of ["light", "dark"]) {
+  test(`speech is heard in live sound, and missed frames are counted, ${colorScheme}`, async () => {
+    const phone = { viewport: { width: 360, height: 740 }, deviceScaleFactor: 2 };
+    const { page, problems } = await open(browser, server.url, { colorScheme, ...(colorScheme === "dark" && phone) });
+    await page.click("#play");
+    await page.waitForSelector("#heard[data-speech=true]");
+    await page.waitForFunction(() => Number(document.querySelector("#listening dd:last-of-type")?.textContent.split(" ").at(-1)) > 40_000);
+    await screenshot(page, `listen-${colorScheme}`);
+    assert.match(await page.textContent("#listening"), /Probability of speech\d+ %Level-?\d+ dB.*Latency\d+ ms.*Missed frames\d+ of \d+/);
+    console.log(await page.textContent("#listening dd:last-of-type"), "frames missed");
+    await page.click("#stop");
+    assert.equal(await page.textContent("#heard"), "Stopped.");
+    await page.focus("#microphone");
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("#listen[data-state=running]");
+    await page.waitForFunction(() => /Missed frames/.test(document.getElementById("listening").textContent));
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("#listen[data-state=idle]");
+    const [inner, outer] = await page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth]);
+    assert.ok(inner <= outer, `${inner} in ${outer}`);
+    assert.deepEqual(problems, []);
+    await page.close();
+  });
+}
 
 test("golden cases of every cell pass with every strategy", async () => {
   const { page, problems } = await open(browser, server.url);

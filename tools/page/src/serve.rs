@@ -27,9 +27,10 @@ struct Limits {
 const LIMITS: Limits =
     Limits { connections: 64, request: Duration::from_secs(10), answer: Duration::from_secs(120) };
 
-/// Serves the files that are in a folder now, until the process is stopped.
+/// Serves the files that are in a folder and in its folders now, until the process is stopped.
 pub(crate) fn serve(folder: &Path, port: u16) -> Result<()> {
-    let files = read(folder)?;
+    let mut files = HashMap::new();
+    read(folder, "", &mut files)?;
     let address = (Ipv4Addr::LOCALHOST, port);
     let listener =
         TcpListener::bind(address).with_context(|| format!("port {port}; another one with --port"))?;
@@ -103,15 +104,18 @@ impl Write for Timed<'_> {
     }
 }
 
-/// What is served, by path. Nothing else of the disk can be asked for.
-fn read(folder: &Path) -> Result<HashMap<String, Vec<u8>>> {
-    let mut files = HashMap::new();
+/// Adds what is served, by path. Nothing else of the disk can be asked for.
+fn read(folder: &Path, prefix: &str, files: &mut HashMap<String, Vec<u8>>) -> Result<()> {
     for entry in std::fs::read_dir(folder).with_context(|| folder.display().to_string())? {
         let path = entry?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        files.insert(name, std::fs::read(&path).with_context(|| path.display().to_string())?);
+        let name = format!("{prefix}{}", path.file_name().unwrap_or_default().to_string_lossy());
+        if path.is_dir() {
+            read(&path, &format!("{name}/"), files)?;
+        } else {
+            files.insert(name, std::fs::read(&path).with_context(|| path.display().to_string())?);
+        }
     }
-    Ok(files)
+    Ok(())
 }
 
 fn answer(stream: &TcpStream, files: &HashMap<String, Vec<u8>>, limits: Limits) -> IoResult<()> {
