@@ -104,6 +104,9 @@ enum Data {
     Chunks(Box<hdf5::Chunks>),
 }
 
+/// Converts the bytes of an element type, in big-endian order or not; `None` for a type that does not convert.
+type Convert<T> = fn(Element, &[u8], bool) -> Option<Result<Vec<T>, Error>>;
+
 impl<'a> Tensors<'a> {
     #[cfg_attr(
         not(any(feature = "safetensors", feature = "npz", feature = "pytorch", feature = "keras")),
@@ -157,12 +160,7 @@ impl<'a> Tensors<'a> {
         self.array(name, "an integer type", Element::to_i64)
     }
 
-    fn array<T>(
-        &self,
-        name: &str,
-        expected: &'static str,
-        convert: fn(Element, &[u8], bool) -> Option<Result<Vec<T>, Error>>,
-    ) -> Result<ArrayD<T>, Error> {
+    fn array<T>(&self, name: &str, expected: &'static str, convert: Convert<T>) -> Result<ArrayD<T>, Error> {
         let entry = self.entries.get(name).ok_or_else(|| self.missing(name))?;
         let wrong_type =
             || Error::from(Fault::Dtype { name: name.to_owned(), expected, found: entry.dtype.clone() });

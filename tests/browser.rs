@@ -10,9 +10,7 @@ use crate::harness::{Implementation, assert_same_bits, on_each, random};
 use crate::source;
 
 /// Functions that block and whose twin has another name than theirs with `_async`, or that have none.
-const OTHER_TWIN: &[(&str, Option<&str>)] = &[
-    ("OnnxModel::with_folder", Some("OnnxModel::with_data")),
-];
+const OTHER_TWIN: &[(&str, Option<&str>)] = &[("OnnxModel::with_folder", Some("OnnxModel::with_data"))];
 
 /// What must not be called in a browser, and the files that wasm leaves out or where it does no harm.
 const ELSEWHERE: &[(&str, &[&str])] = &[
