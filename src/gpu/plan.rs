@@ -9,6 +9,7 @@ mod dispatch;
 mod exchange;
 mod inspect;
 mod loops;
+mod machine;
 mod memory;
 mod parts;
 mod pieces;
@@ -65,6 +66,8 @@ pub(super) struct Plan {
     pub(super) final_parity: Vec<usize>,
     /// The time that the cost model expects, in microseconds.
     pub(super) expected_us: f64,
+    /// The share of a call in the time to compile the kernels, as far as plans differ in it.
+    compiling_us: f64,
 }
 
 impl Plan {
@@ -81,7 +84,7 @@ impl Plan {
         let mut best: Result<Plan, Error> = Plan::with_strategy(request, Strategy::Step);
         for strategy in [Strategy::HoistedStep, Strategy::Scan] {
             if let Ok(plan) = Plan::with_strategy(request, strategy)
-                && best.as_ref().map_or(true, |best| plan.expected_us < best.expected_us)
+                && best.as_ref().map_or(true, |best| plan.cost_us() < best.cost_us())
             {
                 best = Ok(plan);
             }
@@ -117,7 +120,13 @@ impl Plan {
             bindings: list.bindings,
             final_parity: list.final_parity,
             expected_us: cost::expected_us(request, choice, bytes.chunk),
+            compiling_us: cost::compiling_us(&choice.stages),
         })
+    }
+
+    /// Returns the time by which plans are chosen.
+    fn cost_us(&self) -> f64 {
+        self.expected_us + self.compiling_us
     }
 
     /// Returns the largest number of rows, up to the request's, that fit the limits at once.

@@ -4,6 +4,8 @@ mod cpu;
 
 use std::time::Duration;
 
+use wgpu::DeviceType;
+
 use super::*;
 use crate::{ErrorKind, Strategy};
 
@@ -11,7 +13,12 @@ const DISCRETE: DeviceType = DeviceType::DiscreteGpu;
 const INTEGRATED: DeviceType = DeviceType::IntegratedGpu;
 
 fn gpu(device_type: DeviceType) -> Adapter {
-    Adapter::new(format!("{device_type:?}"), device_type, Capabilities::default())
+    let capabilities = Capabilities {
+        discrete: device_type == DISCRETE,
+        software: device_type == DeviceType::Cpu,
+        ..Capabilities::default()
+    };
+    Adapter::new(format!("{device_type:?}"), capabilities)
 }
 
 fn machine(adapters: &[DeviceType], threads: usize) -> Machine {
@@ -140,7 +147,7 @@ fn a_gpu_that_wins_with_all_threads_at_work_wins_with_more_rows() {
 fn more_work_is_never_expected_to_take_less() {
     let us = |config: &Config, batch, steps, threads| {
         let work = Work { config, batch, steps, options: &LayerOptions::default() };
-        let gpu = cost::gpu_us(&work, DISCRETE, &Capabilities::default()).unwrap();
+        let gpu = cost::gpu_us(&work, &gpu(DISCRETE).capabilities).unwrap();
         [cost::cpu_us(&work, threads, CpuInstructions::Avx2), gpu]
     };
     for (config, batch, steps) in grid() {
@@ -210,7 +217,7 @@ fn what_is_taken_is_opened() {
     let place = adapters.iter().position(|adapter| adapter.get_info() == *tested.info()).unwrap();
     // The capabilities that are known before opening are those of the device.
     let known = &Machine::with(&adapters).adapters[place];
-    assert_eq!((&known.capabilities, known.device_type), (tested.capabilities(), tested.info().device_type));
+    assert_eq!(&known.capabilities, tested.capabilities());
     let expected = Expected::new(2.0, 1.0);
     let reason = || Reason::GpuFaster { expected };
     let opened = |adapter| pollster::block_on(open(&adapters, Verdict { adapter, reason: reason() }));

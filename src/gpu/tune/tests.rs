@@ -223,3 +223,4 @@ fn candidates_that_fail_are_passed_over() {
 
 #[cfg(feature = "tuning-file")]
 mod file;
+mod plans;
