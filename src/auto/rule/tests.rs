@@ -66,20 +66,22 @@ fn grid() -> [(Config, usize, usize); 8] {
 
 #[test]
 fn much_work_goes_to_a_gpu_and_little_to_the_cpu() {
+    let mut wrong = String::new();
     for (device_type, threads, expected) in [
-        (DISCRETE, 1, ["small", "small", "cpu", "gpu", "gpu", "gpu", "gpu", "cpu"]),
+        (DISCRETE, 1, ["small", "small", "cpu", "gpu", "gpu", "gpu", "gpu", "close"]),
         (DISCRETE, 8, ["small", "small", "small", "close", "close", "gpu", "gpu", "cpu"]),
+        (DISCRETE, 32, ["small", "small", "small", "cpu", "close", "close", "gpu", "cpu"]),
         (INTEGRATED, 1, ["small", "small", "cpu", "gpu", "gpu", "gpu", "gpu", "cpu"]),
-        (INTEGRATED, 8, ["small", "small", "small", "close", "cpu", "close", "close", "cpu"]),
-        (INTEGRATED, 32, ["small", "small", "small", "cpu", "cpu", "cpu", "cpu", "cpu"]),
+        (INTEGRATED, 8, ["small", "small", "small", "close", "cpu", "close", "gpu", "cpu"]),
+        (INTEGRATED, 32, ["small", "small", "small", "cpu", "cpu", "cpu", "close", "cpu"]),
     ] {
         let machine = machine(&[device_type], threads);
-        assert_eq!(
-            grid().map(|work| outcome(&machine, work)),
-            expected,
-            "{device_type:?}, {threads} threads"
-        );
+        let found = grid().map(|work| outcome(&machine, work));
+        if found != expected {
+            wrong += &format!("{device_type:?}, {threads} threads: {found:?}, expected {expected:?}\n");
+        }
     }
+    assert!(wrong.is_empty(), "{wrong}");
 }
 
 #[test]

@@ -25,6 +25,10 @@ pub(super) struct Machine {
     pub(super) madd_us: f64,
     /// The time in which a core loads the weights of one quad and column for one invocation.
     pub(super) load_us: f64,
+    /// The factor on loads in a loop over steps, whose barriers let a software driver keep less in registers.
+    pub(super) in_loop: f64,
+    /// The time in which a core reads as much from registers that it has to index.
+    pub(super) indexed_us: f64,
     /// The time in which a core loads a quad of a vector for one invocation.
     pub(super) vector_us: f64,
     /// The bytes of weights that all cores together load per microsecond.
@@ -33,7 +37,8 @@ pub(super) struct Machine {
     /// after the other, and for each invocation, where invocations run one after the other.
     pub(super) finish_us: f64,
     pub(super) finish_each_us: f64,
-    /// The same for kernels that have the state in registers.
+    /// The same in a loop over steps: the second for kernels that have the state in registers.
+    pub(super) finish_in_loop_us: f64,
     pub(super) finish_in_registers_us: f64,
     /// The time in which one core writes an element of an input product and reads it again.
     pub(super) gate_us: f64,
@@ -47,18 +52,21 @@ const SOFTWARE: Machine = Machine {
     held: 1.0,
     wide: 8.0,
     launch_us: 20.0,
-    step_us: 1.0,
-    barrier_us: 0.02,
+    step_us: 0.5,
+    barrier_us: 0.01,
     latency_us: 0.0,
     near_latency_us: 0.0,
-    madd_us: 0.1e-3,
-    load_us: 17e-3,
-    vector_us: 17e-3,
+    madd_us: 0.063e-3,
+    load_us: 8.6e-3,
+    in_loop: 1.6,
+    indexed_us: 2e-3,
+    vector_us: 8.6e-3,
     bytes_per_us: f64::INFINITY,
     finish_us: 0.0,
-    finish_each_us: 0.06,
+    finish_each_us: 0.03,
+    finish_in_loop_us: 0.09,
     finish_in_registers_us: 0.03,
-    gate_us: 5e-3,
+    gate_us: 4e-3,
     subgroups: false,
 };
 
@@ -74,10 +82,13 @@ const DISCRETE: Machine = Machine {
     near_latency_us: 0.03,
     madd_us: 64.0 / 15e6,
     load_us: 0.0,
+    in_loop: 1.0,
+    indexed_us: 0.0,
     vector_us: 0.0,
     bytes_per_us: 3e6,
     finish_us: 0.25,
     finish_each_us: 0.0,
+    finish_in_loop_us: 0.0,
     finish_in_registers_us: 0.0,
     gate_us: 2e-5,
     subgroups: false,
@@ -87,7 +98,8 @@ const DISCRETE: Machine = Machine {
 const INTEGRATED: Machine = Machine {
     cores: 8.0,
     latency_us: 0.19,
-    launch_us: 6.5,
+    launch_us: 8.0,
+    finish_us: 0.4,
     madd_us: 8.0 / 1.2e6,
     bytes_per_us: 0.4e6,
     gate_us: 2e-4,

@@ -119,7 +119,7 @@ fn one_family(pattern: &str) -> Result<ExitCode> {
             print!(" {:>5.0} {:>9.2} {in_flight:>6}", 100.0 * product.fma_share(), product.bytes_per_fma());
         }
         println!();
-        let misses = limits::misses(&kernel, &figures, &loops);
+        let misses = limits::misses(&kernel, &figures, &loops, waits);
         for miss in &misses {
             println!("    MISSED: {miss}");
         }
