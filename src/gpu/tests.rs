@@ -279,7 +279,7 @@ fn every_mutation_changes_a_kernel() {
     for work in &works() {
         for &strategy in Strategy::ALL {
             devices.iter().for_each(|(device, in_registers)| {
-                all.push_str(&text(work, strategy, device, *in_registers))
+                all.push_str(&text(work, strategy, device, *in_registers));
             });
         }
     }

@@ -64,8 +64,8 @@ const SOFTWARE: Machine = Machine {
     bytes_per_us: f64::INFINITY,
     finish_us: 0.0,
     finish_each_us: 0.03,
-    finish_in_loop_us: 0.09,
-    finish_in_registers_us: 0.03,
+    finish_in_loop_us: 0.12,
+    finish_in_registers_us: 0.2,
     gate_us: 4e-3,
     subgroups: false,
 };

@@ -120,11 +120,11 @@ fn ahead_in_registers(request: &Request<'_>, large: &Stage) -> Option<Vec<Stage>
     let config = request.config;
     let quads = |layer| large.products[0].quads(config, layer);
     let last = config.num_layers - 1;
-    let ranges = if quads(0) == quads(last) { vec![0..last + 1] } else { vec![0..1, 1..last + 1] };
+    let alike = if quads(0) == quads(last) { last + 1 } else { 1 };
+    let ranges = [0..alike, alike..last + 1].into_iter().filter(|layers| !layers.is_empty());
     let tiling = Tiling { weights: WeightsIn::Registers, ..large.tiling };
     let can = large.pace == Pace::Rows && large.register_files.is_some() && quads(0) > 0;
-    let stages: Vec<Stage> =
-        ranges.into_iter().map(|layers| Stage { layers, ..large.with(tiling) }).collect();
+    let stages: Vec<Stage> = ranges.map(|layers| Stage { layers, ..large.with(tiling) }).collect();
     let can = can && request.capabilities.shares_in_subgroups();
     (can && stages.iter().all(|stage| loops::ends(request, stage))).then_some(stages)
 }
