@@ -81,6 +81,9 @@ override UNITS: u32 = 64u;
 // Number of rows that each invocation computes, 1 to MAX_ROWS.
 override ROWS: u32 = 8u;
 const MAX_ROWS = 8u;
+// Whether an invocation loads the weights of several quads before it multiplies them, so that one latency is
+// paid for all of them. A software driver has no latency to hide, and compiles each load.
+override LOADS_AHEAD: bool = true;
 
 // The tile of a workgroup: its first column and row. The tiles are folded over grid x and y, because one
 // side of a grid is limited to 65535.
@@ -97,12 +100,13 @@ fn tile_of(group: vec3<u32>, groups: vec3<u32>, columns: u32, width: u32, rows: 
     return Tile(place < across * down, (place % across) * width, (place / across) * ROWS);
 }
 
+// D is 1 or 2, so no division is needed.
 fn layer_of(index: u32) -> u32 {
-    return index / dims.directions;
+    return index >> (dims.directions - 1u);
 }
 
 fn direction_of(index: u32) -> u32 {
-    return index % dims.directions;
+    return index & (dims.directions - 1u);
 }
 
 fn step_of(index: u32) -> u32 {

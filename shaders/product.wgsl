@@ -67,7 +67,14 @@ fn add_single(sums: ptr<function, Sums>, product: Product, offsets: vec4<u32>, s
     if start == NOWHERE {
         return;
     }
-    for (var first = 0u; first < product.quads; first += BLOCK) {
+    var first = 0u;
+    if LOADS_AHEAD {
+        while first + BLOCK <= product.quads {
+            (*sums)[0] += block_of(product, offsets, start, first);
+            first += BLOCK;
+        }
+    }
+    for (; first < product.quads; first += BLOCK) {
         let end = min(first + BLOCK, product.quads);
         var partial = vec4<f32>();
         var next = product.at + first * product.columns;
@@ -78,6 +85,20 @@ fn add_single(sums: ptr<function, Sums>, product: Product, offsets: vec4<u32>, s
         }
         (*sums)[0] += partial;
     }
+}
+
+// The sums of a whole block of the only row. All loads come before the first product.
+fn block_of(product: Product, offsets: vec4<u32>, start: u32, first: u32) -> vec4<f32> {
+    let at = product.at + first * product.columns;
+    let w0 = weights_at(at, offsets);
+    let w1 = weights_at(at + product.columns, offsets);
+    let w2 = weights_at(at + 2u * product.columns, offsets);
+    let w3 = weights_at(at + 3u * product.columns, offsets);
+    let x0 = quad_of(product.source, start + first);
+    let x1 = quad_of(product.source, start + first + 1u);
+    let x2 = quad_of(product.source, start + first + 2u);
+    let x3 = quad_of(product.source, start + first + 3u);
+    return dots(w3, x3, dots(w2, x2, dots(w1, x1, dots(w0, x0, vec4<f32>()))));
 }
 
 // The sums of one row, without indexing an array at run time.

@@ -10,7 +10,21 @@ fn add_rows(sums: ptr<function, Sums>, product: Product, offsets: vec4<u32>, sta
         let end = min(first + BLOCK, product.quads);
         var partial = Sums();
         var next = product.at + first * product.columns;
-        for (var quad = first; quad < end; quad++) {
+        var quad = first;
+        if LOADS_AHEAD {
+            while quad + 1u < end {
+                let w0 = weights_at(next, offsets);
+                let w1 = weights_at(next + product.columns, offsets);
+                next += 2u * product.columns;
+                for (var row = 0u; row < ROWS; row++) {
+                    let at = start + row * product.quads + quad;
+                    partial[row] = dots(w0, quad_of(product.source, at), partial[row]);
+                    partial[row] = dots(w1, quad_of(product.source, at + 1u), partial[row]);
+                }
+                quad += 2u;
+            }
+        }
+        for (; quad < end; quad++) {
             let w = weights_at(next, offsets);
             next += product.columns;
             for (var row = 0u; row < ROWS; row++) {

@@ -65,7 +65,20 @@ fn add_block(
 ) {
     var partial = Sums();
     var next = at;
-    for (var quad = start; quad < end; quad++) {
+    var quad = start;
+    if LOADS_AHEAD {
+        while quad + 1u < end {
+            let w0 = weights_at(next, offsets);
+            let w1 = weights_at(next + product.columns, offsets);
+            next += 2u * product.columns;
+            for (var row = 0u; row < ROWS; row++) {
+                partial[row] = dots(w0, vectors[row * TILE + quad], partial[row]);
+                partial[row] = dots(w1, vectors[row * TILE + quad + 1u], partial[row]);
+            }
+            quad += 2u;
+        }
+    }
+    for (; quad < end; quad++) {
         let w = weights_at(next, offsets);
         next += product.columns;
         for (var row = 0u; row < ROWS; row++) {

@@ -6,8 +6,6 @@
 //! `cargo test --release --lib auto::rule::tests::cpu -- --ignored --nocapture`. Nothing was measured on a
 //! hardware GPU.
 
-use wgpu::DeviceType;
-
 use crate::cpu::{INLINE, PANEL, SHARED};
 use crate::{
     Config, CpuInstructions, Error, LayerOptions,
@@ -22,9 +20,6 @@ pub(super) const MARGIN: f64 = 2.0;
 /// The time from a submission to its answer on the host, whatever is computed. Assumed; lavapipe takes 79
 /// to 135.
 pub(super) const SUBMISSION_US: f64 = 200.0;
-
-/// The time to record a dispatch: 1.1 to 1.4 were measured (`src/gpu/tests/recording.rs`).
-const RECORDING_US: f64 = 1.4;
 
 /// The multiply-adds per microsecond of one thread, measured.
 const MULTIPLY_ADDS_PER_US: f64 = 50_000.0;
@@ -76,25 +71,11 @@ pub(super) struct Work<'a> {
     pub(super) options: &'a LayerOptions,
 }
 
-/// The properties in which kinds of GPU differ.
-struct Kind {
-    /// The factor on the planner's estimate, which is for a mid-range GPU.
-    slower: f64,
-    /// The bytes transferred to or from the GPU per microsecond, including the copy on the host.
-    bytes_per_us: f64,
-}
-
-/// A discrete GPU. Assumed: half of the rate of PCIe 3.0 x16.
-const DISCRETE: Kind = Kind { slower: 1.0, bytes_per_us: 6e3 };
-/// An integrated GPU. Assumed: it shares its memory with the CPU, so that bytes are copied within that
-/// memory, and it has half the arithmetic speed. An adapter of unknown type counts as integrated.
-const INTEGRATED: Kind = Kind { slower: 2.0, bytes_per_us: 1e4 };
-
-impl Kind {
-    fn of(device_type: DeviceType) -> Kind {
-        if device_type == DeviceType::DiscreteGpu { DISCRETE } else { INTEGRATED }
-    }
-}
+/// The bytes transferred to or from a GPU per microsecond, including the copy on the host. Assumed: half of the
+/// rate of PCIe 3.0 x16 for a discrete GPU. An integrated GPU shares its memory with the CPU, so that bytes are
+/// copied within that memory.
+const DISCRETE_BYTES_PER_US: f64 = 6e3;
+const INTEGRATED_BYTES_PER_US: f64 = 1e4;
 
 impl Work<'_> {
     fn rows(&self) -> f64 {
@@ -141,17 +122,11 @@ fn layer_us(work: &Work<'_>, threads: usize, layer: usize) -> f64 {
 /// # Errors
 ///
 /// The errors of [`PlanReport::new`] if the layer does not fit.
-pub(super) fn gpu_us(
-    work: &Work<'_>,
-    device_type: DeviceType,
-    capabilities: &Capabilities,
-) -> Result<f64, Error> {
+pub(super) fn gpu_us(work: &Work<'_>, capabilities: &Capabilities) -> Result<f64, Error> {
     let plan = PlanReport::new(work.config, work.batch, work.steps, capabilities, work.options)?;
-    let kind = Kind::of(device_type);
+    let bytes_per_us = if capabilities.discrete { DISCRETE_BYTES_PER_US } else { INTEGRATED_BYTES_PER_US };
     let pieces = work.batch.div_ceil(plan.rows.max(1)) as f64;
-    let recording = plan.dispatch_count() as f64 * RECORDING_US;
-    let computing = plan.expected_us * kind.slower;
-    Ok(SUBMISSION_US + pieces * (recording + computing) + transfer_bytes(work) / kind.bytes_per_us)
+    Ok(SUBMISSION_US + pieces * plan.expected_us + transfer_bytes(work) / bytes_per_us)
 }
 
 /// Returns the bytes of input and initial state, which go to the GPU, and of output and final state, which

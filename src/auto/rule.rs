@@ -1,7 +1,5 @@
 //! The rule itself.
 
-use wgpu::DeviceType;
-
 use super::cost::{self, MARGIN, SUBMISSION_US, Work};
 use super::reason::{Expected, Reason, duration};
 use crate::{Backend, Config, CpuInstructions, Gpu, LayerOptions, cpu, gpu, inspect::Capabilities};
@@ -26,25 +24,23 @@ impl Verdict {
 struct Adapter {
     /// Name and backend, for messages.
     name: String,
-    /// The kind of device, which also says whether it is hardware.
-    device_type: DeviceType,
     /// The capabilities that its device would have.
     capabilities: Capabilities,
 }
 
 impl Adapter {
-    fn new(name: impl Into<String>, device_type: DeviceType, capabilities: Capabilities) -> Self {
-        Adapter { name: name.into(), device_type, capabilities }
+    fn new(name: impl Into<String>, capabilities: Capabilities) -> Self {
+        Adapter { name: name.into(), capabilities }
     }
 
     fn of(adapter: &wgpu::Adapter) -> Self {
         let info = adapter.get_info();
-        Adapter::new(gpu::named(&info), info.device_type, Capabilities::of_adapter(adapter))
+        Adapter::new(gpu::named(&info), Capabilities::of_adapter(adapter))
     }
 
     /// Returns whether it is a driver that runs on the CPU. The rule never chooses one.
     fn is_software(&self) -> bool {
-        self.device_type == DeviceType::Cpu
+        self.capabilities.software
     }
 }
 
@@ -88,11 +84,7 @@ impl Machine {
         let mut refusals = Vec::new();
         for (place, adapter) in self.adapters.iter().enumerate().filter(|(_, adapter)| !adapter.is_software())
         {
-            match adapter
-                .capabilities
-                .check()
-                .and_then(|()| cost::gpu_us(work, adapter.device_type, &adapter.capabilities))
-            {
+            match adapter.capabilities.check().and_then(|()| cost::gpu_us(work, &adapter.capabilities)) {
                 Ok(us) if best.is_none_or(|(_, least)| us < least) => best = Some((place, us)),
                 Ok(_) => {}
                 Err(error) => refusals.push(Reason::Unusable { adapter: adapter.name.clone(), error }),

@@ -32,6 +32,8 @@ pub struct Capabilities {
     pub subgroup_size: u32,
     /// Whether the adapter is a software driver, which runs on the CPU.
     pub software: bool,
+    /// Whether the adapter is a GPU with memory of its own.
+    pub discrete: bool,
     /// The number of CPU cores that a software driver has. It means nothing on hardware, which does not
     /// report its cores.
     pub cores: u32,
@@ -51,6 +53,7 @@ impl Capabilities {
             min_storage_buffer_offset_alignment: limits.min_storage_buffer_offset_alignment,
             subgroup_size: 0,
             software: false,
+            discrete: false,
             cores: 1,
         }
     }
@@ -72,6 +75,7 @@ impl Capabilities {
         Capabilities {
             subgroup_size: if subgroups { info.subgroup_max_size } else { 0 },
             software: info.device_type == wgpu::DeviceType::Cpu,
+            discrete: info.device_type == wgpu::DeviceType::DiscreteGpu,
             cores: u32::try_from(cores).unwrap_or(1),
             ..Capabilities::of(limits)
         }
@@ -122,7 +126,7 @@ impl Capabilities {
     }
 }
 
-/// The capabilities of a device with these limits. It is assumed to be hardware without subgroups.
+/// The capabilities of a device with these limits. It is assumed to be an integrated GPU without subgroups.
 impl From<&wgpu::Limits> for Capabilities {
     fn from(limits: &wgpu::Limits) -> Self {
         Capabilities::of(limits)

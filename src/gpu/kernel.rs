@@ -5,6 +5,7 @@ mod files;
 mod pipelines;
 mod tiling;
 mod uniforms;
+mod unrolled;
 mod variant;
 
 pub(super) use copy::Vectors;
@@ -12,8 +13,10 @@ pub(super) use files::{File, file};
 pub(super) use pipelines::Kernels;
 pub(super) use tiling::{
     MAX_ROWS, MAX_UNITS, MIN_UNITS, MIN_WORKGROUP_BYTES, ScanMemory, TILE_BYTES, Tiling, WORKGROUP_BYTES,
+    WeightsIn,
 };
 pub(super) use uniforms::{DispatchParams, Exchange, FRESH, LayerDims, NOBODY};
+pub(super) use unrolled::{LANES, Unrolled};
 pub(super) use variant::variant_overrides;
 
 use crate::Precision;
@@ -29,6 +32,8 @@ pub(super) struct KernelSpec {
     pub(super) name: String,
     /// The files whose concatenation is the source.
     pub(super) files: Vec<File>,
+    /// What the text that follows the files depends on, if the kernel has weights in registers.
+    pub(super) unrolled: Option<Unrolled>,
     pub(super) overrides: Vec<Override>,
     pub(super) tiling: Tiling,
     /// The bytes of workgroup memory.
@@ -63,8 +68,9 @@ impl KernelSpec {
             entry_point,
             name: entry_point.to_owned(),
             files: vec![file],
+            unrolled: None,
             overrides: Vec::new(),
-            tiling: Tiling { units, rows: 1, on_chip: false },
+            tiling: Tiling { units, rows: 1, weights: WeightsIn::Buffer },
             workgroup_bytes: 0,
             precision: Precision::F32,
             is_product: false,
@@ -75,7 +81,9 @@ impl KernelSpec {
 
     /// Returns the WGSL source.
     pub(super) fn source(&self) -> String {
-        self.files.iter().map(|file| file.text).collect()
+        let mut source: String = self.files.iter().map(|file| file.text).collect();
+        source.extend(self.unrolled.map(Unrolled::text));
+        source
     }
 
     /// Returns the names and values of the overrides.

@@ -10,6 +10,7 @@ mod exchange;
 mod family;
 mod inspect;
 mod loops;
+mod machine;
 mod memory;
 mod parts;
 mod pieces;
@@ -66,6 +67,8 @@ pub(super) struct Plan {
     pub(super) final_parity: Vec<usize>,
     /// The time that the cost model expects, in microseconds.
     pub(super) expected_us: f64,
+    /// The share of a call in the time to compile the kernels, as far as plans differ in it.
+    compiling_us: f64,
 }
 
 impl Plan {
@@ -78,7 +81,7 @@ impl Plan {
     pub(super) fn new(request: &Request<'_>, strategy: Strategy) -> Result<Self, Error> {
         let plans = family::allowed(request, strategy).iter().map(|&one| Plan::with_strategy(request, one));
         let faster = |best: Result<Plan, Error>, plan: Result<Plan, Error>| match (&best, &plan) {
-            (Ok(found), Ok(plan)) if plan.expected_us >= found.expected_us => best,
+            (Ok(found), Ok(plan)) if plan.cost_us() >= found.cost_us() => best,
             (Ok(_), Err(_)) | (Err(_), Err(_)) => best,
             _ => plan,
         };
@@ -113,7 +116,13 @@ impl Plan {
             bindings: list.bindings,
             final_parity: list.final_parity,
             expected_us: cost::expected_us(request, choice, bytes.chunk),
+            compiling_us: cost::compiling_us(&choice.stages),
         })
+    }
+
+    /// Returns the time by which plans are chosen.
+    fn cost_us(&self) -> f64 {
+        self.expected_us + self.compiling_us
     }
 
     /// Returns the largest number of rows, up to the request's, that fit the limits at once.

@@ -17,6 +17,7 @@ use ndarray::{Array3, Ix3};
 
 use super::kernel::KernelSpec;
 use super::plan::{CallShape, Endpoints, Plan, Request, parts};
+use super::tune::Tuner;
 use super::{Gpu, GpuLayer};
 use crate::batch::Batch;
 use crate::options::BUDGET;
@@ -82,17 +83,35 @@ impl Case {
         (*self.weights.config(), self.lengths.len(), self.precision)
     }
 
-    fn compare(&self, gpu: &Gpu, strategy: Strategy) -> Result<Comparison, Error> {
+    fn compare(&self, device: &TestDevice, strategy: Strategy) -> Result<Comparison, Error> {
         let input = borrowed(&self.x, &self.lengths, &self.h_0, self.c_0.as_ref());
         // The budget holds the gates of about half of the steps, so that time is split into chunks.
         let config = self.weights.config();
         let gates = 4 * self.lengths.len() * config.directions() * config.cell.gates() * config.hidden_size;
         let budget = if config.num_layers == 1 { 2 * gates as u64 + 6000 } else { BUDGET };
         let options = LayerOptions { strategy, precision: self.precision, budget, ..LayerOptions::default() };
-        let layer = GpuLayer::new(gpu, &self.weights, &options)?;
+        let mut layer = GpuLayer::new(&device.gpu, &self.weights, &options)?;
+        if device.in_registers {
+            let size = CallShape { budget, ..size(self.lengths.len(), self.x.dim().1) };
+            let plan = in_registers(&layer.0.request(size), strategy)?;
+            layer = GpuLayer::of(layer.0.like(Tuner::with(size, plan.choice)));
+        }
         let found = layer.run(&Batch::new(self.weights.config(), &input)?)?;
         Comparison::new(&found, &self.expected, &self.tolerance)
     }
+}
+
+/// A device, and whether its plans have weights in registers wherever they can.
+struct TestDevice {
+    gpu: Gpu,
+    in_registers: bool,
+}
+
+/// Returns the plan of a strategy with the most kernels that have weights in registers.
+fn in_registers(request: &Request<'_>, strategy: Strategy) -> Result<Plan, Error> {
+    let count = |plan: &Plan| plan.to_string().matches("in registers").count();
+    let found = Plan::all(request, strategy).into_iter().max_by_key(count);
+    found.map_or_else(|| Plan::new(request, strategy), Ok)
 }
 
 fn borrowed<'a>(
@@ -122,7 +141,12 @@ pub(super) fn works() -> Vec<Work> {
         .into_iter()
         .flat_map(|config| [(config.num_layers(3), 3), (config.num_layers(2).bidirectional(true), 3)]);
     let projected = Config::lstm(7, 9).proj_size(5).num_layers(2);
-    let wide = [(Config::rnn(261, 60), 9), (projected, 1), (projected.bidirectional(true), 3)];
+    let wide = [
+        (Config::rnn(261, 60), 9),
+        (Config::gru(18, 20), 1),
+        (projected, 1),
+        (projected.bidirectional(true), 3),
+    ];
     let resets = Config::gru(6, 10).reset_after(false);
     let resets_before = [(resets, 1), (resets.num_layers(2).bidirectional(true), 3)];
     let all =
@@ -161,18 +185,20 @@ fn cases() -> Vec<Case> {
 }
 
 /// Returns a description of what is wrong in a case with a strategy, if anything is.
-fn failure(case: &Case, gpu: &Gpu, strategy: Strategy) -> Option<String> {
-    match case.compare(gpu, strategy) {
+fn failure(case: &Case, device: &TestDevice, strategy: Strategy) -> Option<String> {
+    match case.compare(device, strategy) {
         Ok(comparison) if comparison.passes() => None,
         other => Some(format!("{} with {strategy}: {other:?}", case.weights.config())),
     }
 }
 
 /// Returns the text of the kernels that the work uses with a strategy.
-fn text(&(ref config, rows, precision): &Work, strategy: Strategy, capabilities: &Capabilities) -> String {
+fn text(work: &Work, strategy: Strategy, capabilities: &Capabilities, registers: bool) -> String {
+    let &(ref config, rows, precision) = work;
     let parts = &parts(config, precision, capabilities).unwrap()[..];
     let request = Request { precision, ..Request::usual(config, parts, rows, 5, capabilities) };
-    Plan::new(&request, strategy).unwrap().kernels.iter().map(KernelSpec::source).collect()
+    let plan = if registers { in_registers(&request, strategy) } else { Plan::new(&request, strategy) };
+    plan.unwrap().kernels.iter().map(KernelSpec::source).collect()
 }
 
 #[test]
@@ -182,24 +208,29 @@ fn a_changed_shader_line_is_noticed() {
     // small layers keep their weights on chip.
     let hardware = gpu.with_capabilities(|capabilities| capabilities.software = false);
     let without_subgroups = gpu.with_capabilities(|capabilities| capabilities.subgroup_size = 0);
-    let gpus = [gpu, without_subgroups, hardware];
+    let devices = [(gpu.clone(), false), (without_subgroups, false), (hardware, false), (gpu, true)]
+        .map(|(gpu, in_registers)| TestDevice { gpu, in_registers });
     let cases = cases();
     let all = || cases.iter().flat_map(|case| Strategy::ALL.iter().map(move |&strategy| (case, strategy)));
-    for gpu in &gpus {
-        let wrong: Vec<_> = all().filter_map(|(case, strategy)| failure(case, gpu, strategy)).collect();
+    for device in &devices {
+        let wrong: Vec<_> = all().filter_map(|(case, strategy)| failure(case, device, strategy)).collect();
         assert!(wrong.is_empty(), "without a mutation: {wrong:#?}");
     }
     // Each try compiles kernels. So what noticed a mutation is tried first with the next one, which mostly
     // changes the same file.
-    let mut order: Vec<_> = (0..gpus.len())
-        .flat_map(|gpu| all().map(move |(case, strategy)| (gpu, case, strategy)))
-        .map(|(gpu, case, strategy)| {
-            (gpu, case, strategy, text(&case.work(), strategy, gpus[gpu].capabilities()))
+    let mut order: Vec<_> = (0..devices.len())
+        .flat_map(|device| all().map(move |(case, strategy)| (device, case, strategy)))
+        .map(|(device, case, strategy)| {
+            let TestDevice { gpu, in_registers } = &devices[device];
+            (device, case, strategy, text(&case.work(), strategy, gpu.capabilities(), *in_registers))
         })
         .collect();
     let (mut unnoticed, mut tried) = (Vec::new(), 0);
     for mutation in MUTATIONS {
-        let mutated = gpus.each_ref().map(|gpu| gpu.with_mutation(*mutation));
+        let mutated = devices.each_ref().map(|TestDevice { gpu, in_registers }| TestDevice {
+            gpu: gpu.with_mutation(*mutation),
+            in_registers: *in_registers,
+        });
         let touched: Vec<usize> =
             (0..order.len()).filter(|&place| order[place].3.contains(mutation.0)).collect();
         if touched.is_empty() {
@@ -208,8 +239,8 @@ fn a_changed_shader_line_is_noticed() {
         }
         tried += 1;
         let noticed = touched.into_iter().find(|&place| {
-            let (gpu, case, strategy, _) = &order[place];
-            failure(case, &mutated[*gpu], *strategy).is_some()
+            let (device, case, strategy, _) = &order[place];
+            failure(case, &mutated[*device], *strategy).is_some()
         });
         match noticed {
             Some(place) => order[..=place].rotate_right(1),
@@ -242,11 +273,14 @@ fn bounds_checks_change_nothing() {
 #[test]
 fn every_mutation_changes_a_kernel() {
     let with = |software, subgroup_size| Capabilities { software, subgroup_size, ..Capabilities::default() };
-    let devices = [with(false, 0), with(true, 0), with(true, 8)];
+    let devices =
+        [(with(false, 0), false), (with(true, 0), false), (with(true, 8), false), (with(true, 8), true)];
     let mut all = String::new();
     for work in &works() {
         for &strategy in Strategy::ALL {
-            devices.iter().for_each(|device| all.push_str(&text(work, strategy, device)));
+            devices.iter().for_each(|(device, in_registers)| {
+                all.push_str(&text(work, strategy, device, *in_registers));
+            });
         }
     }
     for (old, _) in MUTATIONS {

@@ -25,8 +25,18 @@ pub(in crate::gpu) const MIN_WORKGROUP_BYTES: u32 = MAX_ROWS * TILE_BYTES;
 pub(in crate::gpu) struct Tiling {
     pub(in crate::gpu) units: u32,
     pub(in crate::gpu) rows: u32,
-    /// Whether `scan` keeps the recurrent weights in workgroup memory.
-    pub(in crate::gpu) on_chip: bool,
+    pub(in crate::gpu) weights: WeightsIn,
+}
+
+/// Where an invocation reads weights that it needs more than once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(in crate::gpu) enum WeightsIn {
+    /// Their buffer.
+    Buffer,
+    /// Workgroup memory, which has all recurrent weights of a direction. Only `scan` does so.
+    Workgroup,
+    /// Registers, which have the weights of the invocation's columns.
+    Registers,
 }
 
 impl Tiling {
@@ -36,15 +46,20 @@ impl Tiling {
         Tiling {
             units: if invocations <= MIN_UNITS as usize { MIN_UNITS } else { MAX_UNITS },
             rows: if rows <= 1 { 1 } else { MAX_ROWS },
-            on_chip: false,
+            weights: WeightsIn::Buffer,
         }
     }
 }
 
-/// Writes `64x8` or `64x8 on chip`.
+/// Writes `64x8`, `64x8 on chip` or `64x8 in registers`.
 impl fmt::Display for Tiling {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}x{}{}", self.units, self.rows, if self.on_chip { " on chip" } else { "" })
+        let weights = match self.weights {
+            WeightsIn::Buffer => "",
+            WeightsIn::Workgroup => " on chip",
+            WeightsIn::Registers => " in registers",
+        };
+        write!(f, "{}x{}{weights}", self.units, self.rows)
     }
 }
 

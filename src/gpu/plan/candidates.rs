@@ -1,5 +1,7 @@
 //! The candidates of a request: the few plans that are worth timing.
 
+use super::stage::{Pace, Stage};
+use super::stages::stages;
 use super::{Choice, PassMemory, Plan, Request, Strategy, cost, family, tiling};
 use crate::Error;
 use crate::gpu::kernel::{MAX_ROWS, MIN_UNITS, Tiling};
@@ -21,13 +23,34 @@ impl Choice {
             false => steps(request, recurrent.tiling, large.tiling),
         };
         let mut all = vec![own];
-        for tiling in tilings {
-            let choice = all[0].with_recurrent(tiling);
+        let add = |all: &mut Vec<Self>, choice| {
             if !all.contains(&choice) {
                 all.push(choice);
             }
+        };
+        for tiling in tilings {
+            let choice = all[0].with_recurrent(tiling);
+            add(&mut all, choice);
+        }
+        for place in 0..all.len() {
+            for choice in all[place].with_tilings_ahead(request) {
+                add(&mut all, choice);
+            }
         }
         all
+    }
+
+    /// Returns this choice with each tiling of the input products.
+    fn with_tilings_ahead(&self, request: &Request<'_>) -> Vec<Self> {
+        let mut described = stages(request.config, self.strategy).into_iter();
+        let Some(ahead) = described.find(|stage| stage.pace == Pace::Rows) else { return Vec::new() };
+        let others = || self.stages.iter().filter(|stage| stage.pace != Pace::Rows).cloned();
+        let tilings = tiling::ahead_tilings(request, &tiling::whole(request, &ahead)).into_iter();
+        let with = |ahead: Vec<Stage>| Choice {
+            strategy: self.strategy,
+            stages: ahead.into_iter().chain(others()).collect(),
+        };
+        tilings.map(with).collect()
     }
 
     /// Returns this choice with another tiling for the recurrent stage. The stages of the same step get its
@@ -56,6 +79,15 @@ fn steps(request: &Request<'_>, own: Tiling, large: Tiling) -> Vec<Tiling> {
 }
 
 impl Plan {
+    /// Returns all plans of a strategy, or of all strategies.
+    #[cfg(test)]
+    pub(in crate::gpu) fn all(request: &Request<'_>, strategy: Strategy) -> Vec<Plan> {
+        let strategies =
+            if strategy == Strategy::Auto { Strategy::ALL } else { family::allowed(request, strategy) };
+        let all = strategies.iter().flat_map(|&strategy| Choice::all(request, strategy));
+        all.filter_map(|choice| Plan::of(request, &choice).ok()).collect()
+    }
+
     /// Returns the plans that are worth timing: the plan of [`Plan::new`], the best one of each allowed
     /// strategy, and others, at most five in all. They are in the order of their expected times, the fastest
     /// first.

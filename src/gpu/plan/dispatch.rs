@@ -116,6 +116,9 @@ impl Builder<'_> {
         let config = self.request.config;
         let (d, on_diagonal) = (config.directions(), self.choice.is_diagonal(config));
         let lowest = work.layers.start;
+        if !stage.layers.contains(&lowest) {
+            return Ok(());
+        }
         // On a diagonal, only the last layer writes its hidden state to a sequence.
         let writing = if on_diagonal { config.num_layers - 1 } else { lowest };
         let (input, output) = if on_diagonal {

@@ -35,7 +35,7 @@ fn of(request: &Request<'_>) -> &'static [Strategy] {
     let usual = Request { rows: ROWS, steps: STEPS, budget: BUDGET, endpoints: Endpoints::Host, ..*request };
     let expected = |family: &[Strategy]| {
         let plans = family.iter().filter_map(|&strategy| Plan::with_strategy(&usual, strategy).ok());
-        plans.map(|plan| plan.expected_us).fold(f64::INFINITY, f64::min)
+        plans.map(|plan| plan.cost_us()).fold(f64::INFINITY, f64::min)
     };
     let [first, second] =
         if expected(HOISTED) <= expected(FUSED) { [HOISTED, FUSED] } else { [FUSED, HOISTED] };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{BUDGET, CallShape, Endpoints, Plan, Request, Strategy, parts, small};
 use crate::gpu::Capabilities;
-use crate::gpu::kernel::KernelSpec;
+use crate::gpu::kernel::{KernelSpec, WeightsIn};
 use crate::{Activation, Activations, Cell, Config, Precision};
 
 /// A kernel as the library passes it to the GPU's compiler. See [`kernels`].
@@ -63,7 +63,7 @@ pub fn kernels() -> Vec<KernelSource> {
             rows: spec.tiling.rows,
             precision: spec.precision,
             is_product: spec.is_product,
-            on_chip: spec.tiling.on_chip,
+            on_chip: spec.tiling.weights == WeightsIn::Workgroup,
             subgroups: spec.subgroups,
             name: spec.name,
         })

@@ -41,17 +41,23 @@ pub(super) fn check(request: &Request<'_>, choice: &Choice) -> Result<(), Error>
     Ok(())
 }
 
+/// Returns whether a software driver runs a stage without a loop over steps to its end.
+pub(super) fn ends(request: &Request<'_>, stage: &Stage) -> bool {
+    step(request, stage) <= MOST
+}
+
 /// Returns the number of iterations of one step of a stage.
 fn step(request: &Request<'_>, stage: &Stage) -> u64 {
     let config = request.config;
     let rows = u64::from(stage.tiling.rows);
     let of_product = |layer: usize, one: &Product| {
-        // Each row's sums are initialised and stored, up to four of them.
-        let pass = 2 + product(one.quads(config, layer), rows) + (rows + 1) * 8;
-        stage.passes(one) as u64 * pass
+        // Each row's sums are initialised and stored, up to four of them. With weights in registers, a row's
+        // state is stored by a loop over the rows, too.
+        let pass = 2 + product(one.quads(config, layer), rows) + (rows + 1) * (rows + 8);
+        (stage.passes(one) * stage.tiles_of_workgroup()) as u64 * pass
     };
     let of_layer = |layer| stage.products.iter().map(|one| of_product(layer, one)).sum::<u64>();
-    4 + (0..config.num_layers).map(of_layer).max().unwrap_or(0)
+    4 + stage.layers.clone().map(of_layer).max().unwrap_or(0)
 }
 
 /// Returns the number of iterations of a product over a number of quads, for any way in which several rows

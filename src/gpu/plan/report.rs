@@ -7,7 +7,7 @@ use super::{Bound, CallShape, Dispatch, Endpoints, Pieces, Plan, Request, Strate
 use crate::ErrorKind;
 use crate::error::Fault;
 use crate::gpu::Capabilities;
-use crate::gpu::kernel::LayerDims;
+use crate::gpu::kernel::{LayerDims, WeightsIn};
 use crate::{Config, Error, LayerOptions};
 
 /// A report of all dispatches and buffers of a forward pass on a GPU.
@@ -203,7 +203,7 @@ fn report(plan: &Plan, request: &Request<'_>, dispatch: &Dispatch) -> DispatchRe
     let (first, directions) = (dispatch.params.first as usize, dispatch.grid[2] as usize);
     let (rows, steps) = (request.rows as u64, dispatch.params.count as usize);
     // Weights that are kept on chip are read once.
-    let readings = if stage.loops() && !stage.tiling.on_chip { steps } else { 1 };
+    let readings = if stage.loops() && stage.tiling.weights == WeightsIn::Buffer { steps } else { 1 };
     let sum = |of_layer: &dyn Fn(usize) -> usize| -> u64 {
         (first..first + directions).map(|index| of_layer(index / d) as u64).sum()
     };

@@ -2,9 +2,13 @@
 //! The planner derives everything else from it: the source, the grid, the buffers, the workgroup memory, the
 //! iterations of loops, the expected time and the report.
 
+use std::ops::Range;
+
 use super::bindings::{Bound, Sequence};
 use super::request::{Request, small};
-use crate::gpu::kernel::{File, KernelSpec, Override, ScanMemory, TILE_BYTES, Tiling, WORKGROUP_BYTES, file};
+use crate::gpu::kernel::{
+    File, KernelSpec, Override, ScanMemory, TILE_BYTES, Tiling, Unrolled, WORKGROUP_BYTES, WeightsIn, file,
+};
 use crate::gpu::pack::{self, quads};
 use crate::{Config, Precision};
 
@@ -13,10 +17,15 @@ use crate::{Config, Precision};
 pub(in crate::gpu) struct Stage {
     pub(super) config: Config,
     pub(super) entry_point: &'static str,
+    /// The layers that the kernel computes. A kernel with weights in registers has vectors of one size, and the
+    /// first layer may have shorter ones than those above it.
+    pub(super) layers: Range<usize>,
     /// The words of the kernel's name after the entry point.
     pub(super) words: Vec<String>,
     /// The files between those that all kernels of a pass have.
     pub(super) files: Vec<File>,
+    /// The same for the kernel that has its weights in registers, if there is one.
+    pub(super) register_files: Option<Vec<File>>,
     /// The overrides that do not depend on the tiling.
     pub(super) overrides: Vec<Override>,
     pub(super) pace: Pace,
@@ -142,6 +151,11 @@ impl Stage {
         self.products.iter().any(|product| product.vector == Vector::Hidden)
     }
 
+    /// Returns the number of quads of the vectors of the first product.
+    pub(super) fn quads(&self) -> usize {
+        self.products[0].quads(&self.config, self.layers.start)
+    }
+
     /// Returns the number of rows of the product for some steps of a number of batch rows.
     pub(super) fn rows(&self, rows: usize, steps: usize) -> usize {
         if self.pace == Pace::Rows { rows.saturating_mul(steps) } else { rows }
@@ -150,8 +164,23 @@ impl Stage {
     /// Returns the number of workgroups for a number of rows of the product, in one direction.
     pub(super) fn workgroups(&self, rows: usize) -> u64 {
         let across = if self.loops() { 1 } else { self.tiles(&self.products[0]) };
-        let down = rows.div_ceil(self.tiling.rows as usize);
+        let tiles = rows.div_ceil(self.tiling.rows as usize);
+        let down = if self.shares_weights() { tiles.div_ceil(self.tiles_of_workgroup()) } else { tiles };
         (across as u64).saturating_mul(down as u64)
+    }
+
+    /// Returns whether the tiles of rows of a workgroup share the weights in its registers.
+    fn shares_weights(&self) -> bool {
+        self.pace == Pace::Rows && self.tiling.weights == WeightsIn::Registers
+    }
+
+    /// Returns the most tiles of rows that a workgroup computes, one after the other.
+    pub(super) fn tiles_of_workgroup(&self) -> usize {
+        if self.shares_weights() {
+            (TILES * MANY_QUADS / self.quads().max(1)).clamp(TILES / 8, TILES)
+        } else {
+            1
+        }
     }
 
     /// Returns how often a workgroup repeats a product for all of its items.
@@ -220,38 +249,48 @@ impl Stage {
     }
 
     /// Returns the kernel. WGSL allows any order of declarations, but naga 30 loses track of overrides that
-    /// come after an array whose size depends on an override. The files with such arrays, `scan.wgsl` and
+    /// come after an array whose size depends on an override. The files with such arrays, those of `scan` and
     /// `product/workgroup.wgsl`, therefore come after all others with overrides.
     pub(super) fn kernel(&self, request: &Request<'_>) -> KernelSpec {
         let Request { precision, capabilities, .. } = *request;
-        let Tiling { units, rows, .. } = self.tiling;
-        let subgroups = rows > 1 && capabilities.shares_in_subgroups();
-        let weights = match precision {
+        let Tiling { units, rows, weights } = self.tiling;
+        let in_registers = weights == WeightsIn::Registers;
+        let subgroups = in_registers || (rows > 1 && capabilities.shares_in_subgroups());
+        let of_weights = match precision {
             Precision::F32 => file!("weights/f32"),
             Precision::F16 => file!("weights/f16"),
         };
-        let memory = self.memory(precision);
-        // The way in which the vectors of several rows get to all invocations, and its workgroup memory.
-        let (sharing, shared_bytes) = match &memory {
-            _ if subgroups => (file!("product/subgroup"), 0),
-            Some(_) => (file!("product/direct"), 0),
-            None => (file!("product/workgroup"), u64::from(rows * TILE_BYTES)),
+        // The way in which the vectors of several rows get to all invocations.
+        let sharing = match self.pace {
+            _ if in_registers => file!("registers/product"),
+            _ if subgroups => file!("product/subgroup"),
+            Pace::Loop => file!("product/direct"),
+            Pace::Rows | Pace::Step => file!("product/workgroup"),
         };
+        let files = self.register_files.as_ref().filter(|_| in_registers).unwrap_or(&self.files);
         let mut overrides = vec![Override::new("UNITS", units), Override::new("ROWS", rows)];
+        overrides.push(Override::new("LOADS_AHEAD", !capabilities.software));
         overrides.extend_from_slice(&self.overrides);
-        overrides.extend(memory.iter().flat_map(ScanMemory::overrides));
+        overrides.extend(self.memory_overrides(precision));
         let mut name = vec![self.entry_point.to_owned()];
         name.extend_from_slice(&self.words);
         name.extend((precision == Precision::F16).then(|| "f16".to_owned()));
         name.extend(subgroups.then(|| "subgroups".to_owned()));
         name.push(self.tiling.to_string());
+        let unrolled = in_registers.then(|| Unrolled::new(small(self.quads()), rows));
+        name.extend(unrolled.map(Unrolled::name));
         KernelSpec {
             entry_point: self.entry_point,
             name: name.join(" "),
-            files: [&[file!("bindings"), weights], &self.files[..], &[file!("product"), sharing]].concat(),
+            files: [&[file!("bindings"), of_weights], &files[..], &[file!("product"), sharing]].concat(),
+            unrolled,
             overrides,
             tiling: self.tiling,
-            workgroup_bytes: memory.map_or(shared_bytes, |memory| memory.bytes(precision)),
+            workgroup_bytes: match self.pace {
+                Pace::Rows | Pace::Step if subgroups => 0,
+                Pace::Rows | Pace::Step => u64::from(rows * TILE_BYTES),
+                Pace::Loop => self.loop_bytes(precision),
+            },
             precision,
             is_product: true,
             subgroups,
@@ -259,24 +298,51 @@ impl Stage {
         }
     }
 
-    /// Returns the sizes of the arrays of a loop in workgroup memory: the vectors of the products, and the
-    /// recurrent weights if the tiling has them on chip. `None` for the other kernels.
-    pub(super) fn memory(&self, precision: Precision) -> Option<ScanMemory> {
-        if !self.loops() {
-            return None;
+    fn memory_overrides(&self, precision: Precision) -> Vec<Override> {
+        match self.pace {
+            Pace::Rows | Pace::Step => Vec::new(),
+            Pace::Loop if self.tiling.weights == WeightsIn::Registers => {
+                vec![Override::new("STATE", small(self.state_quads()))]
+            }
+            Pace::Loop => self.memory(precision).overrides().to_vec(),
         }
+    }
+
+    /// Returns the bytes of workgroup memory of a loop.
+    pub(super) fn loop_bytes(&self, precision: Precision) -> u64 {
+        match self.tiling.weights {
+            WeightsIn::Registers => 2 * 16 * self.state_quads() as u64,
+            WeightsIn::Buffer | WeightsIn::Workgroup => self.memory(precision).bytes(precision),
+        }
+    }
+
+    /// Returns the number of quads of one hidden state of a workgroup's rows.
+    fn state_quads(&self) -> usize {
+        self.quads() * self.tiling.rows as usize
+    }
+
+    /// Returns the sizes of the arrays of a loop in workgroup memory: the vectors of the products, and the
+    /// recurrent weights if the tiling has them there.
+    fn memory(&self, precision: Precision) -> ScanMemory {
         let (small_state, large_state) = if self.products.len() > 1 { (160, 1360) } else { (256, 2032) };
         let floats = |product: &Product| {
             let needed = 4 * product.quads(&self.config, 0) * self.tiling.rows as usize;
             if needed <= small_state { small(small_state) } else { small(needed.max(large_state)) }
         };
-        Some(ScanMemory {
+        let on_chip = self.tiling.weights == WeightsIn::Workgroup;
+        ScanMemory {
             state: floats(&self.products[0]),
             wide_state: self.products.get(1).map_or(1, floats),
-            kept: if self.tiling.on_chip { kept(&self.config, precision) } else { 1 },
-        })
+            kept: if on_chip { kept(&self.config, precision) } else { 1 },
+        }
     }
 }
+
+/// The most tiles of rows that share the weights in the registers of a workgroup. Loading the weights takes about
+/// as long as two tiles.
+const TILES: usize = 32;
+/// With more quads than these there are fewer tiles, for the limit in `loops.rs`.
+const MANY_QUADS: usize = 64;
 
 /// Returns the number of weight elements of a direction that are kept on chip: all that fit in addition to
 /// small states, or more if the direction has more.

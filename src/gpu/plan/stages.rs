@@ -4,7 +4,7 @@
 use super::request::small;
 use super::stage::{Operand, Pace, Product, Stage, Vector};
 use crate::Strategy;
-use crate::gpu::kernel::{File, MAX_UNITS, Override, Tiling, file, variant_overrides};
+use crate::gpu::kernel::{File, MAX_UNITS, Override, Tiling, WeightsIn, file, variant_overrides};
 use crate::{Cell, Config, Nonlinearity};
 
 /// Returns the stages of each layer, in the order of their dispatches. The planner sets their tilings.
@@ -25,7 +25,8 @@ fn input_product(config: &Config) -> Stage {
     let gates = config.cell.gates();
     Stage {
         words: vec![config.cell.to_string()],
-        files: vec![file!("input_product"), file!("memory")],
+        files: vec![file!("input_product"), file!("gates"), file!("memory")],
+        register_files: Some(vec![file!("registers/input_product"), file!("gates"), file!("memory")]),
         overrides: vec![Override::new("CELL_GATES", small(gates))],
         products: vec![Product { vector: Vector::Input, ..by_column(gates * config.hidden_size) }],
         reads: vec![Operand::Input],
@@ -63,9 +64,13 @@ fn step(config: &Config, hoisted: bool) -> Stage {
 fn scan(config: &Config) -> Stage {
     let (cell, product) = cell(config, true);
     let after = if config.resets_before() { file!("scan/reset") } else { file!("scan/projection") };
+    let elementwise = elementwise(config, cell);
+    let in_registers = [&elementwise[..], &[file!("registers/scan"), file!("memory")]].concat();
     Stage {
         words: recurrent_words(config, false),
-        files: [&elementwise(config, cell)[..], &[file!("scan"), after]].concat(),
+        files: [&elementwise[..], &[file!("scan"), after]].concat(),
+        // The second product of a step would need the other units' first one, and weights of its own.
+        register_files: second(config, true).is_none().then_some(in_registers),
         overrides: recurrent_overrides(config, true),
         products: [product]
             .into_iter()
@@ -188,13 +193,15 @@ fn stage(config: &Config, entry_point: &'static str, pace: Pace) -> Stage {
     Stage {
         config: *config,
         entry_point,
+        layers: 0..config.num_layers,
         words: Vec::new(),
         files: Vec::new(),
+        register_files: None,
         overrides: Vec::new(),
         pace,
         products: Vec::new(),
         reads: Vec::new(),
         writes: Vec::new(),
-        tiling: Tiling { units: MAX_UNITS, rows: 1, on_chip: false },
+        tiling: Tiling { units: MAX_UNITS, rows: 1, weights: WeightsIn::Buffer },
     }
 }

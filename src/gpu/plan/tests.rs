@@ -2,7 +2,7 @@
 
 use super::stage::Product;
 use super::*;
-use crate::gpu::kernel::WORKGROUP_BYTES;
+use crate::gpu::kernel::{WORKGROUP_BYTES, WeightsIn};
 use crate::gpu::pack;
 use crate::{Config, Precision, inspect::Capabilities};
 
@@ -101,7 +101,7 @@ fn small_layers_keep_their_recurrent_weights_on_chip_on_hardware() {
         let plan = Plan::new(&request, Strategy::Scan).unwrap();
         let kernel = plan.kernels.iter().find(|kernel| kernel.entry_point == "scan").unwrap();
         assert!(kernel.workgroup_bytes <= u64::from(WORKGROUP_BYTES));
-        kernel.tiling.on_chip
+        kernel.tiling.weights == WeightsIn::Workgroup
     };
     // 4 gates of 28 units over 7 quads, and 28 biases, are 12992 bytes; a unit more takes another quad.
     assert!(kept(false, Config::lstm(5, 28), Precision::F32));

@@ -1,20 +1,26 @@
 //! The choice of the number of invocations in a workgroup, and of the number of rows that each of them computes.
 
 use super::choice::Choice;
-use super::cost;
-use super::request::Request;
-use super::stage::Stage;
+use super::request::{Request, small};
+use super::stage::{Pace, Stage};
 use super::stages::stages;
+use super::{cost, loops};
 use crate::Error;
 #[cfg(doc)]
 use crate::ErrorKind;
 use crate::Strategy;
 use crate::error::Fault;
-use crate::gpu::kernel::{MAX_ROWS, MAX_UNITS, MIN_UNITS, Tiling, WORKGROUP_BYTES};
+use crate::gpu::kernel::{LANES, MAX_ROWS, MAX_UNITS, MIN_UNITS, Tiling, WORKGROUP_BYTES, WeightsIn};
 
 /// The planner takes small workgroups only if they reduce the time of a step to less than this fraction,
 /// because another kernel may have to be compiled for them.
 const WORTHWHILE: f64 = 0.9;
+
+/// The bytes of the registers of an invocation for a quad: a vec4 for each of its columns.
+const REGISTERS_OF_A_QUAD: u64 = 4 * 16;
+/// The maximum number of bytes of a workgroup's registers, which a software driver has in memory. With more, a
+/// step would read them from beyond the nearer caches, like weights in a buffer.
+const MAX_REGISTERS: u64 = 4 << 20;
 
 /// Returns the planner's choice of tilings for a strategy.
 ///
@@ -23,20 +29,35 @@ const WORTHWHILE: f64 = 0.9;
 /// [`ErrorKind::TooLarge`] if the strategy is `scan` and the hidden state does not fit into workgroup memory.
 pub(super) fn choose(request: &Request<'_>, strategy: Strategy) -> Result<Choice, Error> {
     let strategy = if strategy == Strategy::Auto { Strategy::Step } else { strategy };
-    let stages = stages(request.config, strategy).into_iter().map(|stage| {
+    let mut chosen = Vec::new();
+    for stage in stages(request.config, strategy) {
         let large = whole(request, &stage);
         match stage.is_recurrent() {
-            true if stage.loops() => looping(request, &large),
-            true => Ok(step(request, large)),
-            false => Ok(large),
+            true if stage.loops() => chosen.push(looping(request, &large)?),
+            true => chosen.push(step(request, large)),
+            false => chosen.extend(ahead(request, large)),
         }
-    });
-    Ok(Choice { strategy, stages: stages.collect::<Result<_, _>>()? })
+    }
+    Ok(Choice { strategy, stages: chosen })
 }
 
 /// Returns a stage with enough invocations for all items of its first product, up to the maximum.
 pub(super) fn whole(request: &Request<'_>, stage: &Stage) -> Stage {
     stage.with(Tiling::new(stage.products[0].invocations(), stage.rows(request.rows, request.steps)))
+}
+
+/// Returns the tiling of a stage that computes no recurrent product: several stages if layers differ.
+fn ahead(request: &Request<'_>, large: Stage) -> Vec<Stage> {
+    let timed =
+        ahead_tilings(request, &large).into_iter().map(|stages| (cost::ahead_us(request, &stages), stages));
+    timed.min_by(|(a, _), (b, _)| a.total_cmp(b)).map_or_else(|| vec![large], |(_, stages)| stages)
+}
+
+/// Returns the tilings of a stage that computes no recurrent product.
+pub(super) fn ahead_tilings(request: &Request<'_>, large: &Stage) -> Vec<Vec<Stage>> {
+    let mut all = vec![vec![large.clone()]];
+    all.extend(ahead_in_registers(request, large));
+    all
 }
 
 /// Returns the tiling of a step. Workgroups are small if that keeps more cores busy.
@@ -55,7 +76,7 @@ fn looping(request: &Request<'_>, large: &Stage) -> Result<Stage, Error> {
         Error::from(Fault::TooLarge {
             what: "bytes of hidden state in workgroup memory (strategy scan)".into(),
             needed: loop_bytes(request, &large.with(Tiling { rows: 1, ..large.tiling })),
-            limit: loop_limit(request),
+            limit: u64::from(WORKGROUP_BYTES.min(request.capabilities.max_compute_workgroup_storage_size)),
         })
     })
 }
@@ -64,22 +85,58 @@ fn looping(request: &Request<'_>, large: &Stage) -> Result<Stage, Error> {
 pub(super) fn loops(request: &Request<'_>, large: &Stage) -> Vec<Stage> {
     let units = if large.tiling.units > MIN_UNITS { &[MAX_UNITS, MIN_UNITS][..] } else { &[MIN_UNITS] };
     // For a software driver, workgroup memory is not faster than other memory.
-    let places = if request.capabilities.software { &[false][..] } else { &[false, true] };
+    let places = match request.capabilities.software {
+        true => &[WeightsIn::Buffer][..],
+        false => &[WeightsIn::Buffer, WeightsIn::Workgroup],
+    };
     let mut tilings = Vec::new();
+    let rows = || [1, 4, MAX_ROWS].into_iter().filter(|&rows| rows <= large.tiling.rows);
     for &units in units {
-        for rows in [1, 4, MAX_ROWS].into_iter().filter(|&rows| rows <= large.tiling.rows) {
-            tilings.extend(places.iter().map(|&on_chip| large.with(Tiling { units, rows, on_chip })));
+        for rows in rows() {
+            tilings.extend(places.iter().map(|&weights| large.with(Tiling { units, rows, weights })));
         }
     }
-    tilings.retain(|stage| loop_bytes(request, stage) <= loop_limit(request));
+    tilings.extend(rows().filter_map(|rows| looping_in_registers(request, large, rows)));
+    tilings.retain(|stage| loop_bytes(request, stage) <= loop_limit(request, stage));
     tilings
 }
 
-fn loop_limit(request: &Request<'_>) -> u64 {
-    u64::from(WORKGROUP_BYTES.min(request.capabilities.max_compute_workgroup_storage_size))
+/// Returns a loop with its weights in registers, if the device can run it: it has an invocation for each item.
+fn looping_in_registers(request: &Request<'_>, large: &Stage, rows: u32) -> Option<Stage> {
+    let capabilities = request.capabilities;
+    let product = &large.products[0];
+    let units = small(product.invocations()).checked_next_multiple_of(LANES)?;
+    let most =
+        capabilities.max_compute_invocations_per_workgroup.min(capabilities.max_compute_workgroup_size_x);
+    let bytes = u64::from(units) * REGISTERS_OF_A_QUAD * product.quads(request.config, 0) as u64;
+    let fits = units <= most && bytes <= MAX_REGISTERS;
+    let can = large.register_files.is_some() && capabilities.shares_in_subgroups();
+    (can && fits).then(|| large.with(Tiling { units, rows, weights: WeightsIn::Registers }))
+}
+
+/// Returns the input product with its weights in registers, if the device can run it: a stage for all layers, or
+/// one for the first layer and one for those above it if their vectors differ in size.
+fn ahead_in_registers(request: &Request<'_>, large: &Stage) -> Option<Vec<Stage>> {
+    let config = request.config;
+    let quads = |layer| large.products[0].quads(config, layer);
+    let last = config.num_layers - 1;
+    let alike = if quads(0) == quads(last) { last + 1 } else { 1 };
+    let ranges = [0..alike, alike..last + 1].into_iter().filter(|layers| !layers.is_empty());
+    let tiling = Tiling { weights: WeightsIn::Registers, ..large.tiling };
+    let can = large.pace == Pace::Rows && large.register_files.is_some() && quads(0) > 0;
+    let stages: Vec<Stage> = ranges.map(|layers| Stage { layers, ..large.with(tiling) }).collect();
+    let can = can && request.capabilities.shares_in_subgroups();
+    (can && stages.iter().all(|stage| loops::ends(request, stage))).then_some(stages)
+}
+
+fn loop_limit(request: &Request<'_>, stage: &Stage) -> u64 {
+    let most = request.capabilities.max_compute_workgroup_storage_size;
+    // Only a software driver runs the kernels with weights in registers, and says what it has.
+    let in_registers = stage.tiling.weights == WeightsIn::Registers;
+    u64::from(if in_registers { most } else { most.min(WORKGROUP_BYTES) })
 }
 
 /// Returns the bytes of workgroup memory of a loop.
 fn loop_bytes(request: &Request<'_>, stage: &Stage) -> u64 {
-    stage.memory(request.precision).map_or(0, |memory| memory.bytes(request.precision))
+    stage.loop_bytes(request.precision)
 }

@@ -154,9 +154,14 @@ impl LayerKey {
 
 impl Named {
     fn of(plan: &Plan) -> Self {
-        let tilings = plan.kernels.iter();
-        let tilings = tilings.map(|kernel| (kernel.entry_point.to_owned(), kernel.tiling.to_string()));
-        Named { strategy: plan.choice.strategy.to_string(), tilings: tilings.collect() }
+        let mut tilings = BTreeMap::<String, String>::new();
+        for kernel in &plan.kernels {
+            let of_kernel = tilings.entry(kernel.entry_point.to_owned()).or_default();
+            // The layers may differ in a kernel.
+            let comma = if of_kernel.is_empty() { "" } else { ", " };
+            *of_kernel += &format!("{comma}{}", kernel.tiling);
+        }
+        Named { strategy: plan.choice.strategy.to_string(), tilings }
     }
 }
 

@@ -203,8 +203,9 @@ fn candidates_that_fail_are_passed_over() {
     let given = Given::new(Config::lstm(6, 20), 3, 7);
     let options = LayerOptions { strategy: Strategy::Step, ..LayerOptions::default() };
     let expected = given.run(&given.layer(&gpu, &options));
-    // No kernel of `scan` and `input_product` compiles.
-    let broken = gpu.with_mutation(("const FROM_STATE = 0u;", "const FROM_STATE ="));
+    // No kernel `scan` compiles.
+    let entry = "fn scan(@builtin(workgroup_id) group: vec3<u32>";
+    let broken = gpu.with_mutation((entry, "fn scan(@builtin(workgroup_id) group vec3<u32>"));
     let broken = given.layer(&broken, &LayerOptions { strategy: Strategy::Scan, ..measure() });
     let error = given.try_run(&broken).unwrap_err().to_string();
     let by_model =
@@ -223,3 +224,4 @@ fn candidates_that_fail_are_passed_over() {
 
 #[cfg(feature = "tuning-file")]
 mod file;
+mod plans;

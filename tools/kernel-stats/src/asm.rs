@@ -14,6 +14,12 @@ pub(crate) struct InnerLoop {
     pub(crate) workgroup_bytes: u32,
     /// Exponentials and the like.
     pub(crate) transcendental: bool,
+    /// Loads from memory before the first wait for one of them.
+    pub(crate) in_flight: u32,
+    /// Waits for memory of any kind.
+    pub(crate) waits: u32,
+    /// Whether a wait for a load came already.
+    pub(crate) waited: bool,
 }
 
 impl InnerLoop {
@@ -43,8 +49,13 @@ impl InnerLoop {
             self.transcendental |= op.starts_with("v_exp") || op.starts_with("v_rcp");
         } else if ["buffer_load", "global_load", "flat_load"].iter().any(|name| op.starts_with(name)) {
             self.global_bytes += width(op);
+            self.in_flight += u32::from(!self.waited);
         } else if op.starts_with("ds_read") || op.starts_with("ds_load") {
             self.workgroup_bytes += width(op);
+        } else if op.starts_with("s_waitcnt") {
+            self.waits += 1;
+            // A wait ahead of all loads is for those of the turn before.
+            self.waited |= self.in_flight > 0 && line.contains("vmcnt");
         }
     }
 }
@@ -72,6 +83,11 @@ pub(crate) fn products(assembly: &str) -> Vec<InnerLoop> {
         .into_iter()
         .filter(|each| each.fma + each.products >= FEWEST && !each.transcendental)
         .collect()
+}
+
+/// The loops over rows behind the products: innermost ones with an activation.
+pub(crate) fn finishes(assembly: &str) -> Vec<InnerLoop> {
+    inner_loops(assembly).into_iter().filter(|each| each.transcendental).collect()
 }
 
 fn inner_loops(assembly: &str) -> Vec<InnerLoop> {
@@ -114,7 +130,9 @@ BB1:
 BB2:
     buffer_load_dwordx4 v[4:7], v1, s[0:3], 0 offen ; e05c1000
     ds_load_2addr_b32 v[8:9], v2 offset1:1          ; d8dc0100
+    s_waitcnt vmcnt(0) lgkmcnt(1)                   ; bf890010
     ds_read_b128 v[8:11], v2                        ; d9fe0000
+    s_waitcnt lgkmcnt(0)                            ; bf89fc07
 ";
     const QUAD: &str = "
     v_mul_f32 v0, v4, v8                            ; 100a1104
@@ -140,10 +158,25 @@ BB3:
             global_bytes: 16,
             workgroup_bytes: 24,
             transcendental: false,
+            in_flight: 1,
+            waits: 2,
+            waited: true,
         };
         assert_eq!(products(&[LOAD, QUAD, QUAD, QUAD, REST].concat()), [expected]);
         assert_eq!(products(&[LOAD, QUAD, QUAD, REST].concat()), []);
         assert_eq!(products(&[LOAD, QUAD, QUAD, QUAD, "v_rcp_f32 v0, v0\n", REST].concat()), []);
+    }
+
+    #[test]
+    fn loads_behind_the_first_wait_are_not_in_flight() {
+        let text = |between: &str| {
+            [LOAD, between, LOAD.split("BB2:").nth(1).unwrap_or_default(), QUAD, QUAD, QUAD, REST].concat()
+        };
+        let found = |between: &str| {
+            products(&text(between)).iter().map(|each| (each.in_flight, each.waits)).collect::<Vec<_>>()
+        };
+        assert_eq!(found(""), [(1, 4)]);
+        assert_eq!(finishes(&text("")).len(), 1, "the loop with an exponential");
     }
 
     #[test]

@@ -6,6 +6,9 @@
 //! kernel-stats [PATTERN]     kernels with PATTERN in their names, otherwise all; exits with 1 on a miss
 //! ```
 //!
+//! `finish` is the number of waits for memory in a turn of the loop over rows behind the products, and `flight` the number
+//! of loads from memory that a turn of a product's loop starts before it waits for one.
+//!
 //! RADV comes with Debian's mesa-vulkan-drivers. `VK_DRIVER_FILES` names another installation's.
 
 mod asm;
@@ -17,6 +20,7 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode, ExitStatus};
 
 use anyhow::{Context, Result, bail};
+use asm::InnerLoop;
 use radv::Radv;
 
 /// The families by all of their names: RDNA 3 is called gfx1100 in Mesa 22.3. RADV compiles for one of them a process.
@@ -87,8 +91,8 @@ fn one_family(pattern: &str) -> Result<ExitCode> {
     };
     println!("{}", radv.name);
     println!(
-        "{:<32} {:>5} {:>6} {:>7} {:>5} {:>5}  {:>5} {:>9}",
-        "kernel", "VGPRs", "spills", "scratch", "waves", "code", "fma %", "bytes/fma"
+        "{:<32} {:>5} {:>6} {:>7} {:>5} {:>5} {:>6}  {:>5} {:>9} {:>6}",
+        "kernel", "VGPRs", "spills", "scratch", "waves", "code", "finish", "fma %", "bytes/fma", "flight"
     );
     let (mut count, mut missed) = (0, 0);
     for kernel in wgpu_rnn::inspect::kernels() {
@@ -99,15 +103,23 @@ fn one_family(pattern: &str) -> Result<ExitCode> {
         let compiled = spirv::compile(&kernel).and_then(|spirv| radv.compile(&spirv));
         let figures = compiled.with_context(|| format!("compiling {}", kernel.name))?;
         let loops = asm::products(&figures.assembly);
+        let waits = asm::finishes(&figures.assembly).iter().map(|each| each.waits).max().unwrap_or(0);
         print!(
-            "{:<32} {:>5} {:>6} {:>7} {:>5} {:>5} ",
-            kernel.name, figures.vgprs, figures.spills, figures.scratch, figures.occupancy, figures.code
+            "{:<32} {:>5} {:>6} {:>7} {:>5} {:>5} {:>6} ",
+            kernel.name,
+            figures.vgprs,
+            figures.spills,
+            figures.scratch,
+            figures.occupancy,
+            figures.code,
+            waits
         );
         for product in &loops {
-            print!(" {:>5.0} {:>9.2}", 100.0 * product.fma_share(), product.bytes_per_fma());
+            let InnerLoop { in_flight, .. } = product;
+            print!(" {:>5.0} {:>9.2} {in_flight:>6}", 100.0 * product.fma_share(), product.bytes_per_fma());
         }
         println!();
-        let misses = limits::misses(&kernel, &figures, &loops);
+        let misses = limits::misses(&kernel, &figures, &loops, waits);
         for miss in &misses {
             println!("    MISSED: {miss}");
         }
