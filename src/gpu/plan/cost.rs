@@ -112,9 +112,15 @@ impl Machine {
             return 0.0;
         }
         let product = &stage.products[0];
-        let loads = (product.each * product.columns * stage.quads()) as f64 * f64::from(stage.tiling.units);
+        let columns = (product.each * product.columns) as f64;
+        let busy_us = f64::from(stage.tiling.units) * self.loaded_us(columns, stage.quads() as f64);
         let groups = (stage.workgroups(request.rows) as f64) * request.config.directions() as f64;
-        self.dispatch_us(Work { groups, busy_us: loads * self.load_us, ..Work::default() })
+        self.dispatch_us(Work { groups, busy_us, ..Work::default() })
+    }
+
+    /// Returns the time in which a core loads all weights of an invocation into registers.
+    fn loaded_us(&self, columns: f64, quads: f64) -> f64 {
+        columns * quads * (self.load_us + quads * self.shift_us)
     }
 
     /// Returns the number of quads whose weights an invocation loads before it waits for them: those of a block for
@@ -156,8 +162,8 @@ impl Machine {
         work.bytes *= tiles / (request.rows as f64 / f64::from(stage.tiling.rows)).ceil();
         if stage.tiling.weights == WeightsIn::Registers {
             let across = product.invocations().div_ceil(stage.tiling.units as usize) as f64;
-            let loads = columns * product.quads(request.config, layer) as f64;
-            work.busy_us = work.busy_us * tiles * across / groups + invocations * loads * self.load_us;
+            let loading_us = self.loaded_us(columns, product.quads(request.config, layer) as f64);
+            work.busy_us = work.busy_us * tiles * across / groups + invocations * loading_us;
         }
         self.dispatch_us(work)
     }

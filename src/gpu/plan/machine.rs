@@ -25,6 +25,9 @@ pub(super) struct Machine {
     pub(super) madd_us: f64,
     /// The time in which a core loads the weights of one quad and column for one invocation.
     pub(super) load_us: f64,
+    /// The time in which a core moves a quad and column of an invocation from one register to another: each load into
+    /// registers moves all that came before it.
+    pub(super) shift_us: f64,
     /// The factor on loads in a loop over steps, whose barriers let a software driver keep less in registers.
     pub(super) in_loop: f64,
     /// The time in which a core reads as much from registers that it has to index.
@@ -52,20 +55,21 @@ const SOFTWARE: Machine = Machine {
     held: 1.0,
     wide: 8.0,
     launch_us: 20.0,
-    step_us: 0.5,
+    step_us: 1.3,
     barrier_us: 0.01,
     latency_us: 0.0,
     near_latency_us: 0.0,
     madd_us: 0.063e-3,
-    load_us: 8.6e-3,
+    load_us: 6e-3,
+    shift_us: 0.18e-3,
     in_loop: 1.6,
     indexed_us: 2e-3,
-    vector_us: 8.6e-3,
+    vector_us: 6e-3,
     bytes_per_us: f64::INFINITY,
     finish_us: 0.0,
     finish_each_us: 0.03,
     finish_in_loop_us: 0.12,
-    finish_in_registers_us: 0.2,
+    finish_in_registers_us: 0.035,
     gate_us: 4e-3,
     subgroups: false,
 };
@@ -82,6 +86,7 @@ const DISCRETE: Machine = Machine {
     near_latency_us: 0.03,
     madd_us: 64.0 / 15e6,
     load_us: 0.0,
+    shift_us: 0.0,
     in_loop: 1.0,
     indexed_us: 0.0,
     vector_us: 0.0,
