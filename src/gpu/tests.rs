@@ -15,7 +15,7 @@ use std::env;
 
 use ndarray::{Array3, Ix3};
 
-use super::kernel::KernelSpec;
+use super::kernel::{KernelSpec, WeightsIn};
 use super::plan::{CallShape, Endpoints, Plan, Request, parts};
 use super::tune::Tuner;
 use super::{Gpu, GpuLayer};
@@ -91,9 +91,9 @@ impl Case {
         let budget = if config.num_layers == 1 { 2 * gates as u64 + 6000 } else { BUDGET };
         let options = LayerOptions { strategy, precision: self.precision, budget, ..LayerOptions::default() };
         let mut layer = GpuLayer::new(&device.gpu, &self.weights, &options)?;
-        if device.in_registers {
+        if device.plans != Plans::Planned {
             let size = CallShape { budget, ..size(self.lengths.len(), self.x.dim().1) };
-            let plan = in_registers(&layer.0.request(size), strategy)?;
+            let plan = device.plans.of(&layer.0.request(size), strategy)?;
             layer = GpuLayer::of(layer.0.like(Tuner::with(size, plan.choice)));
         }
         let found = layer.run(&Batch::new(self.weights.config(), &input)?)?;
@@ -101,17 +101,35 @@ impl Case {
     }
 }
 
-/// A device, and whether its plans have weights in registers wherever they can.
+/// A device, and the plans that it takes.
 struct TestDevice {
     gpu: Gpu,
-    in_registers: bool,
+    plans: Plans,
 }
 
-/// Returns the plan of a strategy with the most kernels that have weights in registers.
-fn in_registers(request: &Request<'_>, strategy: Strategy) -> Result<Plan, Error> {
-    let count = |plan: &Plan| plan.to_string().matches("in registers").count();
-    let found = Plan::all(request, strategy).into_iter().max_by_key(count);
-    found.map_or_else(|| Plan::new(request, strategy), Ok)
+/// The plans that are tested.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Plans {
+    /// Those of the planner.
+    Planned,
+    /// Those with the most kernels that have weights in registers.
+    InRegisters,
+    /// Those whose kernels compute the most rows at once.
+    ManyRows,
+}
+
+impl Plans {
+    fn of(self, request: &Request<'_>, strategy: Strategy) -> Result<Plan, Error> {
+        let value = |plan: &Plan| match self {
+            Plans::Planned => 0,
+            Plans::InRegisters => {
+                plan.choice.tilings().filter(|tiling| tiling.weights == WeightsIn::Registers).count()
+            }
+            Plans::ManyRows => plan.choice.tilings().map(|tiling| tiling.rows as usize).sum(),
+        };
+        let all = if self == Plans::Planned { Vec::new() } else { Plan::all(request, strategy) };
+        all.into_iter().max_by_key(value).map_or_else(|| Plan::new(request, strategy), Ok)
+    }
 }
 
 fn borrowed<'a>(
@@ -193,12 +211,11 @@ fn failure(case: &Case, device: &TestDevice, strategy: Strategy) -> Option<Strin
 }
 
 /// Returns the text of the kernels that the work uses with a strategy.
-fn text(work: &Work, strategy: Strategy, capabilities: &Capabilities, registers: bool) -> String {
+fn text(work: &Work, strategy: Strategy, capabilities: &Capabilities, plans: Plans) -> String {
     let &(ref config, rows, precision) = work;
     let parts = &parts(config, precision, capabilities).unwrap()[..];
     let request = Request { precision, ..Request::usual(config, parts, rows, 5, capabilities) };
-    let plan = if registers { in_registers(&request, strategy) } else { Plan::new(&request, strategy) };
-    plan.unwrap().kernels.iter().map(KernelSpec::source).collect()
+    plans.of(&request, strategy).unwrap().kernels.iter().map(KernelSpec::source).collect()
 }
 
 #[test]
@@ -208,8 +225,13 @@ fn a_changed_shader_line_is_noticed() {
     // small layers keep their weights on chip.
     let hardware = gpu.with_capabilities(|capabilities| capabilities.software = false);
     let without_subgroups = gpu.with_capabilities(|capabilities| capabilities.subgroup_size = 0);
-    let devices = [(gpu.clone(), false), (without_subgroups, false), (hardware, false), (gpu, true)]
-        .map(|(gpu, in_registers)| TestDevice { gpu, in_registers });
+    let devices = [
+        (gpu.clone(), Plans::Planned),
+        (without_subgroups, Plans::Planned),
+        (hardware, Plans::ManyRows),
+        (gpu, Plans::InRegisters),
+    ]
+    .map(|(gpu, plans)| TestDevice { gpu, plans });
     let cases = cases();
     let all = || cases.iter().flat_map(|case| Strategy::ALL.iter().map(move |&strategy| (case, strategy)));
     for device in &devices {
@@ -221,16 +243,15 @@ fn a_changed_shader_line_is_noticed() {
     let mut order: Vec<_> = (0..devices.len())
         .flat_map(|device| all().map(move |(case, strategy)| (device, case, strategy)))
         .map(|(device, case, strategy)| {
-            let TestDevice { gpu, in_registers } = &devices[device];
-            (device, case, strategy, text(&case.work(), strategy, gpu.capabilities(), *in_registers))
+            let TestDevice { gpu, plans } = &devices[device];
+            (device, case, strategy, text(&case.work(), strategy, gpu.capabilities(), *plans))
         })
         .collect();
     let (mut unnoticed, mut tried) = (Vec::new(), 0);
     for mutation in MUTATIONS {
-        let mutated = devices.each_ref().map(|TestDevice { gpu, in_registers }| TestDevice {
-            gpu: gpu.with_mutation(*mutation),
-            in_registers: *in_registers,
-        });
+        let mutated = devices
+            .each_ref()
+            .map(|TestDevice { gpu, plans }| TestDevice { gpu: gpu.with_mutation(*mutation), plans: *plans });
         let touched: Vec<usize> =
             (0..order.len()).filter(|&place| order[place].3.contains(mutation.0)).collect();
         if touched.is_empty() {
@@ -273,13 +294,17 @@ fn bounds_checks_change_nothing() {
 #[test]
 fn every_mutation_changes_a_kernel() {
     let with = |software, subgroup_size| Capabilities { software, subgroup_size, ..Capabilities::default() };
-    let devices =
-        [(with(false, 0), false), (with(true, 0), false), (with(true, 8), false), (with(true, 8), true)];
+    let devices = [
+        (with(false, 0), Plans::ManyRows),
+        (with(true, 0), Plans::Planned),
+        (with(true, 8), Plans::Planned),
+        (with(true, 8), Plans::InRegisters),
+    ];
     let mut all = String::new();
     for work in &works() {
         for &strategy in Strategy::ALL {
-            devices.iter().for_each(|(device, in_registers)| {
-                all.push_str(&text(work, strategy, device, *in_registers));
+            devices.iter().for_each(|(device, plans)| {
+                all.push_str(&text(work, strategy, device, *plans));
             });
         }
     }

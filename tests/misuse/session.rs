@@ -63,6 +63,13 @@ fn of_rows(session: &mut Session) -> Vec<Row> {
                 text,
             ),
             row(
+                "Session::push_into_async",
+                pollster::block_on(
+                    session.push_into_async(Input::from(&input).rows(&named), output.view_mut()),
+                ),
+                text,
+            ),
+            row(
                 "Session::push_async",
                 pollster::block_on(session.push_async(Input::from(&input).rows(&named))),
                 text,

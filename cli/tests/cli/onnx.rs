@@ -151,7 +151,7 @@ fn bench_times_the_layer_of_a_model() {
 fn files_that_are_no_models_are_refused_by_name() {
     let folder = folder();
     fs::write(folder.path().join("empty.onnx"), []).unwrap();
-    let line = "onnx: expected a complete ONNX model, found no graph";
+    let line = "onnx: expected a complete ONNX model, found an empty file";
     for file in ["empty.onnx", "x.npy"] {
         let ran = wgpu_rnn(folder.path(), &["info", "--model", file]);
         assert_eq!((ran.status, &*ran.stdout), (2, ""));

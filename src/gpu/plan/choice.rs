@@ -3,6 +3,8 @@
 use super::stage::Stage;
 use crate::Config;
 use crate::Strategy;
+#[cfg(test)]
+use crate::gpu::kernel::Tiling;
 
 /// A strategy, and the stages of each layer with their tilings. A request and a choice determine a plan.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,6 +15,12 @@ pub(in crate::gpu) struct Choice {
 }
 
 impl Choice {
+    /// Returns the tiling of each stage.
+    #[cfg(test)]
+    pub(in crate::gpu) fn tilings(&self) -> impl Iterator<Item = Tiling> {
+        self.stages.iter().map(|stage| stage.tiling)
+    }
+
     /// Returns the stages that compute a chunk of steps (`true`) or one step (`false`) in a dispatch.
     pub(super) fn paced(&self, of_chunk: bool) -> impl Iterator<Item = (usize, &Stage)> {
         self.stages.iter().enumerate().filter(move |(_, stage)| stage.is_of_chunk() == of_chunk)

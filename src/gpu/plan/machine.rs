@@ -54,7 +54,7 @@ const SOFTWARE: Machine = Machine {
     cores: 1.0,
     held: 1.0,
     wide: 8.0,
-    launch_us: 20.0,
+    launch_us: 28.0,
     step_us: 1.3,
     barrier_us: 0.01,
     latency_us: 0.0,

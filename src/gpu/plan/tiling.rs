@@ -83,9 +83,10 @@ fn looping(request: &Request<'_>, large: &Stage) -> Result<Stage, Error> {
 
 /// Returns the tilings of a loop that fit into workgroup memory.
 pub(super) fn loops(request: &Request<'_>, large: &Stage) -> Vec<Stage> {
+    let capabilities = request.capabilities;
     let units = if large.tiling.units > MIN_UNITS { &[MAX_UNITS, MIN_UNITS][..] } else { &[MIN_UNITS] };
     // For a software driver, workgroup memory is not faster than other memory.
-    let places = match request.capabilities.software {
+    let places = match capabilities.software {
         true => &[WeightsIn::Buffer][..],
         false => &[WeightsIn::Buffer, WeightsIn::Workgroup],
     };
@@ -97,7 +98,11 @@ pub(super) fn loops(request: &Request<'_>, large: &Stage) -> Vec<Stage> {
         }
     }
     tilings.extend(rows().filter_map(|rows| looping_in_registers(request, large, rows)));
-    tilings.retain(|stage| loop_bytes(request, stage) <= loop_limit(request, stage));
+    let side = u64::from(capabilities.max_compute_workgroups_per_dimension);
+    // Fewer rows at once than the first tiling has need more workgroups.
+    let fits =
+        |stage: &Stage| stage.tiling.rows == large.tiling.rows || stage.workgroups(request.rows) <= side;
+    tilings.retain(|stage| loop_bytes(request, stage) <= loop_limit(request, stage) && fits(stage));
     tilings
 }
 

@@ -37,7 +37,10 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     // activation/variant.wgsl
     ("act(F1, F1_ALPHA, F1_BETA, clipped(x))", "act(F0, F0_ALPHA, F0_BETA, clipped(x))"),
     ("act_gate(F1, F1_ALPHA, F1_BETA, clipped(x))", "act_gate(F0, F0_ALPHA, F0_BETA, clipped(x))"),
-    ("    if function == 2u {", "    if function == 3u {"),
+    (
+        "    if function == 2u {\n        return act_sigmoid_gate(x);",
+        "    if function == 2u {\n        return act_sigmoid_gate(-x);",
+    ),
     ("act(G1, G1_ALPHA, G1_BETA, clipped(x))", "act(G0, G0_ALPHA, G0_BETA, clipped(x))"),
     ("act(H1, H1_ALPHA, H1_BETA, x)", "act(H0, H0_ALPHA, H0_BETA, x)"),
     ("return clamp(x, -CLIP, CLIP);", "return x;"),
