@@ -12,7 +12,7 @@ use check::{check_lengths, with_batch_axis};
 pub use input::Input;
 pub use state::State;
 
-use crate::array::{collected, reserved, zeros};
+use crate::array::{collected, zeros};
 use crate::error::Fault;
 use crate::{Config, Error, Timings};
 
@@ -191,7 +191,7 @@ impl<'a> Batch<'a> {
             Ok::<_, Error>(copy)
         };
         let lengths = |given: &[usize]| {
-            let mut lengths = reserved("a copy of the lengths", given.len())?;
+            let mut lengths = crate::array::reserved("a copy of the lengths", given.len())?;
             lengths.extend_from_slice(given);
             Ok::<_, Error>(lengths)
         };

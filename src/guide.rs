@@ -45,6 +45,7 @@ pub mod getting_started {}
 pub mod choosing_a_backend {}
 
 /// [When something goes wrong]: crate::guide::when_something_goes_wrong
+/// [Exactness]: crate::guide::exactness
 ///
 #[doc = include_str!("../docs/streams.md")]
 ///
@@ -155,6 +156,7 @@ pub mod performance {}
 
 /// [a formula]: mod@crate::tolerance
 /// [The command line]: crate::guide::command_line
+/// [Adapters]: crate::guide::adapters
 ///
 #[doc = include_str!("../docs/exactness.md")]
 ///

@@ -35,6 +35,7 @@ impl Rounds {
     }
 
     /// Returns how many threads may share the work.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(super) fn members(&self) -> usize {
         self.members
     }
