@@ -14,8 +14,9 @@ fn weight_bytes(kernel: &KernelSource) -> u32 {
     }
 }
 
-/// The most waits for memory in a turn of the loop over rows behind a product. The compilers make 32 at most.
-const MOST_WAITS: u32 = 36;
+/// The most waits for memory in a turn of the loop over rows behind a product. The compilers make 40 at most, for
+/// ONNX's LSTM with peepholes.
+const MOST_WAITS: u32 = 40;
 
 /// The loads of weights that a product starts before it waits: of four quads for a single row, and of two for several
 /// rows, for each column.
@@ -117,7 +118,7 @@ mod tests {
         let few = |in_flight, waits| {
             misses(&step, &GOOD, &[InnerLoop { in_flight, ..of_loop(96, 108, 48, 128) }], waits).len()
         };
-        assert_eq!([few(8, 36), few(5, 36), few(8, 37)], [0, 1, 1]);
+        assert_eq!([few(8, 40), few(5, 40), few(8, 41)], [0, 1, 1]);
         assert_eq!(count(&step, &Figures { spills: 1, ..GOOD }, of_loop(96, 108, 48, 128)), 1);
         assert_eq!(count(&step, &Figures { scratch: 4, ..GOOD }, of_loop(96, 108, 48, 128)), 1);
         assert_eq!(misses(&step, &GOOD, &[], 18).len(), 2);
