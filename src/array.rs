@@ -1,8 +1,6 @@
 //! The host's arrays, with errors instead of aborts if memory runs out.
 
-use ndarray::{
-    Array, Array3, ArrayD, ArrayView, ArrayView3, ArrayViewMut3, Dimension, Ix3, IxDyn, ShapeError,
-};
+use ndarray::{Array, Array3, ArrayView, ArrayView3, ArrayViewMut3, Dimension, Ix3, ShapeError};
 
 use crate::Error;
 use crate::error::Fault;
@@ -67,9 +65,16 @@ pub(crate) fn collected<A, D: Dimension>(
 }
 
 /// Returns an array of zeros of any rank.
-pub(crate) fn zeroed(what: &str, shape: &[usize]) -> Result<ArrayD<f32>, Error> {
+#[cfg(any(
+    feature = "safetensors",
+    feature = "npz",
+    feature = "onnx",
+    feature = "pytorch",
+    feature = "keras"
+))]
+pub(crate) fn zeroed(what: &str, shape: &[usize]) -> Result<ndarray::ArrayD<f32>, Error> {
     let count = shape.iter().fold(1usize, |count, &size| count.saturating_mul(size));
-    collected(what, IxDyn(shape), std::iter::repeat_n(0.0, count))
+    collected(what, ndarray::IxDyn(shape), std::iter::repeat_n(0.0, count))
 }
 
 /// Copies an array, in row-major order.

@@ -24,7 +24,6 @@ mod element;
 #[cfg(feature = "keras")]
 mod hdf5;
 mod keras;
-#[cfg(any(feature = "safetensors", feature = "npz", feature = "pytorch", feature = "keras"))]
 mod kind;
 #[cfg(feature = "npz")]
 mod npy;
