@@ -4,7 +4,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::session::Session;
 
-/// Returns the number of allocations of so many pushes of the input that the session has.
+/// Pushes the input that the session has `pushes` times, and returns the number of allocations.
 #[wasm_bindgen]
 pub fn allocations_of_pushes(session: &mut Session, pushes: u32) -> f64 {
     let counted = allocation_counter::measure(|| {

@@ -1,4 +1,4 @@
-//! What layers run on.
+//! A device that runs layers.
 
 use wasm_bindgen::prelude::wasm_bindgen;
 use wgpu_rnn::Backend;
@@ -8,7 +8,7 @@ use wgpu_rnn::{AdapterChoice, Gpu, LayerOptions};
 #[cfg(feature = "gpu")]
 use crate::{Failure, Weights};
 
-/// What layers run on.
+/// A device that runs layers.
 #[wasm_bindgen]
 #[derive(Clone, Debug)]
 pub struct Device(Backend);
@@ -33,12 +33,12 @@ impl Device {
         Device(Backend::Cpu)
     }
 
-    /// Whether it is a GPU.
+    /// Returns whether it is a GPU.
     pub fn is_gpu(&self) -> bool {
         matches!(self.0, Backend::Gpu(_))
     }
 
-    /// Whether it is a GPU that is none: a driver on the CPU.
+    /// Returns whether it is a software adapter: a GPU driver that runs on the CPU.
     pub fn is_software(&self) -> bool {
         matches!(&self.0, Backend::Gpu(gpu) if gpu.is_software())
     }
@@ -61,7 +61,7 @@ impl Device {
         Ok(Device(Backend::Gpu(Gpu::new_async(&AdapterChoice::Best).await?)))
     }
 
-    /// What the library chooses for a layer and for calls of so many rows and steps.
+    /// Returns the device that the library chooses for a layer and for calls of `batch` rows and `steps` steps.
     pub async fn auto(weights: &Weights, batch: usize, steps: usize) -> Device {
         let options = LayerOptions::default();
         Device(Backend::auto_async(weights.0.config(), batch, steps, &options).await.backend)

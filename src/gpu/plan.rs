@@ -131,7 +131,9 @@ impl Plan {
     ///
     /// [`ErrorKind::TooLarge`] if not even one row fits.
     pub(super) fn rows_at_once(request: &Request<'_>, strategy: Strategy) -> Result<usize, Error> {
-        let fits = |rows| Plan::fits(&Request { rows, ..*request }, strategy);
+        // They do not depend on the number of rows.
+        let strategies = family::allowed(request, strategy);
+        let fits = |rows| Plan::fits(&Request { rows, ..*request }, strategies);
         if fits(request.rows).is_ok() {
             return Ok(request.rows);
         }
@@ -144,9 +146,10 @@ impl Plan {
         Ok(most)
     }
 
-    fn fits(request: &Request<'_>, strategy: Strategy) -> Result<(), Error> {
+    /// Checks that one of the strategies fits the limits.
+    fn fits(request: &Request<'_>, strategies: &[Strategy]) -> Result<(), Error> {
         let one = |strategy| PassMemory::fitting(request, &tiling::choose(request, strategy)?).map(|_| ());
-        let all = family::allowed(request, strategy).iter().map(|&strategy| one(strategy));
+        let all = strategies.iter().map(|&strategy| one(strategy));
         all.reduce(|found, next| found.or_else(|error| next.map_err(|_| error))).unwrap_or(Ok(()))
     }
 
