@@ -222,6 +222,50 @@ impl Session {
         self.run(active, &batch, output)
     }
 
+    /// Records a push into the caller's encoder: one compute pass from the buffer `input`, `[M, T, I]`, to the
+    /// buffer `output`, `[M, T, H_out]`, over the listed rows or over all rows. It submits nothing and waits for
+    /// nothing, so a stream's push can be part of the program's own submission.
+    ///
+    /// [`GpuBuffers`] has the contract of both buffers; its other buffers must not be given, because the session
+    /// keeps the state. The first call with a shape compiles kernels and makes scratch buffers, as with
+    /// [`Layer::encode`]. A later call with the same shape, buffers and rows makes nothing. The bits are those of
+    /// [`Session::push`].
+    ///
+    /// The state changes on the GPU when the submission runs. Submit the recordings of a session in the order in
+    /// which they were made, and before any other call of the session but [`Session::reset`]. A recording that is
+    /// never submitted leaves the state as it was; a row that had been reset before it must be reset again.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] if the layer is not on a GPU; [`ErrorKind::Input`] for a row that the session does
+    /// not have or that is listed twice, for a `batch` other than the number of listed rows, for T = 0 and for a
+    /// buffer that breaks the contract; [`ErrorKind::TooLarge`], [`ErrorKind::OutOfMemory`],
+    /// [`ErrorKind::DeviceLost`], [`ErrorKind::Driver`]. After any of these errors, nothing was recorded.
+    ///
+    /// ```no_run
+    /// use wgpu_rnn::{Error, GpuBuffers, Session, wgpu};
+    ///
+    /// /// Records the next step of two of the session's streams.
+    /// fn record(
+    ///     session: &mut Session,
+    ///     encoder: &mut wgpu::CommandEncoder,
+    ///     features: &wgpu::Buffer, // [2, 1, I]
+    ///     output: &wgpu::Buffer,   // [2, 1, H_out]
+    /// ) -> Result<(), Error> {
+    ///     let [features, output] = [features, output].map(|buffer| buffer.as_entire_buffer_binding());
+    ///     session.encode(encoder, &GpuBuffers::new(2, 1, features, output), Some(&[7, 3]))
+    /// }
+    /// ```
+    #[cfg(feature = "gpu")]
+    pub fn encode(
+        &mut self,
+        encoder: &mut CommandEncoder,
+        buffers: &GpuBuffers<'_>,
+        rows: Option<&[usize]>,
+    ) -> Result<(), Error> {
+        pollster::block_on(self.encode_async(encoder, buffers, rows))
+    }
+
     /// Returns the state of all rows.
     ///
     /// # Errors

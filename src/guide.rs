@@ -70,13 +70,14 @@ pub mod streams {}
 pub mod in_an_async_program {}
 
 /// [When something goes wrong]: crate::guide::when_something_goes_wrong
+/// [session]: crate::guide::streams
 ///
 #[doc = include_str!("../docs/in-your-wgpu-program.md")]
 ///
 /// ## See
 ///
 /// [`Gpu::from_device`](crate::Gpu::from_device), [`Layer::encode`](crate::Layer::encode),
-/// [`GpuBuffers`](crate::GpuBuffers).
+/// [`Session::encode`](crate::Session::encode), [`GpuBuffers`](crate::GpuBuffers).
 ///
 /// Page: [When something goes wrong](crate::guide::when_something_goes_wrong).
 pub mod in_your_wgpu_program {}

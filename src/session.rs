@@ -4,10 +4,14 @@ mod host;
 pub(crate) mod state;
 
 use ndarray::{Array, Array3, ArrayViewMut, Axis, Dimension};
+#[cfg(feature = "gpu")]
+use wgpu::CommandEncoder;
 
 use crate::array::filled;
 use crate::batch::Batch;
 use crate::error::Fault;
+#[cfg(feature = "gpu")]
+use crate::gpu::GpuBuffers;
 use crate::gpu::GpuSession;
 use crate::layer::{Implementation, Layer};
 use crate::{Error, Input, State, Strategy};
@@ -156,6 +160,27 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    /// Like [`Session::encode`], and also works in a browser, as [`Layer::encode_async`] does. If the future is
+    /// dropped before it is ready, nothing was recorded.
+    ///
+    /// # Errors
+    ///
+    /// The same as [`Session::encode`].
+    #[cfg(feature = "gpu")]
+    pub async fn encode_async(
+        &mut self,
+        encoder: &mut CommandEncoder,
+        buffers: &GpuBuffers<'_>,
+        rows: Option<&[usize]>,
+    ) -> Result<(), Error> {
+        self.layer.gpu_layer()?;
+        let active = self.active(rows)?;
+        match &mut self.kept {
+            Kept::Gpu(session) => session.encode_async(encoder, buffers, active).await,
+            Kept::Host(_) => Ok(()),
+        }
     }
 
     /// Like [`Session::state`], without blocking.

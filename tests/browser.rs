@@ -86,7 +86,7 @@ fn what_blocks_is_left_out_and_has_a_twin_that_does_not() {
         wrong.is_empty(),
         "a browser should have them and has not, or has them and should not: {wrong:?}"
     );
-    assert_eq!(pairs, 10);
+    assert_eq!(pairs, 11);
     assert!(known.keys().all(|name| methods.contains_key(*name)));
 }
 

@@ -20,6 +20,7 @@
 //! | `activation` | are the shaders' tanh, sigmoid and ReLU accurate on each adapter? |
 //! | `tuning` | are plans that were measured as right as the planner's own? |
 //! | `encode`, `encode_errors` | passes in the caller's submission, from the caller's buffers; buffers that cannot serve |
+//! | `encode_session` | pushes of a session in the caller's submission: the bits of `push` |
 //! | `overlap` | passes in several submissions, and batches of which two pieces are in flight |
 //! | `timed` | passes that say where their time went |
 //! | `session` | streams in pieces: the bits of one call, whatever comes and goes |
@@ -54,6 +55,8 @@ mod checker;
 mod encode;
 #[cfg(feature = "gpu")]
 mod encode_errors;
+#[cfg(feature = "gpu")]
+mod encode_session;
 #[cfg(all(feature = "safetensors", feature = "npz", feature = "pytorch", feature = "keras"))]
 mod files;
 mod golden;

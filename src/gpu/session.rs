@@ -27,17 +27,19 @@ use crate::session::state::Active;
 use crate::{Config, Error, State, Strategy};
 
 pub(crate) struct GpuSession {
-    layer: GpuLayer,
+    pub(super) layer: GpuLayer,
     endpoints: Endpoints,
     saved: Saved,
     /// The index of the current state.
-    current: usize,
+    pub(super) current: usize,
     /// Whether each row starts from zero, whatever the state's buffers contain.
     fresh: Vec<bool>,
     /// The rows of the current call, in the form that `exchange.wgsl` reads.
     slots: Vec<u32>,
     /// Whether a push was started but its output never arrived. Another thread may still submit it.
     unfinished: bool,
+    /// The rows of the last recording, in the same form, and a buffer that contains them.
+    recorded: Option<(Vec<u32>, Buffer)>,
 }
 
 impl GpuSession {
@@ -81,6 +83,7 @@ impl GpuSession {
             fresh: filled("rows", rows, true)?,
             slots: Vec::new(),
             unfinished: false,
+            recorded: None,
         })
     }
 
@@ -111,15 +114,49 @@ impl GpuSession {
         if batch.rows() == 0 {
             return batch.output(&self.layer.0.config);
         }
-        if std::mem::replace(&mut self.unfinished, true) {
-            self.renew().await?;
-        }
+        self.settle().await?;
+        self.unfinished = true;
         self.name_slots(active);
         let output = self.run(batch, mode).await?;
         self.unfinished = false;
         self.current = 1 - self.current;
-        active.iter().for_each(|row| self.fresh[row] = false);
+        self.mark_written(active);
         Ok(output)
+    }
+
+    /// Makes sure that no earlier push can still write a buffer that the next call uses.
+    pub(super) async fn settle(&mut self) -> Result<(), Error> {
+        if self.unfinished {
+            self.renew().await?;
+            self.unfinished = false;
+        }
+        Ok(())
+    }
+
+    /// Returns R. It fits, since `new` has checked it.
+    pub(super) fn row_count(&self) -> u32 {
+        small(self.fresh.len())
+    }
+
+    /// Notes that these rows have a state in the buffers.
+    pub(super) fn mark_written(&mut self, active: Active<'_>) {
+        active.iter().for_each(|row| self.fresh[row] = false);
+    }
+
+    /// Returns a buffer with the named slots for a recording. Calls for the same rows share it.
+    pub(super) async fn rows_buffer(&mut self, active: Active<'_>) -> Result<Buffer, Error> {
+        self.name_slots(active);
+        if let Some((slots, buffer)) = &self.recorded
+            && *slots == self.slots
+        {
+            return Ok(buffer.clone());
+        }
+        let gpu = &self.layer.0.gpu;
+        let contents = bytemuck::cast_slice(&self.slots);
+        let make = || gpu.buffer_with("a session's rows", contents, BufferUsages::COPY_SRC);
+        let buffer = gpu.caught(make).await?;
+        self.recorded = Some((self.slots.clone(), buffer.clone()));
+        Ok(buffer)
     }
 
     /// Replaces the buffers that an unfinished push may still write.
@@ -163,7 +200,7 @@ impl GpuSession {
         });
         written.await?;
         gpu.check_not_lost()?;
-        active.iter().for_each(|row| self.fresh[row] = false);
+        self.mark_written(active);
         Ok(())
     }
 

@@ -64,7 +64,9 @@ impl<'a, 'b> Given<'a, 'b> {
     pub(super) fn zeros(&self, config: &Config, endpoints: Endpoints) -> Result<Output, Error> {
         match endpoints {
             Endpoints::Host => Output::zeros(config, self.batch),
-            Endpoints::Session { .. } | Endpoints::Buffers => Output::without_state(config, self.batch),
+            Endpoints::Session { .. } | Endpoints::Buffers | Endpoints::SessionBuffers { .. } => {
+                Output::without_state(config, self.batch)
+            }
         }
     }
 }

@@ -12,7 +12,7 @@ use wgpu::{
 
 use super::Gpu;
 use super::kernel::{DispatchParams, LayerDims};
-use super::plan::{self, Bound, Endpoints, Plan, Segment, Sequence};
+use super::plan::{self, Bound, Plan, Segment, Sequence};
 use super::timestamps::Timestamps;
 use crate::{Config, Error};
 
@@ -75,7 +75,7 @@ impl Workspace {
         let pipelines = plan.kernels.iter().map(|spec| gpu.kernels().pipeline(gpu.device(), spec)).collect();
         let groups = Groups::new();
         let mut made = Workspace { plan, staging, buffers, groups, saved, pipelines, params_stride };
-        if made.plan.endpoints != Endpoints::Buffers {
+        if !made.plan.endpoints.are_buffers() {
             made.groups = made.bind(gpu, weights, |_| None);
         }
         Ok(made)
@@ -110,7 +110,9 @@ impl Workspace {
         weights: &'a [Buffer],
         from: usize,
     ) -> BindingResource<'a> {
-        let index = |which| if which == plan::Saved::Read { from } else { 1 - from };
+        // A recording changes the state in place, so that one that is never submitted changes nothing.
+        let in_place = self.plan.endpoints.are_buffers();
+        let index = |which| if in_place || which == plan::Saved::Read { from } else { 1 - from };
         let buffer = match (bound, &self.saved) {
             (Bound::Weights(part), _) => &weights[part],
             (Bound::SavedHidden(which), Some(saved)) => &saved.hidden[index(which)],
@@ -122,6 +124,11 @@ impl Workspace {
             Bound::Parameters => BindingResource::Buffer(BufferBinding { buffer, offset: 0, size }),
             _ => buffer.as_entire_binding(),
         }
+    }
+
+    /// Returns one of the workspace's own buffers.
+    pub(super) fn own(&self, bound: Bound) -> &Buffer {
+        &self.buffers[&bound]
     }
 
     /// Returns a segment of the forward pass with its buffers on the host's side.

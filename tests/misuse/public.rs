@@ -11,6 +11,8 @@ const NO_ROW: &[(&str, &str)] = &[
     ("CpuInstructions::best", "it takes an environment variable: the command line's tests"),
     ("Layer::encode", "a table of its own, of buffers: `encode_errors`"),
     ("Layer::encode_async", "likewise: `encode` is it, waited for"),
+    ("Session::encode", "likewise: `encode_session`"),
+    ("Session::encode_async", "likewise: `encode` is it, waited for"),
     ("Callback::read", "it is not public: `onnx::external` has what `OnnxModel::with_data` says"),
     ("Folder::read", "likewise: `OnnxModel::with_folder`"),
     ("NoFiles::read", "likewise: `OnnxModel::new`"),

@@ -45,6 +45,22 @@ pub(super) fn check<'a>(
     Ok(all)
 }
 
+/// Checks that only input and output are given, for a call of a session.
+pub(super) fn check_for_session(all: &AllGiven<'_>) -> Result<(), Error> {
+    for slot in Slot::ALL {
+        let expected = match slot {
+            Slot::Input | Slot::Output => continue,
+            Slot::Lengths => "none, since every row of the call has T steps; list the rows that have input",
+            Slot::H0 | Slot::C0 | Slot::Hn | Slot::Cn => "none, since the session keeps the state",
+        };
+        if let Some(given) = all[slot as usize] {
+            let found = format!("a buffer of {} bytes", given.buffer.size());
+            return Err(Error::from(Fault::Buffer { name: slot.name(), expected: expected.into(), found }));
+        }
+    }
+    Ok(())
+}
+
 fn of<'a>(buffers: &GpuBuffers<'a>, slot: Slot) -> Option<BufferBinding<'a>> {
     match slot {
         Slot::Input => Some(buffers.input.clone()),

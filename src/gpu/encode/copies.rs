@@ -18,11 +18,15 @@ pub(super) struct Copy {
     pub(super) vectors: Vectors,
 }
 
-/// Returns every copy that a call may need, first those to the layer's buffers.
+/// Returns every copy that a call may need, first those to the layer's buffers. If a session has the state, every
+/// row has T steps, and the plan's own kernels move the state.
 pub(super) fn list(config: &Config, plan: &Plan) -> Vec<Copy> {
     let list = List { config, plan, of_a_layer: small(config.directions()) * plan.rows };
     let mut copies = Vec::new();
     list.input(&mut copies);
+    if plan.endpoints.session_rows().is_some() {
+        return copies;
+    }
     list.lengths(&mut copies);
     list.initial_state(&mut copies);
     list.final_state(&mut copies);

@@ -12,6 +12,7 @@ use wgpu::{
 use super::buffers::Slot;
 use super::check::{AllGiven, Given};
 use super::copies::{self, Copy};
+use crate::array::filled;
 use crate::error::Fault;
 use crate::gpu::kernel::{KernelSpec, Vectors};
 use crate::gpu::plan::{Bound, CallShape, Plan, Sequence};
@@ -74,9 +75,10 @@ impl Scratch {
         let copy = KernelSpec::copy(options.bounds_checks);
         let stride = gpu.capabilities().min_uniform_buffer_offset_alignment;
         let vectors = parameters(&copies, stride as usize);
+        let saved = resident.saved.clone();
         let make = |plan| {
             Ok(Scratch {
-                workspace: Workspace::new(gpu, weights, dims, plan, None)?,
+                workspace: Workspace::new(gpu, weights, dims, plan, saved)?,
                 copies,
                 pipeline: gpu.kernels().pipeline(gpu.device(), &copy),
                 parameters: gpu.buffer_with("copies' parameters", &vectors, BufferUsages::UNIFORM)?,
@@ -85,7 +87,22 @@ impl Scratch {
                 bound: Mutex::default(),
             })
         };
-        resident.make(plan, std::slice::from_ref(&copy), make).await
+        let made: Scratch = resident.make(plan, std::slice::from_ref(&copy), make).await?;
+        if made.size().endpoints.session_rows().is_some() {
+            made.fill_lengths(resident).await?;
+        }
+        Ok(made)
+    }
+
+    /// Gives every row the length T, for all recordings of a session.
+    async fn fill_lengths(&self, Resident { gpu, .. }: &Resident) -> Result<(), Error> {
+        let CallShape { rows, .. } = self.size();
+        let lengths = filled("lengths", rows, self.workspace.plan.steps)?;
+        let write = || {
+            gpu.queue().write_buffer(self.workspace.own(Bound::Lengths), 0, bytemuck::cast_slice(&lengths));
+            Ok(())
+        };
+        gpu.caught(write).await
     }
 
     pub(super) fn size(&self) -> CallShape {
@@ -196,14 +213,27 @@ impl Scratch {
         ]
     }
 
-    /// Records the whole pass.
-    pub(super) fn record(&self, encoder: &mut CommandEncoder, bindings: &Bindings) {
+    /// Records a pass over some rows of a session. `rows` has the row of each slot, as `exchange.wgsl` reads it, and
+    /// `from` is the index of the session's state.
+    pub(super) fn record_rows(
+        &self,
+        encoder: &mut CommandEncoder,
+        bindings: &Bindings,
+        rows: &Buffer,
+        from: usize,
+    ) {
+        encoder.copy_buffer_to_buffer(rows, 0, self.workspace.own(Bound::Rows), 0, rows.size());
+        self.record(encoder, bindings, from);
+    }
+
+    /// Records the whole pass. `from` is the index of a session's state.
+    pub(super) fn record(&self, encoder: &mut CommandEncoder, bindings: &Bindings, from: usize) {
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
             label: Some("wgpu-rnn encode"),
             timestamp_writes: None,
         });
         self.copy(&mut pass, bindings, false);
-        self.workspace.dispatch(&mut pass, &bindings.groups, 0..self.workspace.plan.dispatches.len(), 0);
+        self.workspace.dispatch(&mut pass, &bindings.groups, 0..self.workspace.plan.dispatches.len(), from);
         self.copy(&mut pass, bindings, true);
     }
 

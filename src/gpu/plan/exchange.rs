@@ -2,7 +2,7 @@
 
 use super::bindings::{Bound, Saved, Sequence};
 use super::dispatch::{Dispatch, List};
-use super::request::{Endpoints, Request, small};
+use super::request::{Request, small};
 use crate::gpu::kernel::{Exchange, KernelSpec, file};
 use crate::gpu::pack::quads;
 
@@ -11,8 +11,7 @@ const UNITS: u32 = 64;
 
 /// Returns the kernels that a pass needs in addition to those of its layers.
 pub(super) fn kernels(request: &Request<'_>) -> Vec<KernelSpec> {
-    let names =
-        if let Endpoints::Session { .. } = request.endpoints { &["gather", "scatter"][..] } else { &[] };
+    let names = if request.endpoints.session_rows().is_some() { &["gather", "scatter"][..] } else { &[] };
     let kernel = |name| KernelSpec::mover(name, file!("exchange"), UNITS, request.bounds_checks);
     names.iter().map(|name| kernel(name)).collect()
 }
@@ -20,7 +19,7 @@ pub(super) fn kernels(request: &Request<'_>) -> Vec<KernelSpec> {
 /// Adds a session's exchange of states before and after the dispatches of a pass. `kernel` is the number of
 /// the first of its kernels.
 pub(super) fn add(list: &mut List, request: &Request<'_>, kernel: usize) {
-    let Endpoints::Session { rows } = request.endpoints else { return };
+    let Some(rows) = request.endpoints.session_rows() else { return };
     let config = request.config;
     let alternates = list.final_parity.windows(2).any(|pair| pair[0] != pair[1]);
     let exchange = Exchange {

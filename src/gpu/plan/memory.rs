@@ -129,13 +129,16 @@ impl PassMemory {
         let (session_rows, start, end) = match request.endpoints {
             Endpoints::Host => (0, state, state),
             Endpoints::Session { .. } => (lengths, lengths, 0),
+            Endpoints::SessionBuffers { .. } => (lengths, 0, 0),
             Endpoints::Buffers => (0, 0, 0),
         };
         let (own_input, own_output, upload, download) = match request.endpoints {
             Endpoints::Host | Endpoints::Session { .. } => {
                 (input, output, sum([input, lengths, start]), sum([output, end, 0]))
             }
-            Endpoints::Buffers => (if whole_quads { 0 } else { input }, 0, 0, 0),
+            Endpoints::Buffers | Endpoints::SessionBuffers { .. } => {
+                (if whole_quads { 0 } else { input }, 0, 0, 0)
+            }
         };
         PassMemory {
             input,

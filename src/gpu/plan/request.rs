@@ -28,6 +28,26 @@ pub(in crate::gpu) enum Endpoints {
     /// The caller's buffers on the GPU. There are no staging buffers, and the work becomes part of the
     /// caller's submission.
     Buffers,
+    /// The caller's buffers for input and output. The state stays in a session.
+    SessionBuffers {
+        /// R, the number of the session's rows.
+        rows: u32,
+    },
+}
+
+impl Endpoints {
+    /// Returns R if the state stays in a session.
+    pub(in crate::gpu) fn session_rows(self) -> Option<u32> {
+        match self {
+            Endpoints::Session { rows } | Endpoints::SessionBuffers { rows } => Some(rows),
+            Endpoints::Host | Endpoints::Buffers => None,
+        }
+    }
+
+    /// Returns whether input and output are the caller's buffers, and the work is part of the caller's submission.
+    pub(in crate::gpu) fn are_buffers(self) -> bool {
+        matches!(self, Endpoints::Buffers | Endpoints::SessionBuffers { .. })
+    }
 }
 
 /// A request for a plan: everything that the plan depends on.

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use super::dispatch::List;
 use super::memory::PassMemory;
-use super::request::{Endpoints, Request, small};
+use super::request::{Request, small};
 
 /// The bytes of input and output for which one more submission is worth its cost. A submission takes about
 /// 100 µs on lavapipe, in which the host moves 13 bytes per nanosecond.
@@ -78,7 +78,7 @@ fn whole(dispatches: usize, steps: u32) -> Segment {
 
 /// Returns the number of runs of chunks that are worth their submissions and copies.
 fn runs(request: &Request<'_>, bytes: &PassMemory, chunks: usize) -> usize {
-    if request.config.bidirectional || request.config.reverse || request.endpoints == Endpoints::Buffers {
+    if request.config.bidirectional || request.config.reverse || request.endpoints.are_buffers() {
         return 1;
     }
     // In a stack, the input and the output belong to different submissions.

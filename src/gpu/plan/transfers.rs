@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use super::request::Endpoints;
 use super::{Plan, Segment};
 
 /// Contiguous bytes of a sequence `[N, T, …]`: their offset in the sequence's buffer on the GPU, and in a
@@ -18,7 +17,7 @@ impl Plan {
     /// Returns the bytes that are uploaded for a segment: its steps of the input, and for the first segment
     /// the lengths and the initial state after them.
     pub(in crate::gpu) fn upload_bytes(&self, segment: &Segment) -> u64 {
-        if self.endpoints == Endpoints::Buffers {
+        if self.endpoints.are_buffers() {
             return 0;
         }
         let bytes = &self.bytes;
@@ -29,7 +28,7 @@ impl Plan {
     /// Returns the bytes that are read back after a segment: its steps of the output, and for the last
     /// segment the final state after them.
     pub(in crate::gpu) fn download_bytes(&self, segment: &Segment) -> u64 {
-        if self.endpoints == Endpoints::Buffers {
+        if self.endpoints.are_buffers() {
             return 0;
         }
         let bytes = &self.bytes;
@@ -56,7 +55,7 @@ impl Plan {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{BUDGET, Request, Strategy, parts};
+    use super::super::{BUDGET, Endpoints, Request, Strategy, parts};
     use super::*;
     use crate::{Config, Precision, inspect::Capabilities};
 
