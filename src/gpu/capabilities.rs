@@ -91,6 +91,11 @@ impl Capabilities {
         self.software && self.subgroup_size == 8
     }
 
+    /// Returns the largest number of invocations in a workgroup of one dimension.
+    pub(super) fn invocations(&self) -> u32 {
+        self.max_compute_invocations_per_workgroup.min(self.max_compute_workgroup_size_x)
+    }
+
     /// Checks that the kernels can run. Some GL adapters have no compute shaders or too few storage
     /// buffers.
     ///
@@ -104,11 +109,7 @@ impl Capabilities {
                 self.max_storage_buffers_per_shader_stage,
                 super::kernel::STORAGE_BUFFERS,
             ),
-            (
-                "invocations per workgroup",
-                self.max_compute_invocations_per_workgroup.min(self.max_compute_workgroup_size_x),
-                super::kernel::MAX_UNITS,
-            ),
+            ("invocations per workgroup", self.invocations(), super::kernel::MAX_UNITS),
             (
                 "bytes of workgroup memory",
                 self.max_compute_workgroup_storage_size,

@@ -114,7 +114,7 @@ enum Plans {
     Planned,
     /// Those with the most kernels that have weights in registers.
     InRegisters,
-    /// Those whose kernels compute the most rows at once.
+    /// Those whose kernels compute the most rows at once, in tiles if there are any.
     ManyRows,
 }
 
@@ -125,7 +125,7 @@ impl Plans {
             Plans::InRegisters => {
                 plan.choice.tilings().filter(|tiling| tiling.weights == WeightsIn::Registers).count()
             }
-            Plans::ManyRows => plan.choice.tilings().map(|tiling| tiling.rows as usize).sum(),
+            Plans::ManyRows => plan.choice.tilings().map(|tiling| tiling.rows_of_workgroup() as usize).sum(),
         };
         let all = if self == Plans::Planned { Vec::new() } else { Plan::all(request, strategy) };
         all.into_iter().max_by_key(value).map_or_else(|| Plan::new(request, strategy), Ok)
@@ -161,6 +161,8 @@ pub(super) fn works() -> Vec<Work> {
     let projected = Config::lstm(7, 9).proj_size(5).num_layers(2);
     let wide = [
         (Config::rnn(261, 60), 9),
+        // More than a tile of columns, and half of one of rows.
+        (Config::gru(37, 45), 9),
         (Config::gru(18, 20), 1),
         (projected, 1),
         (projected.bidirectional(true), 3),

@@ -150,6 +150,8 @@ fn compile(
 ///   (`place_of`, the bounds of the loops over rows), times are below `dims.steps` (a length is at most T),
 ///   units are below H or H_out, and steps are inside the chunk. The buffers have these sizes
 ///   ([`crate::gpu::plan::PassMemory`]).
+/// - `tiles/input_product.wgsl` repeats the last quad beyond the end of a vector, and replaces the columns beyond the
+///   last one by it. A row without a vector reads the first quad of the input.
 /// - Workgroup memory: rows are below `ROWS` and quads below `TILE`. In `scan`, units are below H, for which
 ///   the plan sets `STATE`, and the weights are those of one direction, for which it sets `KEPT`.
 /// - `exchange.wgsl`: slots are below N. Rows are below R, because a session names no other rows.

@@ -128,6 +128,11 @@ fn parameters_have_the_shaders_offsets() {
 fn the_shaders_constants_are_the_planners() {
     let text = called("step").source();
     assert!(text.contains(&format!("const MAX_ROWS = {MAX_ROWS}u;")));
+    let tiled = EVERY_KERNEL.iter().find(|kernel| kernel.tiling.weights == WeightsIn::Tiles).unwrap();
+    let (text, across) = (tiled.source(), tiled.tiling.across());
+    assert!(text.contains(&format!("const ACROSS = {across}u;")));
+    assert!(text.contains(&format!("const WIDE = {}u;", 4 * across)));
+    assert!(text.contains(&format!("const TALL = {}u;", tiled.tiling.rows_of_workgroup())));
     let text = called("gather").source();
     assert!(text.contains(&format!("const FRESH = {FRESH:#x}u;")));
     assert!(text.contains(&format!("const NOBODY = {NOBODY:#x}u;")));

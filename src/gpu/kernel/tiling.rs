@@ -17,6 +17,11 @@ pub(in crate::gpu) const MAX_ROWS: u32 = 8;
 pub(in crate::gpu) const WORKGROUP_BYTES: u32 = 16_352;
 /// The bytes of workgroup memory for each row in `product/workgroup.wgsl`: TILE vec4s and a start.
 pub(in crate::gpu) const TILE_BYTES: u32 = 64 * 16 + 4;
+/// The invocations of a workgroup of `tiles/input_product.wgsl`, and those with the same rows: ACROSS there.
+pub(in crate::gpu) const TILED_UNITS: u32 = 256;
+const TILED_ACROSS: u32 = 32;
+/// The bytes of workgroup memory of `tiles/input_product.wgsl`: four quads of 64 rows and of 128 columns.
+pub(in crate::gpu) const TILED_BYTES: u32 = 4 * 16 * (64 + 128);
 /// The bytes of workgroup memory of the step kernel for eight rows. A device with less cannot run any plan.
 pub(in crate::gpu) const MIN_WORKGROUP_BYTES: u32 = MAX_ROWS * TILE_BYTES;
 
@@ -37,6 +42,8 @@ pub(in crate::gpu) enum WeightsIn {
     Workgroup,
     /// Registers, which have the weights of the invocation's columns.
     Registers,
+    /// Workgroup memory, which has a block of the weights and of the vectors at a time. Only the input product does so.
+    Tiles,
 }
 
 impl Tiling {
@@ -49,15 +56,26 @@ impl Tiling {
             weights: WeightsIn::Buffer,
         }
     }
+
+    /// Returns the number of invocations of a workgroup that compute different items of the same rows.
+    pub(in crate::gpu) fn across(self) -> u32 {
+        if self.weights == WeightsIn::Tiles { TILED_ACROSS } else { self.units }
+    }
+
+    /// Returns the number of rows of a workgroup.
+    pub(in crate::gpu) fn rows_of_workgroup(self) -> u32 {
+        self.rows * (self.units / self.across())
+    }
 }
 
-/// Writes `64x8`, `64x8 on chip` or `64x8 in registers`.
+/// Writes `64x8`, `64x8 on chip`, `64x8 in registers` or `256x8 in tiles`.
 impl fmt::Display for Tiling {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let weights = match self.weights {
             WeightsIn::Buffer => "",
             WeightsIn::Workgroup => " on chip",
             WeightsIn::Registers => " in registers",
+            WeightsIn::Tiles => " in tiles",
         };
         write!(f, "{}x{}{weights}", self.units, self.rows)
     }

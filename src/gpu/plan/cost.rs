@@ -18,7 +18,7 @@ use super::choice::Choice;
 use super::machine::Machine;
 use super::request::{Request, small};
 use super::stage::{Pace, Product, Stage, Vector};
-use crate::gpu::kernel::{LANES, Tiling, Unrolled, WeightsIn};
+use crate::gpu::kernel::{LANES, MAX_UNITS, Tiling, Unrolled, WeightsIn};
 
 /// A slow integrated GPU, which limits the work of one dispatch. Estimated: 20 GFLOP/s in all, on eight
 /// cores.
@@ -40,6 +40,8 @@ const COMPILING_PRODUCT_US: f64 = 4e3;
 struct Work {
     /// The number of workgroups.
     groups: f64,
+    /// The number of workgroups that a core interleaves; 0 stands for one.
+    held: f64,
     /// The time of a workgroup if its core had nothing else to do and did everything at once: waiting.
     chain_us: f64,
     /// The time in which a core is busy with a workgroup.
@@ -51,7 +53,7 @@ struct Work {
 impl Machine {
     /// Returns the time of a dispatch, without the launch.
     fn dispatch_us(&self, work: Work) -> f64 {
-        let waves = (work.groups / (self.cores * self.held)).ceil();
+        let waves = (work.groups / (self.cores * work.held.max(1.0))).ceil();
         let of_core = (work.groups / self.cores).ceil();
         (waves * work.chain_us).max(of_core * work.busy_us) + work.bytes / self.bytes_per_us
     }
@@ -68,12 +70,17 @@ impl Machine {
         let Tiling { units, rows, weights } = stage.tiling;
         let invocations = (f64::from(units) / self.wide).ceil() * self.wide;
         let rows = f64::from(rows);
-        let mut work = Work::default();
+        let held = self.held * f64::from(MAX_UNITS) / f64::from(units.max(MAX_UNITS));
+        let mut work = Work { held, ..Work::default() };
         for product in products {
             let (passes, quads) = (stage.passes(product) as f64, product.quads(request.config, layer) as f64);
             let columns = (product.each * product.columns) as f64;
-            let latency_us =
-                if weights == WeightsIn::Workgroup { self.near_latency_us } else { self.latency_us };
+            let latency_us = match weights {
+                WeightsIn::Workgroup => self.near_latency_us,
+                // The barriers around each block.
+                WeightsIn::Tiles => self.latency_us + self.near_latency_us,
+                WeightsIn::Buffer | WeightsIn::Registers => self.latency_us,
+            };
             let in_registers = weights == WeightsIn::Registers;
             let (loads_us, finish_us) = match stage.pace {
                 _ if in_registers => (self.register_us(stage), self.finish_in_registers_us),
@@ -87,13 +94,13 @@ impl Machine {
             let each_us =
                 columns * quads * loads_us + vectors_us * quads * self.vector_us + sums * self.madd_us;
             work.busy_us += passes * invocations * (each_us + rows * finish_us);
-            if weights == WeightsIn::Buffer {
+            if matches!(weights, WeightsIn::Buffer | WeightsIn::Tiles) {
                 work.bytes += product.width() as f64 * quads * request.precision.quad_bytes() as f64;
             }
         }
         let directions = request.config.directions() as f64;
         work.groups = tiles * directions;
-        work.bytes *= directions * (request.rows as f64 / rows).ceil();
+        work.bytes *= directions * (request.rows as f64 / f64::from(stage.tiling.rows_of_workgroup())).ceil();
         if stage.loops() {
             work.chain_us += self.step_us;
             work.busy_us += self.step_us + invocations * self.barrier_us;
@@ -124,9 +131,10 @@ impl Machine {
     }
 
     /// Returns the number of quads whose weights an invocation loads before it waits for them: those of a block for
-    /// a single row, and two where several rows need registers, too.
+    /// a single row or a tile, and two where several rows need registers, too.
     fn in_flight(&self, stage: &Stage) -> f64 {
-        if stage.tiling.rows == 1 { 4.0 } else { 2.0 }
+        let is_block = stage.tiling.rows == 1 || stage.tiling.weights == WeightsIn::Tiles;
+        if is_block { 4.0 } else { 2.0 }
     }
 
     /// Returns the number of quads of vectors that an invocation loads for each quad of the product.
@@ -145,7 +153,8 @@ impl Machine {
     /// Returns the time of the products of all steps at once.
     fn ahead_us(&self, request: &Request<'_>, stage: &Stage, layer: usize) -> f64 {
         let rows = request.rows.saturating_mul(request.steps);
-        let tiles = rows.div_ceil(stage.tiling.rows as usize) as f64;
+        let rows_of_workgroup = stage.tiling.rows_of_workgroup() as usize;
+        let tiles = rows.div_ceil(rows_of_workgroup) as f64;
         let groups = stage.workgroups(rows) as f64;
         let mut work = self.work(request, stage, &stage.products, layer, groups);
         let product = &stage.products[0];
@@ -159,7 +168,7 @@ impl Machine {
             self.finish_each_us
         };
         work.busy_us += elements * self.gate_us - f64::from(stage.tiling.rows) * invocations * finish_us;
-        work.bytes *= tiles / (request.rows as f64 / f64::from(stage.tiling.rows)).ceil();
+        work.bytes *= tiles / (request.rows as f64 / rows_of_workgroup as f64).ceil();
         if stage.tiling.weights == WeightsIn::Registers {
             let across = product.invocations().div_ceil(stage.tiling.units as usize) as f64;
             let loading_us = self.loaded_us(columns, product.quads(request.config, layer) as f64);
@@ -212,7 +221,7 @@ pub(super) fn compiling_us(stages: &[Stage]) -> f64 {
                 COMPILING_US + f64::from(quads * stage.tiling.rows) * COMPILING_PRODUCT_US
             }
             WeightsIn::Registers => COMPILING_US,
-            WeightsIn::Buffer | WeightsIn::Workgroup => 0.0,
+            WeightsIn::Buffer | WeightsIn::Workgroup | WeightsIn::Tiles => 0.0,
         }
     };
     stages.iter().map(of_stage).sum::<f64>() / CALLS

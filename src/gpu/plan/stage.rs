@@ -7,7 +7,8 @@ use std::ops::Range;
 use super::bindings::{Bound, Sequence};
 use super::request::{Request, small};
 use crate::gpu::kernel::{
-    File, KernelSpec, Override, ScanMemory, TILE_BYTES, Tiling, Unrolled, WORKGROUP_BYTES, WeightsIn, file,
+    File, KernelSpec, Override, ScanMemory, TILE_BYTES, TILED_BYTES, Tiling, Unrolled, WORKGROUP_BYTES,
+    WeightsIn, file,
 };
 use crate::gpu::pack::{self, quads};
 use crate::{Config, Precision};
@@ -24,8 +25,8 @@ pub(in crate::gpu) struct Stage {
     pub(super) words: Vec<String>,
     /// The files between those that all kernels of a pass have.
     pub(super) files: Vec<File>,
-    /// The same for the kernel that has its weights in registers, if there is one.
-    pub(super) register_files: Option<Vec<File>>,
+    /// The same for the kernels of other texts, by the place of their weights.
+    pub(super) others: Vec<(WeightsIn, Vec<File>)>,
     /// The overrides that do not depend on the tiling.
     pub(super) overrides: Vec<Override>,
     pub(super) pace: Pace,
@@ -136,6 +137,11 @@ impl Stage {
         Stage { tiling, ..self.clone() }
     }
 
+    /// Returns the files of the kernel whose weights are in that place, if it has a text of its own.
+    pub(super) fn other(&self, weights: WeightsIn) -> Option<&[File]> {
+        self.others.iter().find(|(place, _)| *place == weights).map(|(_, files)| &files[..])
+    }
+
     /// Returns whether a dispatch computes a chunk of steps.
     pub(super) fn is_of_chunk(&self) -> bool {
         self.pace != Pace::Step
@@ -164,7 +170,7 @@ impl Stage {
     /// Returns the number of workgroups for a number of rows of the product, in one direction.
     pub(super) fn workgroups(&self, rows: usize) -> u64 {
         let across = if self.loops() { 1 } else { self.tiles(&self.products[0]) };
-        let tiles = rows.div_ceil(self.tiling.rows as usize);
+        let tiles = rows.div_ceil(self.tiling.rows_of_workgroup() as usize);
         let down = if self.shares_weights() { tiles.div_ceil(self.tiles_of_workgroup()) } else { tiles };
         (across as u64).saturating_mul(down as u64)
     }
@@ -189,7 +195,7 @@ impl Stage {
     }
 
     fn tiles(&self, product: &Product) -> usize {
-        product.items.div_ceil(self.tiling.units as usize * product.each)
+        product.items.div_ceil(self.tiling.across() as usize * product.each)
     }
 
     /// Returns the number of multiply-adds of one step of one row.
@@ -255,19 +261,24 @@ impl Stage {
         let Request { precision, capabilities, .. } = *request;
         let Tiling { units, rows, weights } = self.tiling;
         let in_registers = weights == WeightsIn::Registers;
-        let subgroups = in_registers || (rows > 1 && capabilities.shares_in_subgroups());
+        let can_share = capabilities.shares_in_subgroups() && weights != WeightsIn::Tiles;
+        let subgroups = in_registers || (rows > 1 && can_share);
         let of_weights = match precision {
             Precision::F32 => file!("weights/f32"),
             Precision::F16 => file!("weights/f16"),
         };
         // The way in which the vectors of several rows get to all invocations.
-        let sharing = match self.pace {
-            _ if in_registers => file!("registers/product"),
-            _ if subgroups => file!("product/subgroup"),
-            Pace::Loop => file!("product/direct"),
-            Pace::Rows | Pace::Step => file!("product/workgroup"),
+        let sharing = match (weights, self.pace) {
+            (WeightsIn::Registers, _) => Some(file!("registers/product")),
+            (WeightsIn::Tiles, _) => None,
+            _ if subgroups => Some(file!("product/subgroup")),
+            (_, Pace::Loop) => Some(file!("product/direct")),
+            (_, Pace::Rows | Pace::Step) => Some(file!("product/workgroup")),
         };
-        let files = self.register_files.as_ref().filter(|_| in_registers).unwrap_or(&self.files);
+        let mut files = vec![file!("bindings"), of_weights];
+        files.extend_from_slice(self.other(weights).unwrap_or(&self.files));
+        files.push(file!("product"));
+        files.extend(sharing);
         let mut overrides = vec![Override::new("UNITS", units), Override::new("ROWS", rows)];
         overrides.push(Override::new("LOADS_AHEAD", !capabilities.software));
         overrides.extend_from_slice(&self.overrides);
@@ -282,11 +293,12 @@ impl Stage {
         KernelSpec {
             entry_point: self.entry_point,
             name: name.join(" "),
-            files: [&[file!("bindings"), of_weights], &files[..], &[file!("product"), sharing]].concat(),
+            files,
             unrolled,
             overrides,
             tiling: self.tiling,
             workgroup_bytes: match self.pace {
+                _ if weights == WeightsIn::Tiles => u64::from(TILED_BYTES),
                 Pace::Rows | Pace::Step if subgroups => 0,
                 Pace::Rows | Pace::Step => u64::from(rows * TILE_BYTES),
                 Pace::Loop => self.loop_bytes(precision),
@@ -312,7 +324,9 @@ impl Stage {
     pub(super) fn loop_bytes(&self, precision: Precision) -> u64 {
         match self.tiling.weights {
             WeightsIn::Registers => 2 * 16 * self.state_quads() as u64,
-            WeightsIn::Buffer | WeightsIn::Workgroup => self.memory(precision).bytes(precision),
+            WeightsIn::Buffer | WeightsIn::Workgroup | WeightsIn::Tiles => {
+                self.memory(precision).bytes(precision)
+            }
         }
     }
 

@@ -26,7 +26,10 @@ fn input_product(config: &Config) -> Stage {
     Stage {
         words: vec![config.cell.to_string()],
         files: vec![file!("input_product"), file!("gates"), file!("memory")],
-        register_files: Some(vec![file!("registers/input_product"), file!("gates"), file!("memory")]),
+        others: vec![
+            (WeightsIn::Registers, vec![file!("registers/input_product"), file!("gates"), file!("memory")]),
+            (WeightsIn::Tiles, vec![file!("tiles/input_product"), file!("gates"), file!("memory")]),
+        ],
         overrides: vec![Override::new("CELL_GATES", small(gates))],
         products: vec![Product { vector: Vector::Input, ..by_column(gates * config.hidden_size) }],
         reads: vec![Operand::Input],
@@ -70,7 +73,10 @@ fn scan(config: &Config) -> Stage {
         words: recurrent_words(config, false),
         files: [&elementwise[..], &[file!("scan"), after]].concat(),
         // The second product of a step would need the other units' first one, and weights of its own.
-        register_files: second(config, true).is_none().then_some(in_registers),
+        others: match second(config, true) {
+            None => vec![(WeightsIn::Registers, in_registers)],
+            Some(_) => Vec::new(),
+        },
         overrides: recurrent_overrides(config, true),
         products: [product]
             .into_iter()
@@ -196,7 +202,7 @@ fn stage(config: &Config, entry_point: &'static str, pace: Pace) -> Stage {
         layers: 0..config.num_layers,
         words: Vec::new(),
         files: Vec::new(),
-        register_files: None,
+        others: Vec::new(),
         overrides: Vec::new(),
         pace,
         products: Vec::new(),

@@ -111,6 +111,27 @@ fn small_layers_keep_their_recurrent_weights_on_chip_on_hardware() {
 }
 
 #[test]
+fn many_rows_are_multiplied_in_tiles_on_hardware() {
+    let tiled = |capabilities: &Capabilities, config: Config, rows| {
+        let plan = with(capabilities, &config, rows, 100, Strategy::HoistedStep).unwrap();
+        plan.kernels[0].tiling.weights == WeightsIn::Tiles
+    };
+    let hardware = Capabilities::default();
+    for discrete in [false, true] {
+        assert!(tiled(&Capabilities { discrete, ..hardware }, Config::lstm(512, 1024), 64));
+        assert!(!tiled(&Capabilities { discrete, ..hardware }, Config::lstm(5, 8), 64));
+    }
+    for capabilities in [
+        Capabilities { software: true, ..hardware },
+        Capabilities { max_compute_invocations_per_workgroup: 128, ..hardware },
+        Capabilities { max_compute_workgroup_size_x: 128, ..hardware },
+        Capabilities { max_compute_workgroup_storage_size: 12_000, ..hardware },
+    ] {
+        assert!(!tiled(&capabilities, Config::lstm(512, 1024), 64), "{capabilities:?}");
+    }
+}
+
+#[test]
 fn halves_take_half_of_the_memory() {
     let config = Config::lstm(80, 256).num_layers(2).bidirectional(true);
     let bytes = |precision| {

@@ -10,7 +10,9 @@ use crate::Error;
 use crate::ErrorKind;
 use crate::Strategy;
 use crate::error::Fault;
-use crate::gpu::kernel::{LANES, MAX_ROWS, MAX_UNITS, MIN_UNITS, Tiling, WORKGROUP_BYTES, WeightsIn};
+use crate::gpu::kernel::{
+    LANES, MAX_ROWS, MAX_UNITS, MIN_UNITS, TILED_BYTES, TILED_UNITS, Tiling, WORKGROUP_BYTES, WeightsIn,
+};
 
 /// The planner takes small workgroups only if they reduce the time of a step to less than this fraction,
 /// because another kernel may have to be compiled for them.
@@ -57,7 +59,23 @@ fn ahead(request: &Request<'_>, large: Stage) -> Vec<Stage> {
 pub(super) fn ahead_tilings(request: &Request<'_>, large: &Stage) -> Vec<Vec<Stage>> {
     let mut all = vec![vec![large.clone()]];
     all.extend(ahead_in_registers(request, large));
+    all.extend(ahead_in_tiles(request, large).map(|stage| vec![stage]));
     all
+}
+
+/// Returns the input product in tiles, if the device can run it and it fills half a tile.
+fn ahead_in_tiles(request: &Request<'_>, large: &Stage) -> Option<Stage> {
+    let capabilities = request.capabilities;
+    let tiled = large.with(Tiling { units: TILED_UNITS, rows: MAX_ROWS, weights: WeightsIn::Tiles });
+    let rows = large.rows(request.rows, request.steps);
+    let is_large = large.tiling.units == MAX_UNITS && 2 * rows >= tiled.tiling.rows_of_workgroup() as usize;
+    // A software driver pays for a barrier by the invocations, and for a load of workgroup memory like for another.
+    let can = !capabilities.software
+        && large.other(WeightsIn::Tiles).is_some()
+        && large.quads() > 0
+        && capabilities.invocations() >= TILED_UNITS
+        && capabilities.max_compute_workgroup_storage_size >= TILED_BYTES;
+    (can && is_large).then_some(tiled)
 }
 
 /// Returns the tiling of a step. Workgroups are small if that keeps more cores busy.
@@ -111,11 +129,10 @@ fn looping_in_registers(request: &Request<'_>, large: &Stage, rows: u32) -> Opti
     let capabilities = request.capabilities;
     let product = &large.products[0];
     let units = small(product.invocations()).checked_next_multiple_of(LANES)?;
-    let most =
-        capabilities.max_compute_invocations_per_workgroup.min(capabilities.max_compute_workgroup_size_x);
+    let most = capabilities.invocations();
     let bytes = u64::from(units) * REGISTERS_OF_A_QUAD * product.quads(request.config, 0) as u64;
     let fits = units <= most && bytes <= MAX_REGISTERS;
-    let can = large.register_files.is_some() && capabilities.shares_in_subgroups();
+    let can = large.other(WeightsIn::Registers).is_some() && capabilities.shares_in_subgroups();
     (can && fits).then(|| large.with(Tiling { units, rows, weights: WeightsIn::Registers }))
 }
 
@@ -128,7 +145,7 @@ fn ahead_in_registers(request: &Request<'_>, large: &Stage) -> Option<Vec<Stage>
     let alike = if quads(0) == quads(last) { last + 1 } else { 1 };
     let ranges = [0..alike, alike..last + 1].into_iter().filter(|layers| !layers.is_empty());
     let tiling = Tiling { weights: WeightsIn::Registers, ..large.tiling };
-    let can = large.pace == Pace::Rows && large.register_files.is_some() && quads(0) > 0;
+    let can = large.pace == Pace::Rows && large.other(WeightsIn::Registers).is_some() && quads(0) > 0;
     let stages: Vec<Stage> = ranges.map(|layers| Stage { layers, ..large.with(tiling) }).collect();
     let can = can && request.capabilities.shares_in_subgroups();
     (can && stages.iter().all(|stage| loops::ends(request, stage))).then_some(stages)

@@ -125,6 +125,15 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     ("bias_of(bias, offsets.y)", "bias_of(bias, offsets.x)"),
     ("params.chunk + row / dims.rows", "row / dims.rows"),
     ("(row / dims.rows) * dims.directions + direction_of(index)", "(row / dims.rows) * dims.directions"),
+    // tiles/input_product.wgsl
+    ("columns_of_tile[local + 2u * WIDE] = unpack(w1);", "columns_of_tile[local + 2u * WIDE] = unpack(w0);"),
+    ("columns_of_tile[at + 2u * ACROSS]", "columns_of_tile[at + ACROSS]"),
+    ("vectors[(own_row + row) * BLOCK + quad]", "vectors[row * BLOCK + quad]"),
+    ("min(BLOCK, quads + BLOCK - next)", "BLOCK"),
+    ("vector + min(next + own_quad, quads - 1u)", "vector + min(own_quad, quads - 1u)"),
+    ("let first_column = (place % across) * WIDE;", "let first_column = 0u;"),
+    ("gates_start(index, first_row + own_row + row) * columns", "gates_start(index, row) * columns"),
+    ("next_hidden[at + each * ACROSS]", "next_hidden[at + each]"),
     // scan.wgsl
     ("states[(i / size) * stride + i % size] = hidden", "states[i] = hidden"),
     ("let next = STATE - now;", "let next = now;"),

@@ -16,6 +16,9 @@ pub(crate) struct InnerLoop {
     pub(crate) transcendental: bool,
     /// Loads from memory before the first wait for one of them.
     pub(crate) in_flight: u32,
+    /// Loads from memory, and barriers.
+    pub(crate) loads: u32,
+    pub(crate) barriers: u32,
     /// Waits for memory of any kind.
     pub(crate) waits: u32,
     /// Whether a wait for a load came already.
@@ -49,9 +52,12 @@ impl InnerLoop {
             self.transcendental |= op.starts_with("v_exp") || op.starts_with("v_rcp");
         } else if ["buffer_load", "global_load", "flat_load"].iter().any(|name| op.starts_with(name)) {
             self.global_bytes += width(op);
+            self.loads += 1;
             self.in_flight += u32::from(!self.waited);
         } else if op.starts_with("ds_read") || op.starts_with("ds_load") {
             self.workgroup_bytes += width(op);
+        } else if op == "s_barrier" {
+            self.barriers += 1;
         } else if op.starts_with("s_waitcnt") {
             self.waits += 1;
             // A wait ahead of all loads is for those of the turn before.
@@ -90,13 +96,29 @@ pub(crate) fn finishes(assembly: &str) -> Vec<InnerLoop> {
     inner_loops(assembly).into_iter().filter(|each| each.transcendental).collect()
 }
 
-fn inner_loops(assembly: &str) -> Vec<InnerLoop> {
-    let lines: Vec<&str> = assembly
-        .lines()
-        .map(|line| line.split(';').next().unwrap_or_default().trim())
-        .filter(|line| !line.is_empty())
-        .collect();
-    // A loop is what lies between a label and a branch back to it.
+/// The loops with barriers, over the blocks of a tile or over steps, each with one turn of the loops in it.
+pub(crate) fn with_barriers(assembly: &str) -> Vec<InnerLoop> {
+    let lines = lines(assembly);
+    spans(&lines)
+        .iter()
+        .map(|&(start, end)| counted(&lines[start..=end]))
+        .filter(|each| each.barriers > 0)
+        .collect()
+}
+
+fn lines(assembly: &str) -> Vec<&str> {
+    let lines = assembly.lines().map(|line| line.split(';').next().unwrap_or_default().trim());
+    lines.filter(|line| !line.is_empty()).collect()
+}
+
+fn counted(lines: &[&str]) -> InnerLoop {
+    let mut found = InnerLoop::default();
+    lines.iter().for_each(|line| found.count(line));
+    found
+}
+
+/// The first and the last line of each loop: what lies between a label and a branch back to it.
+fn spans(lines: &[&str]) -> Vec<(usize, usize)> {
     let mut spans = Vec::new();
     for (end, line) in lines.iter().enumerate() {
         let mut words = line.split_whitespace();
@@ -106,18 +128,17 @@ fn inner_loops(assembly: &str) -> Vec<InnerLoop> {
             spans.extend(start.map(|start| (start, end)));
         }
     }
+    spans
+}
+
+fn inner_loops(assembly: &str) -> Vec<InnerLoop> {
+    let lines = lines(assembly);
+    let spans = spans(&lines);
     let holds_none = |outer: &(usize, usize)| {
         !spans.iter().any(|inner| inner != outer && inner.0 >= outer.0 && inner.1 <= outer.1)
     };
-    spans
-        .iter()
-        .filter(|span| holds_none(span))
-        .map(|&(start, end)| {
-            let mut found = InnerLoop::default();
-            lines[start..=end].iter().for_each(|line| found.count(line));
-            found
-        })
-        .collect()
+    let inner = spans.iter().filter(|span| holds_none(span));
+    inner.map(|&(start, end)| counted(&lines[start..=end])).collect()
 }
 
 #[cfg(test)]
@@ -159,8 +180,10 @@ BB3:
             workgroup_bytes: 24,
             transcendental: false,
             in_flight: 1,
+            loads: 1,
             waits: 2,
             waited: true,
+            barriers: 0,
         };
         assert_eq!(products(&[LOAD, QUAD, QUAD, QUAD, REST].concat()), [expected]);
         assert_eq!(products(&[LOAD, QUAD, QUAD, REST].concat()), []);
@@ -177,6 +200,14 @@ BB3:
         };
         assert_eq!(found(""), [(1, 4)]);
         assert_eq!(finishes(&text("")).len(), 1, "the loop with an exponential");
+    }
+
+    #[test]
+    fn a_loop_with_barriers_has_what_the_loops_in_it_have() {
+        let text = [LOAD, QUAD, "s_barrier ; bfbd0000\n", REST].concat();
+        let found: Vec<_> = with_barriers(&text).iter().map(|each| (each.loads, each.barriers)).collect();
+        assert_eq!(found, [(1, 1), (1, 1)], "the loop with the barrier and the one around it");
+        assert_eq!(with_barriers(&[LOAD, QUAD, REST].concat()), []);
     }
 
     #[test]

@@ -25,10 +25,41 @@ fn loads_ahead(kernel: &KernelSource) -> u32 {
     let by_unit = kernel.entry_point == "step" || kernel.entry_point == "scan";
     let columns = if by_unit && kernel.name.contains("GRU") { 3 } else { 4 };
     match kernel.rows {
-        _ if kernel.on_chip => 0,
+        _ if kernel.on_chip || is_tiled(kernel) => 0,
         1 => 4 * columns,
         _ => 2 * columns,
     }
+}
+
+/// The least share of fma in the vector operations of a tile's products.
+const SHARE_OF_TILE: f64 = 0.95;
+/// The most bytes from memory for each fma of a block of a tile, which has four quads, and the loads that start before
+/// the first wait: a quad of the vectors and two of the weights.
+const BLOCK_OF_TILE: (f64, u32) = (0.4, 3);
+const QUADS_OF_BLOCK: u32 = 4;
+fn is_tiled(kernel: &KernelSource) -> bool {
+    kernel.name.contains("in tiles")
+}
+
+/// What is wrong with the loops with barriers, over the blocks of a tile.
+pub(crate) fn misses_around(kernel: &KernelSource, around: &[InnerLoop]) -> Vec<String> {
+    let mut misses = Vec::new();
+    if is_tiled(kernel) && around.is_empty() {
+        misses.push("no loop with barriers was found".into());
+    }
+    if is_tiled(kernel) {
+        let (most, least) = BLOCK_OF_TILE;
+        for block in around {
+            let bytes = f64::from(block.global_bytes) / f64::from(QUADS_OF_BLOCK * block.fma);
+            if bytes > most {
+                misses.push(format!("{bytes:.2} bytes from memory for each fma: more than {most}"));
+            }
+            if block.in_flight < least {
+                misses.push(format!("{} loads of a block before a wait: less than {least}", block.in_flight));
+            }
+        }
+    }
+    misses
 }
 
 /// What is wrong, in words. `waits` is the number of waits in the loop over rows behind the products.
@@ -55,6 +86,18 @@ pub(crate) fn misses(
         (loops.iter().map(|each| each.in_flight).max().unwrap_or(0), loads_ahead(kernel));
     expect(in_flight >= least, format!("{in_flight} loads before the first wait: less than {least}"));
     expect(waits <= MOST_WAITS, format!("{waits} waits in the loop over rows: more than {MOST_WAITS}"));
+    if is_tiled(kernel) {
+        for found in loops {
+            let (share, bytes) = (found.fma_share(), found.global_bytes);
+            expect(
+                share >= SHARE_OF_TILE && bytes == 0,
+                format!(
+                    "{share:.2} of the vector operations are fma, {bytes} bytes from memory: expected at least {SHARE_OF_TILE} and 0"
+                ),
+            );
+        }
+        return misses;
+    }
     for found in loops {
         if kernel.rows == 1 {
             let (bytes, fma) = (found.global_bytes, found.fma + found.products);
@@ -94,6 +137,22 @@ mod tests {
 
     fn of_loop(fma: u32, vector: u32, global_bytes: u32, workgroup_bytes: u32) -> InnerLoop {
         InnerLoop { fma, vector, global_bytes, workgroup_bytes, in_flight: 16, ..InnerLoop::default() }
+    }
+
+    #[test]
+    fn a_tile_is_held_to_more() {
+        let mut all = wgpu_rnn::inspect::kernels().into_iter();
+        let kernel = all.find(is_tiled).expect("a kernel");
+        let count = |found: InnerLoop| misses(&kernel, &GOOD, &[found], 18).len();
+        assert_eq!(count(of_loop(128, 134, 0, 192)), 0);
+        assert_eq!(count(of_loop(128, 135, 0, 192)), 1);
+        assert_eq!(count(of_loop(128, 134, 4, 192)), 1);
+        let good = InnerLoop { in_flight: 3, ..of_loop(128, 199, 48, 192) };
+        let around = |found: &[InnerLoop]| misses_around(&kernel, found).len();
+        assert_eq!(around(&[good]), 0);
+        assert_eq!(around(&[]), 1);
+        assert_eq!(around(&[InnerLoop { global_bytes: 208, ..good }]), 1);
+        assert_eq!(around(&[InnerLoop { in_flight: 2, ..good }]), 1);
     }
 
     #[test]

@@ -119,7 +119,8 @@ fn one_family(pattern: &str) -> Result<ExitCode> {
             print!(" {:>5.0} {:>9.2} {in_flight:>6}", 100.0 * product.fma_share(), product.bytes_per_fma());
         }
         println!();
-        let misses = limits::misses(&kernel, &figures, &loops, waits);
+        let mut misses = limits::misses(&kernel, &figures, &loops, waits);
+        misses.extend(limits::misses_around(&kernel, &asm::with_barriers(&figures.assembly)));
         for miss in &misses {
             println!("    MISSED: {miss}");
         }

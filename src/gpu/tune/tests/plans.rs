@@ -1,11 +1,13 @@
 //! All plans of a shape, side by side: their bits, and their times beside the expected ones.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use super::*;
 use crate::State;
 use crate::batch::Batch;
+use crate::gpu::kernel::WeightsIn;
 
 /// Returns a layer that takes each plan that there is for a shape.
 fn all(given: &Given, gpu: &Gpu, options: &LayerOptions) -> Vec<(Plan, GpuLayer)> {
@@ -20,6 +22,19 @@ fn all(given: &Given, gpu: &Gpu, options: &LayerOptions) -> Vec<(Plan, GpuLayer)
     plans.into_iter().map(with).collect()
 }
 
+/// Returns a layer for each kernel that is planned for hardware alone, with the first plan that has it. Other kernels of
+/// hardware are in every test that plans for it.
+fn of_hardware(given: &Given, gpu: &Gpu, options: &LayerOptions) -> Vec<(Plan, GpuLayer)> {
+    let hardware = gpu.with_capabilities(|capabilities| capabilities.software = false);
+    let mut seen = HashSet::new();
+    let mut found = all(given, &hardware, options);
+    found.retain(|(plan, _)| {
+        let mut kernels = plan.kernels.iter().filter(|kernel| kernel.tiling.weights == WeightsIn::Tiles);
+        kernels.any(|kernel| seen.insert(kernel.name.clone()))
+    });
+    found
+}
+
 /// Rows of every length, states of their own, chunks of time, and sizes that fill no tile.
 #[test]
 fn every_plan_of_a_strategy_gives_the_same_bits() {
@@ -28,12 +43,12 @@ fn every_plan_of_a_strategy_gives_the_same_bits() {
     let works = [
         (lstm, 1, Precision::F32),
         (lstm.reverse(true), 9, Precision::F16),
-        (Config::gru(35, 33).bidirectional(true).num_layers(2), 3, Precision::F32),
+        (Config::gru(35, 33).bidirectional(true).num_layers(2), 5, Precision::F32),
         (Config::rnn(21, 33).bidirectional(true), 3, Precision::F16),
         // Too many products to write them out.
         (Config::gru(3, 75), 9, Precision::F32),
     ];
-    let (mut plans, mut in_registers) = (0, 0);
+    let (mut plans, mut in_registers, mut in_tiles) = (0, 0, 0);
     for (config, rows, precision) in works {
         let (hidden, steps) = (config.hidden_size, 9);
         let gates = 4 * rows * config.directions() * config.cell.gates() * hidden;
@@ -49,7 +64,8 @@ fn every_plan_of_a_strategy_gives_the_same_bits() {
         state.c_0 = config.cell.has_cell_state().then(|| c_0.view().into());
         let input = Input::new(given.x.view()).lengths(&lengths).state(state);
         let batch = Batch::new(&config, &input).unwrap();
-        let found = all(&given, &gpu, &options);
+        let mut found = all(&given, &gpu, &options);
+        found.extend(of_hardware(&given, &gpu, &options));
         let first = found[0].1.run(&batch).unwrap();
         for (plan, layer) in &found {
             // Each kernel is compiled once, and other kernels of the plan were in another one.
@@ -57,9 +73,11 @@ fn every_plan_of_a_strategy_gives_the_same_bits() {
             assert!(same, "{config} {precision:?} N={rows}: {plan} and {}", found[0].0);
             plans += 1;
             in_registers += usize::from(plan.to_string().contains("in registers"));
+            in_tiles += usize::from(plan.to_string().contains("in tiles"));
         }
     }
     assert!(plans > 20, "{plans}");
+    assert!(in_tiles >= 3, "{in_tiles}");
     assert!(in_registers > 10 || !gpu.capabilities().shares_in_subgroups(), "{in_registers}");
 }
 
