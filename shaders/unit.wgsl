@@ -45,25 +45,49 @@ fn columns_of(unit: u32) -> vec4<u32> {
     return vec4<u32>(unit) + units * vec4<u32>(0u, 1u, 2u, select(0u, 3u, GATES == 4u));
 }
 
-// A unit's sums plus its input products if they were computed ahead.
-fn total_of(to: Target, sums: vec4<f32>) -> vec4<f32> {
-    var total = sums;
+// A unit's input products if they were computed ahead, each in the place of its sum.
+fn ahead_of(to: Target) -> vec4<f32> {
+    var ahead = vec4<f32>();
     if HOISTED {
         let at = gates_of(to.index, to.row, to.step) + to.unit;
         let units = dims.hidden_size;
-        total.x += gates[at];
+        ahead.x = gates[at];
         if UNITS_EACH == 1u {
-            total.y += gates[at + units];
+            ahead.y = gates[at + units];
         }
         if UNITS_EACH == 1u && GATES == 3u {
-            total.w = gates[at + 2u * units];
+            ahead.w = gates[at + 2u * units];
         }
         if GATES == 4u {
-            total.z += gates[at + 2u * units];
-            total.w += gates[at + 3u * units];
+            ahead.z = gates[at + 2u * units];
+            ahead.w = gates[at + 3u * units];
+        }
+    }
+    return ahead;
+}
+
+// A unit's sums plus its input products. In a GRU, the input's share of n takes the fourth place alone.
+fn with_ahead(sums: vec4<f32>, ahead: vec4<f32>) -> vec4<f32> {
+    var total = sums;
+    if HOISTED {
+        total.x += ahead.x;
+        if UNITS_EACH == 1u {
+            total.y += ahead.y;
+        }
+        if UNITS_EACH == 1u && GATES == 3u {
+            total.w = ahead.w;
+        }
+        if GATES == 4u {
+            total.z += ahead.z;
+            total.w += ahead.w;
         }
     }
     return total;
+}
+
+// A unit's sums plus its input products if they were computed ahead.
+fn total_of(to: Target, sums: vec4<f32>) -> vec4<f32> {
+    return with_ahead(sums, ahead_of(to));
 }
 
 // Computes the new state of one unit of one row: stores the cell state and returns h.

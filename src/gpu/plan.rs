@@ -17,6 +17,7 @@ mod pieces;
 mod report;
 mod request;
 mod segments;
+mod shared;
 mod stage;
 mod stages;
 mod tiling;

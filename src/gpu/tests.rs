@@ -114,6 +114,8 @@ enum Plans {
     Planned,
     /// Those with the most kernels that have weights in registers.
     InRegisters,
+    /// Those of hardware whose invocations share the terms of each item. They are for `scan` alone.
+    InParts,
     /// Those whose kernels compute the most rows at once, in tiles if there are any.
     ManyRows,
 }
@@ -124,6 +126,9 @@ impl Plans {
             Plans::Planned => 0,
             Plans::InRegisters => {
                 plan.choice.tilings().filter(|tiling| tiling.weights == WeightsIn::Registers).count()
+            }
+            Plans::InParts => {
+                plan.choice.tilings().filter(|tiling| tiling.weights == WeightsIn::Parts).count()
             }
             Plans::ManyRows => plan.choice.tilings().map(|tiling| tiling.rows_of_workgroup() as usize).sum(),
         };
@@ -196,7 +201,11 @@ pub(super) fn works() -> Vec<Work> {
             .activations([functions(threshold, elu, elu), functions(Activation::Softsign, elu, elu)]),
     ];
     let variants = variants.map(|config| (config, 3, Precision::F32));
-    let halves = cells.into_iter().chain([projected, resets]).map(|config| (config, 3, Precision::F16));
+    // The last one has two blocks in each invocation that shares its units.
+    let halves = cells
+        .into_iter()
+        .chain([projected, resets, Config::gru(6, 70)])
+        .map(|config| (config, 3, Precision::F16));
     all.chain(variants).chain(halves).collect()
 }
 
@@ -230,20 +239,25 @@ fn a_changed_shader_line_is_noticed() {
     let devices = [
         (gpu.clone(), Plans::Planned),
         (without_subgroups, Plans::Planned),
-        (hardware, Plans::ManyRows),
+        (hardware.clone(), Plans::ManyRows),
+        (hardware, Plans::InParts),
         (gpu, Plans::InRegisters),
     ]
     .map(|(gpu, plans)| TestDevice { gpu, plans });
     let cases = cases();
-    let all = || cases.iter().flat_map(|case| Strategy::ALL.iter().map(move |&strategy| (case, strategy)));
+    let all = |device: &TestDevice| {
+        let strategies = if device.plans == Plans::InParts { &[Strategy::Scan] } else { Strategy::ALL };
+        cases.iter().flat_map(move |case| strategies.iter().map(move |&strategy| (case, strategy)))
+    };
     for device in &devices {
-        let wrong: Vec<_> = all().filter_map(|(case, strategy)| failure(case, device, strategy)).collect();
+        let wrong: Vec<_> =
+            all(device).filter_map(|(case, strategy)| failure(case, device, strategy)).collect();
         assert!(wrong.is_empty(), "without a mutation: {wrong:#?}");
     }
     // Each try compiles kernels. So what noticed a mutation is tried first with the next one, which mostly
     // changes the same file.
     let mut order: Vec<_> = (0..devices.len())
-        .flat_map(|device| all().map(move |(case, strategy)| (device, case, strategy)))
+        .flat_map(|device| all(&devices[device]).map(move |(case, strategy)| (device, case, strategy)))
         .map(|(device, case, strategy)| {
             let TestDevice { gpu, plans } = &devices[device];
             (device, case, strategy, text(&case.work(), strategy, gpu.capabilities(), *plans))
@@ -298,6 +312,7 @@ fn every_mutation_changes_a_kernel() {
     let with = |software, subgroup_size| Capabilities { software, subgroup_size, ..Capabilities::default() };
     let devices = [
         (with(false, 0), Plans::ManyRows),
+        (with(false, 0), Plans::InParts),
         (with(true, 0), Plans::Planned),
         (with(true, 8), Plans::Planned),
         (with(true, 8), Plans::InRegisters),

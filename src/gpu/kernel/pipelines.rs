@@ -150,6 +150,8 @@ fn compile(
 ///   (`place_of`, the bounds of the loops over rows), times are below `dims.steps` (a length is at most T),
 ///   units are below H or H_out, and steps are inside the chunk. The buffers have these sizes
 ///   ([`crate::gpu::plan::PassMemory`]).
+/// - `parts/scan.wgsl`: an item is below the number of items. The plan bounds the state and the sums by `STATE` and
+///   `PARTS` ([`crate::gpu::plan`]).
 /// - `tiles/input_product.wgsl` repeats the last quad beyond the end of a vector, and replaces the columns beyond the
 ///   last one by it. A row without a vector reads the first quad of the input.
 /// - Workgroup memory: rows are below `ROWS` and quads below `TILE`. In `scan`, units are below H, for which

@@ -133,6 +133,7 @@ fn the_shaders_constants_are_the_planners() {
     assert!(text.contains(&format!("const ACROSS = {across}u;")));
     assert!(text.contains(&format!("const WIDE = {}u;", 4 * across)));
     assert!(text.contains(&format!("const TALL = {}u;", tiled.tiling.rows_of_workgroup())));
+    assert!(EVERY_KERNEL.iter().any(|kernel| kernel.tiling.weights == WeightsIn::Parts));
     let text = called("gather").source();
     assert!(text.contains(&format!("const FRESH = {FRESH:#x}u;")));
     assert!(text.contains(&format!("const NOBODY = {NOBODY:#x}u;")));

@@ -42,6 +42,9 @@ pub(in crate::gpu) enum WeightsIn {
     Workgroup,
     /// Registers, which have the weights of the invocation's columns.
     Registers,
+    /// Registers of the invocations that share an item, each of which has the weights of a part of the terms. Only
+    /// `scan` on hardware does so.
+    Parts,
     /// Workgroup memory, which has a block of the weights and of the vectors at a time. Only the input product does so.
     Tiles,
 }
@@ -62,19 +65,20 @@ impl Tiling {
         if self.weights == WeightsIn::Tiles { TILED_ACROSS } else { self.units }
     }
 
-    /// Returns the number of rows of a workgroup.
+    /// Returns the number of rows of a workgroup, whose invocations differ in items or in rows.
     pub(in crate::gpu) fn rows_of_workgroup(self) -> u32 {
         self.rows * (self.units / self.across())
     }
 }
 
-/// Writes `64x8`, `64x8 on chip`, `64x8 in registers` or `256x8 in tiles`.
+/// Writes `64x8`, `64x8 on chip`, `64x8 in registers`, `256x1 in parts` or `256x8 in tiles`.
 impl fmt::Display for Tiling {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let weights = match self.weights {
             WeightsIn::Buffer => "",
             WeightsIn::Workgroup => " on chip",
             WeightsIn::Registers => " in registers",
+            WeightsIn::Parts => " in parts",
             WeightsIn::Tiles => " in tiles",
         };
         write!(f, "{}x{}{weights}", self.units, self.rows)

@@ -89,6 +89,12 @@ pub(in crate::gpu) fn planned() -> Vec<KernelSpec> {
             }
         }
     }
+    // The largest layers in f32 whose invocations share items.
+    for config in [Config::rnn(3, 128), Config::lstm(3, 64), Config::gru(3, 64)] {
+        for &precision in Precision::ALL {
+            specs.extend(of_layer(&config, precision, &Capabilities::default()));
+        }
+    }
     specs
 }
 

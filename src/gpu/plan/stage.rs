@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use super::bindings::{Bound, Sequence};
 use super::request::{Request, small};
+use super::shared::{self, Shared};
 use crate::gpu::kernel::{
     File, KernelSpec, Override, ScanMemory, TILE_BYTES, TILED_BYTES, Tiling, Unrolled, WORKGROUP_BYTES,
     WeightsIn, file,
@@ -142,6 +143,13 @@ impl Stage {
         self.others.iter().find(|(place, _)| *place == weights).map(|(_, files)| &files[..])
     }
 
+    /// Returns how the invocations of a workgroup share the items, if the weights are in parts.
+    pub(super) fn shared(&self) -> Option<Shared> {
+        let product = &self.products[0];
+        let shared = || Shared::new(product.items, product.invocations(), self.quads(), self.tiling.units);
+        if self.tiling.weights == WeightsIn::Parts { shared() } else { None }
+    }
+
     /// Returns whether a dispatch computes a chunk of steps.
     pub(super) fn is_of_chunk(&self) -> bool {
         self.pace != Pace::Step
@@ -263,6 +271,7 @@ impl Stage {
         let in_registers = weights == WeightsIn::Registers;
         let can_share = capabilities.shares_in_subgroups() && weights != WeightsIn::Tiles;
         let subgroups = in_registers || (rows > 1 && can_share);
+        let shared = self.shared();
         let of_weights = match precision {
             Precision::F32 => file!("weights/f32"),
             Precision::F16 => file!("weights/f16"),
@@ -270,7 +279,7 @@ impl Stage {
         // The way in which the vectors of several rows get to all invocations.
         let sharing = match (weights, self.pace) {
             (WeightsIn::Registers, _) => Some(file!("registers/product")),
-            (WeightsIn::Tiles, _) => None,
+            (WeightsIn::Tiles | WeightsIn::Parts, _) => None,
             _ if subgroups => Some(file!("product/subgroup")),
             (_, Pace::Loop) => Some(file!("product/direct")),
             (_, Pace::Rows | Pace::Step) => Some(file!("product/workgroup")),
@@ -290,6 +299,7 @@ impl Stage {
         name.push(self.tiling.to_string());
         let unrolled = in_registers.then(|| Unrolled::new(small(self.quads()), rows));
         name.extend(unrolled.map(Unrolled::name));
+        name.extend(shared.map(|Shared { blocks, .. }| format!("{blocks} blocks")));
         KernelSpec {
             entry_point: self.entry_point,
             name: name.join(" "),
@@ -316,6 +326,11 @@ impl Stage {
             Pace::Loop if self.tiling.weights == WeightsIn::Registers => {
                 vec![Override::new("STATE", small(self.state_quads()))]
             }
+            Pace::Loop if self.tiling.weights == WeightsIn::Parts => self
+                .shared()
+                .map(|Shared { blocks, .. }| Override::new("BLOCKS", small(blocks)))
+                .into_iter()
+                .collect(),
             Pace::Loop => self.memory(precision).overrides().to_vec(),
         }
     }
@@ -324,6 +339,7 @@ impl Stage {
     pub(super) fn loop_bytes(&self, precision: Precision) -> u64 {
         match self.tiling.weights {
             WeightsIn::Registers => 2 * 16 * self.state_quads() as u64,
+            WeightsIn::Parts => shared::BYTES,
             WeightsIn::Buffer | WeightsIn::Workgroup | WeightsIn::Tiles => {
                 self.memory(precision).bytes(precision)
             }

@@ -68,13 +68,16 @@ fn scan(config: &Config) -> Stage {
     let (cell, product) = cell(config, true);
     let after = if config.resets_before() { file!("scan/reset") } else { file!("scan/projection") };
     let elementwise = elementwise(config, cell);
-    let in_registers = [&elementwise[..], &[file!("registers/scan"), file!("memory")]].concat();
+    let with = |text| [&elementwise[..], &[text, file!("memory")]].concat();
     Stage {
         words: recurrent_words(config, false),
         files: [&elementwise[..], &[file!("scan"), after]].concat(),
         // The second product of a step would need the other units' first one, and weights of its own.
         others: match second(config, true) {
-            None => vec![(WeightsIn::Registers, in_registers)],
+            None => vec![
+                (WeightsIn::Registers, with(file!("registers/scan"))),
+                (WeightsIn::Parts, with(file!("parts/scan"))),
+            ],
             Some(_) => Vec::new(),
         },
         overrides: recurrent_overrides(config, true),

@@ -93,21 +93,41 @@ fn the_strategies_of_a_layer_are_of_one_family_whatever_the_size_of_a_call() {
 }
 
 #[test]
-fn small_layers_keep_their_recurrent_weights_on_chip_on_hardware() {
+fn small_layers_can_keep_their_recurrent_weights_on_chip_on_hardware() {
     let kept = |software, config: Config, precision| {
         let capabilities = &Capabilities { software, ..Capabilities::default() };
         let parts = &parts(&config, precision, capabilities).unwrap()[..];
         let request = Request { precision, ..Request::usual(&config, parts, 1, 9, capabilities) };
-        let plan = Plan::new(&request, Strategy::Scan).unwrap();
-        let kernel = plan.kernels.iter().find(|kernel| kernel.entry_point == "scan").unwrap();
-        assert!(kernel.workgroup_bytes <= u64::from(WORKGROUP_BYTES));
-        kernel.tiling.weights == WeightsIn::Workgroup
+        let plans = Plan::all(&request, Strategy::Scan);
+        let mut kernels = plans.iter().flat_map(|plan| &plan.kernels);
+        assert!(kernels.clone().all(|kernel| kernel.workgroup_bytes <= u64::from(WORKGROUP_BYTES)));
+        kernels.any(|kernel| kernel.tiling.weights == WeightsIn::Workgroup)
     };
     // 4 gates of 28 units over 7 quads, and 28 biases, are 12992 bytes; a unit more takes another quad.
     assert!(kept(false, Config::lstm(5, 28), Precision::F32));
     assert!(!kept(false, Config::lstm(5, 32), Precision::F32));
     assert!(kept(false, Config::lstm(5, 32), Precision::F16));
     assert!(!kept(true, Config::lstm(5, 28), Precision::F32));
+}
+
+#[test]
+fn small_layers_share_their_recurrent_weights_among_invocations_on_hardware() {
+    let shared = |capabilities: &Capabilities, config: Config| {
+        let plan = with(capabilities, &config, 1, 100, Strategy::Scan).unwrap();
+        let kernel = plan.kernels.iter().find(|kernel| kernel.entry_point == "scan").unwrap();
+        (kernel.tiling.weights == WeightsIn::Parts).then_some(kernel.tiling.units)
+    };
+    let hardware = Capabilities::default();
+    for discrete in [false, true] {
+        let hardware = Capabilities { discrete, ..hardware };
+        assert_eq!(shared(&hardware, Config::lstm(5, 32)), Some(64));
+        assert_eq!(shared(&hardware, Config::lstm(5, 64)), Some(256));
+        assert_eq!(shared(&hardware, Config::lstm(5, 128)), None);
+    }
+    assert_eq!(shared(&Capabilities { software: true, ..hardware }, Config::lstm(5, 64)), None);
+    let few = Capabilities { max_compute_invocations_per_workgroup: 128, ..hardware };
+    assert_eq!(shared(&few, Config::lstm(5, 64)), None);
+    assert_eq!(shared(&few, Config::lstm(5, 32)), Some(64));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::choice::Choice;
 use super::request::{Request, small};
+use super::shared::Shared;
 use super::stage::{Pace, Stage};
 use super::stages::stages;
 use super::{cost, loops};
@@ -116,6 +117,7 @@ pub(super) fn loops(request: &Request<'_>, large: &Stage) -> Vec<Stage> {
         }
     }
     tilings.extend(rows().filter_map(|rows| looping_in_registers(request, large, rows)));
+    tilings.extend(looping_in_parts(request, large));
     let side = u64::from(capabilities.max_compute_workgroups_per_dimension);
     // Fewer rows at once than the first tiling has need more workgroups.
     let fits =
@@ -134,6 +136,18 @@ fn looping_in_registers(request: &Request<'_>, large: &Stage, rows: u32) -> Opti
     let fits = units <= most && bytes <= MAX_REGISTERS;
     let can = large.other(WeightsIn::Registers).is_some() && capabilities.shares_in_subgroups();
     (can && fits).then(|| large.with(Tiling { units, rows, weights: WeightsIn::Registers }))
+}
+
+/// Returns a loop whose invocations share the items, if the device can run it and the weights fit.
+fn looping_in_parts(request: &Request<'_>, large: &Stage) -> Option<Stage> {
+    let capabilities = request.capabilities;
+    // A software driver has registers like these in memory, and pays for a barrier by the invocations.
+    let can = !capabilities.software && large.other(WeightsIn::Parts).is_some();
+    let product = &large.products[0];
+    let items = (product.invocations(), product.each * product.columns);
+    let (precision, most) = (request.precision, capabilities.invocations());
+    let units = Shared::invocations(product.items, items, large.quads(), precision, most)?;
+    can.then(|| large.with(Tiling { units, rows: 1, weights: WeightsIn::Parts }))
 }
 
 /// Returns the input product with its weights in registers, if the device can run it: a stage for all layers, or

@@ -96,14 +96,17 @@ pub(crate) fn finishes(assembly: &str) -> Vec<InnerLoop> {
     inner_loops(assembly).into_iter().filter(|each| each.transcendental).collect()
 }
 
-/// The loops with barriers, over the blocks of a tile or over steps, each with one turn of the loops in it.
+/// The loops with barriers, over the blocks of a tile or over steps, each with one turn of the loops in it. A workgroup
+/// of a single wave needs no barriers: then these are the loops around others.
 pub(crate) fn with_barriers(assembly: &str) -> Vec<InnerLoop> {
     let lines = lines(assembly);
-    spans(&lines)
-        .iter()
-        .map(|&(start, end)| counted(&lines[start..=end]))
-        .filter(|each| each.barriers > 0)
-        .collect()
+    let spans = spans(&lines);
+    let is_around =
+        |&(start, end): &(usize, usize)| spans.iter().any(|inner| inner.0 > start && inner.1 < end);
+    let has_barrier = |&(start, end): &(usize, usize)| lines[start..=end].contains(&"s_barrier");
+    let needs_none = !lines.contains(&"s_barrier");
+    let found = spans.iter().filter(|span| has_barrier(span) || (needs_none && is_around(span)));
+    found.map(|&(start, end)| counted(&lines[start..=end])).collect()
 }
 
 fn lines(assembly: &str) -> Vec<&str> {
@@ -207,7 +210,10 @@ BB3:
         let text = [LOAD, QUAD, "s_barrier ; bfbd0000\n", REST].concat();
         let found: Vec<_> = with_barriers(&text).iter().map(|each| (each.loads, each.barriers)).collect();
         assert_eq!(found, [(1, 1), (1, 1)], "the loop with the barrier and the one around it");
-        assert_eq!(with_barriers(&[LOAD, QUAD, REST].concat()), []);
+        let found: Vec<_> =
+            with_barriers(&[LOAD, QUAD, REST].concat()).iter().map(|each| each.barriers).collect();
+        assert_eq!(found, [0], "the loop around another");
+        assert_eq!(with_barriers("s_barrier ; bfbd0000\n".repeat(2).as_str()), []);
     }
 
     #[test]

@@ -120,7 +120,7 @@ fn one_family(pattern: &str) -> Result<ExitCode> {
         }
         println!();
         let mut misses = limits::misses(&kernel, &figures, &loops, waits);
-        misses.extend(limits::misses_around(&kernel, &asm::with_barriers(&figures.assembly)));
+        misses.extend(limits::misses_around(&kernel, &figures, &asm::with_barriers(&figures.assembly)));
         for miss in &misses {
             println!("    MISSED: {miss}");
         }
