@@ -22,12 +22,16 @@ mod session;
 mod submission;
 #[cfg(not(target_arch = "wasm32"))]
 mod subnormals;
+mod sync;
 mod timed;
 #[cfg(not(target_arch = "wasm32"))]
 mod timer;
 mod timestamps;
 mod transfer;
 mod tune;
+mod unused;
+#[cfg(not(target_arch = "wasm32"))]
+mod watch;
 #[cfg(not(target_arch = "wasm32"))]
 mod worker;
 mod workspace;

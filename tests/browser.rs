@@ -15,13 +15,13 @@ const OTHER_TWIN: &[(&str, Option<&str>)] = &[("OnnxModel::with_folder", Some("O
 /// What must not be called in a browser, and the files that wasm leaves out or where it does no harm.
 const ELSEWHERE: &[(&str, &[&str])] = &[
     ("std::time::Instant", &["gpu.rs"]),
-    ("Instant}", &["gpu/poll.rs", "gpu/timer.rs"]),
+    ("Instant}", &["gpu/poll.rs", "gpu/sync.rs"]),
     ("SystemTime", &[]),
-    ("Condvar", &["gpu/timer.rs"]),
-    ("mpsc", &["gpu/worker.rs"]),
+    ("Condvar", &["gpu/sync.rs", "gpu/timer.rs"]),
+    ("mpsc", &["gpu/sync.rs"]),
     ("process::", &["gpu/tune/file.rs"]),
     // To ask how many cores there are is no harm; nor is it to yield, which nothing comes to with one thread.
-    ("thread::", &["offload.rs", "cpu/atomic.rs", "gpu/capabilities.rs", "gpu/timer.rs", "gpu/worker.rs"]),
+    ("thread::", &["offload.rs", "cpu/atomic.rs", "gpu/capabilities.rs", "gpu/sync.rs"]),
     ("PollType::Wait", &["gpu/poll.rs"]),
 ];
 

@@ -8,9 +8,9 @@ use wgpu::SubmissionIndex;
 
 use super::Gpu;
 use super::plan::CallShape;
-use super::poll::Watched;
 use super::resident::Resident;
 use super::submission::Submitted;
+use super::watch::Watched;
 use super::workspace::Workspace;
 use crate::error::Fault;
 use crate::{Error, offload};

@@ -2,14 +2,13 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_intrusive::channel::shared::{OneshotReceiver, oneshot_channel};
 use wgpu::{Device, PollError, PollStatus, PollType, SubmissionIndex};
 
 use super::scopes::makes_nothing;
-use super::timer::{Answer, Timer};
+use super::timer::Timer;
+use super::watch::Watched;
 use super::worker::Worker;
 use crate::error::Fault;
 use crate::{Error, offload};
@@ -20,12 +19,6 @@ pub(super) struct Poller {
     device: Device,
     worker: Worker,
     timer: Timer,
-}
-
-/// A submission that the poller's thread waits for.
-pub(super) struct Watched {
-    answer: std::sync::Weak<Answer>,
-    result: OneshotReceiver<Result<(), Error>>,
 }
 
 impl Poller {
@@ -51,20 +44,13 @@ impl Poller {
     /// Makes the poller's thread wait for a submission. Call this in the order of the submissions, since
     /// the thread waits for one after the other.
     pub(super) fn watch(&self, submission: SubmissionIndex) -> Result<Watched, Error> {
-        let (answer, result) = oneshot_channel();
-        let answer = Arc::new(answer);
-        let watched = Watched { answer: Arc::downgrade(&answer), result };
         let device = self.device.clone();
-        self.worker.send(move || serve(&device, &submission, &answer))?;
-        Ok(watched)
+        Watched::new(&self.worker, move || wait_for(&device, &submission))
     }
 
     /// Waits until a watched submission is done and its buffers are mapped.
     pub(super) async fn watched(&self, watched: Watched, timeout: Duration) -> Result<(), Error> {
-        let Watched { answer, result } = watched;
-        if answer.strong_count() > 0 {
-            self.timer.end(answer, timeout)?;
-        }
+        let result = watched.within(&self.timer, timeout)?;
         let gone = || {
             Error::from(Fault::DeviceLost { found: "the thread that waited for the device is gone".into() })
         };
@@ -73,16 +59,9 @@ impl Poller {
 }
 
 /// Waits for a submission without a time-out. The timer reports a time-out to the caller that waits.
-fn serve(device: &Device, submission: &SubmissionIndex, answer: &Answer) {
-    let result = loop {
-        match is_done(device, submission, None) {
-            Ok(false) => {}
-            Ok(true) => break Ok(()),
-            Err(lost) => break Err(lost),
-        }
-    };
-    // This fails if the caller no longer waits or the timer answered first.
-    let _ = answer.send(result);
+fn wait_for(device: &Device, submission: &SubmissionIndex) -> Result<(), Error> {
+    while !is_done(device, submission, None)? {}
+    Ok(())
 }
 
 /// Waits for a submission, for ever or up to a time-out. Returns whether it is done.

@@ -1,6 +1,6 @@
 //! Weights that are resident on the GPU, with the plans and workspaces of their passes.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use bytemuck::Zeroable;
 use wgpu::{Buffer, BufferUsages};
@@ -11,6 +11,7 @@ use super::log_once::LogOnce;
 use super::pack;
 use super::plan::{self, CallShape, Endpoints, Part, Pieces, Plan, Request, small};
 use super::tune::Tuner;
+use super::unused::Unused;
 use super::workspace::{Saved, Workspace};
 use crate::array::reserved;
 use crate::error::Fault;
@@ -29,10 +30,7 @@ pub(super) struct Resident {
     pub(super) weights: Vec<Buffer>,
     /// The dimensions that do not depend on the batch, for each part.
     pub(super) dims: Vec<LayerDims>,
-    unused: Mutex<Vec<Arc<Workspace>>>,
-    /// The largest number of unused workspaces. Up to this many concurrent calls of known shapes allocate
-    /// nothing.
-    kept: usize,
+    unused: Unused<Workspace>,
     /// The states, if the layer belongs to a session.
     pub(super) saved: Option<Saved>,
     pub(super) tuner: Tuner,
@@ -60,8 +58,7 @@ impl Resident {
             parts,
             weights: buffers,
             dims,
-            unused: Mutex::default(),
-            kept: KEPT_WORKSPACES,
+            unused: Unused::new(KEPT_WORKSPACES),
             saved: None,
             tuner: Tuner::new(gpu, &config, options),
             logged: LogOnce::default(),
@@ -77,7 +74,7 @@ impl Resident {
             allow(clippy::redundant_clone, reason = "only the tuning file's path needs the clone")
         )]
         let options = LayerOptions { strategy, ..own.options.clone() };
-        Resident { options, kept, saved: Some(saved), ..own }
+        Resident { options, unused: Unused::new(kept), saved: Some(saved), ..own }
     }
 
     /// Returns a layer with the same weights and no workspaces yet. It measures nothing.
@@ -89,8 +86,7 @@ impl Resident {
             parts: self.parts.clone(),
             weights: self.weights.clone(),
             dims: self.dims.clone(),
-            unused: Mutex::default(),
-            kept: self.kept,
+            unused: Unused::new(self.unused.most()),
             saved: self.saved.clone(),
             tuner,
             logged: LogOnce::default(),
@@ -113,19 +109,19 @@ impl Resident {
         }
     }
 
-    pub(super) fn unused(&self) -> MutexGuard<'_, Vec<Arc<Workspace>>> {
-        self.unused.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Returns the unused workspaces.
+    #[cfg(test)]
+    pub(super) fn unused(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Workspace>>> {
+        self.unused.lock()
     }
 
     pub(super) fn knows(&self, size: CallShape) -> bool {
-        self.unused().iter().any(|workspace| workspace.plan.size() == size)
+        self.unused.has(|workspace| workspace.plan.size() == size)
     }
 
     /// Takes an unused workspace of that shape.
     pub(super) fn unused_workspace(&self, size: CallShape) -> Option<Arc<Workspace>> {
-        let mut unused = self.unused();
-        let place = unused.iter().position(|workspace| workspace.plan.size() == size)?;
-        Some(unused.remove(place))
+        self.unused.take(|workspace| workspace.plan.size() == size)
     }
 
     /// Makes a workspace of that shape, and compiles the kernels that were never used before.
@@ -181,15 +177,16 @@ impl Resident {
     /// Takes over the unused workspaces of another layer. They replace the unused workspaces of the shape
     /// `size`.
     pub(super) fn adopt(&self, other: &Resident, size: CallShape) {
-        self.unused().retain(|workspace| workspace.plan.size() != size);
-        let adopted: Vec<Arc<Workspace>> = other.unused().drain(..).collect();
-        adopted.into_iter().for_each(|workspace| self.put_back(workspace));
+        self.unused.clear(|workspace| workspace.plan.size() == size);
+        while let Some(workspace) = other.unused.take(|_| true) {
+            self.put_back(workspace);
+        }
     }
 
     /// Keeps a workspace for the next call of its shape. If there is no room, the one unused for longest is
     /// dropped.
     pub(super) fn put_back(&self, workspace: Arc<Workspace>) {
-        keep(&mut self.unused(), self.kept, workspace);
+        self.unused.put_back(workspace);
     }
 }
 

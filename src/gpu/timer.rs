@@ -2,12 +2,12 @@
 //!
 //! wgpu's own time-out is not used for this: wgpu may panic if it stops waiting while other threads use the
 //! device (`poll.rs`).
+//!
+//! `tools/interleavings` compiles this file with loom's threads and tries every order of them.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use futures_intrusive::channel::shared::OneshotSender;
-
+use super::sync::{Arc, Builder, Condvar, Instant, Mutex, MutexGuard, OneshotSender, PoisonError, Weak};
 use crate::Error;
 #[cfg(doc)]
 use crate::ErrorKind;
@@ -60,11 +60,9 @@ impl Timer {
         let mut state = self.state.lock();
         if !state.runs {
             let shared = Arc::clone(&self.state);
-            std::thread::Builder::new().name("wgpu-rnn timer".into()).spawn(move || shared.run()).map_err(
-                |reason| {
-                    Error::from(Fault::OutOfMemory { found: format!("no thread for a timer: {reason}") })
-                },
-            )?;
+            Builder::new().name("wgpu-rnn timer".into()).spawn(move || shared.run()).map_err(|reason| {
+                Error::from(Fault::OutOfMemory { found: format!("no thread for a timer: {reason}") })
+            })?;
             state.runs = true;
         }
         if state.entries.len() >= state.room.max(ENTRIES) {
@@ -121,8 +119,7 @@ impl Shared {
 
 #[cfg(test)]
 mod tests {
-    use futures_intrusive::channel::shared::oneshot_channel;
-
+    use super::super::sync::oneshot_channel;
     use super::*;
     use crate::ErrorKind;
 

@@ -4,12 +4,10 @@
 //!
 //! The threads live as long as the device, because wgpu 30 keeps data for every thread that ever opened an
 //! error scope.
+//!
+//! `tools/interleavings` compiles this file with loom's threads and tries every order of them.
 
-use std::sync::mpsc::{Sender, channel};
-use std::sync::{Mutex, PoisonError};
-
-use futures_intrusive::channel::shared::{OneshotReceiver, oneshot_channel};
-
+use super::sync::{Builder, Mutex, OneshotReceiver, PoisonError, Sender, channel, oneshot_channel};
 use crate::Error;
 use crate::error::Fault;
 
@@ -23,7 +21,7 @@ pub(super) struct Worker {
 
 impl Worker {
     pub(super) fn new(name: &'static str) -> Self {
-        Worker { name, jobs: Mutex::default() }
+        Worker { name, jobs: Mutex::new(None) }
     }
 
     /// Runs `work` on the thread, even if no caller waits for the result.
@@ -52,7 +50,7 @@ impl Worker {
             None => job,
         };
         let (sender, receiver) = channel::<Job>();
-        std::thread::Builder::new()
+        Builder::new()
             .name(self.name.into())
             .spawn(move || receiver.into_iter().for_each(|job| job()))
             .map_err(|reason| {

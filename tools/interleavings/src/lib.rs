@@ -1,64 +1,33 @@
-//! Threads that share rounds of work, in every order that C11's memory model allows. `src/cpu/rounds.rs` is compiled
-//! with loom's atomics; `tests/rounds.rs` runs the models.
+//! Threads that share state, in every order that C11's memory model allows. The files of the library that have this state
+//! are compiled with loom's atomics and locks; `tests/` runs the models.
+//!
+//! A broken copy of a file (`build.rs`) shows that its model would notice.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a model fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a model fails by panicking")]
+#![allow(dead_code, unused_mut, reason = "the library uses all of its files, which some copies change")]
 
-/// Loom's atomics, under the names that `rounds.rs` imports.
-mod atomic {
-    pub(super) use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+mod sync;
 
-    /// Lets another thread run, which a thread that waits needs.
-    pub(super) fn pause(_looks: usize) {
-        loom::thread::yield_now();
+use std::time::Duration;
+
+/// The library's error, as far as these files know it.
+#[derive(Debug)]
+pub(crate) struct Error(error::Fault);
+
+pub(crate) mod error {
+    use std::time::Duration;
+
+    #[derive(Debug)]
+    pub(crate) enum Fault {
+        OutOfMemory { found: String },
+        Timeout { expected: Duration },
+        DeviceLost,
     }
-}
 
-#[allow(dead_code, reason = "the library uses all of it")]
-#[path = "../../../src/cpu/rounds.rs"]
-mod rounds;
-
-use std::sync::Arc;
-
-use atomic::{AtomicUsize, Ordering};
-use rounds::{Progress, Rounds};
-
-/// The work of a test: what each part has published, and how often each item was computed.
-struct Work {
-    rounds: Rounds,
-    /// The exchanged state: one array for even rounds and one for odd ones.
-    published: [Vec<AtomicUsize>; 2],
-    computed: Vec<AtomicUsize>,
-    count: usize,
-}
-
-impl Work {
-    fn new(parts: usize, members: usize, count: usize) -> Self {
-        let zeros = |len: usize| (0..len).map(|_| AtomicUsize::new(0)).collect::<Vec<_>>();
-        Work {
-            rounds: Rounds::new((0..parts).map(|_| Progress::default()).collect(), members),
-            published: [zeros(parts), zeros(parts)],
-            computed: zeros(parts * count),
-            count,
+    impl From<Fault> for super::Error {
+        fn from(fault: Fault) -> Self {
+            super::Error(fault)
         }
-    }
-
-    fn parts(&self) -> usize {
-        self.published[0].len()
-    }
-
-    /// Reads what all parts published in the round before, and publishes the part of this round.
-    fn compute(&self, part: usize, round: usize) {
-        let [to, from] = [0, 1].map(|offset| &self.published[(round + offset) % 2]);
-        for value in from {
-            // Without the order of `complete` and `wait`, an older value could be read here.
-            assert_eq!(value.load(Ordering::Relaxed), round, "part {part} of round {round}");
-        }
-        to[part].store(round + 1, Ordering::Relaxed);
-        self.computed[part * self.count + round].fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn share(&self) {
-        self.rounds.share(self.count, |part, round| self.compute(part, round));
     }
 }
 
@@ -69,41 +38,56 @@ fn explored(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
     builder.check(model);
 }
 
-/// Checks that each item is computed once, after all items of the round before, and that its result is seen.
-pub fn every_item_once(parts: usize, threads: usize, count: usize, preemptions: usize) {
-    explored(preemptions, move || {
-        let work = Arc::new(Work::new(parts, threads, count));
-        let others: Vec<_> = (1..threads)
-            .map(|_| {
-                let work = Arc::clone(&work);
-                loom::thread::spawn(move || work.share())
-            })
-            .collect();
-        work.share();
-        // Who returns may read everything, whether the others are through or not.
-        for value in &work.published[(count + 1) % 2] {
-            assert_eq!(value.load(Ordering::Relaxed), count);
-        }
-        others.into_iter().for_each(|other| other.join().unwrap());
-        for (item, times) in work.computed.iter().enumerate() {
-            assert_eq!(times.load(Ordering::Relaxed), 1, "item {item} of {}", work.parts());
-        }
-    });
+/// Compiles a file of the library, or a broken copy of it.
+macro_rules! file {
+    ($part:literal, $name:literal, $file:literal) => {
+        include!(concat!(env!("OUT_DIR"), "/", $part, "/", $name, "/", $file, ".rs"));
+    };
 }
 
-/// Checks that a thread that panics in the middle of an item lets the others go.
-pub fn a_panic_ends_the_wait() {
-    explored(3, || {
-        let work = Arc::new(Work::new(2, 2, 2));
-        let other = {
-            let work = Arc::clone(&work);
-            loom::thread::spawn(move || {
-                let share = || work.rounds.share(2, |_, _| std::panic::resume_unwind(Box::new("stopped")));
-                // The panic is the model's own, and only the guard of `share` is to see it.
-                let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(share));
-            })
-        };
-        work.rounds.share(2, |_, _| {});
-        other.join().unwrap();
-    });
+macro_rules! cpu {
+    ($($module:ident $name:literal)*) => {$(
+        /// The CPU backend's team.
+        pub mod $module {
+            mod atomic {
+                pub(super) use crate::sync::{AtomicBool, AtomicUsize, Ordering, pause};
+            }
+            mod rounds {
+                file!("cpu", $name, "rounds");
+            }
+            include!("cpu.rs");
+        }
+    )*};
 }
+
+macro_rules! gpu {
+    ($($module:ident $name:literal)*) => {$(
+        /// The GPU backend's threads.
+        pub mod $module {
+            mod sync {
+                pub(super) use crate::sync::*;
+            }
+            mod timer {
+                file!("gpu", $name, "timer");
+            }
+            mod unused {
+                file!("gpu", $name, "unused");
+            }
+            mod watch {
+                file!("gpu", $name, "watch");
+            }
+            mod worker {
+                file!("gpu", $name, "worker");
+            }
+            include!("gpu.rs");
+        }
+    )*};
+}
+
+cpu!(cpu "right" cpu_relaxed "relaxed");
+gpu!(gpu "right" gpu_deaf "deaf" gpu_endless "endless" gpu_silent "silent" gpu_unordered "unordered" gpu_doubled "doubled");
+
+/// A time that never comes in a model: who waits for it goes on only if it is woken.
+const NEVER: Duration = Duration::from_secs(1000);
+/// A time that may come at any moment.
+const SOON: Duration = Duration::from_secs(1);

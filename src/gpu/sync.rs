@@ -1,0 +1,13 @@
+//! What the GPU backend's threads share state, wait and start with. `tools/interleavings` puts loom's in its place.
+
+pub(super) use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+#[cfg(not(target_arch = "wasm32"))]
+pub(super) use std::sync::{
+    Condvar, Weak,
+    mpsc::{Sender, channel},
+};
+#[cfg(not(target_arch = "wasm32"))]
+pub(super) use std::{thread::Builder, time::Instant};
+
+#[cfg(not(target_arch = "wasm32"))]
+pub(super) use futures_intrusive::channel::shared::{OneshotReceiver, OneshotSender, oneshot_channel};
