@@ -1,10 +1,11 @@
 //! npy: a header, which is a Python literal, and one array.
 
-use std::io::Read;
+mod literal;
+
+use std::io::{self, Read, Write};
 use std::ops::Range;
 
 use ndarray::ArrayViewD;
-use npyz::{DType, Endianness, NpyHeader, Order, TypeChar, WriterBuilder};
 
 use super::kind::{Kind, explained};
 use super::{Data, Element, Entry, Tensors, format_error};
@@ -12,13 +13,14 @@ use crate::Error;
 #[cfg(doc)]
 use crate::ErrorKind;
 use crate::array::reserved;
+use literal::Literal;
 
+/// The first bytes of a file.
+const MAGIC: &[u8] = b"\x93NUMPY";
 /// The largest accepted header in bytes. NumPy's headers take 128 bytes; NumPy rejects headers above 10000.
 const LONGEST_HEADER: usize = 10_000;
-/// The largest accepted nesting of brackets; the parser of Python literals takes exponential time in it. A
-/// header is one dictionary, so braces within braces, which the parser tries as dictionaries and as sets,
-/// are rejected.
-const DEEPEST_HEADER: usize = 4;
+/// The values begin at a multiple of this, as NumPy writes them.
+const ALIGNMENT: usize = 64;
 
 impl<'a> Tensors<'a> {
     /// Reads the array of an npy file. The file has no name for it; `name` gives it one.
@@ -32,7 +34,7 @@ impl<'a> Tensors<'a> {
 
     fn npy(bytes: &'a [u8], name: &str) -> Result<Self, Error> {
         let (header, start) = read_header(bytes, name)?;
-        let size = header.data_size(name)?;
+        let size = header.data_size();
         let found = bytes.len() - start;
         if size.is_some_and(|size| size != found) {
             let expected = size.unwrap_or(found);
@@ -49,7 +51,6 @@ pub(super) struct Header {
     shape: Vec<usize>,
     dtype: String,
     element: Option<Element>,
-    element_bytes: usize,
     big_endian: bool,
     fortran: bool,
 }
@@ -61,14 +62,8 @@ impl Header {
     }
 
     /// Returns the number of bytes of the values, or `None` if their type cannot be read.
-    pub(super) fn data_size(&self, name: &str) -> Result<Option<usize>, Error> {
-        if self.element.is_none() {
-            return Ok(None);
-        }
-        let size = byte_count(&self.shape, self.element_bytes);
-        let too_large =
-            || format_error(name, "a shape that can be counted", format_args!("{:?}", self.shape));
-        size.ok_or_else(too_large).map(Some)
+    pub(super) fn data_size(&self) -> Option<usize> {
+        self.element.map(|element| self.shape.iter().product::<usize>() * element.bytes())
     }
 
     pub(super) fn wrong_size(&self, name: &str, expected: usize, found: usize) -> Error {
@@ -78,110 +73,77 @@ impl Header {
     }
 }
 
-/// Returns the number of bytes of an array, or `None` if it overflows.
-fn byte_count(shape: &[usize], element_bytes: usize) -> Option<usize> {
-    let count = shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size))?;
-    count.checked_mul(element_bytes)
-}
-
 /// Reads the header. Returns it with the position of the first value.
 pub(super) fn read_header(mut reader: impl Read, name: &str) -> Result<(Header, usize), Error> {
     let broken = |found: &dyn std::fmt::Display| format_error(name, "an npy header", found);
     let mut text = vec![0; 12];
     let mut read = |into: &mut [u8]| reader.read_exact(into).map_err(|error| broken(&error));
     read(&mut text[..10])?;
-    if !text.starts_with(b"\x93NUMPY") {
+    if !text.starts_with(MAGIC) {
         return Err(broken(&"another kind of file"));
     }
-    let length = Range { start: 8, end: if text[6] == 1 { 10 } else { 12 } };
+    let version = (text[6], text[7]);
+    let length = match version {
+        (1, 0) => 8..10,
+        (2 | 3, 0) => 8..12,
+        (major, minor) => return Err(broken(&format_args!("one of version {major}.{minor}"))),
+    };
     read(&mut text[10..length.end])?;
-    let start = length.end;
+    let Range { end: start, .. } = length;
     let length = text[length].iter().rev().fold(0, |sum, &byte| sum << 8 | usize::from(byte));
     if length > LONGEST_HEADER {
         return Err(broken(&format_args!("one of {length} bytes")));
     }
     text.resize(start + length, 0);
     read(&mut text[start..])?;
-    check_literal(&text[start..]).map_err(|found| broken(&found))?;
-    let header = NpyHeader::from_reader(&text[..]).map_err(|error| broken(&one_line(&error)))?;
-    Ok((interpret(&header, name)?, text.len()))
+    let literal =
+        str::from_utf8(&text[start..]).map_err(|_| "text that is not UTF-8").and_then(literal::parse);
+    let header = literal.and_then(interpret).map_err(|found| broken(&found))?;
+    Ok((header, text.len()))
 }
 
-/// Rejects text on which the parser of Python literals or the product of a shape would fail.
-fn check_literal(text: &[u8]) -> Result<(), &'static str> {
-    let (mut depth, mut number, mut product) = (0usize, None, 1u64);
-    for &byte in text {
-        match (byte, number) {
-            (b'{', _) if depth > 0 => return Err("one nested too deeply"),
-            (b'(' | b'[' | b'{', _) => depth += 1,
-            (b')' | b']' | b'}', _) => depth = depth.saturating_sub(1),
-            // These allow numbers in other notations than decimal digits, and text that differs from its
-            // appearance.
-            (b'+' | b'-' | b'\\', _) | (b'_' | b'a'..=b'z' | b'A'..=b'Z', Some(_)) => {
-                return Err("one with more than plain names and numbers");
-            }
-            _ => {}
-        }
-        if depth > DEEPEST_HEADER {
-            return Err("one nested too deeply");
-        }
-        number = match (byte, number) {
-            (b'0'..=b'9', number) => {
-                let digits = number.unwrap_or(0u64).checked_mul(10);
-                let value = digits.and_then(|value| value.checked_add(u64::from(byte - b'0')));
-                Some(value.ok_or("one with a number too large")?)
-            }
-            (_, Some(value)) => {
-                product = product.checked_mul(value.max(1)).ok_or("one with a shape too large")?;
-                None
-            }
-            (_, None) => None,
-        };
+fn interpret(literal: Literal<'_>) -> Result<Header, &'static str> {
+    let Literal { descr, descr_text, fortran_order: fortran, shape } = literal;
+    let (element, big_endian) = descr.map_or(Ok((None, false)), element)?;
+    let bytes = element.map_or(1, Element::bytes);
+    // Other sizes count even if one is zero, so that no product of them overflows.
+    let size = shape.iter().try_fold(bytes, |product, &size| product.checked_mul(size.max(1)));
+    size.ok_or("one with a shape too large")?;
+    let dtype = element.map_or(descr_text, |element| element.name()).to_owned();
+    Ok(Header { shape, dtype, element, big_endian, fortran })
+}
+
+/// Returns the type that a name such as `<f4` means, if it can be read, and whether it is big-endian.
+fn element(descr: &str) -> Result<(Option<Element>, bool), &'static str> {
+    let mut characters = descr.chars();
+    let (order, kind, size) = (characters.next(), characters.next(), characters.as_str());
+    let is_name =
+        matches!(order, Some('<' | '>' | '|')) && kind.is_some_and(|kind| kind.is_ascii_alphabetic());
+    // Behind the size there may be a unit, as in `<M8[ns]`.
+    let unit = size.trim_start_matches(|c: char| c.is_ascii_digit());
+    if !is_name || !unit.is_empty() && !(unit.starts_with('[') && unit.ends_with(']')) {
+        return Err("one with an invalid type string");
     }
-    Ok(())
-}
-
-fn interpret(header: &NpyHeader, name: &str) -> Result<Header, Error> {
-    let shape: Result<Vec<usize>, _> = header.shape().iter().map(|&size| usize::try_from(size)).collect();
-    let shape = shape.map_err(|error| format_error(name, "a shape that can be counted", error))?;
-    let dtype = header.dtype();
-    let (element, big_endian) = match &dtype {
-        DType::Plain(plain) => {
-            (element(plain.type_char(), plain.size_field()), plain.endianness() == Endianness::Big)
-        }
-        _ => (None, false),
+    let element = match (kind, size) {
+        (Some('f'), "2") => Element::F16,
+        (Some('f'), "4") => Element::F32,
+        (Some('f'), "8") => Element::F64,
+        (Some('i'), "1") => Element::I8,
+        (Some('i'), "2") => Element::I16,
+        (Some('i'), "4") => Element::I32,
+        (Some('i'), "8") => Element::I64,
+        (Some('b'), "1") => Element::Bool,
+        (Some('u'), "1") => Element::U8,
+        (Some('u'), "2") => Element::U16,
+        (Some('u'), "4") => Element::U32,
+        (Some('u'), "8") => Element::U64,
+        _ => return Ok((None, false)),
     };
-    Ok(Header {
-        shape,
-        element,
-        element_bytes: dtype.num_bytes().unwrap_or(0),
-        dtype: element.map_or_else(|| dtype.descr(), |element| element.name().to_owned()),
-        big_endian,
-        fortran: header.order() == Order::Fortran,
-    })
-}
-
-fn element(kind: TypeChar, bytes: u64) -> Option<Element> {
-    match (kind, bytes) {
-        (TypeChar::Float, 2) => Some(Element::F16),
-        (TypeChar::Float, 4) => Some(Element::F32),
-        (TypeChar::Float, 8) => Some(Element::F64),
-        (TypeChar::Int, 1) => Some(Element::I8),
-        (TypeChar::Int, 2) => Some(Element::I16),
-        (TypeChar::Int, 4) => Some(Element::I32),
-        (TypeChar::Int, 8) => Some(Element::I64),
-        (TypeChar::Bool, 1) => Some(Element::Bool),
-        (TypeChar::Uint, 1) => Some(Element::U8),
-        (TypeChar::Uint, 2) => Some(Element::U16),
-        (TypeChar::Uint, 4) => Some(Element::U32),
-        (TypeChar::Uint, 8) => Some(Element::U64),
-        _ => None,
+    // Only single bytes have no order.
+    if order == Some('|') && element.bytes() > 1 {
+        return Err("one with an invalid type string");
     }
-}
-
-/// Returns the first line of a parser's error, which states the position. The other lines show the text.
-fn one_line(error: &std::io::Error) -> String {
-    error.to_string().lines().next().unwrap_or_default().trim_end().to_owned()
+    Ok((Some(element), order == Some('>')))
 }
 
 /// Returns an npy file of f32, in row-major order.
@@ -200,23 +162,36 @@ fn one_line(error: &std::io::Error) -> String {
 /// [`ErrorKind::File`] if the array cannot be written; [`ErrorKind::OutOfMemory`].
 #[allow(clippy::needless_pass_by_value, reason = "a view is a reference, passed as ndarray does")]
 pub fn to_npy(values: ArrayViewD<'_, f32>) -> Result<Vec<u8>, Error> {
-    let size = values.len().saturating_mul(size_of::<f32>()).saturating_add(LONGEST_HEADER);
+    let header = header(values.shape());
+    let size = values.len().saturating_mul(size_of::<f32>()).saturating_add(header.len());
     let mut file = reserved("npy", size)?;
     write(&mut file, &values)
         .map_err(|error| format_error("npy", "an array that the format can hold", error))?;
     Ok(file)
 }
 
-pub(super) fn write(to: impl std::io::Write, values: &ArrayViewD<'_, f32>) -> std::io::Result<()> {
-    let shape: Vec<u64> = values.shape().iter().map(|&size| size as u64).collect();
-    let options = npyz::WriteOptions::new().dtype(DType::Plain(f32_type()?)).shape(&shape).writer(to);
-    let mut writer = options.begin_nd()?;
-    writer.extend(values.iter().copied())?;
-    writer.finish()
+/// Writes a file of f32 values, little-endian on every machine, so that the same values give the same file.
+pub(super) fn write(mut to: impl Write, values: &ArrayViewD<'_, f32>) -> io::Result<()> {
+    to.write_all(&header(values.shape()))?;
+    if let (Some(values), true) = (values.as_slice(), cfg!(target_endian = "little")) {
+        return to.write_all(bytemuck::cast_slice(values));
+    }
+    values.iter().try_for_each(|value| to.write_all(&value.to_le_bytes()))
 }
 
-/// Returns the type of f32 values, little-endian on every machine, so that the same values give the same
-/// file.
-fn f32_type() -> std::io::Result<npyz::TypeStr> {
-    "<f4".parse().map_err(std::io::Error::other)
+/// Returns what a file of f32 values has before them.
+fn header(shape: &[usize]) -> Vec<u8> {
+    let sizes: Vec<String> = shape.iter().map(usize::to_string).collect();
+    let comma = if shape.len() == 1 { "," } else { "" };
+    let shape = format!("({}{comma})", sizes.join(", "));
+    let mut text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}").into_bytes();
+    // The version, the length and the newline at the end. Version 2 has a longer length.
+    let padded = |before: usize| (before + text.len() + 1).next_multiple_of(ALIGNMENT) - before;
+    let (version, length) = match u16::try_from(padded(10)) {
+        Ok(length) => (1, length.to_le_bytes().to_vec()),
+        Err(_) => (2, u32::try_from(padded(12)).unwrap_or(u32::MAX).to_le_bytes().to_vec()),
+    };
+    let end = padded(8 + length.len()) - 1;
+    text.resize(end, b' ');
+    [MAGIC, &[version, 0], &length, &text, b"\n"].concat()
 }

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ndarray::ArrayViewD;
-use npyz::npz::{array_name_from_file_name, file_name_from_array_name};
 use rawzip::ZipArchiveWriter;
 use rawzip::path::{EntryPath, ZipFilePath};
 
@@ -16,6 +15,8 @@ use crate::Error;
 use crate::ErrorKind;
 use crate::array::reserved;
 
+/// The end of the name of a file in the archive.
+const SUFFIX: &str = ".npy";
 /// The largest length of a member's name in bytes.
 const LONGEST_NAME: usize = u16::MAX as usize;
 /// The bytes that an archive takes at most for an array besides its values and twice its name.
@@ -40,9 +41,9 @@ impl<'a> Tensors<'a> {
     fn npz(bytes: &'a [u8]) -> Result<Self, Error> {
         let mut entries = BTreeMap::new();
         for (path, member) in archive::members(bytes, "npz")? {
-            let Some(name) = array_name_from_file_name(&path) else { continue };
+            let Some(name) = array_of(&path) else { continue };
             let (header, start) = read_header(member.reader(bytes), name)?;
-            if let Some(size) = header.data_size(name)? {
+            if let Some(size) = header.data_size() {
                 let found = member.size.saturating_sub(start);
                 if size != found {
                     return Err(header.wrong_size(name, size, found));
@@ -58,14 +59,20 @@ impl<'a> Tensors<'a> {
     }
 }
 
+/// Returns the name of the array in a file of the archive, as NumPy does: without the suffix, and without what follows
+/// a NUL character. Returns none for another file.
+fn array_of(path: &str) -> Option<&str> {
+    path.split('\0').next()?.strip_suffix(SUFFIX)
+}
+
 /// Returns the name of the archive's file that is read as an array of that name.
 fn member_of(name: &str) -> Result<String, Error> {
-    let member = file_name_from_array_name(name);
+    let member = format!("{name}{SUFFIX}");
     if member.len() > LONGEST_NAME {
         let expected = format_args!("a name of at most {LONGEST_NAME} bytes with its suffix").to_string();
         return Err(format_error(name, expected, format_args!("{} bytes", member.len())));
     }
-    match array_name_from_file_name(&member) == Some(name) {
+    match array_of(&member) == Some(name) {
         true if is_kept(&member) => Ok(member),
         true => {
             Err(format_error(name, "a name in ASCII or one that is no path to another folder", "another"))
