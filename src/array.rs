@@ -46,6 +46,40 @@ pub(crate) fn reserved<A>(what: &str, len: usize) -> Result<Vec<A>, Error> {
     Ok(values)
 }
 
+/// Checks that there is memory for code of others that would abort without it.
+#[cfg(any(feature = "safetensors", feature = "keras"))]
+pub(crate) fn probe(what: &str, bytes: usize) -> Result<(), Error> {
+    reserved::<u8>(what, bytes).map(drop)
+}
+
+/// Appends an element. The memory grows by doubling.
+pub(crate) fn push<A>(what: &str, values: &mut Vec<A>, value: A) -> Result<(), Error> {
+    room(what, values, 1)?;
+    values.push(value);
+    Ok(())
+}
+
+/// Makes room for further elements. The memory grows at least by doubling.
+pub(crate) fn room<A>(what: &str, values: &mut Vec<A>, more: usize) -> Result<(), Error> {
+    let len = values.len();
+    values.try_reserve(more).map_err(|_| {
+        Error::from(Fault::OutOfMemory { found: format!("{what}, {} elements", len.saturating_add(more)) })
+    })
+}
+
+/// Collects the results of an iterator of at most `len` elements.
+pub(crate) fn listed<A>(
+    what: &str,
+    len: usize,
+    values: impl IntoIterator<Item = Result<A, Error>>,
+) -> Result<Vec<A>, Error> {
+    let mut listed = reserved(what, len)?;
+    for value in values {
+        push(what, &mut listed, value?)?;
+    }
+    Ok(listed)
+}
+
 /// Returns a vector of `len` elements of the same value.
 pub(crate) fn filled<A: Clone>(what: &str, len: usize, value: A) -> Result<Vec<A>, Error> {
     let mut values = reserved(what, len)?;

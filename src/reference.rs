@@ -3,9 +3,11 @@
 //! The loops are generic over a number trait, so that the tolerance of a comparison
 //! ([`tolerance`](crate::tolerance)) comes from the same definition as the values.
 
+use std::mem;
+
 use ndarray::{Array3, ArrayView1, ArrayView3, Dimension, Ix3, s};
 
-use crate::array::zeros;
+use crate::array::{reserved, zeros};
 use crate::batch::Batch;
 use crate::{Activation, Cell, Config, DirectionWeights, Error, Input, Output, Variant, Weights};
 
@@ -131,18 +133,23 @@ pub(crate) fn run<A: Number>(weights: &Weights, batch: &Batch<'_>) -> Result<Out
     let mut h_n = initial(batch.h_0.as_ref(), "h_n", [config.num_layers * d, n, h_out])?;
     let mut c_n = initial(batch.c_0.as_ref(), "c_n", [config.num_layers * d, n, config.hidden_size])?;
 
+    let mut x = reserved("the input of a step", sequence.dim().2.max(d * h_out))?;
+    let (mut h, mut next) = (reserved("h", h_out)?, reserved("h", h_out)?);
+    let (mut c, mut gated) = (reserved("c", config.hidden_size)?, reserved("gates", config.hidden_size)?);
     for layer in 0..config.num_layers {
         let mut output: Array3<A> = zeros("output", [n, t, d * h_out])?;
         for direction in 0..d {
             let index = layer * d + direction;
             for row in 0..n {
                 let length = batch.length(row);
-                let mut h = h_n.slice(s![index, row, ..]).to_vec();
-                let mut c = c_n.slice(s![index, row, ..]).to_vec();
+                refill(&mut h, h_n.slice(s![index, row, ..]));
+                refill(&mut c, c_n.slice(s![index, row, ..]));
                 for step in 0..length {
                     let time = if config.is_reverse(direction) { length - 1 - step } else { step };
-                    let x = sequence.slice(s![row, time, ..]).to_vec();
-                    h = one_step(config, direction, &weights.directions()[index], &x, &h, &mut c);
+                    refill(&mut x, sequence.slice(s![row, time, ..]));
+                    let state = Step { x: &x, h: &h, c: &mut c, gated: &mut gated, next: &mut next };
+                    one_step(config, direction, &weights.directions()[index], state);
+                    mem::swap(&mut h, &mut next);
                     output
                         .slice_mut(s![row, time, direction * h_out..(direction + 1) * h_out])
                         .assign(&ArrayView1::from(&h));
@@ -154,6 +161,23 @@ pub(crate) fn run<A: Number>(weights: &Weights, batch: &Batch<'_>) -> Result<Out
         sequence = output;
     }
     Ok(Output::new(sequence, h_n, config.cell.has_cell_state().then_some(c_n)))
+}
+
+/// Replaces the elements of a vector, which has room for them.
+fn refill<A: Number>(vector: &mut Vec<A>, values: ArrayView1<'_, A>) {
+    vector.clear();
+    vector.extend(values);
+}
+
+/// The vectors of a step. Those that it fills have room for what it computes.
+struct Step<'s, A> {
+    x: &'s [A],
+    h: &'s [A],
+    c: &'s mut [A],
+    /// A vector of H elements for its own use.
+    gated: &'s mut Vec<A>,
+    /// The new hidden state.
+    next: &'s mut Vec<A>,
 }
 
 /// Returns the given state, or zeros.
@@ -169,15 +193,11 @@ fn initial<A: Number>(
     Ok(state)
 }
 
-/// Computes one time step of one row. Returns the new hidden state and updates `c` to the new cell state.
-fn one_step<A: Number>(
-    config: &Config,
-    direction: usize,
-    weights: &DirectionWeights,
-    x: &[A],
-    h: &[A],
-    c: &mut [A],
-) -> Vec<A> {
+/// Computes one time step of one row: the new hidden state, and the new cell state in place of the old one.
+fn one_step<A: Number>(config: &Config, direction: usize, weights: &DirectionWeights, step: Step<'_, A>) {
+    let Step { x, h, c, gated: own, next } = step;
+    own.clear();
+    next.clear();
     let bias = |bias: &Option<ndarray::Array1<f32>>, row: usize| bias.as_ref().map_or(0.0, |bias| bias[row]);
     let of_input = |row| A::dot(bias(&weights.bias_ih, row), weights.weight_ih.row(row), x);
     let of_hidden = |row| A::dot(bias(&weights.bias_hh, row), weights.weight_hh.row(row), h);
@@ -197,43 +217,43 @@ fn one_step<A: Number>(
         None => sum,
     };
     match config.cell {
-        Cell::Rnn(_) => units.map(|unit| activate(gate(0, unit), functions.f)).collect(),
+        Cell::Rnn(_) => next.extend(units.map(|unit| activate(gate(0, unit), functions.f))),
         Cell::Lstm => {
-            let unprojected: Vec<A> = units
-                .map(|unit| {
-                    let i = gated(peep(gate(0, unit), 0, c[unit], unit));
-                    let f = match input_forget {
-                        true => i.complement(),
-                        false => gated(peep(gate(1, unit), 1, c[unit], unit)),
-                    };
-                    let g = activate(gate(2, unit), functions.g);
-                    c[unit] = f.mul(c[unit]).add(i.mul(g));
-                    let o = gated(peep(gate(3, unit), 2, c[unit], unit));
-                    o.mul(c[unit].activate(functions.h))
-                })
-                .collect();
+            let unprojected = units.map(|unit| {
+                let i = gated(peep(gate(0, unit), 0, c[unit], unit));
+                let f = match input_forget {
+                    true => i.complement(),
+                    false => gated(peep(gate(1, unit), 1, c[unit], unit)),
+                };
+                let g = activate(gate(2, unit), functions.g);
+                c[unit] = f.mul(c[unit]).add(i.mul(g));
+                let o = gated(peep(gate(3, unit), 2, c[unit], unit));
+                o.mul(c[unit].activate(functions.h))
+            });
             match &weights.weight_hr {
-                Some(weight) => weight.outer_iter().map(|row| A::dot(0.0, row, &unprojected)).collect(),
-                None => unprojected,
+                Some(weight) => {
+                    own.extend(unprojected);
+                    next.extend(weight.outer_iter().map(|row| A::dot(0.0, row, own)));
+                }
+                None => next.extend(unprojected),
             }
         }
         Cell::Gru if config.resets_before() => {
             let r = units.clone().map(|unit| gated(gate(0, unit)));
-            let kept: Vec<A> = r.zip(h).map(|(r, h)| r.mul(*h)).collect();
+            own.extend(r.zip(h).map(|(r, h)| r.mul(*h)));
+            let kept = &*own;
             let n_of = |unit| {
                 let row = 2 * config.hidden_size + unit;
-                let of_kept = A::dot(bias(&weights.bias_hh, row), weights.weight_hh.row(row), &kept);
+                let of_kept = A::dot(bias(&weights.bias_hh, row), weights.weight_hh.row(row), kept);
                 activate(of_input(row).add(of_kept), functions.g)
             };
-            units.map(|unit| gated(gate(1, unit)).mix(n_of(unit), h[unit])).collect()
+            next.extend(units.map(|unit| gated(gate(1, unit)).mix(n_of(unit), h[unit])));
         }
-        Cell::Gru => units
-            .map(|unit| {
-                let [r, z] = [0, 1].map(|index| gated(gate(index, unit)));
-                let row = 2 * config.hidden_size + unit;
-                let n = activate(of_input(row).add(r.mul(of_hidden(row))), functions.g);
-                z.mix(n, h[unit])
-            })
-            .collect(),
+        Cell::Gru => next.extend(units.map(|unit| {
+            let [r, z] = [0, 1].map(|index| gated(gate(index, unit)));
+            let row = 2 * config.hidden_size + unit;
+            let n = activate(of_input(row).add(r.mul(of_hidden(row))), functions.g);
+            z.mix(n, h[unit])
+        })),
     }
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use ndarray::{Array, Array1, Array2, ArrayD, ArrayViewD, Dimension};
 
-pub(crate) use infer::Inferred;
+pub(crate) use infer::{Inferred, check_bytes};
 pub use infer::{LoadOptions, infer_config, recurrent_prefixes};
 pub(crate) use name::{Parameter, ParameterKind};
 pub use precision::Precision;

@@ -4,6 +4,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(missing_docs, reason = "nothing here is seen from outside")]
 
+#[path = "memory/gpu.rs"]
+mod gpu;
+#[path = "memory/keras.rs"]
+mod keras;
+#[path = "memory/onnx.rs"]
+mod onnx;
+#[path = "memory/pytorch.rs"]
+mod pytorch;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::env;
 use std::process::Command;
@@ -131,6 +140,11 @@ fn layers() -> Vec<Case> {
         }
         cases.push((format!("reference {name}"), Box::new(move || definition(config))));
     }
+    // Vectors of a single row that are large requests, of f64.
+    let wide = [("lstm", Config::lstm(1, 8000).proj_size(1)), ("rnn", Config::rnn(8000, 1))];
+    for (name, config) in wide {
+        cases.push((format!("reference wide {name}"), Box::new(move || definition(config))));
+    }
     cases
 }
 
@@ -210,6 +224,10 @@ fn state_dict(config: Config) {
 fn cases() -> Vec<Case> {
     let mut cases = layers();
     cases.extend(files());
+    cases.extend(onnx::cases());
+    cases.extend(pytorch::cases());
+    cases.extend(keras::cases());
+    cases.extend(gpu::cases());
     cases
 }
 

@@ -26,7 +26,8 @@ use required::{FILES, WITH_ACTIVATION, needed, needed_without_file, needed_witho
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
-    /// The most bytes that a layer's parameters, or an input array, may take as f32; 16 GiB by default.
+    /// The most bytes that a layer's parameters, an input array, or the values in files beside an ONNX model may
+    /// take; 16 GiB by default.
     #[arg(long, global = true, value_name = "BYTES")]
     pub(crate) max_bytes: Option<u64>,
 }

@@ -4,15 +4,17 @@ use std::path::Path;
 
 use serde::Serialize;
 use wgpu_rnn::io::{MergeMode, OnnxLayer, OnnxModel};
+use wgpu_rnn::{Error, ErrorKind};
 
 use crate::columns::columns;
 use crate::failure::{Failure, Result, one_line};
 use crate::files::Source;
+use crate::limit;
 
 /// Reads the layer to which the node belongs, or the model's only layer.
 pub(crate) fn read(path: &Path, node: Option<&str>) -> Result<Source> {
     let bytes = std::fs::read(path).map_err(|error| Failure::in_file(path, error))?;
-    let failure = |error| Failure::in_file(path, error);
+    let failure = |error| failure(path, &error);
     let model = open(path, &bytes)?;
     let layer = match model.layer(node) {
         Err(error) if node.is_none() && is_choice(&model) => {
@@ -32,7 +34,16 @@ pub(crate) fn read(path: &Path, node: Option<&str>) -> Result<Source> {
 /// Parses a model whose further files are in its folder.
 fn open<'a>(path: &Path, bytes: &'a [u8]) -> Result<OnnxModel<'a>> {
     let folder = path.parent().unwrap_or(Path::new(""));
-    OnnxModel::with_folder(bytes, folder).map_err(|error| Failure::in_file(path, error))
+    let model = OnnxModel::with_folder(bytes, folder).map_err(|error| failure(path, &error))?;
+    Ok(model.max_bytes(limit::max_bytes()))
+}
+
+/// Makes a failure in the model, with the flag that would help.
+fn failure(path: &Path, error: &Error) -> Failure {
+    match error.kind() {
+        ErrorKind::TooLarge => Failure::in_file(path, format_args!("{error} (with --max-bytes)")),
+        _ => Failure::in_file(path, error),
+    }
 }
 
 /// Returns whether a model has several layers, and one of them can be read.
@@ -94,7 +105,7 @@ impl Layer {
 /// Lists the layers of a model, as text or as JSON.
 pub(crate) fn describe(path: &Path, json: bool) -> Result<String> {
     let bytes = std::fs::read(path).map_err(|error| Failure::in_file(path, error))?;
-    let failure = |error| Failure::in_file(path, error);
+    let failure = |error| failure(path, &error);
     let model = open(path, &bytes)?;
     let layers: Vec<Layer> = model.layers().map_err(failure)?.iter().map(Layer::new).collect();
     if let (true, Err(error)) = (layers.is_empty(), model.layer(None)) {

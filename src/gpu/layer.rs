@@ -155,7 +155,7 @@ impl GpuLayer {
         }
         let Pieces { rows, in_flight, budget } = self.pieces(rows.max(1), steps, Endpoints::Host)?;
         let size = CallShape { rows, steps, budget, endpoints: Endpoints::Host };
-        Ok(PlanReport::of(&self.0.plan(size)?, &self.0.request(size), in_flight))
+        PlanReport::of(&self.0.plan(size)?, &self.0.request(size), in_flight)
     }
 }
 

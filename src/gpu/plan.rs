@@ -102,7 +102,7 @@ impl Plan {
         let bytes = PassMemory::fitting(request, choice)?;
         let mut list = dispatch::list(request, choice, bytes.chunk)?;
         let mut kernels: Vec<KernelSpec> = choice.stages.iter().map(|stage| stage.kernel(request)).collect();
-        exchange::add(&mut list, request, kernels.len());
+        exchange::add(&mut list, request, kernels.len())?;
         kernels.extend(exchange::kernels(request));
         Ok(Plan {
             choice: choice.clone(),

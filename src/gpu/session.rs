@@ -20,7 +20,7 @@ use super::resident::Resident;
 use super::submission::Submitted;
 use super::transfer::{self, Given, arrived, copy, padded};
 use super::workspace::{Saved, Turn};
-use crate::array::{filled, zeros};
+use crate::array::{filled, room, zeros};
 use crate::batch::Batch;
 use crate::error::Fault;
 use crate::session::state::Active;
@@ -115,8 +115,8 @@ impl GpuSession {
             return batch.output(&self.layer.0.config);
         }
         self.settle().await?;
+        self.name_slots(active)?;
         self.unfinished = true;
-        self.name_slots(active);
         let output = self.run(batch, mode).await?;
         self.unfinished = false;
         self.current = 1 - self.current;
@@ -145,7 +145,7 @@ impl GpuSession {
 
     /// Returns a buffer with the named slots for a recording. Calls for the same rows share it.
     pub(super) async fn rows_buffer(&mut self, active: Active<'_>) -> Result<Buffer, Error> {
-        self.name_slots(active);
+        self.name_slots(active)?;
         if let Some((slots, buffer)) = &self.recorded
             && *slots == self.slots
         {
@@ -169,12 +169,14 @@ impl GpuSession {
         Ok(())
     }
 
-    fn name_slots(&mut self, active: Active<'_>) {
+    fn name_slots(&mut self, active: Active<'_>) -> Result<(), Error> {
         self.slots.clear();
+        room("the rows of a push", &mut self.slots, active.len())?;
         let fresh = &self.fresh;
         // The number of rows is below FRESH, so the bit is free.
         let slot = |row: usize| small(row) | if fresh[row] { FRESH } else { 0 };
         self.slots.extend(active.iter().map(slot));
+        Ok(())
     }
 
     /// Runs a batch over the named slots.
@@ -194,18 +196,14 @@ impl GpuSession {
     /// Sets the state of these rows. The caller has checked that the state fits them.
     pub(crate) async fn set(&mut self, active: Active<'_>, state: &State<'_>) -> Result<(), Error> {
         let gpu = &self.layer.0.gpu;
-        let written = gpu.caught(|| {
-            self.write(active, state);
-            Ok(())
-        });
-        written.await?;
+        gpu.caught(|| self.write(active, state)).await?;
         gpu.check_not_lost()?;
         self.mark_written(active);
         Ok(())
     }
 
     /// Writes the state of these rows to the current buffers. Call this inside error scopes.
-    fn write(&self, active: Active<'_>, state: &State<'_>) {
+    fn write(&self, active: Active<'_>, state: &State<'_>) -> Result<(), Error> {
         let Resident { gpu, config, .. } = &*self.layer.0;
         let [hidden, cell] = [&self.saved.hidden[self.current], &self.saved.cell[self.current]];
         let strides = [padded(config.hidden_output_size()), config.hidden_size];
@@ -214,7 +212,7 @@ impl GpuSession {
             if std::ptr::eq(buffer, cell) && !config.cell.has_cell_state() {
                 continue;
             }
-            let mut vector = vec![0.0; stride];
+            let mut vector = filled("a row's state", stride, 0.0)?;
             for layer in 0..config.num_layers {
                 for (slot, row) in active.iter().enumerate() {
                     if let Some(values) = values {
@@ -226,6 +224,7 @@ impl GpuSession {
                 }
             }
         }
+        Ok(())
     }
 
     #[cfg(not(target_arch = "wasm32"))]

@@ -14,6 +14,7 @@ use super::Gpu;
 use super::kernel::{DispatchParams, LayerDims};
 use super::plan::{self, Bound, Plan, Segment, Sequence};
 use super::timestamps::Timestamps;
+use crate::array::filled;
 use crate::{Config, Error};
 
 /// The bind groups of the plan's sets of buffers, for each state of a session that a pass may read.
@@ -299,7 +300,7 @@ fn buffers(
         let dims = LayerDims { rows: plan.rows, steps: plan.steps, ..dims };
         uniform(Bound::Dims(part), bytemuck::bytes_of(&dims))
     });
-    let params = uniform(Bound::Parameters, &params(plan, params_stride));
+    let params = uniform(Bound::Parameters, &params(plan, params_stride)?);
     plan.bytes.buffers().map(|made| Ok(storage(made))).chain([params]).chain(dims).collect()
 }
 
@@ -315,10 +316,11 @@ pub(super) fn bind_group(gpu: &Gpu, resources: [BindingResource<'_>; 10]) -> Bin
 }
 
 /// Returns the `DispatchParams` of each dispatch, one every `stride` bytes.
-fn params(plan: &Plan, stride: u32) -> Vec<u8> {
-    let mut bytes = vec![0; usize::try_from(plan.bytes.params).unwrap_or(usize::MAX)];
+fn params(plan: &Plan, stride: u32) -> Result<Vec<u8>, Error> {
+    let size = usize::try_from(plan.bytes.params).unwrap_or(usize::MAX);
+    let mut bytes = filled("the parameters of the dispatches", size, 0)?;
     for (dispatch, place) in plan.dispatches.iter().zip(bytes.chunks_exact_mut(stride as usize)) {
         place[..size_of::<DispatchParams>()].copy_from_slice(bytemuck::bytes_of(&dispatch.params));
     }
-    bytes
+    Ok(bytes)
 }

@@ -11,6 +11,7 @@ mod header;
 mod reader;
 
 use std::collections::BTreeMap;
+use std::mem;
 
 use super::keras::layers_of_model;
 use super::kind::{Kind, explained};
@@ -37,7 +38,7 @@ impl<'a> Tensors<'a> {
         let (entries, texts) = read(bytes).map_err(|error| explained(error, bytes, Kind::Hdf5))?;
         let mut tensors = Tensors::new(bytes, entries);
         let text = |name| texts.get(name).map_or("", String::as_str);
-        tensors.keras = layers_of_model(text(MODEL).as_bytes(), text(VERSION)).0;
+        tensors.keras = layers_of_model(text(MODEL).as_bytes(), text(VERSION))?.0;
         Ok(tensors)
     }
 }
@@ -65,11 +66,11 @@ impl Walk<'_> {
         if !self.file.visited.insert(address) || depth > DEEPEST || path.len() > LONGEST {
             return Ok(());
         }
-        let object = Object::read(&mut self.file, address, depth == 0)?;
+        let mut object = Object::read(&mut self.file, address, depth == 0)?;
         if depth == 0 {
-            self.texts.clone_from(&object.texts);
+            self.texts = mem::take(&mut object.texts);
         }
-        for (name, address) in group::links(&mut self.file, &object)? {
+        for (name, address) in group::links(&mut self.file, &mut object)? {
             let below = if path.is_empty() { name } else { format!("{path}/{name}") };
             self.walk(address, &below, depth + 1)?;
         }

@@ -1,6 +1,7 @@
 //! ONNX: reads the recurrent nodes of a model, and combines them to the layers that they were exported from.
 
 mod array;
+mod budget;
 mod config;
 mod data;
 mod defaults;
@@ -24,14 +25,19 @@ use super::format_error;
 use super::kind::{Kind, explained};
 #[cfg(doc)]
 use crate::ErrorKind;
-use crate::{Config, Error, Weights};
+use crate::error::Fault;
+use crate::weights::check_bytes;
+use crate::{Config, Error, LoadOptions, Weights};
+use budget::Budget;
 pub use data::OnnxData;
 use data::{Callback, Files, NoFiles};
 pub use defaults::OnnxDefaults;
 use flow::{Flow, Recurrent};
+use fold::Constants;
 use node::Node;
 use proto::Model;
 use start::{Lengths, Start};
+use wire::Broken;
 
 /// The recurrent layers of an ONNX model.
 ///
@@ -76,6 +82,7 @@ pub struct OnnxModel<'a> {
     opset: i64,
     /// The number of bytes of the model's file.
     size: usize,
+    max_bytes: u64,
     files: Box<dyn Files + 'a>,
 }
 
@@ -86,6 +93,8 @@ pub struct OnnxModel<'a> {
 pub struct OnnxLayer<'m> {
     /// The nodes, the lowest first; at least one.
     nodes: Vec<Recurrent<'m>>,
+    /// The limit of [`OnnxModel::max_bytes`].
+    max_bytes: u64,
 }
 
 impl<'a> OnnxModel<'a> {
@@ -145,15 +154,40 @@ impl<'a> OnnxModel<'a> {
     }
 
     fn parse(bytes: &'a [u8], files: Box<dyn Files + 'a>) -> Result<Self, Error> {
-        let model = Model::decode(bytes).map_err(|error| incomplete(bytes, error))?;
+        let model = Model::decode(bytes).map_err(|error| match error {
+            Broken::Wire(error) => incomplete(bytes, error),
+            Broken::Memory => {
+                Error::from(Fault::OutOfMemory { found: "the messages of an ONNX model".into() })
+            }
+        })?;
         if model.graph.is_none() {
             return Err(incomplete(bytes, "no graph"));
         }
         match Model::version(&model.opsets) {
-            Some(opset) if opset >= 7 => Ok(OnnxModel { model, opset, size: bytes.len(), files }),
+            Some(opset) if opset >= 7 => {
+                let max_bytes = LoadOptions::default().max_bytes;
+                Ok(OnnxModel { model, opset, size: bytes.len(), max_bytes, files })
+            }
             Some(opset) => Err(format_error("onnx", "opset 7 or newer", format_args!("opset {opset}"))),
             None => Err(format_error("onnx", "the opset of the domain ai.onnx", "none")),
         }
+    }
+
+    /// Sets the largest number of bytes that the parameters of a layer may take as f32, and that the values which are
+    /// read from other files may take together; by default that of [`LoadOptions::max_bytes`].
+    ///
+    /// A layer that exceeds it is an error of [`OnnxLayer::config`], of [`ErrorKind::TooLarge`].
+    ///
+    /// ```
+    /// use wgpu_rnn::{ErrorKind, io::OnnxModel};
+    ///
+    /// let file = std::fs::read("tests/onnx/gru_torchscript.onnx")?;
+    /// let error = OnnxModel::new(&file)?.max_bytes(100).layer(None)?.weights().unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::TooLarge);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn max_bytes(self, bytes: u64) -> Self {
+        OnnxModel { max_bytes: bytes, ..self }
     }
 
     /// Returns the files that have values of the model's tensors, as paths below the model's folder, sorted.
@@ -176,8 +210,9 @@ impl<'a> OnnxModel<'a> {
     ///
     /// [`ErrorKind::File`] if two nodes produce the same value.
     pub fn layers(&self) -> Result<Vec<OnnxLayer<'_>>, Error> {
-        let stacks = layers::stacks(Flow::new(&self.model, self.opset, &*self.files, self.size)?);
-        Ok(stacks.into_iter().map(|nodes| OnnxLayer { nodes }).collect())
+        let constants = Constants::new(&*self.files, Budget::new(self.size, self.max_bytes));
+        let stacks = layers::stacks(Flow::new(&self.model, self.opset, constants)?);
+        Ok(stacks.into_iter().map(|nodes| OnnxLayer { nodes, max_bytes: self.max_bytes }).collect())
     }
 
     /// Returns the layer that the named node belongs to, or the only layer if no name is given. A node can
@@ -305,12 +340,14 @@ impl OnnxLayer<'_> {
     /// # Errors
     ///
     /// [`ErrorKind::File`], [`ErrorKind::Tensor`] name the node and the attribute or input that is wrong or
-    /// not supported.
+    /// not supported; [`ErrorKind::TooLarge`] if the layer exceeds [`OnnxModel::max_bytes`].
     pub fn config(&self) -> Result<Config, Error> {
         let configs = self.checked()?.into_iter().map(config::config_of).collect::<Result<Vec<_>, _>>()?;
         let bias = configs.iter().any(|config| config.bias);
         let first = configs.first().ok_or_else(|| format_error("onnx", "a node", "none"))?;
-        Ok(first.num_layers(configs.len()).bias(bias))
+        let config = first.num_layers(configs.len()).bias(bias);
+        check_bytes(&config, self.max_bytes)?;
+        Ok(config)
     }
 
     /// Returns the layer's weights, with PyTorch's order of gates.

@@ -10,12 +10,14 @@ use super::{Data, Element, Entry, Tensors, format_error, twice};
 use crate::Error;
 #[cfg(doc)]
 use crate::ErrorKind;
-use crate::array::reserved;
+use crate::array::{probe, reserved};
 
 /// The number of bytes before the header, which hold its length.
 const PREFIX: usize = 8;
 /// The longest header that readers accept, in bytes.
 const LONGEST_HEADER: usize = 100_000_000;
+/// The bytes that the parsed header takes for each of its bytes.
+const OF_HEADER: usize = 64;
 /// The key of the metadata in the header, where tensors have their name.
 const METADATA: &str = "__metadata__";
 
@@ -32,19 +34,24 @@ impl<'a> Tensors<'a> {
     fn safetensors(bytes: &'a [u8]) -> Result<Self, Error> {
         let broken = |found: String| format_error("safetensors", "a complete safetensors file", found);
         check_numbers(bytes)?;
+        // The crate aborts if there is not enough memory for the header.
+        probe("a safetensors header", header_length(bytes).min(bytes.len()).saturating_mul(OF_HEADER))?;
         let (header, metadata) =
             SafeTensors::read_metadata(bytes).map_err(|error| broken(error.to_string()))?;
         let start = PREFIX + header;
-        let entries = metadata.tensors().into_iter().map(|(name, info)| {
+        let mut entries = BTreeMap::new();
+        for (name, info) in metadata.tensors() {
             let element = element(info.dtype);
             let dtype =
                 element.map_or_else(|| info.dtype.to_string().to_lowercase(), |e| e.name().to_owned());
             let (from, to) = info.data_offsets;
             let data = Data::Bytes(start + from..start + to);
             let shape = info.shape.clone();
-            (name, Entry { shape, dtype, element, big_endian: false, fortran: false, strides: None, data })
-        });
-        let mut tensors = Tensors::new(bytes, entries.collect());
+            let entry =
+                Entry { shape, dtype, element, big_endian: false, fortran: false, strides: None, data };
+            entries.insert(name, entry);
+        }
+        let mut tensors = Tensors::new(bytes, entries);
         tensors.metadata =
             metadata.metadata().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
         Ok(tensors)
@@ -70,10 +77,15 @@ fn element(dtype: Dtype) -> Option<Element> {
     }
 }
 
+/// Returns the length that a file states for its header.
+fn header_length(bytes: &[u8]) -> usize {
+    let length = bytes.first_chunk::<PREFIX>().map_or(0, |length| u64::from_le_bytes(*length));
+    usize::try_from(length).unwrap_or(usize::MAX)
+}
+
 /// Rejects numbers of 19 digits, whose sums overflow in `read_metadata`.
 fn check_numbers(bytes: &[u8]) -> Result<(), Error> {
-    let Some((length, rest)) = bytes.split_first_chunk::<PREFIX>() else { return Ok(()) };
-    let length = usize::try_from(u64::from_le_bytes(*length)).unwrap_or(usize::MAX);
+    let (length, rest) = (header_length(bytes), bytes.get(PREFIX..).unwrap_or_default());
     let (mut in_string, mut escaped, mut digits) = (false, false, 0);
     for &byte in rest.iter().take(length) {
         digits = if !in_string && byte.is_ascii_digit() { digits + 1 } else { 0 };

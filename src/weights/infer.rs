@@ -7,6 +7,7 @@ use super::norm::{spectral_norm, weight_norm};
 use super::{Parameter, ParameterKind};
 #[cfg(doc)]
 use crate::ErrorKind;
+use crate::array::push;
 use crate::error::Fault;
 use crate::{Cell, Config, Error, Nonlinearity, Variant};
 use ndarray::ArrayD;
@@ -91,7 +92,7 @@ pub fn recurrent_prefixes<'a>(tensors: impl IntoIterator<Item = (&'a str, &'a [u
 }
 
 /// Checks that the parameters take at most `limit` bytes.
-fn check_bytes(config: &Config, limit: u64) -> Result<(), Error> {
+pub(crate) fn check_bytes(config: &Config, limit: u64) -> Result<(), Error> {
     let bytes = |parameter: Parameter| {
         let sizes = parameter.shape(config).into_iter().map(|size| size as u64);
         sizes.fold(size_of::<f32>() as u64, u64::saturating_mul)
@@ -116,7 +117,11 @@ impl<'a> Inferred<'a> {
         tensors: impl IntoIterator<Item = (&'a str, &'a [usize])>,
         options: &LoadOptions,
     ) -> Result<Self, Error> {
-        let tensors: Vec<_> = tensors.into_iter().collect();
+        let mut all = Vec::new();
+        for tensor in tensors {
+            push("the tensors of a file", &mut all, tensor)?;
+        }
+        let tensors = all;
         let mut known = modules(&tensors);
         let wanted: Vec<Option<&str>> = match options.layers.is_empty() {
             true => vec![options.prefix.as_deref()],

@@ -154,3 +154,46 @@ fn the_files_of_a_model_are_listed() {
     let model = OnnxModel::with_data(&file, |_| Ok(Cow::Borrowed(&[][..]))).unwrap();
     assert_eq!(model.data_files(), ["a.bin", "b.bin", "c.bin"]);
 }
+
+/// The parameters take 4 * (8*3 + 8*2 + 16) bytes, and W in the other file 96.
+#[test]
+fn what_a_layer_and_other_files_may_take_has_a_limit() {
+    let folder = folder();
+    let models = folder.path().join("models");
+    let file = file(&[("location", "w.bin"), ("offset", "4"), ("length", "96")]);
+    let weights = |most: u64| {
+        let model = OnnxModel::with_folder(&file, &models).unwrap().max_bytes(most);
+        let layer = model.layer(None).unwrap();
+        assert_eq!(layer.config().is_ok(), layer.weights().is_ok());
+        layer.weights()
+    };
+    assert_eq!(weights(224).unwrap().config().to_string(), "LSTM(3, 2)");
+    let error = weights(223).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooLarge);
+    assert_eq!(error.to_string(), "bytes of parameters: expected at most 223, found 224");
+    let error = weights(95).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooLarge);
+    let text = "node \"lstm\": W (\"W\"): bytes of values in other files: expected at most 95, found 96";
+    assert_eq!(error.to_string(), text);
+    // A function that returns the values is not asked for them.
+    let model = OnnxModel::with_data(&file, |place| panic!("{place:?}")).unwrap().max_bytes(95);
+    assert_eq!(model.layer(None).unwrap().config().unwrap_err().to_string(), text);
+}
+
+/// A small model can name the same large values in a file again and again.
+#[test]
+fn values_that_are_read_twice_count_twice() {
+    let folder = folder();
+    let header = header("W", &[1, 8, 3], FLOAT).int(14, 1);
+    let place = Message::default().bytes(1, "location").bytes(2, "w.bin");
+    let tensors: Vec<Message> =
+        [header.bytes(13, place)].into_iter().chain(weights(4).into_iter().skip(1)).collect();
+    let nodes = ["a", "b"].map(|name| node("LSTM", name, &["x", "W", "R", "B"], &[name], &[]));
+    let file = model(17, &nodes, &tensors);
+    let layers = |most: u64| {
+        let model = OnnxModel::with_folder(&file, folder.path().join("models")).unwrap().max_bytes(most);
+        model.layers().unwrap().iter().map(|layer| layer.config().is_ok()).collect::<Vec<_>>()
+    };
+    assert_eq!(layers(2 * 96), [false, false], "the parameters take 224 bytes");
+    assert_eq!(layers(2 * 96 + 224), [true, true]);
+}

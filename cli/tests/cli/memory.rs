@@ -59,3 +59,16 @@ fn what_a_file_unpacks_to_has_a_limit() {
     let line = "x.npz: input: expected at most 432 bytes of values, found 1200 (with --max-bytes)";
     refuse(folder.path(), &format!("{run} 432"), line);
 }
+
+#[test]
+fn what_a_model_takes_has_a_limit() {
+    let folder = folder();
+    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/onnx/gru_torchscript.onnx");
+    fs::copy(model, folder.path().join("gru.onnx")).unwrap();
+    let input = ArrayD::<f32>::zeros(vec![2, 5, 3]);
+    fs::write(folder.path().join("x.npy"), to_npy(input.view()).unwrap()).unwrap();
+    let run = "run --device cpu --model gru.onnx --input x.npy --output y.npy --max-bytes";
+    succeed(folder.path(), &format!("{run} 912"));
+    let line = "gru.onnx: bytes of parameters: expected at most 911, found 912 (with --max-bytes)";
+    refuse(folder.path(), &format!("{run} 911"), line);
+}

@@ -7,6 +7,7 @@ use super::choice::Choice;
 use super::request::{Request, small};
 use super::stage::Stage;
 use crate::Error;
+use crate::array::{listed, push};
 use crate::error::Fault;
 use crate::gpu::kernel::DispatchParams;
 use crate::gpu::pack::quads;
@@ -37,11 +38,12 @@ pub(super) struct List {
 
 impl List {
     /// Returns the number of a set of buffers.
-    pub(super) fn bound(&mut self, bindings: [Bound; 10]) -> usize {
-        self.bindings.iter().rposition(|known| *known == bindings).unwrap_or_else(|| {
-            self.bindings.push(bindings);
-            self.bindings.len() - 1
-        })
+    pub(super) fn bound(&mut self, bindings: [Bound; 10]) -> Result<usize, Error> {
+        if let Some(known) = self.bindings.iter().rposition(|known| *known == bindings) {
+            return Ok(known);
+        }
+        push("sets of buffers", &mut self.bindings, bindings)?;
+        Ok(self.bindings.len() - 1)
     }
 }
 
@@ -54,7 +56,8 @@ pub(super) fn list(request: &Request<'_>, choice: &Choice, chunk: u32) -> Result
             let first = (diagonal + 1).saturating_sub(request.steps);
             builder.step(first..layers.min(diagonal + 1), diagonal - first, 0)?;
         }
-        builder.list.final_parity = (0..layers).map(|layer| (layer + request.steps) % 2).collect();
+        let parities = (0..layers).map(|layer| Ok((layer + request.steps) % 2));
+        builder.list.final_parity = listed("layers", layers, parities)?;
     } else {
         for layer in 0..layers {
             builder.layer(layer, chunk as usize)?;
@@ -87,7 +90,7 @@ impl Builder<'_> {
         let (steps, choice) = (self.request.steps, self.choice);
         let chunks = steps.div_ceil(chunk);
         for (number, start) in (0..steps).step_by(chunk).enumerate() {
-            self.list.chunks.push(self.list.dispatches.len());
+            push("chunks", &mut self.list.chunks, self.list.dispatches.len())?;
             let count = chunk.min(steps - start);
             let work =
                 Work { layers: layer..layer + 1, step: start, count, chunk: start, parity: number % 2 };
@@ -98,8 +101,8 @@ impl Builder<'_> {
                 self.step(layer..layer + 1, step, start)?;
             }
         }
-        self.list.final_parity.push(if choice.loops() { chunks } else { layer + steps } % 2);
-        Ok(())
+        let parity = if choice.loops() { chunks } else { layer + steps } % 2;
+        push("layers", &mut self.list.final_parity, parity)
     }
 
     /// Adds the dispatches of one step of neighbouring layers.
@@ -134,7 +137,7 @@ impl Builder<'_> {
                 continue;
             }
             let grid = self.grid(stage, stage.rows(self.request.rows, work.count), end - first)?;
-            let bindings = self.list.bound(stage.bindings(part, input, output, work.parity));
+            let bindings = self.list.bound(stage.bindings(part, input, output, work.parity))?;
             let params = DispatchParams {
                 first: small(first),
                 step: small(lowest + work.step - first / d),
@@ -143,7 +146,7 @@ impl Builder<'_> {
                 output_stride: self.stride(writing),
                 diagonal: u32::from(on_diagonal),
             };
-            self.list.dispatches.push(Dispatch { kernel, bindings, params, grid });
+            push("dispatches", &mut self.list.dispatches, Dispatch { kernel, bindings, params, grid })?;
         }
         Ok(())
     }

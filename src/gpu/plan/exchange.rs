@@ -3,6 +3,8 @@
 use super::bindings::{Bound, Saved, Sequence};
 use super::dispatch::{Dispatch, List};
 use super::request::{Request, small};
+use crate::Error;
+use crate::array::room;
 use crate::gpu::kernel::{Exchange, KernelSpec, file};
 use crate::gpu::pack::quads;
 
@@ -18,8 +20,12 @@ pub(super) fn kernels(request: &Request<'_>) -> Vec<KernelSpec> {
 
 /// Adds a session's exchange of states before and after the dispatches of a pass. `kernel` is the number of
 /// the first of its kernels.
-pub(super) fn add(list: &mut List, request: &Request<'_>, kernel: usize) {
-    let Some(rows) = request.endpoints.session_rows() else { return };
+///
+/// # Errors
+///
+/// [`ErrorKind::OutOfMemory`](crate::ErrorKind::OutOfMemory).
+pub(super) fn add(list: &mut List, request: &Request<'_>, kernel: usize) -> Result<(), Error> {
+    let Some(rows) = request.endpoints.session_rows() else { return Ok(()) };
     let config = request.config;
     let alternates = list.final_parity.windows(2).any(|pair| pair[0] != pair[1]);
     let exchange = Exchange {
@@ -34,10 +40,9 @@ pub(super) fn add(list: &mut List, request: &Request<'_>, kernel: usize) {
     let elements = u64::from(exchange.layers) * u64::from(exchange.slots) * widest;
     let most = request.capabilities.max_compute_workgroups_per_dimension;
     let groups = u32::try_from(elements.div_ceil(u64::from(UNITS))).unwrap_or(most).min(most);
-    let mut dispatch = |kernel, [from, to, second, other]: [Bound; 4]| Dispatch {
-        kernel,
+    let mut dispatch = |kernel, [from, to, second, other]: [Bound; 4]| {
         // Bindings 0, 2 and 3 are not used.
-        bindings: list.bound([
+        let bindings = list.bound([
             Bound::Dims(0),
             Bound::Parameters,
             Bound::Weights(0),
@@ -48,16 +53,17 @@ pub(super) fn add(list: &mut List, request: &Request<'_>, kernel: usize) {
             second,
             Bound::Rows,
             other,
-        ]),
-        params: bytemuck::cast(exchange),
-        grid: [groups, 1, 1],
+        ])?;
+        Ok::<_, Error>(Dispatch { kernel, bindings, params: bytemuck::cast(exchange), grid: [groups, 1, 1] })
     };
     let [first, second] = [0, 1].map(Bound::Hidden);
     let [hidden, cell] = [Bound::SavedHidden, Bound::SavedCell];
-    let gather = dispatch(kernel, [hidden(Saved::Read), first, second, cell(Saved::Read)]);
-    let scatter = dispatch(kernel + 1, [first, hidden(Saved::Written), cell(Saved::Written), second]);
+    let gather = dispatch(kernel, [hidden(Saved::Read), first, second, cell(Saved::Read)])?;
+    let scatter = dispatch(kernel + 1, [first, hidden(Saved::Written), cell(Saved::Written), second])?;
+    room("dispatches", &mut list.dispatches, 2)?;
     list.dispatches.insert(0, gather);
     list.dispatches.push(scatter);
     // The first chunk includes the exchange.
     list.chunks.iter_mut().skip(1).for_each(|first| *first += 1);
+    Ok(())
 }

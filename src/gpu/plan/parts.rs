@@ -4,6 +4,7 @@ use std::ops::Range;
 
 #[cfg(doc)]
 use crate::ErrorKind;
+use crate::array::push;
 use crate::error::Fault;
 use crate::gpu::Capabilities;
 use crate::gpu::pack::{self, quads};
@@ -52,7 +53,7 @@ pub(in crate::gpu) fn parts(
                 part.indices.end = index + 1;
                 part.bytes += bytes;
             }
-            _ => parts.push(Part { indices: index..index + 1, bytes }),
+            _ => push("parts of the weights", &mut parts, Part { indices: index..index + 1, bytes })?,
         }
     }
     Ok(parts)

@@ -5,6 +5,7 @@ use std::fmt;
 use super::{Bound, CallShape, Dispatch, Endpoints, Pieces, Plan, Request, Strategy, parts};
 #[cfg(doc)]
 use crate::ErrorKind;
+use crate::array::push;
 use crate::error::Fault;
 use crate::gpu::Capabilities;
 use crate::gpu::kernel::{LayerDims, WeightsIn};
@@ -94,7 +95,7 @@ impl PlanReport {
     /// # Errors
     ///
     /// [`ErrorKind::Config`] if the configuration is not valid, [`ErrorKind::Input`] if `steps` is 0, and
-    /// [`ErrorKind::TooLarge`] if not even one row fits the limits.
+    /// [`ErrorKind::TooLarge`] if not even one row fits the limits; [`ErrorKind::OutOfMemory`].
     pub fn new(
         config: &Config,
         rows: usize,
@@ -112,12 +113,16 @@ impl PlanReport {
         request.bounds_checks = options.bounds_checks;
         let pieces = Pieces::of(&request, options.strategy)?;
         (request.rows, request.budget) = (pieces.rows, pieces.budget);
-        Ok(PlanReport::of(&Plan::new(&request, options.strategy)?, &request, pieces.in_flight))
+        PlanReport::of(&Plan::new(&request, options.strategy)?, &request, pieces.in_flight)
     }
 
     /// Describes the plan of a request. `in_flight` is the number of pieces on the GPU at once.
-    pub(in crate::gpu) fn of(plan: &Plan, request: &Request<'_>, in_flight: usize) -> Self {
-        PlanReport {
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::OutOfMemory`].
+    pub(in crate::gpu) fn of(plan: &Plan, request: &Request<'_>, in_flight: usize) -> Result<Self, Error> {
+        Ok(PlanReport {
             strategy: plan.choice.strategy,
             rows: request.rows,
             in_flight,
@@ -127,8 +132,8 @@ impl PlanReport {
             submissions: plan.segments.len(),
             workspace_bytes: in_flight as u64 * plan.bytes.workspace(),
             buffers: buffers(plan, request, in_flight),
-            dispatches: dispatches(plan, request),
-        }
+            dispatches: dispatches(plan, request)?,
+        })
     }
 
     /// Returns the total number of dispatches.
@@ -171,7 +176,7 @@ fn buffers(plan: &Plan, request: &Request<'_>, in_flight: usize) -> Vec<(&'stati
     [(Bound::Weights(0).name(), weights)].into_iter().chain(named).collect()
 }
 
-fn dispatches(plan: &Plan, request: &Request<'_>) -> Vec<DispatchReport> {
+fn dispatches(plan: &Plan, request: &Request<'_>) -> Result<Vec<DispatchReport>, Error> {
     let mut reports: Vec<DispatchReport> = Vec::new();
     let stages = &plan.choice.stages;
     // If steps have a second product, a dispatch may continue the last report or the one before it.
@@ -181,10 +186,10 @@ fn dispatches(plan: &Plan, request: &Request<'_>) -> Vec<DispatchReport> {
         let near = reports.len().saturating_sub(back);
         match reports[near..].iter_mut().find(|before| before.goes_on(&report)) {
             Some(before) => before.times += 1,
-            None => reports.push(report),
+            None => push("the report of a plan", &mut reports, report)?,
         }
     }
-    reports
+    Ok(reports)
 }
 
 impl DispatchReport {

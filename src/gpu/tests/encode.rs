@@ -108,7 +108,7 @@ fn buffers_are_the_plans_and_nothing_is_made_again_or_submitted() {
             layer.encode(&mut encoder(&gpu), &programs[0].buffers()).unwrap();
             let size = CallShape { rows, steps, budget: options.budget, endpoints: Endpoints::Buffers };
             let plan = layer.0.plan(size).unwrap();
-            let report = PlanReport::of(&plan, &layer.0.request(size), 1);
+            let report = PlanReport::of(&plan, &layer.0.request(size), 1).unwrap();
             assert_eq!(report.submissions, 1);
             let mut buffers: BTreeMap<String, u64> = planned(&report);
             assert!(!buffers.contains_key("upload") && !buffers.contains_key("download"), "{what}");

@@ -10,7 +10,7 @@ use super::reader::{DEFLATE, File, UNDEFINED, error, range};
 use crate::Error;
 #[cfg(doc)]
 use crate::ErrorKind;
-use crate::array::{filled, reserved};
+use crate::array::{filled, push, reserved};
 use crate::io::bytes::Bytes;
 use crate::io::format_error;
 
@@ -243,11 +243,8 @@ fn node(
         let child = bytes.count::<8>().ok_or_else(cut_off)?;
         match is_leaf {
             true => {
-                chunks.push(Chunk {
-                    first: first.ok_or_else(cut_off)?,
-                    range: range(child, length),
-                    skipped,
-                });
+                let first = first.ok_or_else(cut_off)?;
+                push("chunks", chunks, Chunk { first, range: range(child, length), skipped })?;
             }
             false => node(file, child, rank, chunks, depth + 1)?,
         }

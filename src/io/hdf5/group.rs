@@ -1,8 +1,11 @@
 //! The links of a group: messages of its header, or a B-tree with nodes of symbols.
 
+use std::mem;
+
 use super::header::Object;
 use super::reader::{File, LONGEST, error};
 use crate::Error;
+use crate::array::push;
 use crate::io::bytes::Bytes;
 
 /// The largest number of levels of a B-tree.
@@ -14,13 +17,13 @@ fn cut_off() -> Error {
     error("a complete group", "the end of the file")
 }
 
-/// Returns the names and addresses of the objects in a group. A dataset has none.
-pub(super) fn links(file: &mut File<'_>, object: &Object) -> Result<Vec<(String, usize)>, Error> {
+/// Takes the names and addresses of the objects in a group. A dataset has none.
+pub(super) fn links(file: &mut File<'_>, object: &mut Object) -> Result<Vec<(String, usize)>, Error> {
     if object.dense {
         let found = "a heap of links (h5repack --high=0 file new.h5 rewrites it)";
         return Err(error("groups with a table of links", found));
     }
-    let mut links = object.links.clone();
+    let mut links = mem::take(&mut object.links);
     if let Some((tree, heap)) = object.table {
         let mut heap = file.at(heap)?;
         heap.take(4)
@@ -66,7 +69,9 @@ fn node(
             let symbols = bytes.count::<2>().ok_or_else(cut_off)?;
             for _ in 0..symbols {
                 file.step()?;
-                links.extend(symbol(&mut bytes, names).ok_or_else(cut_off)?);
+                if let Some(link) = symbol(&mut bytes, names).ok_or_else(cut_off)? {
+                    push("links", links, link)?;
+                }
             }
         }
         _ => return Err(error("a node of links", "other bytes")),

@@ -6,6 +6,8 @@ use std::ops::Range;
 use super::chunks::Filter;
 use super::reader::{File, LONGEST, UNDEFINED, error, range};
 use crate::Error;
+use crate::array::push;
+use crate::error::Fault;
 use crate::io::Element;
 use crate::io::bytes::Bytes;
 
@@ -85,7 +87,8 @@ impl Object {
                 if kind == CONTINUATION {
                     let mut bytes = Bytes { rest: body };
                     let (at, length) = bytes.count::<8>().zip(bytes.count::<8>()).ok_or_else(cut_off)?;
-                    blocks.push(continuation(file, at, length, &block)?);
+                    let continued = continuation(file, at, length, &block)?;
+                    push("blocks of a header", &mut blocks, continued)?;
                 } else if flags & SHARED == 0 {
                     // A message that is cut off says nothing.
                     object.message(kind, body, start, file)?;
@@ -101,7 +104,11 @@ impl Object {
             0x01 => self.shape = dataspace(&mut bytes),
             0x02 => self.dense = is_dense(&mut bytes) == Some(true),
             0x03 => self.kind = datatype(&mut bytes),
-            0x06 => self.links.extend(link(&mut bytes)),
+            0x06 => {
+                if let Some(link) = link(&mut bytes) {
+                    push("links", &mut self.links, link)?;
+                }
+            }
             0x08 => {
                 self.layout =
                     Some(layout(&mut bytes, start, body.len()).unwrap_or(Layout::Other("a broken layout")));
@@ -368,7 +375,13 @@ fn text(file: &mut File<'_>, text: &Text<'_>) -> Result<String, Error> {
         Text::InHeap { address, object } => in_heap(file, address, object)?,
     };
     let text = bytes.split(|&byte| byte == 0).next().unwrap_or_default();
-    Ok(String::from_utf8_lossy(text).into_owned())
+    // Keras writes JSON in ASCII.
+    let Ok(text) = str::from_utf8(text) else { return Ok(String::new()) };
+    let mut owned = String::new();
+    let out_of_memory = |_| Error::from(Fault::OutOfMemory { found: "the text of an attribute".into() });
+    owned.try_reserve_exact(text.len()).map_err(out_of_memory)?;
+    owned.push_str(text);
+    Ok(owned)
 }
 
 /// Returns an object of a global heap.

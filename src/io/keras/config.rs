@@ -5,29 +5,53 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::settings::LayerSettings;
+use crate::Error;
+#[cfg(doc)]
+use crate::ErrorKind;
+use crate::array::probe;
+use crate::io::format_error;
 
 /// The most bytes of a layer's name with its models' names and groups. A layer with more is left out.
 const LONGEST: usize = 512;
+
+/// The most bytes of a configuration; those of large models have one million.
+const LONGEST_TEXT: usize = 16 << 20;
+/// The bytes that the parsed values take for each byte of the text: a list of digits and commas takes the most.
+const OF_JSON: usize = 64;
+
+/// Recurrent layers, and the names of all layers by the groups of their weights.
+pub(in crate::io) type Layers = (Vec<LayerSettings>, BTreeMap<String, String>);
 
 /// Returns the recurrent layers of a model's configuration, and the names of all its layers by the groups of
 /// their weights in Keras 3's files. Text that is no configuration has none.
 ///
 /// `version` is that of Keras, such as `2.15.0`.
-pub(in crate::io) fn layers(text: &[u8], version: &str) -> (Vec<LayerSettings>, BTreeMap<String, String>) {
+///
+/// # Errors
+///
+/// [`ErrorKind::File`] for a text above the limit; [`ErrorKind::OutOfMemory`].
+pub(in crate::io) fn layers(text: &[u8], version: &str) -> Result<Layers, Error> {
     let (mut settings, mut groups) = (Vec::new(), BTreeMap::new());
-    if let Ok(model) = serde_json::from_slice::<Value>(text) {
-        of_model(&model, "", "", &mut settings, &mut groups);
-    }
+    of_model(&parsed(text)?, "", "", &mut settings, &mut groups);
     if version.starts_with("2.") || version.starts_with("1.") {
         settings.iter_mut().for_each(LayerSettings::as_of_keras_2);
     }
-    (settings, groups)
+    Ok((settings, groups))
 }
 
-/// Returns the version of Keras in the metadata of a `.keras` file.
-pub(super) fn version(metadata: &[u8]) -> String {
-    let metadata = serde_json::from_slice::<Value>(metadata).unwrap_or_default();
-    text(&metadata, "keras_version").unwrap_or_default().to_owned()
+/// Returns the version of Keras in the metadata of a `.keras` file. The errors are those of [`layers`].
+pub(super) fn version(metadata: &[u8]) -> Result<String, Error> {
+    Ok(text(&parsed(metadata)?, "keras_version").unwrap_or_default().to_owned())
+}
+
+/// Parses JSON; other text is null. serde_json aborts if there is not enough memory.
+fn parsed(text: &[u8]) -> Result<Value, Error> {
+    if text.len() > LONGEST_TEXT {
+        let expected = format!("at most {LONGEST_TEXT} bytes");
+        return Err(format_error("a model's configuration", expected, text.len()));
+    }
+    probe("a model's configuration", text.len().saturating_mul(OF_JSON))?;
+    Ok(serde_json::from_slice(text).unwrap_or_default())
 }
 
 /// Adds the layers of a model. serde_json limits the depth of the models inside each other.
@@ -146,9 +170,9 @@ mod tests {
     fn a_version_tells_which_hard_sigmoid_it_is() {
         let model = r#"{"config": {"layers": [{"class_name": "GRU",
             "config": {"name": "a", "activation": "tanh", "recurrent_activation": "hard_sigmoid"}}]}}"#;
-        let of = |version| layers(model.as_bytes(), version).0[0].recurrent_activation.clone().unwrap();
+        let of = |version| layers(model.as_bytes(), version).unwrap().0[0].recurrent_activation.clone().unwrap();
         assert_eq!((&*of("2.2.4-tf"), &*of("3.1.0")), ("hard_sigmoid_v2", "hard_sigmoid"));
-        assert_eq!(version(br#"{"keras_version": "2.15.0"}"#), "2.15.0");
+        assert_eq!(version(br#"{"keras_version": "2.15.0"}"#).unwrap(), "2.15.0");
     }
 
     #[test]
@@ -159,7 +183,7 @@ mod tests {
                 {"class_name": "LSTM", "config": {"name": "c", "activation": null}}]}},
             {"class_name": "Bidirectional", "config": {"name": "b", "merge_mode": "sum",
                 "layer": {"class_name": "GRU", "config": {"name": "x", "reset_after": true}}}}]}}"#;
-        let (settings, groups) = layers(model.as_bytes(), "3.15.1");
+        let (settings, groups) = layers(model.as_bytes(), "3.15.1").unwrap();
         let groups: Vec<_> = groups.iter().map(|(group, name)| (&**group, &**name)).collect();
         assert_eq!(
             groups,
@@ -173,6 +197,9 @@ mod tests {
         let told: Vec<_> = settings.iter().map(|one| (&*one.name, one.activation.as_deref())).collect();
         assert_eq!(told, [("a", Some("relu")), ("c", Some("linear")), ("b", None)]);
         assert_eq!((settings[2].merge_mode.as_deref(), settings[2].reset_after), (Some("sum"), Some(true)));
-        assert_eq!(layers(b"[1, 2", ""), (Vec::new(), BTreeMap::new()));
+        assert_eq!(layers(b"[1, 2", "").unwrap(), (Vec::new(), BTreeMap::new()));
+        // A configuration is not parsed if it is too long.
+        let long = vec![b' '; LONGEST_TEXT + 1];
+        assert_eq!(layers(&long, "").unwrap_err().kind(), crate::ErrorKind::File);
     }
 }

@@ -37,8 +37,11 @@ impl<'a> Tensors<'a> {
             }
         };
         let weights: Cow<'a, [u8]> = contents(WEIGHTS)?;
-        let version = contents(METADATA).map(|metadata| version(&metadata)).unwrap_or_default();
-        let (settings, groups) = layers(&contents(CONFIG)?, &version);
+        let version = match members.contains_key(METADATA) {
+            true => version(&contents(METADATA)?)?,
+            false => String::new(),
+        };
+        let (settings, groups) = layers(&contents(CONFIG)?, &version)?;
         let (entries, _) = hdf5::read(&weights)?;
         let mut tensors = Tensors::new(&[], BTreeMap::new());
         for (name, entry) in entries {

@@ -7,6 +7,7 @@ use super::numbered;
 use crate::Error;
 #[cfg(doc)]
 use crate::ErrorKind;
+use crate::array::{listed, push};
 use crate::error::Fault;
 
 /// The separators of the names in a path.
@@ -60,7 +61,10 @@ impl<'a> Names<'a> {
     /// [`ErrorKind::File`] if two tensors are the same weight.
     pub(super) fn new(shapes: impl Iterator<Item = Tensor<'a>>) -> Result<Self, Error> {
         let mut cells: BTreeMap<String, CellTensors<'_>> = BTreeMap::new();
-        let all: Vec<Tensor<'_>> = shapes.collect();
+        let mut all: Vec<Tensor<'_>> = Vec::new();
+        for tensor in shapes {
+            push("the tensors of a file", &mut all, tensor)?;
+        }
         for &(name, shape) in &all {
             let (path, weight) = split(name);
             let mut cell = CellTensors { path: path.to_owned(), ..CellTensors::default() };
@@ -74,11 +78,12 @@ impl<'a> Names<'a> {
             cells.entry(path.to_owned()).or_default().join(&cell)?;
         }
         cells.retain(|_, cell| cell.recurrent_kernel.is_some());
-        for cell in numbered::cells(&all) {
+        for cell in numbered::cells(&all)? {
             cells.entry(cell.path.clone()).or_insert(cell);
         }
         let sides = sides(&cells);
-        Ok(Names { cells, sides, tensors: all.into_iter().map(|(name, _)| name).collect() })
+        let tensors = listed("the tensors of a file", all.len(), all.iter().map(|(name, _)| Ok(*name)))?;
+        Ok(Names { cells, sides, tensors })
     }
 
     /// Returns the names of the layers, each once, sorted.

@@ -4,13 +4,23 @@
 use std::collections::BTreeMap;
 
 use super::cell::{CellTensors, Tensor};
+use crate::Error;
+#[cfg(doc)]
+use crate::ErrorKind;
+use crate::array::{listed, push, room};
 
 /// The folder of a layer's weights in Keras 3's files.
 const VARIABLES: &str = "vars/";
+/// What lacks memory, in errors.
+const TENSORS: &str = "the tensors of a file";
 
 /// Returns the cells that shapes show: a kernel `[I, G*H]`, a recurrent kernel `[H, G*H]` and perhaps a bias
 /// follow each other.
-pub(super) fn cells<'a>(tensors: &[Tensor<'a>]) -> Vec<CellTensors<'a>> {
+///
+/// # Errors
+///
+/// [`ErrorKind::OutOfMemory`].
+pub(super) fn cells<'a>(tensors: &[Tensor<'a>]) -> Result<Vec<CellTensors<'a>>, Error> {
     let mut groups: BTreeMap<&str, BTreeMap<usize, Tensor<'a>>> = BTreeMap::new();
     for &(name, shape) in tensors {
         let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
@@ -19,11 +29,12 @@ pub(super) fn cells<'a>(tensors: &[Tensor<'a>]) -> Vec<CellTensors<'a>> {
         }
     }
     let has_cell = |path: &str| groups.contains_key(&*format!("{path}cell/{VARIABLES}"));
-    let found = groups.iter().flat_map(|(stem, group)| {
-        let list: Vec<Tensor<'a>> = group.values().copied().collect();
-        match stem.strip_suffix(VARIABLES).filter(|path| path.is_empty() || path.ends_with('/')) {
+    let mut found = Vec::new();
+    for (stem, group) in &groups {
+        let list = listed(TENSORS, group.len(), group.values().copied().map(Ok))?;
+        let cells = match stem.strip_suffix(VARIABLES).filter(|path| path.is_empty() || path.ends_with('/')) {
             // The variables of a layer around its cell are the states of a stateful one.
-            Some(path) if has_cell(path) => Vec::new(),
+            Some(path) if has_cell(path) => continue,
             Some(path) => {
                 let path = path.strip_suffix('/').unwrap_or(path);
                 cell(&list)
@@ -31,23 +42,26 @@ pub(super) fn cells<'a>(tensors: &[Tensor<'a>]) -> Vec<CellTensors<'a>> {
                     .into_iter()
                     .collect()
             }
-            None => in_order(&list),
-        }
-    });
-    found.collect()
+            None => in_order(&list)?,
+        };
+        room(TENSORS, &mut found, cells.len())?;
+        found.extend(cells);
+    }
+    Ok(found)
 }
 
 /// Returns the cells in a list of weights. Two neighbours of the same shapes are a `Bidirectional` if the second
 /// one cannot be a layer above the first.
-fn in_order<'a>(list: &[Tensor<'a>]) -> Vec<CellTensors<'a>> {
+fn in_order<'a>(list: &[Tensor<'a>]) -> Result<Vec<CellTensors<'a>>, Error> {
     let mut found: Vec<(CellTensors<'a>, usize)> = Vec::new();
     let mut start = 0;
     while let Some(rest) = list.get(start..).filter(|rest| !rest.is_empty()) {
-        let taken = cell(rest).map_or(1, |(cell, count)| {
-            found.push((cell, start));
-            count
-        });
-        start += taken;
+        let Some((cell, count)) = cell(rest) else {
+            start += 1;
+            continue;
+        };
+        push(TENSORS, &mut found, (cell, start))?;
+        start += count;
     }
     let mut place = 0;
     while let [(forward, at), (backward, next), ..] = found.get_mut(place..).unwrap_or_default() {
@@ -63,7 +77,7 @@ fn in_order<'a>(list: &[Tensor<'a>]) -> Vec<CellTensors<'a>> {
         }
         place += 1;
     }
-    found.into_iter().map(|(cell, _)| cell).collect()
+    listed(TENSORS, found.len(), found.into_iter().map(|(cell, _)| Ok(cell)))
 }
 
 /// Returns the cell at the beginning of a list, named by its first tensor, and the number of its tensors.

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use half::{bf16, f16};
 
+use crate::Error;
+use crate::array::reserved;
 use crate::io::element::Element;
 
-/// The number of values that are converted at a time, so that a large tensor is not in memory twice.
-const BLOCK: usize = 4096;
+/// A limit above the rank of any array of a model.
+pub(super) const MOST_AXES: usize = 16;
 
 /// Bytes of the file, or shared ones. Copying them copies no value.
 #[derive(Clone, Debug)]
@@ -58,17 +60,19 @@ pub(super) struct Array<'t> {
 }
 
 impl<'t> Array<'t> {
-    /// Returns the array of these bytes. Returns none if their number does not match the shape.
+    /// Returns the array of these bytes. Returns none if their number does not match the shape, or the shape has more
+    /// than [`MOST_AXES`] sizes.
     pub(super) fn new(shape: Vec<usize>, element: Element, bytes: impl Into<Bytes<'t>>) -> Option<Self> {
         let bytes = bytes.into();
         let size = shape.iter().try_fold(element.bytes(), |size, &dim| size.checked_mul(dim));
-        (size == Some(bytes.len())).then_some(Array { shape, element, bytes })
+        (size == Some(bytes.len()) && shape.len() <= MOST_AXES).then_some(Array { shape, element, bytes })
     }
 
     /// Returns a vector of i64.
-    pub(super) fn of_i64(values: &[i64]) -> Self {
-        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        Array { shape: vec![values.len()], element: Element::I64, bytes: bytes.into() }
+    pub(super) fn of_i64(values: &[i64]) -> Result<Self, Error> {
+        let mut bytes = reserved("integers", values.len().saturating_mul(size_of::<i64>()))?;
+        bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+        Ok(Array { shape: vec![values.len()], element: Element::I64, bytes: bytes.into() })
     }
 
     /// Returns the number of values.
@@ -103,30 +107,30 @@ impl<'t> Array<'t> {
         strides
     }
 
-    /// Appends the values of a floating-point type at some positions in row-major order, rounded to f32.
+    /// Appends the values of a floating-point type at some positions in row-major order, rounded to f32. The caller
+    /// reserves their memory. Returns none, and appends nothing, for another type or positions outside of the array.
+    #[allow(clippy::cast_possible_truncation, reason = "rounding to f32 is the point")]
     pub(super) fn append_f32(&self, places: &Range<usize>, values: &mut Vec<f32>) -> Option<()> {
         let size = self.element.bytes();
         let bytes = self.bytes.get(places.start.checked_mul(size)?..places.end.checked_mul(size)?)?;
-        for block in bytes.chunks(size * BLOCK) {
-            values.extend(self.element.to_f32(block, false)?.ok()?);
+        match self.element {
+            Element::F16 => values.extend(elements(bytes).map(|b| f16::from_le_bytes(b).to_f32())),
+            Element::Bf16 => values.extend(elements(bytes).map(|b| bf16::from_le_bytes(b).to_f32())),
+            Element::F32 => values.extend(elements(bytes).map(f32::from_le_bytes)),
+            Element::F64 => values.extend(elements(bytes).map(|b| f64::from_le_bytes(b) as f32)),
+            _ => return None,
         }
         Some(())
     }
 
     /// Returns the values of a floating-point type. There are none for another type.
     pub(super) fn f64s(&self) -> impl Iterator<Item = f64> {
-        self.blocks()
-            .flat_map(|block| self.element.to_f64(block, false).and_then(Result::ok).unwrap_or_default())
+        self.bytes.chunks_exact(self.element.bytes()).map_while(|bytes| self.element.float(bytes))
     }
 
     /// Returns the values of an integer type or of bool. There are none for another type.
     pub(super) fn i64s(&self) -> impl Iterator<Item = i64> {
-        self.blocks()
-            .flat_map(|block| self.element.to_i64(block, false).and_then(Result::ok).unwrap_or_default())
-    }
-
-    fn blocks(&self) -> impl Iterator<Item = &[u8]> {
-        self.bytes.chunks(self.element.bytes() * BLOCK)
+        self.bytes.chunks_exact(self.element.bytes()).map_while(|bytes| self.element.integer(bytes))
     }
 
     /// Returns whether the type is a floating-point type.
@@ -155,7 +159,42 @@ impl<'t> From<&'t [u8]> for Bytes<'t> {
     }
 }
 
+/// Returns the elements in their bytes.
+fn elements<const BYTES: usize>(bytes: &[u8]) -> impl Iterator<Item = [u8; BYTES]> {
+    bytes.as_chunks().0.iter().copied()
+}
+
 impl Element {
+    /// Returns the floating-point value of these bytes, or none for another type.
+    fn float(self, bytes: &[u8]) -> Option<f64> {
+        Some(match (self, bytes) {
+            (Element::F16, &[a, b]) => f16::from_le_bytes([a, b]).to_f64(),
+            (Element::Bf16, &[a, b]) => bf16::from_le_bytes([a, b]).to_f64(),
+            (Element::F32, &[a, b, c, d]) => f32::from_le_bytes([a, b, c, d]).into(),
+            (Element::F64, bytes) => f64::from_le_bytes(*bytes.first_chunk()?),
+            _ => return None,
+        })
+    }
+
+    /// Returns the integer of these bytes, or none for another type. One beyond the range of i64 is `i64::MAX`.
+    fn integer(self, bytes: &[u8]) -> Option<i64> {
+        let mut wide = [0; 8];
+        wide.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        let unsigned = u64::from_le_bytes(wide);
+        // The bits above the value's own are copies of its sign.
+        let above = 64 - 8 * u32::try_from(bytes.len()).ok()?;
+        Some(match self {
+            Element::I8 | Element::I16 | Element::I32 | Element::I64 => {
+                unsigned.unbounded_shl(above).cast_signed() >> above
+            }
+            Element::U8 | Element::U16 | Element::U32 | Element::U64 => {
+                i64::try_from(unsigned).unwrap_or(i64::MAX)
+            }
+            Element::Bool => i64::from(unsigned != 0),
+            _ => return None,
+        })
+    }
+
     pub(super) fn is_float(self) -> bool {
         matches!(self, Element::F16 | Element::Bf16 | Element::F32 | Element::F64)
     }

@@ -8,10 +8,12 @@ use std::fmt;
 use std::io;
 use std::path::{Component, Path};
 
+use super::budget::Budget;
 use super::proto::External;
 use crate::Error;
 #[cfg(doc)]
 use crate::ErrorKind;
+use crate::error::Fault;
 use crate::io::format_error;
 #[cfg(not(target_arch = "wasm32"))]
 pub(super) use folder::Folder;
@@ -89,12 +91,14 @@ impl<'a> External<'a> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::File`] if the place is wrong or the file cannot be read; `what` names the tensor.
+    /// [`ErrorKind::File`] if the place is wrong or the file cannot be read; [`ErrorKind::TooLarge`] if the budget
+    /// has no room for it; [`ErrorKind::OutOfMemory`]. `what` names the tensor.
     pub(super) fn read<'f>(
         &self,
         size: Option<usize>,
         what: &str,
         files: &'f dyn Files,
+        budget: &Budget,
     ) -> Result<Cow<'f, [u8]>, Error> {
         let location = self.location(what)?;
         let number = |name: &str, text: &str| {
@@ -111,8 +115,12 @@ impl<'a> External<'a> {
                 return Err(format_error(&format!("{what}: length"), expected, stated));
             }
         }
+        budget.read(length, what)?;
         let data = OnnxData { location, offset, length };
         files.read(&data).map_err(|error| {
+            if error.kind() == io::ErrorKind::OutOfMemory {
+                return Error::from(Fault::OutOfMemory { found: format!("{what}, {length} bytes") });
+            }
             let expected = format!("its values in {location:?}, a file beside the model");
             format_error(what, expected, error)
         })

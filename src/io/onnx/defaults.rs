@@ -1,12 +1,13 @@
 //! The constant initial states and lengths of a layer.
 
-use ndarray::{Array3, Axis, concatenate};
+use ndarray::{Array3, Axis};
 
 use super::node::Node;
 use super::start::{Lengths, Start};
 use crate::Error;
 #[cfg(doc)]
 use crate::ErrorKind;
+use crate::array::{filled, listed, zeros};
 use crate::io::format_error;
 
 /// The initial states and lengths that a model's constants give a layer. The number of rows is 1 for those
@@ -23,13 +24,13 @@ impl OnnxDefaults {
     /// Combines the constants of a layer's nodes.
     pub(super) fn new(nodes: &[&Node<'_>], what: String) -> Result<Self, Error> {
         let lengths = nodes.first().and_then(|node| match &node.lengths {
-            Lengths::Constant(lengths) => Some(lengths.clone()),
+            Lengths::Constant(lengths) => Some(copy(lengths)),
             Lengths::All | Lengths::Given(_) => None,
         });
         Ok(OnnxDefaults {
             h_0: stacked(nodes, |node| &node.initial_h, &format!("{what}: initial_h"))?,
             c_0: stacked(nodes, |node| &node.initial_c, &format!("{what}: initial_c"))?,
-            lengths,
+            lengths: lengths.transpose()?,
             what,
         })
     }
@@ -70,12 +71,8 @@ impl OnnxDefaults {
     pub fn lengths(&self, rows: usize) -> Result<Option<Vec<usize>>, Error> {
         match self.lengths.as_deref() {
             None => Ok(None),
-            Some(&[length]) => {
-                let mut lengths = crate::array::reserved("lengths", rows)?;
-                lengths.resize(rows, length);
-                Ok(Some(lengths))
-            }
-            Some(lengths) if lengths.len() == rows => Ok(Some(lengths.to_vec())),
+            Some(&[length]) => filled("lengths", rows, length).map(Some),
+            Some(lengths) if lengths.len() == rows => copy(lengths).map(Some),
             Some(lengths) => Err(self.mismatch("sequence_lens", lengths.len(), rows)),
         }
     }
@@ -115,13 +112,17 @@ fn stacked<'n>(
     let rows = all.iter().flatten().map(|state| state.dim().1).filter(|&rows| rows != 1);
     let rows = rows.max().unwrap_or(1);
     let (d, _, size) = first.dim();
-    let zeros = crate::array::zeros::<f32>(what, [d, rows, size])?;
-    let parts = all.into_iter().map(|state| match state {
-        None => Ok(zeros.view()),
-        Some(state) => state
+    let mut stacked = zeros(what, [all.len() * d, rows, size])?;
+    for (state, mut place) in all.into_iter().zip(stacked.axis_chunks_iter_mut(Axis(0), d)) {
+        let Some(state) = state else { continue };
+        let fitting = state
             .broadcast((d, rows, size))
-            .ok_or_else(|| format_error(what, format_args!("{rows} rows in each node"), state.dim().1)),
-    });
-    let parts = parts.collect::<Result<Vec<_>, Error>>()?;
-    concatenate(Axis(0), &parts).map(Some).map_err(|error| format_error(what, "states of one shape", error))
+            .ok_or_else(|| format_error(what, format_args!("{rows} rows in each node"), state.dim().1));
+        place.assign(&fitting?);
+    }
+    Ok(Some(stacked))
+}
+
+fn copy(lengths: &[usize]) -> Result<Vec<usize>, Error> {
+    listed("lengths", lengths.len(), lengths.iter().copied().map(Ok))
 }

@@ -12,7 +12,6 @@ mod value;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::data::Files;
 use super::fold::{Constants, Operand};
 use super::node::Node;
 use super::operator::{Operator, is_foreign, kind};
@@ -20,6 +19,7 @@ use super::proto::{DEEPEST, Function, Model, NodeProto};
 use crate::Error;
 #[cfg(doc)]
 use crate::ErrorKind;
+use crate::array::push;
 use crate::io::format_error;
 use axes::{Axes, Letter};
 use scope::Scope;
@@ -30,6 +30,8 @@ pub(super) use value::{Nodes, Value};
 /// that call functions could ask for any number.
 const VISITS: usize = 8;
 const LEAST_VISITS: usize = 256;
+/// A limit above the number of inputs or outputs of any node.
+const MOST_VALUES: usize = 4096;
 
 /// A recurrent node and its connections.
 #[derive(Debug)]
@@ -66,26 +68,21 @@ pub(super) struct Flow<'g> {
 }
 
 impl<'g> Flow<'g> {
-    /// Follows the values through a model whose file has that many bytes.
+    /// Follows the values through a model.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::File`] if two nodes produce the same value.
-    pub(super) fn new(
-        model: &'g Model<'g>,
-        opset: i64,
-        files: &'g dyn Files,
-        size: usize,
-    ) -> Result<Self, Error> {
+    pub(super) fn new(model: &'g Model<'g>, opset: i64, constants: Constants<'g>) -> Result<Self, Error> {
         let key = |one: &'g Function<'g>| ([one.domain, one.name, one.overload], one);
         let mut flow = Flow {
-            scopes: Scopes { constants: Constants::new(files, size), all: Vec::new() },
+            scopes: Scopes { constants, all: Vec::new() },
             nodes: Vec::new(),
             functions: model.functions.iter().map(key).collect(),
             visits: LEAST_VISITS + VISITS * model.nodes,
         };
         if let Some(graph) = &model.graph {
-            flow.scopes.all.push(Scope::of_graph(graph, Nodes::default(), String::new(), opset));
+            flow.scopes.all.push(Scope::of_graph(graph, Nodes::default(), String::new(), opset)?);
             flow.visit(&graph.nodes)?;
             graph.outputs.iter().for_each(|output| flow.escape(output.name));
         }
@@ -95,8 +92,15 @@ impl<'g> Flow<'g> {
     /// Visits the nodes of the innermost scope.
     fn visit(&mut self, nodes: &'g [NodeProto<'g>]) -> Result<(), Error> {
         for proto in nodes {
+            if proto.inputs.len().max(proto.outputs.len()) > MOST_VALUES {
+                let what = format!("node {:?}", self.scopes.path_of(proto));
+                let found = format!("{} and {}", proto.inputs.len(), proto.outputs.len());
+                let expected = format!("at most {MOST_VALUES} inputs and outputs");
+                return Err(format_error(&what, expected, found));
+            }
             let outputs = self.outputs(proto)?;
             let Some(scope) = self.scopes.all.last_mut() else { return Ok(()) };
+            scope.make_room(proto.outputs.len())?;
             for (&name, value) in proto.outputs.iter().zip(outputs) {
                 if !name.is_empty() && scope.values.insert(name, value).is_some() {
                     let what = format!("value {name:?}");
@@ -112,11 +116,11 @@ impl<'g> Flow<'g> {
         let key = [proto.domain, proto.op_type, proto.overload];
         match (self.functions.get(&key).copied(), Operator::of(proto)) {
             (Some(function), _) => self.call(proto, function),
-            (None, Some(operator)) => Ok(self.recurrent(proto, operator)),
+            (None, Some(operator)) => self.recurrent(proto, operator),
             (None, None) if proto.has_graph() => self.bodies(proto),
-            (None, None) if is_foreign(proto) => Ok(self.foreign(proto)),
+            (None, None) if is_foreign(proto) => self.foreign(proto),
             (None, None) if proto.has_reference() => Ok(self.opaque(proto)),
-            (None, None) => Ok(step::outputs(proto, self)),
+            (None, None) => step::outputs(proto, self),
         }
     }
 
@@ -161,7 +165,7 @@ impl<'g> Flow<'g> {
                     return Ok(self.opaque(proto));
                 }
                 let path = format!("{}{}/", self.scopes.path(proto), scope::shortened(attribute.name));
-                self.scopes.all.push(Scope::of_graph(graph, sources, path, self.scopes.opset()));
+                self.scopes.all.push(Scope::of_graph(graph, sources, path, self.scopes.opset())?);
                 self.visit(&graph.nodes)?;
                 graph.outputs.iter().for_each(|output| self.escape(output.name));
                 if taken == Some(attribute.name) {
@@ -182,7 +186,7 @@ impl<'g> Flow<'g> {
     }
 
     /// Adds a recurrent node, and returns its outputs.
-    fn recurrent(&mut self, proto: &'g NodeProto<'g>, operator: Operator) -> Vec<Value<'g>> {
+    fn recurrent(&mut self, proto: &'g NodeProto<'g>, operator: Operator) -> Result<Vec<Value<'g>>, Error> {
         let path = self.scopes.path_of(proto);
         let node = Node::read(proto, operator, &self.scopes, &path);
         let below = self.below(proto, node.as_ref().ok());
@@ -201,7 +205,7 @@ impl<'g> Flow<'g> {
             (None, Err(_)) => [None, None],
         };
         let batch_first = node.as_ref().ok().map(|node| node.batch_first);
-        let (index, state) = self.push(proto, path, Some(operator), node, below, sizes);
+        let (index, state) = self.push(proto, path, Some(operator), node, below, sizes)?;
         let y = match batch_first {
             Some(batch_first) => Value::Sequence {
                 node: index,
@@ -209,17 +213,17 @@ impl<'g> Flow<'g> {
             },
             None => state.clone(),
         };
-        vec![y, state.clone(), state]
+        Ok(vec![y, state.clone(), state])
     }
 
     /// Adds a recurrent node of a domain that is not known, and returns its outputs.
-    fn foreign(&mut self, proto: &'g NodeProto<'g>) -> Vec<Value<'g>> {
+    fn foreign(&mut self, proto: &'g NodeProto<'g>) -> Result<Vec<Value<'g>>, Error> {
         let path = self.scopes.path_of(proto);
         let expected = "RNN, GRU or LSTM of ONNX, or com.microsoft.DynamicQuantizeLSTM";
         let error = format_error(&format!("node {path:?}: operator"), expected, kind(proto));
         let outputs = self.opaque(proto);
-        self.push(proto, path, None, Err(error), None, [None, None]);
-        outputs
+        self.push(proto, path, None, Err(error), None, [None, None])?;
+        Ok(outputs)
     }
 
     /// Adds a node, and returns its index and what its states depend on.
@@ -231,25 +235,16 @@ impl<'g> Flow<'g> {
         node: Result<Node<'g>, Error>,
         below: Option<usize>,
         sizes: [Option<usize>; 2],
-    ) -> (usize, Value<'g>) {
+    ) -> Result<(usize, Value<'g>), Error> {
         let states = [5, 6].into_iter().filter_map(|place| self.get(proto.input(place)?));
         let state_sources = states.map(|value| self.nodes_of(&value)).fold(Nodes::default(), Nodes::union);
         let sources = self.sources(proto);
         let index = self.nodes.len();
         let (readers, escapes) = (0, false);
-        self.nodes.push(Recurrent {
-            proto,
-            path,
-            operator,
-            node,
-            below,
-            readers,
-            escapes,
-            sources,
-            state_sources,
-            sizes,
-        });
-        (index, Value::Computed(sources.union(Nodes::one(index))))
+        let node =
+            Recurrent { proto, path, operator, node, below, readers, escapes, sources, state_sources, sizes };
+        push("recurrent nodes", &mut self.nodes, node)?;
+        Ok((index, Value::Computed(sources.union(Nodes::one(index)))))
     }
 
     /// Returns the node whose Y is this node's X.

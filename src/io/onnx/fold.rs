@@ -6,7 +6,6 @@
 
 mod arithmetic;
 mod broadcast;
-mod budget;
 mod call;
 mod creation;
 mod movement;
@@ -14,17 +13,16 @@ mod operators;
 mod quantized;
 mod reduction;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use super::array::Array;
+use super::budget::Budget;
 use super::data::Files;
 use super::proto::{NodeProto, Tensor};
-use crate::Error;
-#[cfg(doc)]
-use crate::ErrorKind;
+use crate::array::{push, room};
 use crate::io::format_error;
-use budget::Budget;
+use crate::{Error, ErrorKind};
 use call::Call;
 pub(super) use call::place;
 pub(super) use creation::bound;
@@ -72,13 +70,20 @@ pub(super) struct Constants<'g> {
 }
 
 impl<'g> Constants<'g> {
-    /// Creates the constants of a model whose file has that many bytes.
-    pub(super) fn new(files: &'g dyn Files, size: usize) -> Self {
-        Constants { expressions: Vec::new(), files, budget: Budget::new(size) }
+    pub(super) fn new(files: &'g dyn Files, budget: Budget) -> Self {
+        Constants { expressions: Vec::new(), files, budget }
     }
 
     /// Adds the outputs of a node.
-    pub(super) fn add(&mut self, proto: &'g NodeProto<'g>, inputs: Vec<Operand<'g>>) -> Vec<Operand<'g>> {
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::OutOfMemory`].
+    pub(super) fn add(
+        &mut self,
+        proto: &'g NodeProto<'g>,
+        inputs: Vec<Operand<'g>>,
+    ) -> Result<Vec<Operand<'g>>, Error> {
         let shaped = inputs.iter().any(|operand| match operand {
             Operand::Shape(_) => true,
             Operand::Expression(place) => self.expressions[*place].shaped,
@@ -86,14 +91,14 @@ impl<'g> Constants<'g> {
         });
         let inputs: Arc<[_]> = inputs.into();
         let outputs = 0..proto.outputs.len().max(1);
-        outputs
-            .map(|output| {
-                let inputs = Arc::clone(&inputs);
-                let small = OnceLock::new();
-                self.expressions.push(Expression { proto, output, inputs, shaped, small });
-                Operand::Expression(self.expressions.len() - 1)
-            })
-            .collect()
+        room("constants", &mut self.expressions, outputs.len())?;
+        let added = outputs.map(|output| {
+            let inputs = Arc::clone(&inputs);
+            let small = OnceLock::new();
+            self.expressions.push(Expression { proto, output, inputs, shaped, small });
+            Operand::Expression(self.expressions.len() - 1)
+        });
+        Ok(added.collect())
     }
 
     /// Returns a value. `unknown` stands for each size that is not known. `what` names the value in errors.
@@ -110,7 +115,7 @@ impl<'g> Constants<'g> {
     ) -> Result<Array<'g>, Error> {
         let Operand::Expression(wanted) = operand else { return self.leaf(operand, unknown, what) };
         let (order, mut uses) = self.needed(*wanted, what)?;
-        let mut values: HashMap<usize, Array<'g>> = HashMap::new();
+        let mut values: BTreeMap<usize, Array<'g>> = BTreeMap::new();
         for place in order {
             let one = &self.expressions[place];
             let inputs = if one.is_kept() { &[][..] } else { &one.inputs };
@@ -131,12 +136,12 @@ impl<'g> Constants<'g> {
 
     /// Returns the expressions that a value needs, in the order of their evaluation, and the number of uses
     /// of each.
-    fn needed(&self, wanted: usize, what: &str) -> Result<(Vec<usize>, HashMap<usize, usize>), Error> {
-        let mut uses = HashMap::new();
+    fn needed(&self, wanted: usize, what: &str) -> Result<(Vec<usize>, BTreeMap<usize, usize>), Error> {
+        let mut uses = BTreeMap::new();
         let mut open = vec![wanted];
         let mut order = Vec::new();
         while let Some(place) = open.pop() {
-            order.push(place);
+            push(what, &mut order, place)?;
             let one = &self.expressions[place];
             self.budget.take(NODE + 16 * one.inputs.len(), what)?;
             if one.is_kept() {
@@ -146,7 +151,7 @@ impl<'g> Constants<'g> {
                 let count = uses.entry(input).or_insert(0);
                 *count += 1;
                 if *count == 1 {
-                    open.push(input);
+                    push(what, &mut open, input)?;
                 }
             }
         }
@@ -158,7 +163,7 @@ impl<'g> Constants<'g> {
     fn expression(
         &self,
         one: &Expression<'g>,
-        values: &HashMap<usize, Array<'g>>,
+        values: &BTreeMap<usize, Array<'g>>,
         unknown: usize,
         what: &str,
     ) -> Result<Array<'g>, Error> {
@@ -186,20 +191,13 @@ impl<'g> Constants<'g> {
     /// Returns the value of an operand that is no expression.
     fn leaf(&self, operand: &Operand<'g>, unknown: usize, what: &str) -> Result<Array<'g>, Error> {
         match operand {
-            Operand::Tensor(tensor) => {
-                let array = tensor.array(what, self.files)?;
-                if tensor.external.is_some() {
-                    // Bytes that were read count as those of the file.
-                    self.budget.add(array.bytes().len());
-                }
-                Ok(array)
-            }
+            Operand::Tensor(tensor) => tensor.array(what, self.files, &self.budget),
             Operand::Shape(sizes) => {
                 let sizes: Vec<i64> = sizes
                     .iter()
                     .map(|size| i64::try_from(size.unwrap_or(unknown)).unwrap_or(i64::MAX))
                     .collect();
-                Ok(Array::of_i64(&sizes))
+                Array::of_i64(&sizes)
             }
             Operand::Absent | Operand::Computed | Operand::Expression(_) => {
                 Err(format_error(what, "a constant", "a value that depends on the model's inputs"))
@@ -229,7 +227,7 @@ impl<'g> Constants<'g> {
         let mut open = vec![operand];
         while let Some(operand) = open.pop() {
             let one = match operand {
-                Operand::Tensor(tensor) if tensor.is_zero(self.files) => continue,
+                Operand::Tensor(tensor) if tensor.is_zero(self.files, &self.budget) => continue,
                 Operand::Expression(place) => self.expressions.get(*place),
                 _ => None,
             };
@@ -240,11 +238,23 @@ impl<'g> Constants<'g> {
             match one.proto.op_type {
                 "Concat" => open.extend(one.inputs.iter()),
                 op_type if moves(op_type) => open.extend(one.inputs.first()),
-                _ if operators::makes_zeros(one.proto, self.files) => {}
+                _ if operators::makes_zeros(one.proto, self.files, &self.budget) => {}
                 _ => return false,
             }
         }
         true
+    }
+}
+
+/// Returns a value, or none if it is not known, unless there is not enough memory for it.
+///
+/// # Errors
+///
+/// [`ErrorKind::OutOfMemory`], [`ErrorKind::TooLarge`].
+pub(super) fn unless_too_much<T>(value: Result<T, Error>) -> Result<Option<T>, Error> {
+    match value {
+        Err(error) if matches!(error.kind(), ErrorKind::OutOfMemory | ErrorKind::TooLarge) => Err(error),
+        value => Ok(value.ok()),
     }
 }
 

@@ -9,6 +9,7 @@ use super::start::{self, Lengths, Start};
 use crate::Error;
 #[cfg(doc)]
 use crate::ErrorKind;
+use crate::array::listed;
 use crate::error::Fault;
 use crate::io::format_error;
 
@@ -190,7 +191,8 @@ impl<'g> Reader<'_, 'g> {
     fn floats(&self, name: &str) -> Result<Vec<f32>, Error> {
         let attribute = self.attribute(name, Attribute::FLOATS, "floats")?;
         let bytes = attribute.map_or(&[][..], |attribute| &attribute.floats);
-        Ok(bytes.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect())
+        let values = bytes.as_chunks().0;
+        listed(name, values.len(), values.iter().map(|&bytes| Ok(f32::from_le_bytes(bytes))))
     }
 
     fn clip(&self) -> Result<Option<f32>, Error> {

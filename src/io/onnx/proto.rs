@@ -6,7 +6,7 @@ mod tensor;
 
 use std::borrow::Cow;
 
-use super::wire::{Result, each_field};
+use super::wire::{Result, each_field, push};
 pub(super) use tensor::{External, Tensor};
 
 /// The maximum depth of graphs inside nodes. Deeper graphs are skipped.
@@ -99,8 +99,8 @@ impl<'a> Model<'a> {
         each_field(bytes, |number, field| {
             match number {
                 7 => model.graph.get_or_insert_default().merge(field.bytes()?, 0)?,
-                8 => model.opsets.push(opset(field.bytes()?)?),
-                25 => model.functions.push(Function::decode(field.bytes()?)?),
+                8 => push(&mut model.opsets, opset(field.bytes()?)?)?,
+                25 => push(&mut model.functions, Function::decode(field.bytes()?)?)?,
                 _ => field.skip()?,
             }
             Ok(())
@@ -155,11 +155,11 @@ impl<'a> Function<'a> {
         each_field(bytes, |number, field| {
             match number {
                 1 => function.name = field.text()?,
-                4 => function.inputs.push(field.text()?),
-                5 => function.outputs.push(field.text()?),
-                7 => function.nodes.push(NodeProto::decode(field.bytes()?, 0)?),
-                9 => function.opsets.push(opset(field.bytes()?)?),
-                11 => function.defaults.push(Attribute::decode(field.bytes()?, 0)?),
+                4 => push(&mut function.inputs, field.text()?)?,
+                5 => push(&mut function.outputs, field.text()?)?,
+                7 => push(&mut function.nodes, NodeProto::decode(field.bytes()?, 0)?)?,
+                9 => push(&mut function.opsets, opset(field.bytes()?)?)?,
+                11 => push(&mut function.defaults, Attribute::decode(field.bytes()?, 0)?)?,
                 10 => function.domain = field.text()?,
                 13 => function.overload = field.text()?,
                 _ => field.skip()?,
@@ -190,11 +190,11 @@ impl<'a> Graph<'a> {
     fn merge(&mut self, bytes: &'a [u8], depth: usize) -> Result<()> {
         each_field(bytes, |number, field| {
             match number {
-                1 => self.nodes.push(NodeProto::decode(field.bytes()?, depth)?),
-                5 => self.initializers.push(Tensor::decode(field.bytes()?)?),
-                11 => self.inputs.push(ValueInfo::decode(field.bytes()?)?),
-                12 => self.outputs.push(ValueInfo::decode(field.bytes()?)?),
-                13 => self.values.push(ValueInfo::decode(field.bytes()?)?),
+                1 => push(&mut self.nodes, NodeProto::decode(field.bytes()?, depth)?)?,
+                5 => push(&mut self.initializers, Tensor::decode(field.bytes()?)?)?,
+                11 => push(&mut self.inputs, ValueInfo::decode(field.bytes()?)?)?,
+                12 => push(&mut self.outputs, ValueInfo::decode(field.bytes()?)?)?,
+                13 => push(&mut self.values, ValueInfo::decode(field.bytes()?)?)?,
                 _ => field.skip()?,
             }
             Ok(())
@@ -207,11 +207,11 @@ impl<'a> NodeProto<'a> {
         let mut node = NodeProto::default();
         each_field(bytes, |number, field| {
             match number {
-                1 => node.inputs.push(field.text()?),
-                2 => node.outputs.push(field.text()?),
+                1 => push(&mut node.inputs, field.text()?)?,
+                2 => push(&mut node.outputs, field.text()?)?,
                 3 => node.name = field.text()?,
                 4 => node.op_type = field.text()?,
-                5 => node.attributes.push(Attribute::decode(field.bytes()?, depth)?),
+                5 => push(&mut node.attributes, Attribute::decode(field.bytes()?, depth)?)?,
                 7 => node.domain = field.text()?,
                 8 => node.overload = field.text()?,
                 _ => field.skip()?,
@@ -275,11 +275,11 @@ impl<'a> Attribute<'a> {
                 5 => attribute.tensor = Some(Box::new(Tensor::decode(field.bytes()?)?)),
                 7 => field.fixed::<4>(&mut attribute.floats)?,
                 8 => field.ints(&mut attribute.ints)?,
-                9 => attribute.strings.push(field.bytes()?),
+                9 => push(&mut attribute.strings, field.bytes()?)?,
                 6 | 11 if depth < DEEPEST => {
                     let mut graph = Graph::default();
                     graph.merge(field.bytes()?, depth + 1)?;
-                    attribute.graphs.push(graph);
+                    push(&mut attribute.graphs, graph)?;
                 }
                 6 | 11 => {
                     attribute.skipped = true;
@@ -311,10 +311,7 @@ impl<'a> ValueInfo<'a> {
                 2 => inside(field.bytes()?, 1, &mut |tensor| {
                     inside(tensor, 2, &mut |shape| {
                         let dims = info.dims.get_or_insert_default();
-                        inside(shape, 1, &mut |dim| {
-                            dims.push(dim_value(dim)?);
-                            Ok(())
-                        })
+                        inside(shape, 1, &mut |dim| push(dims, dim_value(dim)?))
                     })
                 })?,
                 _ => field.skip()?,

@@ -4,7 +4,7 @@ use ndarray::{Array3, Axis};
 
 use super::array::Array;
 use super::flow::{Scopes, Value};
-use super::fold::Operand;
+use super::fold::{Operand, unless_too_much};
 use crate::Error;
 #[cfg(doc)]
 use crate::ErrorKind;
@@ -66,32 +66,32 @@ impl<'g> Input<'_, 'g> {
                 Err(_) if self.scopes.constants.is_zero(operand) => Ok(Start::Zero),
                 Err(error) => Err(error),
             },
-            Some(Value::Shaped { operand, .. }) => Ok(self.expanded(operand).unwrap_or(Start::Given(name))),
+            Some(Value::Shaped { operand, .. }) => Ok(self.expanded(operand)?.unwrap_or(Start::Given(name))),
             Some(_) => Ok(Start::Given(name)),
             None => Err(format_error(what, "a value of the graph", "nothing of that name")),
         }
     }
 
     /// Returns a state that depends on the input's shape only in the number of its rows.
-    fn expanded(&self, operand: &Operand<'g>) -> Option<Start<'g>> {
+    fn expanded(&self, operand: &Operand<'g>) -> Result<Option<Start<'g>>, Error> {
         if self.scopes.constants.is_zero(operand) {
-            return Some(Start::Zero);
+            return Ok(Some(Start::Zero));
         }
-        let with = |size: usize| {
-            let array = self.scopes.constants.value(operand, size, "state").ok()?;
-            let rows = array.shape.get(usize::from(!self.batch_first)).copied()?;
-            Some((rows, self.state(&array).ok()?))
+        let with = |size: usize| -> Result<Option<(usize, Start<'g>)>, Error> {
+            let array = unless_too_much(self.scopes.constants.value(operand, size, "state"))?;
+            let Some(array) = array else { return Ok(None) };
+            let Some(&rows) = array.shape.get(usize::from(!self.batch_first)) else { return Ok(None) };
+            Ok(unless_too_much(self.state(&array))?.map(|state| (rows, state)))
         };
-        let (first, other) = match with(2) {
-            Some(two) => (two, 3),
+        let (first, other) = match with(2)? {
+            Some((_, two)) => (two, 3),
             // The state has a fixed number of rows, which must also be that of the input.
-            None => {
-                let one = with(1)?;
-                let rows = one.0;
-                (one, rows)
-            }
+            None => match with(1)? {
+                Some((rows, one)) => (one, rows),
+                None => return Ok(None),
+            },
         };
-        (with(other)?.1 == first.1).then_some(first.1)
+        Ok(with(other)?.filter(|(_, state)| *state == first).map(|(_, state)| state))
     }
 
     /// Returns a state from its values, in the axes of the layout.
@@ -141,7 +141,7 @@ impl<'g> Input<'_, 'g> {
             let index = vec![direction, row, unit];
             return Err(Error::from(Fault::NonFinite { name: what.clone(), index, found: found.into() }));
         }
-        Ok(Start::Constant(one_row(state)))
+        Ok(Start::Constant(one_row(state, what)?))
     }
 }
 
@@ -163,7 +163,7 @@ pub(super) fn lengths<'g>(scopes: &Scopes<'g>, name: &'g str, what: &str) -> Res
     let length = |length: i64| {
         usize::try_from(length).map_err(|_| format_error(what, "lengths of at least 0", length))
     };
-    let mut lengths = array.i64s().map(length).collect::<Result<Vec<_>, _>>()?;
+    let mut lengths = crate::array::listed(what, array.len(), array.i64s().map(length))?;
     if lengths.iter().all(|length| Some(length) == lengths.first()) {
         lengths.truncate(1);
     }
@@ -171,8 +171,8 @@ pub(super) fn lengths<'g>(scopes: &Scopes<'g>, name: &'g str, what: &str) -> Res
 }
 
 /// Returns a state with one row if its rows are equal.
-fn one_row(state: Array3<f32>) -> Array3<f32> {
+fn one_row(state: Array3<f32>, what: &str) -> Result<Array3<f32>, Error> {
     let first = state.slice(ndarray::s![.., ..1, ..]);
     let equal = state.axis_iter(Axis(1)).all(|row| row == first.index_axis(Axis(1), 0));
-    if state.dim().1 > 0 && equal { first.to_owned() } else { state }
+    if state.dim().1 > 0 && equal { crate::array::copied(what, &first) } else { Ok(state) }
 }

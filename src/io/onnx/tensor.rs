@@ -2,12 +2,14 @@
 
 use std::borrow::Cow;
 
-use super::array::{Array, Bytes};
+use super::array::{Array, Bytes, MOST_AXES};
+use super::budget::Budget;
 use super::data::Files;
 use super::proto::Tensor;
 use crate::Error;
 #[cfg(doc)]
 use crate::ErrorKind;
+use crate::array::reserved;
 use crate::error::Fault;
 use crate::io::element::Element;
 use crate::io::format_error;
@@ -19,8 +21,8 @@ const INT4: i64 = 22;
 impl Tensor<'_> {
     /// Returns whether every value is known to be zero. The values are examined only once, however many
     /// nodes request it.
-    pub(super) fn is_zero(&self, files: &dyn Files) -> bool {
-        *self.zero.get_or_init(|| self.array("value", files).is_ok_and(|values| values.is_zero()))
+    pub(super) fn is_zero(&self, files: &dyn Files, budget: &Budget) -> bool {
+        *self.zero.get_or_init(|| self.array("value", files, budget).is_ok_and(|values| values.is_zero()))
     }
 
     /// Returns the tensor's values; `what` names it in errors.
@@ -28,8 +30,14 @@ impl Tensor<'_> {
     /// # Errors
     ///
     /// [`ErrorKind::Tensor`] for a type that cannot be read; [`ErrorKind::File`] if the values cannot be read
-    /// from another file, or their number does not match the shape.
-    pub(super) fn array<'t>(&'t self, what: &str, files: &'t dyn Files) -> Result<Array<'t>, Error> {
+    /// from another file, or their number does not match the shape; [`ErrorKind::TooLarge`] if the budget has no room
+    /// for another file's; [`ErrorKind::OutOfMemory`].
+    pub(super) fn array<'t>(
+        &'t self,
+        what: &str,
+        files: &'t dyn Files,
+        budget: &Budget,
+    ) -> Result<Array<'t>, Error> {
         if self.segment {
             return Err(format_error(what, "a whole tensor", "a segment of one"));
         }
@@ -53,14 +61,14 @@ impl Tensor<'_> {
             format_error(what, expected, format_args!("{found} bytes"))
         };
         let bytes = match &self.external {
-            Some(external) => external.read(size, what, files)?,
+            Some(external) => external.read(size, what, files, budget)?,
             None => self.inside(element, what)?,
         };
         if size != Some(bytes.len()) {
             return Err(mismatch(bytes.len()));
         }
         let bytes = match bytes {
-            bytes if packed => unpacked(&bytes, shape.iter().product(), element).into(),
+            bytes if packed => unpacked(&bytes, shape.iter().product(), element, what)?.into(),
             Cow::Borrowed(bytes) => Bytes::File(bytes),
             Cow::Owned(bytes) => bytes.into(),
         };
@@ -73,6 +81,10 @@ impl Tensor<'_> {
             usize::try_from(dim)
                 .map_err(|_| format_error(what, "sizes of at least 0", format_args!("shape {:?}", self.dims)))
         };
+        if self.dims.len() > MOST_AXES {
+            let expected = format_args!("at most {MOST_AXES} sizes").to_string();
+            return Err(format_error(what, expected, self.dims.len()));
+        }
         self.dims.iter().map(size).collect()
     }
 
@@ -108,7 +120,7 @@ impl Tensor<'_> {
 fn integers(values: &[i64], element: Element, what: &str) -> Result<Cow<'static, [u8]>, Error> {
     let size = element.bytes();
     let bits = 8 * u32::try_from(size).unwrap_or(8);
-    let mut bytes = Vec::with_capacity(values.len() * size);
+    let mut bytes = reserved(what, values.len().saturating_mul(size))?;
     for &value in values {
         // Whether what the type cannot hold is only copies of its sign.
         let fits = bits == 64 || value >> bits == 0 || value >> (bits - 1) == -1;
@@ -121,9 +133,11 @@ fn integers(values: &[i64], element: Element, what: &str) -> Result<Cow<'static,
 }
 
 /// Returns values of four bits as bytes. The first of two is in the lower bits.
-fn unpacked(bytes: &[u8], count: usize, element: Element) -> Vec<u8> {
+fn unpacked(bytes: &[u8], count: usize, element: Element, what: &str) -> Result<Vec<u8>, Error> {
     let value = |bits: u8| if element == Element::I8 && bits >= 8 { bits | 0xF0 } else { bits };
-    bytes.iter().flat_map(|byte| [value(byte & 0xF), value(byte >> 4)]).take(count).collect()
+    let mut values = reserved(what, count)?;
+    values.extend(bytes.iter().flat_map(|byte| [value(byte & 0xF), value(byte >> 4)]).take(count));
+    Ok(values)
 }
 
 /// Returns ONNX's name of a type that cannot be read.

@@ -6,7 +6,28 @@ use buffa::DecodeError;
 use buffa::encoding::{Tag, WireType, check_wire_type, decode_varint, skip_field};
 use buffa::types::{borrow_bytes, borrow_str, decode_int64};
 
-pub(super) type Result<T> = std::result::Result<T, DecodeError>;
+/// Why a message could not be read.
+#[derive(Debug)]
+pub(super) enum Broken {
+    Wire(DecodeError),
+    /// There is not enough memory for what the message has.
+    Memory,
+}
+
+impl From<DecodeError> for Broken {
+    fn from(error: DecodeError) -> Self {
+        Broken::Wire(error)
+    }
+}
+
+pub(super) type Result<T> = std::result::Result<T, Broken>;
+
+/// Appends an element.
+pub(super) fn push<T>(values: &mut Vec<T>, value: T) -> Result<()> {
+    values.try_reserve(1).map_err(|_| Broken::Memory)?;
+    values.push(value);
+    Ok(())
+}
 
 /// One field of a message: its tag, and the rest of the message after it.
 pub(super) struct Field<'a> {
@@ -30,25 +51,25 @@ pub(super) fn each_field<'a>(
 
 impl<'a> Field<'a> {
     pub(super) fn skip(&mut self) -> Result<()> {
-        skip_field(self.tag, &mut self.rest)
+        Ok(skip_field(self.tag, &mut self.rest)?)
     }
 
     /// Reads a `string`.
     pub(super) fn text(&mut self) -> Result<&'a str> {
         check_wire_type(self.tag, WireType::LengthDelimited)?;
-        borrow_str(&mut self.rest)
+        Ok(borrow_str(&mut self.rest)?)
     }
 
     /// Reads a `bytes`, or an embedded message.
     pub(super) fn bytes(&mut self) -> Result<&'a [u8]> {
         check_wire_type(self.tag, WireType::LengthDelimited)?;
-        borrow_bytes(&mut self.rest)
+        Ok(borrow_bytes(&mut self.rest)?)
     }
 
     /// Reads an `int32`, an `int64` or an `enum`.
     pub(super) fn int(&mut self) -> Result<i64> {
         check_wire_type(self.tag, WireType::Varint)?;
-        decode_int64(&mut self.rest)
+        Ok(decode_int64(&mut self.rest)?)
     }
 
     /// Reads a `float`.
@@ -62,10 +83,12 @@ impl<'a> Field<'a> {
     /// Reads one `int32` or `int64` of a repeated field, or all of them if they are packed.
     pub(super) fn ints(&mut self, values: &mut Vec<i64>) -> Result<()> {
         if self.tag.wire_type() != WireType::LengthDelimited {
-            values.push(self.int()?);
-            return Ok(());
+            return push(values, self.int()?);
         }
         let mut packed = borrow_bytes(&mut self.rest)?;
+        // The last byte of a varint has no flag that another one follows.
+        let count = packed.iter().filter(|&&byte| byte < 0x80).count();
+        values.try_reserve(count).map_err(|_| Broken::Memory)?;
         while !packed.is_empty() {
             // A varint holds an i64 in two's complement.
             values.push(decode_varint(&mut packed)?.cast_signed());
@@ -88,9 +111,20 @@ impl<'a> Field<'a> {
         };
         if values.is_empty() {
             *values = Cow::Borrowed(found);
-        } else {
-            values.to_mut().extend_from_slice(found);
+            return Ok(());
         }
+        let mut all = match std::mem::take(values) {
+            Cow::Owned(all) => all,
+            Cow::Borrowed(first) => {
+                let mut all = Vec::new();
+                all.try_reserve(first.len() + found.len()).map_err(|_| Broken::Memory)?;
+                all.extend_from_slice(first);
+                all
+            }
+        };
+        all.try_reserve(found.len()).map_err(|_| Broken::Memory)?;
+        all.extend_from_slice(found);
+        *values = Cow::Owned(all);
         Ok(())
     }
 }

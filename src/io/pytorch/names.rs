@@ -6,6 +6,7 @@ use super::value::{Key, Value, Values};
 use crate::Error;
 #[cfg(doc)]
 use crate::ErrorKind;
+use crate::array::filled;
 use crate::io::format_error;
 
 /// The largest number of containers inside each other.
@@ -29,7 +30,8 @@ pub(super) fn tensors<'a>(
     values: &mut Values<'a>,
     root: Value<'a>,
 ) -> Result<BTreeMap<String, usize>, Error> {
-    let mut walk = Walk { visited: vec![false; values.containers.len()], found: BTreeMap::new(), values };
+    let visited = filled("the containers of a pickle", values.containers.len(), false)?;
+    let mut walk = Walk { visited, found: BTreeMap::new(), values };
     walk.visit(root, "", 0)?;
     Ok(walk.found)
 }
@@ -97,7 +99,11 @@ impl<'a> Walk<'a, '_> {
     fn named(&mut self, key: Value<'a>, value: Value<'a>, name: &str, depth: usize) -> Result<(), Error> {
         match key {
             Value::Text(key) if OF_MODULES.contains(&key) => self.visit(value, name, depth),
-            Value::Text(key) => self.visit(value, &below(name, &String::from_utf8_lossy(key)), depth),
+            Value::Text(key) => {
+                // A longer name is refused where it is found. What is behind the limit does not matter.
+                let key = String::from_utf8_lossy(key.get(..=LONGEST).unwrap_or(key));
+                self.visit(value, &below(name, &key), depth)
+            }
             Value::Int(key) => self.visit(value, &below(name, &key.to_string()), depth),
             _ => Ok(()),
         }

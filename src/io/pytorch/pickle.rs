@@ -8,8 +8,14 @@ use super::value::{Item, Key, Storage, Value, Values};
 use crate::Error;
 #[cfg(doc)]
 use crate::ErrorKind;
+use crate::array::{listed, push, room};
 use crate::io::bytes::Bytes;
 use crate::io::format_error;
+
+/// The largest length in bytes of the name of a storage or of a callable.
+const LONGEST: usize = 512;
+/// What lacks memory, in errors.
+const PICKLE: &str = "the values of a pickle";
 
 /// A machine with what the pickle has made so far.
 pub(super) struct Machine<'a, 'v> {
@@ -57,7 +63,7 @@ impl<'a> Machine<'a, '_> {
             match self.literal(opcode) {
                 Some(value) => {
                     let value = value.ok_or_else(cut_off)?;
-                    self.stack.push(value);
+                    self.put(value)?;
                 }
                 None => self.step(opcode)?,
             }
@@ -98,45 +104,45 @@ impl<'a> Machine<'a, '_> {
             // The protocol's number, and the length of a frame.
             0x80 => self.bytes.take(1).map(|_| ()).ok_or_else(cut_off)?,
             0x95 => self.bytes.take(8).map(|_| ()).ok_or_else(cut_off)?,
-            b'(' => self.marks.push(self.stack.len()),
+            b'(' => push(PICKLE, &mut self.marks, self.stack.len())?,
             b'0' => _ = self.pop()?,
             b'1' => _ = self.above_mark()?,
             b'2' => {
                 let top = *self.stack.last().ok_or_else(empty)?;
-                self.stack.push(top);
+                self.put(top)?;
             }
-            b')' | b']' | 0x8F => self.sequence(Vec::new()),
+            b')' | b']' | 0x8F => self.sequence(&[])?,
             b't' | b'l' | 0x91 => {
                 let elements = self.above_mark()?;
-                self.sequence(elements);
+                self.sequence(&elements)?;
             }
             0x85..=0x87 => {
                 let count = usize::from(opcode - 0x84);
                 let start = self.stack.len().checked_sub(count).ok_or_else(empty)?;
-                let elements = self.stack.split_off(start);
-                self.sequence(elements);
+                let elements = self.split_off(start)?;
+                self.sequence(&elements)?;
             }
-            b'}' => self.dict(&[]),
+            b'}' => self.dict(&[])?,
             b'd' => {
                 let elements = self.above_mark()?;
-                self.dict(&elements);
+                self.dict(&elements)?;
             }
             b'a' => {
                 let element = self.pop()?;
-                self.extend(vec![element], false)?;
+                self.extend(&[element], false)?;
             }
             b'e' | 0x90 => {
                 let elements = self.above_mark()?;
-                self.extend(elements, false)?;
+                self.extend(&elements, false)?;
             }
             b's' => {
                 let value = self.pop()?;
                 let key = self.pop()?;
-                self.extend(vec![key, value], true)?;
+                self.extend(&[key, value], true)?;
             }
             b'u' => {
                 let elements = self.above_mark()?;
-                self.extend(elements, true)?;
+                self.extend(&elements, true)?;
             }
             b'q' | b'r' | b'p' | 0x94 => self.remember(opcode)?,
             b'h' | b'j' | b'g' => self.recall(opcode)?,
@@ -146,7 +152,7 @@ impl<'a> Machine<'a, '_> {
                 let (Value::Text(name), Value::Text(module)) = (name, module) else {
                     return Err(error("the names of a callable", "something else"));
                 };
-                self.stack.push(Value::Global(module, name));
+                self.put(Value::Global(module, name))?;
             }
             b'R' | 0x81 => {
                 let arguments = self.pop()?;
@@ -176,34 +182,46 @@ impl<'a> Machine<'a, '_> {
 
     fn above_mark(&mut self) -> Result<Vec<Value<'a>>, Error> {
         let start = self.marks.pop().ok_or_else(|| error("a mark on the stack", "none"))?;
-        Ok(self.stack.split_off(start.min(self.stack.len())))
+        self.split_off(start.min(self.stack.len()))
     }
 
-    fn sequence(&mut self, elements: Vec<Value<'a>>) {
-        let items = elements.into_iter().map(|value| Item { key: Key::Place, value }).collect();
+    /// Takes the values of the stack from `start` on.
+    fn split_off(&mut self, start: usize) -> Result<Vec<Value<'a>>, Error> {
+        let values = self.stack.drain(start..);
+        listed(PICKLE, values.len(), values.map(Ok))
+    }
+
+    /// Puts a value on the stack.
+    fn put(&mut self, value: Value<'a>) -> Result<(), Error> {
+        push(PICKLE, &mut self.stack, value)
+    }
+
+    fn sequence(&mut self, elements: &[Value<'a>]) -> Result<(), Error> {
+        let mut items = Vec::new();
+        add(&mut items, elements, false)?;
+        self.values.make_room()?;
         let place = self.values.contain(items);
-        self.stack.push(Value::Sequence(place));
+        self.put(Value::Sequence(place))
     }
 
-    fn dict(&mut self, elements: &[Value<'a>]) {
-        let place = self.values.contain(pairs(elements));
-        self.stack.push(Value::Dict(place));
+    fn dict(&mut self, elements: &[Value<'a>]) -> Result<(), Error> {
+        let mut items = Vec::new();
+        add(&mut items, elements, true)?;
+        self.values.make_room()?;
+        let place = self.values.contain(items);
+        self.put(Value::Dict(place))
     }
 
     /// Adds elements, or keys and values, to the container on the stack.
-    fn extend(&mut self, elements: Vec<Value<'a>>, named: bool) -> Result<(), Error> {
+    fn extend(&mut self, elements: &[Value<'a>], named: bool) -> Result<(), Error> {
         let top = *self.stack.last().ok_or_else(empty)?;
         let (Value::Sequence(place) | Value::Dict(place) | Value::Object(place)) = top else {
             return Err(error("a container for elements", "something else"));
         };
-        let items = match named {
-            true => pairs(&elements),
-            false => elements.into_iter().map(|value| Item { key: Key::Place, value }).collect(),
-        };
-        if let Some(container) = self.values.containers.get_mut(place) {
-            container.extend(items);
+        match self.values.containers.get_mut(place) {
+            Some(container) => add(container, elements, named),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn remember(&mut self, opcode: u8) -> Result<(), Error> {
@@ -220,8 +238,7 @@ impl<'a> Machine<'a, '_> {
         let key = self.memo_key(opcode).ok_or_else(cut_off)?;
         let value =
             self.memo.get(&key).ok_or_else(|| error("a value in the memo", format_args!("none at {key}")))?;
-        self.stack.push(*value);
-        Ok(())
+        self.put(*value)
     }
 
     fn memo_key(&mut self, opcode: u8) -> Option<usize> {
@@ -246,14 +263,16 @@ impl<'a> Machine<'a, '_> {
                         .map_err(|_| error("an offset in a storage", format_args!("{offset}")))?,
                     _ => 0,
                 };
-                self.values.storages.push(Storage { key, dtype: class, offset });
+                if key.len() > LONGEST {
+                    return Err(error("a short name of a storage", format_args!("{} bytes", key.len())));
+                }
+                push(PICKLE, &mut self.values.storages, Storage { key, dtype: class, offset })?;
                 Value::Storage(self.values.storages.len() - 1)
             }
             (Value::Text(b"module"), class @ Value::Global(..), _) => class,
             _ => return Err(error("the persistent id of a storage", "another one")),
         };
-        self.stack.push(value);
-        Ok(())
+        self.put(value)
     }
 
     /// Makes what the callable on the stack would make of its arguments.
@@ -262,13 +281,16 @@ impl<'a> Machine<'a, '_> {
         let Value::Global(module, name) = callable else {
             return Err(error("a callable by its name", "something else"));
         };
+        if module.len().max(name.len()) > LONGEST {
+            return Err(error("a callable with a short name", "one with a long name"));
+        }
         let [module, name] = [module, name].map(String::from_utf8_lossy);
+        self.values.make_room()?;
         let made = callable::call(self.values, (&module, &name), arguments);
         let expected = "callables of a state dict only (in Python: torch.save(model.state_dict(), file))";
         let made = made.ok_or_else(|| error(expected, format_args!("{module}.{name}")))?;
         let what = format!("arguments of {module}.{name}");
-        self.stack.push(made.map_err(|found| format_error(&what, "those of a tensor", found))?);
-        Ok(())
+        self.put(made.map_err(|found| format_error(&what, "those of a tensor", found))?)
     }
 
     /// Gives the object on the stack its state.
@@ -278,14 +300,21 @@ impl<'a> Machine<'a, '_> {
         if let (Some(Value::Object(place)), Value::Dict(_) | Value::Object(_)) = (self.stack.last(), state)
             && let Some(container) = self.values.containers.get_mut(*place)
         {
-            container.push(Item { key: Key::Inside, value: state });
+            push(PICKLE, container, Item { key: Key::Inside, value: state })?;
         }
         Ok(())
     }
 }
 
-/// Returns keys and values that take turns as items.
-fn pairs<'a>(elements: &[Value<'a>]) -> Vec<Item<'a>> {
-    let (pairs, _) = elements.as_chunks::<2>();
-    pairs.iter().map(|&[key, value]| Item { key: Key::Named(key), value }).collect()
+/// Adds elements to a container; if they are named, keys and values take turns.
+fn add<'a>(container: &mut Vec<Item<'a>>, elements: &[Value<'a>], named: bool) -> Result<(), Error> {
+    if named {
+        let (pairs, _) = elements.as_chunks::<2>();
+        room(PICKLE, container, pairs.len())?;
+        container.extend(pairs.iter().map(|&[key, value]| Item { key: Key::Named(key), value }));
+    } else {
+        room(PICKLE, container, elements.len())?;
+        container.extend(elements.iter().map(|&value| Item { key: Key::Place, value }));
+    }
+    Ok(())
 }

@@ -1,5 +1,7 @@
 //! The values that a pickle makes, as plain data.
 
+use crate::Error;
+use crate::array::room;
 use crate::io::element::Element;
 
 /// A value of a pickle. Containers, storages and tensors are indices into [`Values`], so that a value is
@@ -74,7 +76,17 @@ pub(super) struct Tensor {
 }
 
 impl<'a> Values<'a> {
-    /// Adds a container and returns its index.
+    /// Makes room for another container and another tensor.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::OutOfMemory`](crate::ErrorKind::OutOfMemory).
+    pub(super) fn make_room(&mut self) -> Result<(), Error> {
+        room("the containers of a pickle", &mut self.containers, 1)?;
+        room("the tensors of a pickle", &mut self.tensors, 1)
+    }
+
+    /// Adds a container, for which there is room, and returns its index.
     pub(super) fn contain(&mut self, items: Vec<Item<'a>>) -> usize {
         self.containers.push(items);
         self.containers.len() - 1

@@ -8,9 +8,10 @@ use super::value::{Nodes, Value, Values};
 use crate::Error;
 #[cfg(doc)]
 use crate::ErrorKind;
+use crate::error::Fault;
 use crate::io::format_error;
 use crate::io::onnx::array::Array;
-use crate::io::onnx::fold::{Constants, Operand};
+use crate::io::onnx::fold::{Constants, Operand, unless_too_much};
 use crate::io::onnx::proto::{Attribute, Graph, NodeProto};
 
 /// The characters of a containing node's name that a path has at most.
@@ -33,20 +34,40 @@ pub(super) struct Scope<'g> {
 
 impl<'g> Scope<'g> {
     /// Creates the scope of a graph whose inputs depend on these nodes.
-    pub(super) fn of_graph(graph: &'g Graph<'g>, sources: Nodes, path: String, opset: i64) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::OutOfMemory`].
+    pub(super) fn of_graph(
+        graph: &'g Graph<'g>,
+        sources: Nodes,
+        path: String,
+        opset: i64,
+    ) -> Result<Self, Error> {
         let inputs = graph.inputs.iter().map(|input| (input.name, Value::Computed(sources)));
         // An initializer may also be listed as an input; it is then the input's default.
         let constant = |tensor| Value::Constant(Operand::Tensor(tensor));
         let initializers = graph.initializers.iter().map(|tensor| (tensor.name, constant(tensor)));
         let stated = graph.inputs.iter().chain(&graph.values);
-        Scope {
-            values: inputs.chain(initializers).collect(),
-            shapes: stated.filter_map(|info| Some((info.name, info.dims.as_deref()?))).collect(),
+        let mut scope = Scope {
+            values: Values::new(),
+            shapes: HashMap::new(),
             path,
             opset,
             attributes: HashMap::new(),
             is_function: false,
-        }
+        };
+        scope.make_room(inputs.len() + initializers.len())?;
+        scope.values.extend(inputs.chain(initializers));
+        let count = graph.inputs.len() + graph.values.len();
+        scope.shapes.try_reserve(count).map_err(|_| out_of_memory())?;
+        scope.shapes.extend(stated.filter_map(|info| Some((info.name, info.dims.as_deref()?))));
+        Ok(scope)
+    }
+
+    /// Makes room for further values.
+    pub(super) fn make_room(&mut self, more: usize) -> Result<(), Error> {
+        self.values.try_reserve(more).map_err(|_| out_of_memory())
     }
 }
 
@@ -114,7 +135,8 @@ impl<'g> Scopes<'g> {
         match value {
             Value::Constant(operand) => self.constants.value(operand, 0, what),
             Value::Shaped { operand, .. } => {
-                let [two, three] = [2, 3].map(|size| self.constants.value(operand, size, what).ok());
+                let with = |size| unless_too_much(self.constants.value(operand, size, what));
+                let (two, three) = (with(2)?, with(3)?);
                 two.filter(|two| three.is_some_and(|three| three == *two)).ok_or_else(varies)
             }
             Value::Sequence { .. } | Value::Computed(_) => Err(varies()),
@@ -131,6 +153,10 @@ impl<'g> Scopes<'g> {
         let fits = array.shape.len() <= 1 && array.len() <= Axes::MOST && !array.is_float();
         fits.then(|| array.i64s().collect())
     }
+}
+
+fn out_of_memory() -> Error {
+    Error::from(Fault::OutOfMemory { found: "the values of an ONNX graph".into() })
 }
 
 /// Returns a name with its first characters only, so that no file makes all paths long.

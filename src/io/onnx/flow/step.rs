@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::axes::Dim;
 use super::{Axes, Flow, Nodes, Value};
+use crate::Error;
 use crate::io::onnx::fold::{Operand, bound, moves, place};
 use crate::io::onnx::proto::NodeProto;
 
@@ -11,7 +12,7 @@ use crate::io::onnx::proto::NodeProto;
 const MOST_SIZES: usize = Axes::MOST;
 
 /// Returns the outputs of a node that is not recurrent.
-pub(super) fn outputs<'g>(proto: &'g NodeProto<'g>, flow: &mut Flow<'g>) -> Vec<Value<'g>> {
+pub(super) fn outputs<'g>(proto: &'g NodeProto<'g>, flow: &mut Flow<'g>) -> Result<Vec<Value<'g>>, Error> {
     let step = Step { proto, flow };
     let followed = step.followed();
     let asks_for_its_shape = step.is("Shape");
@@ -25,7 +26,7 @@ pub(super) fn outputs<'g>(proto: &'g NodeProto<'g>, flow: &mut Flow<'g>) -> Vec<
             let sources = flow.nodes_of(&value);
             let mut outputs = vec![Value::Computed(sources); proto.outputs.len().max(1)];
             outputs[0] = value;
-            outputs
+            Ok(outputs)
         }
         None => folded(proto, flow),
     }
@@ -44,7 +45,7 @@ pub(super) fn branch<'g>(proto: &'g NodeProto<'g>, flow: &Flow<'g>) -> Option<&'
 }
 
 /// Returns the outputs of a node as expressions of its inputs, or as computed values.
-fn folded<'g>(proto: &'g NodeProto<'g>, flow: &mut Flow<'g>) -> Vec<Value<'g>> {
+fn folded<'g>(proto: &'g NodeProto<'g>, flow: &mut Flow<'g>) -> Result<Vec<Value<'g>>, Error> {
     let mut shaped = false;
     let operand = |name: &&'g str| match flow.get(name).as_deref() {
         _ if name.is_empty() => Operand::Absent,
@@ -64,18 +65,18 @@ fn folded<'g>(proto: &'g NodeProto<'g>, flow: &mut Flow<'g>) -> Vec<Value<'g>> {
             && (proto.op_type == "ConstantOfShape"
                 || (reshapes && !operands.first().is_none_or(is_computed)));
         if !keeps {
-            return vec![Value::Computed(flow.sources(proto)); proto.outputs.len().max(1)];
+            return Ok(vec![Value::Computed(flow.sources(proto)); proto.outputs.len().max(1)]);
         }
         shaped = true;
     }
     let dims = if shaped { Step { proto, flow }.dims() } else { Vec::new() };
     let nodes = flow.sources(proto);
     let mut outputs = Vec::new();
-    for operand in flow.scopes.constants.add(proto, operands) {
+    for operand in flow.scopes.constants.add(proto, operands)? {
         let dims = if outputs.is_empty() { dims.clone() } else { Vec::new() };
         outputs.push(if shaped { Value::Shaped { dims, operand, nodes } } else { Value::Constant(operand) });
     }
-    outputs
+    Ok(outputs)
 }
 
 struct Step<'f, 'g> {
@@ -139,7 +140,7 @@ impl<'g> Step<'_, 'g> {
     fn rearranged(&self, input: &Value<'g>) -> Option<Value<'g>> {
         let Value::Sequence { node, axes } = input else { return None };
         let axes = match self.proto.op_type {
-            "Transpose" => axes.transposed(&self.proto.attribute("perm")?.ints),
+            "Transpose" => axes.transposed(&self.ints_or_attribute(usize::MAX, "perm")?),
             "Squeeze" => axes.squeezed(self.ints_or_attribute(1, "axes").as_deref()),
             "Unsqueeze" => axes.unsqueezed(&self.ints_or_attribute(1, "axes")?),
             _ => {
@@ -202,6 +203,7 @@ impl<'g> Step<'_, 'g> {
     /// Returns the shape of a Reshape.
     fn sizes_or_attribute(&self) -> Option<Vec<Dim>> {
         match self.proto.attribute("shape") {
+            Some(attribute) if attribute.ints.len() > MOST_SIZES => None,
             Some(attribute) => Some(attribute.ints.iter().copied().map(Dim::Known).collect()),
             None => self.sizes(1),
         }
@@ -215,6 +217,7 @@ impl<'g> Step<'_, 'g> {
     /// Returns the integers of an input, or of an attribute in opsets before it became an input.
     fn ints_or_attribute(&self, place: usize, name: &str) -> Option<Vec<i64>> {
         match self.proto.attribute(name) {
+            Some(attribute) if attribute.ints.len() > MOST_SIZES => None,
             Some(attribute) => Some(attribute.ints.clone()),
             None => self.ints(place),
         }

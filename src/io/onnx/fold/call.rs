@@ -2,11 +2,12 @@
 
 use std::fmt::Display;
 
-use super::budget::Budget;
 use crate::Error;
+use crate::array::listed;
 use crate::io::element::Element;
 use crate::io::format_error;
 use crate::io::onnx::array::Array;
+use crate::io::onnx::budget::Budget;
 use crate::io::onnx::data::Files;
 use crate::io::onnx::proto::{Attribute, NodeProto};
 
@@ -67,11 +68,15 @@ impl<'g> Call<'_, 'g> {
     }
 
     /// Returns integers that are an attribute or, in later opsets, an input.
-    pub(super) fn ints(&self, place: usize, name: &str) -> Option<Vec<i64>> {
-        match self.attribute(name) {
-            Some(attribute) => Some(attribute.ints.clone()),
-            None => Some(self.given(place)?.i64s().collect()),
-        }
+    pub(super) fn ints(&self, place: usize, name: &str) -> Result<Option<Vec<i64>>, Error> {
+        let ints = match (self.attribute(name), self.given(place)) {
+            (Some(attribute), _) => {
+                listed(self.what, attribute.ints.len(), attribute.ints.iter().copied().map(Ok))?
+            }
+            (None, Some(array)) => listed(self.what, array.len(), array.i64s().map(Ok))?,
+            (None, None) => return Ok(None),
+        };
+        Ok(Some(ints))
     }
 
     /// Returns the axis that an index means, which may be negative.
@@ -81,14 +86,16 @@ impl<'g> Call<'_, 'g> {
 
     /// Returns distinct axes.
     pub(super) fn axes(&self, axes: &[i64], rank: usize) -> Result<Vec<usize>, Error> {
-        let found = axes.iter().map(|&axis| self.axis(axis, rank)).collect::<Result<Vec<_>, _>>()?;
-        let mut sorted = found.clone();
-        sorted.sort_unstable();
-        sorted.dedup();
-        match sorted.len() == found.len() {
-            true => Ok(found),
-            false => Err(self.fault("distinct axes", format_args!("{axes:?}"))),
+        let twice = || self.fault("distinct axes", format_args!("{} of rank {rank}", axes.len()));
+        let mut found = Vec::new();
+        for &axis in axes {
+            let axis = self.axis(axis, rank)?;
+            if found.contains(&axis) {
+                return Err(twice());
+            }
+            found.push(axis);
         }
+        Ok(found)
     }
 
     /// Returns an array of bytes that were computed for the shape.

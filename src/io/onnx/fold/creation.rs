@@ -2,24 +2,28 @@
 
 use super::call::Call;
 use crate::Error;
+use crate::array::listed;
 use crate::io::element::Element;
-use crate::io::onnx::array::Array;
+use crate::io::onnx::array::{Array, Bytes};
 
 pub(super) fn constant<'g>(call: &Call<'_, 'g>) -> Result<Array<'g>, Error> {
     let Some(attribute) = call.proto.attributes.first() else {
         return Err(call.fault("a value", "none"));
     };
     let int = attribute.int.unwrap_or(0);
-    let floats = |shape, values: &[u8]| call.array(shape, Element::F32, values.to_vec());
+    let floats =
+        |shape, values: Bytes<'g>| Array::new(shape, Element::F32, values).ok_or_else(|| call.misfit());
     match (attribute.name, attribute.tensor.as_deref()) {
-        ("value", Some(tensor)) => tensor.array(call.what, call.files),
-        ("value_int", _) => Array::of_i64(&[int]).with_shape(Vec::new()).ok_or_else(|| call.misfit()),
+        ("value", Some(tensor)) => tensor.array(call.what, call.files, call.budget),
+        ("value_int", _) => Array::of_i64(&[int])?.with_shape(Vec::new()).ok_or_else(|| call.misfit()),
         ("value_ints", _) => {
             call.budget.take(8 * attribute.ints.len(), call.what)?;
-            Ok(Array::of_i64(&attribute.ints))
+            Array::of_i64(&attribute.ints)
         }
-        ("value_float", _) => floats(Vec::new(), &attribute.float.unwrap_or(0.0).to_le_bytes()),
-        ("value_floats", _) => floats(vec![attribute.floats.len() / 4], &attribute.floats),
+        ("value_float", _) => {
+            floats(Vec::new(), attribute.float.unwrap_or(0.0).to_le_bytes().to_vec().into())
+        }
+        ("value_floats", _) => floats(vec![attribute.floats.len() / 4], (&*attribute.floats).into()),
         (name, _) => Err(call.fault("a tensor, integers or floats", format_args!("{name:?}"))),
     }
 }
@@ -28,7 +32,7 @@ pub(super) fn constant_of_shape<'g>(call: &Call<'_, 'g>) -> Result<Array<'g>, Er
     let shape = sizes(call, 0)?;
     let zero = 0.0f32.to_le_bytes();
     let value = match call.attribute("value").and_then(|attribute| attribute.tensor.as_deref()) {
-        Some(tensor) => tensor.array(call.what, call.files)?,
+        Some(tensor) => tensor.array(call.what, call.files, call.budget)?,
         None => call.array(vec![1], Element::F32, zero.to_vec())?,
     };
     if value.len() != 1 {
@@ -45,7 +49,8 @@ pub(super) fn constant_of_shape<'g>(call: &Call<'_, 'g>) -> Result<Array<'g>, Er
 /// Returns the sizes at an input.
 pub(super) fn sizes(call: &Call<'_, '_>, place: usize) -> Result<Vec<usize>, Error> {
     let size = |size: i64| usize::try_from(size).map_err(|_| call.fault("sizes of at least 0", size));
-    call.input(place)?.i64s().map(size).collect()
+    let sizes = call.input(place)?;
+    listed(call.what, sizes.len(), sizes.i64s().map(size))
 }
 
 pub(super) fn shape<'g>(call: &Call<'_, 'g>) -> Result<Array<'g>, Error> {
@@ -53,7 +58,7 @@ pub(super) fn shape<'g>(call: &Call<'_, 'g>) -> Result<Array<'g>, Error> {
     let [start, end] =
         [("start", 0), ("end", i64::MAX)].map(|(name, default)| bound(call.int(name, default), shape.len()));
     let sizes = shape.get(start..end).unwrap_or_default().iter();
-    Ok(Array::of_i64(&sizes.map(|&size| i64::try_from(size).unwrap_or(i64::MAX)).collect::<Vec<_>>()))
+    Array::of_i64(&sizes.map(|&size| i64::try_from(size).unwrap_or(i64::MAX)).collect::<Vec<_>>())
 }
 
 /// Returns the position that an index means as a bound, clamped to 0 and `len`.
@@ -65,7 +70,7 @@ pub(in crate::io::onnx) fn bound(place: i64, len: usize) -> usize {
 
 pub(super) fn size<'g>(call: &Call<'_, 'g>) -> Result<Array<'g>, Error> {
     let count = i64::try_from(call.input(0)?.len()).unwrap_or(i64::MAX);
-    Array::of_i64(&[count]).with_shape(Vec::new()).ok_or_else(|| call.misfit())
+    Array::of_i64(&[count])?.with_shape(Vec::new()).ok_or_else(|| call.misfit())
 }
 
 /// Returns numbers from the first input to the second, in steps of the third.

@@ -4,10 +4,8 @@ use super::broadcast::{View, expanded, shape};
 use super::call::Call;
 use super::creation::{bound, sizes};
 use crate::Error;
-use crate::io::onnx::array::Array;
-
-/// A limit above the rank of any array of a model.
-const MOST_AXES: usize = 16;
+use crate::array::listed;
+use crate::io::onnx::array::{Array, MOST_AXES};
 
 /// Returns the output of any of these operators, and none for another operator.
 pub(super) fn value<'g>(call: &Call<'_, 'g>) -> Option<Result<Array<'g>, Error>> {
@@ -49,14 +47,14 @@ fn transpose<'g>(call: &Call<'_, 'g>) -> Result<Array<'g>, Error> {
 
 fn reshape<'g>(call: &Call<'_, 'g>) -> Result<Array<'g>, Error> {
     let array = call.input(0)?;
-    let wanted = call.ints(1, "shape").ok_or_else(|| call.fault("a shape", "none"))?;
+    let wanted = call.ints(1, "shape")?.ok_or_else(|| call.fault("a shape", "none"))?;
     let copies = call.int("allowzero", 0) == 0;
     let size = |(axis, &size): (usize, &i64)| match size {
         0 if copies => array.shape.get(axis).copied().ok_or_else(|| call.misfit()),
         -1 => Ok(1),
         size => usize::try_from(size).map_err(|_| call.misfit()),
     };
-    let mut sizes = wanted.iter().enumerate().map(size).collect::<Result<Vec<_>, Error>>()?;
+    let mut sizes = listed(call.what, wanted.len(), wanted.iter().enumerate().map(size))?;
     if let Some(rest) = wanted.iter().position(|&size| size == -1) {
         let others = sizes.iter().try_fold(1usize, |count, &size| count.checked_mul(size));
         sizes[rest] =
@@ -76,7 +74,7 @@ fn flatten<'g>(call: &Call<'_, 'g>) -> Result<Array<'g>, Error> {
 
 fn squeeze<'g>(call: &Call<'_, 'g>) -> Result<Array<'g>, Error> {
     let shape = &call.input(0)?.shape;
-    let axes = match call.ints(1, "axes") {
+    let axes = match call.ints(1, "axes")? {
         Some(axes) => call.axes(&axes, shape.len())?,
         None => (0..shape.len()).filter(|&axis| shape[axis] == 1).collect(),
     };
@@ -87,7 +85,7 @@ fn squeeze<'g>(call: &Call<'_, 'g>) -> Result<Array<'g>, Error> {
 
 fn unsqueeze<'g>(call: &Call<'_, 'g>) -> Result<Array<'g>, Error> {
     let shape = &call.input(0)?.shape;
-    let axes = call.ints(1, "axes").ok_or_else(|| call.fault("axes", "none"))?;
+    let axes = call.ints(1, "axes")?.ok_or_else(|| call.fault("axes", "none"))?;
     let rank = shape.len().saturating_add(axes.len());
     if rank > MOST_AXES {
         return Err(call.fault(format_args!("at most {MOST_AXES} axes"), rank));
@@ -121,13 +119,13 @@ fn tile<'g>(call: &Call<'_, 'g>) -> Result<Array<'g>, Error> {
 
 fn slice<'g>(call: &Call<'_, 'g>) -> Result<Array<'g>, Error> {
     let array = call.input(0)?;
-    let starts = call.ints(1, "starts").ok_or_else(|| call.fault("starts", "none"))?;
-    let ends = call.ints(2, "ends").ok_or_else(|| call.fault("ends", "none"))?;
-    let axes = match call.ints(3, "axes") {
+    let starts = call.ints(1, "starts")?.ok_or_else(|| call.fault("starts", "none"))?;
+    let ends = call.ints(2, "ends")?.ok_or_else(|| call.fault("ends", "none"))?;
+    let axes = match call.ints(3, "axes")? {
         Some(axes) => call.axes(&axes, array.shape.len())?,
-        None => (0..starts.len()).collect(),
+        None => (0..starts.len().min(array.shape.len())).collect(),
     };
-    let steps = call.ints(4, "steps").unwrap_or_else(|| vec![1; starts.len()]);
+    let steps = call.ints(4, "steps")?.unwrap_or_else(|| vec![1; axes.len()]);
     if ends.len() != starts.len() || axes.len() != starts.len() || steps.len() != starts.len() {
         return Err(call.misfit());
     }
@@ -165,10 +163,10 @@ fn split<'g>(call: &Call<'_, 'g>) -> Result<Array<'g>, Error> {
     let array = call.input(0)?;
     let axis = call.axis(call.int("axis", 0), array.shape.len())?;
     let (size, parts) = (array.shape[axis], call.proto.outputs.len().max(1));
-    let part = match call.ints(1, "split") {
+    let part = match call.ints(1, "split")? {
         Some(parts) => {
-            let sizes: Option<Vec<usize>> = parts.iter().map(|&part| usize::try_from(part).ok()).collect();
-            let sizes = sizes.ok_or_else(|| call.misfit())?;
+            let size = |&part: &i64| usize::try_from(part).map_err(|_| call.misfit());
+            let sizes = listed(call.what, parts.len(), parts.iter().map(size))?;
             let ends = sizes.iter().scan(0usize, |end, &size| {
                 *end = end.saturating_add(size);
                 Some(*end)
@@ -227,8 +225,7 @@ fn gather<'g>(call: &Call<'_, 'g>) -> Result<Array<'g>, Error> {
     let (array, indices) = (call.input(0)?, call.input(1)?);
     let axis = call.axis(call.int("axis", 0), array.shape.len())?;
     let size = array.shape[axis];
-    let places = indices.i64s().map(|index| call.axis(index, size));
-    let places = places.collect::<Result<Vec<_>, _>>()?;
+    let places = listed(call.what, indices.len(), indices.i64s().map(|index| call.axis(index, size)))?;
     let (before, behind) = (&array.shape[..axis], &array.shape[axis + 1..]);
     let shape = [before, &indices.shape, behind].concat();
     let mut bytes = call.buffer(&shape, array.element)?;

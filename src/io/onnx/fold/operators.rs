@@ -4,6 +4,7 @@ use super::call::Call;
 use super::{arithmetic, creation, movement, quantized, reduction};
 use crate::Error;
 use crate::io::onnx::array::Array;
+use crate::io::onnx::budget::Budget;
 use crate::io::onnx::data::Files;
 use crate::io::onnx::proto::NodeProto;
 
@@ -30,15 +31,14 @@ pub(in crate::io::onnx) fn moves(op_type: &str) -> bool {
 }
 
 /// Returns whether a node makes zeros without an input that has them.
-pub(super) fn makes_zeros(proto: &NodeProto<'_>, files: &dyn Files) -> bool {
+pub(super) fn makes_zeros(proto: &NodeProto<'_>, files: &dyn Files, budget: &Budget) -> bool {
     let value = |name| proto.attribute(name);
     match proto.op_type {
-        "ConstantOfShape" => {
-            value("value").is_none_or(|one| one.tensor.as_ref().is_some_and(|tensor| tensor.is_zero(files)))
-        }
+        "ConstantOfShape" => value("value")
+            .is_none_or(|one| one.tensor.as_ref().is_some_and(|tensor| tensor.is_zero(files, budget))),
         "Constant" => match proto.attributes.first() {
             Some(one) if one.name == "value" => {
-                one.tensor.as_ref().is_some_and(|tensor| tensor.is_zero(files))
+                one.tensor.as_ref().is_some_and(|tensor| tensor.is_zero(files, budget))
             }
             Some(one) if one.name == "value_float" => one.float.unwrap_or(0.0) == 0.0,
             Some(one) if one.name == "value_floats" => one.floats.iter().all(|&byte| byte == 0),

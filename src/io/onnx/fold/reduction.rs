@@ -2,6 +2,7 @@
 
 use super::call::Call;
 use crate::Error;
+use crate::array::{filled, listed};
 use crate::io::element::Element;
 use crate::io::onnx::array::Array;
 
@@ -35,7 +36,7 @@ fn reduce<'g>(
 ) -> Result<Array<'g>, Error> {
     let array = call.input(0)?;
     let rank = array.shape.len();
-    let axes = match call.ints(1, "axes").filter(|axes| !axes.is_empty()) {
+    let axes = match call.ints(1, "axes")?.filter(|axes| !axes.is_empty()) {
         Some(axes) => call.axes(&axes, rank)?,
         None if call.int("noop_with_empty_axes", 0) != 0 => return Ok(array.clone()),
         None => (0..rank).collect(),
@@ -43,7 +44,7 @@ fn reduce<'g>(
     let kept: Vec<usize> =
         (0..rank).map(|axis| if axes.contains(&axis) { 1 } else { array.shape[axis] }).collect();
     call.buffer(&kept, Element::F64)?;
-    let mut sums = vec![first; kept.iter().product()];
+    let mut sums = filled(call.what, kept.iter().product(), first)?;
     if array.len() > 0 {
         let count = (array.len() / sums.len()) as f64;
         let mut index = vec![0; rank];
@@ -97,7 +98,8 @@ pub(super) fn mat_mul<'g>(call: &Call<'_, 'g>) -> Result<Array<'g>, Error> {
     // Each step of an inner product counts as a byte.
     call.budget.take(rows.saturating_mul(inner).saturating_mul(columns), call.what)?;
     call.budget.take(8 * (a.len() + b.len()), call.what)?;
-    let (a_values, b_values): (Vec<f64>, Vec<f64>) = (a.f64s().collect(), b.f64s().collect());
+    let values = |array: &Array<'g>| listed(call.what, array.len(), array.f64s().map(Ok));
+    let (a_values, b_values) = (values(a)?, values(b)?);
     let mut bytes = call.buffer(&[rows, columns], a.element)?;
     for row in 0..rows {
         for column in 0..columns {
