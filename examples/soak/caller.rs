@@ -2,38 +2,58 @@
 
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Waker};
 
 use wgpu_rnn::ndarray::Array3;
 use wgpu_rnn::tolerance::{self, Comparison};
-use wgpu_rnn::{Config, Error, ErrorKind, Input, Layer, Output, Precision, Session, Weights, reference};
+use wgpu_rnn::{Config, Error, ErrorKind, Input, Output, Precision, Session, Weights, reference};
+
+use crate::subject::{Generation, Subject};
 
 /// Rows and steps of a call at most, and rows of a session.
 const ROWS: usize = 9;
 const STEPS: usize = 12;
 
 pub(crate) struct Caller<'a> {
-    weights: &'a [Weights; 2],
-    layers: &'a [Layer; 2],
-    /// Of so many calls one is checked.
+    subject: &'a Subject,
+    /// Of so many calls one is checked, and one loses the device, if there is a number.
     check: usize,
-    session: Option<Session>,
+    lose: usize,
+    /// The session, with the device that it is on.
+    session: Option<(Arc<Generation>, Session)>,
     dice: u64,
 }
 
+/// How a call ended.
+pub(crate) enum Outcome {
+    Done,
+    /// The device was lost before or in the call.
+    Lost,
+}
+
 impl<'a> Caller<'a> {
-    pub(crate) fn new(weights: &'a [Weights; 2], layers: &'a [Layer; 2], check: usize, seed: usize) -> Self {
-        Caller { weights, layers, check: check.max(1), session: None, dice: seed as u64 }
+    pub(crate) fn new(subject: &'a Subject, check: usize, lose: usize, seed: usize) -> Self {
+        Caller { subject, check: check.max(1), lose, session: None, dice: seed as u64 }
     }
 
     /// One call of some kind.
-    pub(crate) fn call(&mut self, checked: &AtomicUsize) -> Result<(), Error> {
+    ///
+    /// # Errors
+    ///
+    /// Any error but that of a device that was destroyed.
+    pub(crate) fn call(&mut self, checked: &AtomicUsize) -> Result<Outcome, Error> {
+        let _turn = self.subject.turn();
+        if self.lose > 0 && self.below(self.lose) == 0 {
+            self.subject.lose()?;
+        }
+        let generation = self.subject.current();
         match self.below(8) {
-            0..4 => self.forward(checked),
-            4 => self.dropped(),
-            5 => self.reopened(),
-            _ => self.push(),
+            0..4 => allowed(self.forward(&generation, checked), &generation),
+            4 => allowed(self.dropped(&generation), &generation),
+            5 => self.reopened(generation),
+            _ => self.push(generation),
         }
     }
 
@@ -42,27 +62,31 @@ impl<'a> Caller<'a> {
         self.session = None;
     }
 
-    fn forward(&mut self, checked: &AtomicUsize) -> Result<(), Error> {
+    fn forward(&mut self, generation: &Generation, checked: &AtomicUsize) -> Result<(), Error> {
         let which = self.below(2);
-        let layer = &self.layers[which];
+        let layer = &generation.layers[which];
         let (x, lengths) = self.batch(layer.config());
         let input = Input::new(&x).lengths(&lengths);
-        let found = match self.below(2) {
-            0 => layer.forward(&input)?,
-            _ => pollster::block_on(layer.forward_async(&input))?,
+        let blocks = self.below(2) == 0 || self.subject.takes_turns();
+        let found = match blocks {
+            true => layer.forward(&input)?,
+            false => pollster::block_on(layer.forward_async(&input))?,
         };
         if self.below(self.check) == 0 {
             checked.fetch_add(1, Ordering::Relaxed);
-            right(&self.weights[which], &input, &found)?;
+            right(&self.subject.weights[which], &input, &found)?;
         }
         Ok(())
     }
 
-    /// A future that is polled once.
-    fn dropped(&mut self) -> Result<(), Error> {
-        let layer = &self.layers[self.below(2)];
+    /// A future that is polled once. Where threads take turns, which futures do not, it is a call that blocks.
+    fn dropped(&mut self, generation: &Generation) -> Result<(), Error> {
+        let layer = &generation.layers[self.below(2)];
         let (x, lengths) = self.batch(layer.config());
         let input = Input::new(&x).lengths(&lengths);
+        if self.subject.takes_turns() {
+            return layer.forward(&input).map(drop);
+        }
         let future = pin!(layer.forward_async(&input));
         match future.poll(&mut Context::from_waker(Waker::noop())) {
             std::task::Poll::Ready(outcome) => outcome.map(|_| ()),
@@ -71,24 +95,32 @@ impl<'a> Caller<'a> {
     }
 
     /// Another session, in one of four calls of this kind; else a row of it begins anew.
-    fn reopened(&mut self) -> Result<(), Error> {
+    fn reopened(&mut self, generation: Arc<Generation>) -> Result<Outcome, Error> {
         let (open, row) = (self.below(4) == 0, self.below(ROWS));
         match &mut self.session {
-            Some(session) if !open => session.reset(Some(&[row])),
+            Some((of, session)) if !open => {
+                let reset = session.reset(Some(&[row]));
+                allowed(reset, of)
+            }
             _ => {
-                self.session = Some(self.layers[0].session(ROWS)?);
-                Ok(())
+                let session = generation.layers[0].session(ROWS);
+                let opened = session.map(|session| self.session = Some((Arc::clone(&generation), session)));
+                allowed(opened, &generation)
             }
         }
     }
 
-    fn push(&mut self) -> Result<(), Error> {
-        let Some(mut session) = self.session.take() else { return self.reopened() };
+    /// A push. The session of a lost device ends with its first error.
+    fn push(&mut self, generation: Arc<Generation>) -> Result<Outcome, Error> {
+        let Some((of, mut session)) = self.session.take() else { return self.reopened(generation) };
         let rows: Vec<usize> = (0..ROWS).filter(|_| self.below(2) == 0).collect();
         let (x, _) = self.batch_of(session.layer().config(), rows.len(), 2);
-        session.push(Input::from(&x).rows(&rows))?;
-        self.session = Some(session);
-        Ok(())
+        let pushed = session.push(Input::from(&x).rows(&rows)).map(drop);
+        let outcome = allowed(pushed, &of)?;
+        if matches!(outcome, Outcome::Done) {
+            self.session = Some((of, session));
+        }
+        Ok(outcome)
     }
 
     fn batch(&mut self, config: &Config) -> (Array3<f32>, Vec<usize>) {
@@ -117,6 +149,15 @@ impl<'a> Caller<'a> {
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         bits ^ (bits >> 31)
+    }
+}
+
+/// Returns how a call ended. That a device is lost is an error unless it was destroyed.
+fn allowed(result: Result<(), Error>, generation: &Generation) -> Result<Outcome, Error> {
+    match result {
+        Ok(()) => Ok(Outcome::Done),
+        Err(error) if error.kind() == ErrorKind::DeviceLost && generation.is_lost() => Ok(Outcome::Lost),
+        Err(error) => Err(error),
     }
 }
 

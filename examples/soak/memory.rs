@@ -26,15 +26,20 @@ impl Memory {
         }
     }
 
-    /// What is more than it was, if anything is.
-    pub(crate) fn grown(&self, before: &Memory, slack: usize) -> Option<String> {
+    /// Returns the resident set as text.
+    pub(crate) fn resident(&self) -> String {
+        self.resident.map_or("unknown".into(), |bytes| format!("{} KiB", bytes >> 10))
+    }
+
+    /// What is more than it was, if anything is. The objects of one device say nothing of those of another.
+    pub(crate) fn grown(&self, before: &Memory, slack: usize, is_same_device: bool) -> Option<String> {
         if let (Some(now), Some(then)) = (self.resident, before.resident)
             && now > then + slack
         {
             return Some(format!("the resident set has grown by {} KiB", (now - then) >> 10));
         }
         // How many buffers a layer keeps depends on the shapes that came last: up to four workspaces a layer.
-        match (self.objects, before.objects) {
+        match (self.objects.filter(|_| is_same_device), before.objects) {
             (Some(now), Some(then))
                 if 2 * now[0] > 3 * then[0] || now[2] > 2 * then[2] || now[3] > then[3] =>
             {
