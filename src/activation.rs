@@ -1,10 +1,6 @@
 //! The activation functions that ONNX's recurrent operators allow in place of tanh, sigmoid and ReLU.
 
 use std::fmt;
-use std::str::FromStr;
-
-use crate::error::Fault;
-use crate::{Cell, Error, Nonlinearity};
 
 /// An activation function: one of the eleven that ONNX's
 /// [RNN](https://onnx.ai/onnx/operators/onnx__RNN.html),
@@ -60,45 +56,6 @@ pub enum Activation {
     Softsign,
     /// `ln(1 + exp(x))`.
     Softplus,
-}
-
-/// The functions of one direction's gates, with ONNX's letters: f, g and h.
-///
-/// | cell | f | g | h |
-/// |---|---|---|---|
-/// | RNN | the hidden state | – | – |
-/// | LSTM | the gates i, f and o | the gate g | the new cell state, for the hidden state |
-/// | GRU | the gates r and z | the gate n | – |
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Activations {
-    /// The function f of the table.
-    pub f: Activation,
-    /// The function g of the table; ignored if the cell has none.
-    pub g: Activation,
-    /// The function h of the table; ignored if the cell has none.
-    pub h: Activation,
-}
-
-impl Activations {
-    /// Returns the functions of PyTorch's module.
-    pub fn of(cell: Cell) -> Self {
-        let (f, g, h) = match cell {
-            Cell::Rnn(Nonlinearity::Tanh) => (Activation::Tanh, Activation::Tanh, Activation::Tanh),
-            Cell::Rnn(Nonlinearity::Relu) => (Activation::Relu, Activation::Tanh, Activation::Tanh),
-            Cell::Lstm | Cell::Gru => (Activation::Sigmoid, Activation::Tanh, Activation::Tanh),
-        };
-        Activations { f, g, h }
-    }
-
-    /// Returns the functions that the cell has, in the order f, g, h.
-    pub(crate) fn used(&self, cell: Cell) -> impl Iterator<Item = Activation> + use<> {
-        let count = match cell {
-            Cell::Rnn(_) => 1,
-            Cell::Gru => 2,
-            Cell::Lstm => 3,
-        };
-        [self.f, self.g, self.h].into_iter().take(count)
-    }
 }
 
 impl Activation {
@@ -215,39 +172,6 @@ impl fmt::Display for Activation {
             [Some(alpha), None] => write!(f, "({alpha})"),
             _ => Ok(()),
         }
-    }
-}
-
-/// Parses what `Display` writes, such as `Tanh` or `HardSigmoid(0.2, 0.5)`. The name may be in any letter case.
-/// Without numbers, alpha and beta are the defaults of ONNX's operator of that name.
-///
-/// ```
-/// use wgpu_rnn::Activation;
-///
-/// let hard: Activation = "HardSigmoid(0.2, 0.5)".parse()?;
-/// assert_eq!(hard, Activation::HardSigmoid { alpha: 0.2, beta: 0.5 });
-/// assert_eq!("elu".parse::<Activation>()?, Activation::Elu { alpha: 1.0 });
-/// # Ok::<(), wgpu_rnn::Error>(())
-/// ```
-impl FromStr for Activation {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let wrong = || {
-            let rule = "an activation must be a name of ONNX's, with its alpha and beta if it has them: \
-                        Tanh or HardSigmoid(0.2, 0.5)";
-            Error::from(Fault::Config { rule: rule.into(), found: format!("'{text}'") })
-        };
-        let (name, numbers) = match text.split_once('(') {
-            Some((name, rest)) => (name, rest.strip_suffix(')').ok_or_else(wrong)?),
-            None => (text, ""),
-        };
-        let numbers = numbers.split_terminator(',').map(|number| number.trim().parse::<f32>());
-        let numbers = numbers.collect::<Result<Vec<f32>, _>>().map_err(|_| wrong())?;
-        let activation = Activation::named(name, numbers.first().copied(), numbers.get(1).copied());
-        let activation = activation.ok_or_else(wrong)?;
-        let most = usize::from(activation.has_alpha()) + usize::from(activation.has_beta());
-        if numbers.is_empty() || numbers.len() == most { Ok(activation) } else { Err(wrong()) }
     }
 }
 

@@ -5,7 +5,7 @@ mod variant;
 
 use std::fmt;
 
-pub use variant::Variant;
+use crate::Activation;
 
 /// The kind of recurrent unit.
 ///
@@ -15,32 +15,24 @@ pub use variant::Variant;
 /// [`GRU`](https://docs.pytorch.org/docs/stable/generated/torch.nn.GRU.html).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Cell {
-    /// Elman RNN: `h' = act(W_ih x + b_ih + W_hh h + b_hh)`.
-    Rnn(Nonlinearity),
+    /// Elman RNN: `h' = tanh(W_ih x + b_ih + W_hh h + b_hh)`.
+    RnnTanh,
+    /// Elman RNN: `h' = max(W_ih x + b_ih + W_hh h + b_hh, 0)`.
+    RnnRelu,
     /// LSTM, gates in the order i f g o:
     /// `c' = σ(f) c + σ(i) tanh(g)`, `h' = σ(o) tanh(c')`, projected by `W_hr` if the layer has a projection.
     Lstm,
     /// GRU, gates in the order r z n: `n = tanh(W_in x + b_in + r (W_hn h + b_hn))`, `h' = (1 - z) n + z h`.
-    /// If the reset gate comes before the product ([`Variant::reset_after`] is false),
+    /// If the reset gate comes before the product ([`Config::reset_after`] is false),
     /// `n = tanh(W_in x + b_in + W_hn (r h) + b_hn)`.
     Gru,
-}
-
-/// The activation of an Elman RNN.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Nonlinearity {
-    /// Hyperbolic tangent, PyTorch's default.
-    #[default]
-    Tanh,
-    /// `max(x, 0)`.
-    Relu,
 }
 
 impl Cell {
     /// Returns G, the number of gates: 1 for the RNN, 4 for the LSTM (i f g o), 3 for the GRU (r z n).
     pub fn gates(self) -> usize {
         match self {
-            Cell::Rnn(_) => 1,
+            Cell::RnnTanh | Cell::RnnRelu => 1,
             Cell::Lstm => 4,
             Cell::Gru => 3,
         }
@@ -54,7 +46,7 @@ impl Cell {
     /// Returns `rnn`, `lstm` or `gru`: the name on the command line and in files.
     pub fn name(self) -> &'static str {
         match self {
-            Cell::Rnn(_) => "rnn",
+            Cell::RnnTanh | Cell::RnnRelu => "rnn",
             Cell::Lstm => "lstm",
             Cell::Gru => "gru",
         }
@@ -65,19 +57,9 @@ impl Cell {
 impl fmt::Display for Cell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Cell::Rnn(_) => "RNN",
+            Cell::RnnTanh | Cell::RnnRelu => "RNN",
             Cell::Lstm => "LSTM",
             Cell::Gru => "GRU",
-        })
-    }
-}
-
-/// `tanh` or `relu`.
-impl fmt::Display for Nonlinearity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Nonlinearity::Tanh => "tanh",
-            Nonlinearity::Relu => "relu",
         })
     }
 }
@@ -92,8 +74,16 @@ impl fmt::Display for Nonlinearity {
 /// config.validate()?;
 /// # Ok::<(), wgpu_rnn::Error>(())
 /// ```
+///
+/// What only ONNX's operators have is set as a field:
+///
+/// ```
+/// use wgpu_rnn::Config;
+///
+/// let config = Config { peepholes: true, clip: Some(3.0), ..Config::lstm(80, 256) };
+/// assert_eq!(config.to_string(), "LSTM(80, 256, clip=3, peepholes=True)");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[non_exhaustive]
 pub struct Config {
     /// The kind of recurrent unit.
     pub cell: Cell,
@@ -113,8 +103,22 @@ pub struct Config {
     /// default. This is ONNX's `direction = "reverse"` and Keras' `go_backwards` (which also reverses the
     /// output).
     pub reverse: bool,
-    /// The features of ONNX's operators that PyTorch's modules lack; none by default.
-    pub variant: Variant,
+    /// The activation functions of the forward direction (or the only one) and of the reverse one, each in the
+    /// order f, g, h. `None`, the default, means PyTorch's functions ([`Cell::activations`]).
+    pub activations: Option<[[Activation; 3]; 2]>,
+    /// ONNX's `clip`: the arguments of the functions f and g are first clipped to [-clip, clip]; `None` by
+    /// default. As in ONNX Runtime, an LSTM's cell state is not clipped before h. ONNX's text says "the input of
+    /// activations", which leaves this open.
+    pub clip: Option<f32>,
+    /// ONNX's `input_forget`: an LSTM's f is 1 - i; false by default.
+    pub input_forget: bool,
+    /// Whether an LSTM has peepholes: its gates see the cell state, each through a weight. The gates i and f
+    /// see the cell state before the step, and o the one after it; false by default.
+    pub peepholes: bool,
+    /// Whether a GRU's reset gate comes after the recurrent product of the gate n, `r (W_hn h + b_hn)`, or
+    /// before it, `W_hn (r h) + b_hn`. Keras' `reset_after`, ONNX's `linear_before_reset`; true by default,
+    /// as in PyTorch.
+    pub reset_after: bool,
 }
 
 impl Config {
@@ -128,19 +132,23 @@ impl Config {
             bidirectional: false,
             proj_size: 0,
             reverse: false,
-            variant: Variant::default(),
+            activations: None,
+            clip: None,
+            input_forget: false,
+            peepholes: false,
+            reset_after: true,
         }
     }
 
     /// Creates one Elman RNN layer with tanh, one direction and biases:
     /// `torch.nn.RNN(input_size, hidden_size)`.
     pub fn rnn(input_size: usize, hidden_size: usize) -> Self {
-        Config::new(Cell::Rnn(Nonlinearity::Tanh), input_size, hidden_size)
+        Config::new(Cell::RnnTanh, input_size, hidden_size)
     }
 
     /// Creates one Elman RNN layer with ReLU: `torch.nn.RNN(input_size, hidden_size, nonlinearity='relu')`.
     pub fn rnn_relu(input_size: usize, hidden_size: usize) -> Self {
-        Config::new(Cell::Rnn(Nonlinearity::Relu), input_size, hidden_size)
+        Config::new(Cell::RnnRelu, input_size, hidden_size)
     }
 
     /// Creates one LSTM layer with one direction and biases: `torch.nn.LSTM(input_size, hidden_size)`.
@@ -213,7 +221,7 @@ impl fmt::Display for Config {
         if self.num_layers != 1 {
             write!(f, ", num_layers={}", self.num_layers)?;
         }
-        if let Cell::Rnn(Nonlinearity::Relu) = self.cell {
+        if let Cell::RnnRelu = self.cell {
             f.write_str(", nonlinearity='relu'")?;
         }
         if !self.bias {

@@ -42,7 +42,7 @@ use std::time::Instant;
 #[cfg(target_arch = "wasm32")]
 use web_time::Instant;
 
-pub use capabilities::Capabilities;
+pub(crate) use capabilities::Capabilities;
 pub use device::Gpu;
 pub(crate) use device::{available, named, no_adapter};
 pub use encode::GpuBuffers;

@@ -104,7 +104,7 @@ pub mod command_line {}
 ///
 /// ## See
 ///
-/// [`Weights`](crate::Weights), [`LoadOptions`](crate::LoadOptions), and the module `io` with the readers.
+/// [`Weights`](crate::Weights), [`LoadOptions`](crate::LoadOptions), and the module `io` with the reader.
 ///
 /// Page: [What is supported](crate::guide::what_is_supported).
 pub mod files {}
@@ -138,7 +138,7 @@ pub mod onnx_models {}
 ///
 /// ## See
 ///
-/// [`Gpu::adapters`](crate::Gpu::adapters), [`Capabilities`](crate::inspect::Capabilities).
+/// [`Gpu::adapters`](crate::Gpu::adapters), [`PlanReport::new`](crate::inspect::PlanReport::new).
 pub mod adapters {}
 
 #[cfg_attr(doc, doc = link!("cpu-speed.svg", "/raw/HEAD/docs/cpu-speed.svg?sanitize=true"))]

@@ -1,9 +1,11 @@
 //! File formats: reads and writes tensors as safetensors, npy and npz, and reads layers from the files of
 //! PyTorch and Keras and from ONNX models.
 //!
-//! [`Tensors`] reads safetensors, npy, npz, PyTorch's and Keras' files with one interface. It reads names and shapes first, and
-//! values on request. Its input is the bytes of the whole file. Headers are checked against the bytes before
-//! they are used, so that a broken file gives an [`Error`], never a panic or a large allocation.
+//! [`Tensors`] reads safetensors, npy, npz, PyTorch's and Keras' files with one function,
+//! [`Tensors::from_bytes`]. It reads names and shapes first, and values on request. Its input is the bytes of the
+//! whole file. Headers are checked against the bytes before they are used, so that a broken file gives an
+//! [`Error`], never a panic or a large allocation. [`Weights::from_bytes`](crate::Weights::from_bytes) reads the
+//! recurrent layer of such a file or of an ONNX model.
 //!
 //! ```
 //! use wgpu_rnn::{Config, LoadOptions, Weights};
@@ -11,7 +13,7 @@
 //! # #[cfg(feature = "safetensors")] {
 //! let weights = Weights::seeded(Config::gru(4, 8), 0)?;
 //! let file = weights.to_safetensors()?;
-//! assert_eq!(Weights::from_safetensors(&file, &LoadOptions::default())?, weights);
+//! assert_eq!(Weights::from_bytes(&file, &LoadOptions::default())?, weights);
 //! # }
 //! # Ok::<(), wgpu_rnn::Error>(())
 //! ```
@@ -33,6 +35,7 @@ mod npz;
 mod onnx;
 #[cfg(feature = "pytorch")]
 mod pytorch;
+mod read;
 #[cfg(feature = "safetensors")]
 mod safetensors;
 mod view;
@@ -45,13 +48,13 @@ use std::ops::Range;
 
 use ndarray::{ArrayD, IxDyn, ShapeBuilder};
 
-pub use keras::{KerasOptions, MergeMode};
+pub use keras::MergeMode;
 #[cfg(feature = "npz")]
 pub use npy::to_npy;
 #[cfg(feature = "npz")]
 pub use npz::to_npz;
 #[cfg(feature = "onnx")]
-pub use onnx::{OnnxData, OnnxDefaults, OnnxLayer, OnnxModel};
+pub use onnx::{OnnxLayer, OnnxModel};
 #[cfg(feature = "safetensors")]
 pub use safetensors::to_safetensors;
 
@@ -126,7 +129,7 @@ impl<'a> Tensors<'a> {
         Some(&self.entries.get(name)?.dtype)
     }
 
-    /// Returns the metadata strings of a safetensors file; npy and npz files have none.
+    /// Returns the metadata strings of a safetensors file; other files have none.
     pub fn metadata(&self) -> &BTreeMap<String, String> {
         &self.metadata
     }

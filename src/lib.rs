@@ -6,7 +6,7 @@
 //!
 //! # fn main() -> Result<(), wgpu_rnn::Error> {
 //! // What torch.manual_seed(0); torch.nn.GRU(80, 128, bidirectional=True) has. For trained weights:
-//! // Weights::from_safetensors(&std::fs::read("model.safetensors")?, &LoadOptions::default())
+//! // Weights::from_bytes(&std::fs::read("model.safetensors")?, &LoadOptions::default())
 //! let weights = Weights::seeded(Config::gru(80, 128).bidirectional(true), 0)?;
 //! // The GPU if it pays for N = 4 and T = 50, else the CPU:
 //! let choice = Backend::auto(weights.config(), 4, 50, &LayerOptions::default());
@@ -131,11 +131,11 @@ mod timings;
 pub mod tolerance;
 mod weights;
 
-pub use activation::{Activation, Activations};
+pub use activation::Activation;
 pub use adapter::AdapterChoice;
 pub use backend::Backend;
 pub use batch::{Input, Output, State};
-pub use config::{Cell, Config, Nonlinearity, Variant};
+pub use config::{Cell, Config};
 pub use error::{Error, ErrorKind};
 pub use gpu::Gpu;
 #[cfg(feature = "gpu")]

@@ -9,7 +9,7 @@ use ndarray::{Array3, ArrayView1, ArrayView3, Dimension, Ix3, s};
 
 use crate::array::{reserved, zeros};
 use crate::batch::Batch;
-use crate::{Activation, Cell, Config, DirectionWeights, Error, Input, Output, Variant, Weights};
+use crate::{Activation, Cell, Config, DirectionWeights, Error, Input, Output, Weights};
 
 /// Computes the forward pass of f32 parameters and inputs in f64.
 ///
@@ -206,18 +206,18 @@ fn one_step<A: Number>(config: &Config, direction: usize, weights: &DirectionWei
         of_input(row).add(of_hidden(row))
     };
     let units = 0..config.hidden_size;
-    let Variant { clip, input_forget, .. } = config.variant;
-    let functions = config.activations_of(direction);
+    let Config { clip, input_forget, .. } = *config;
+    let [of_f, of_g, of_h] = config.activations_of(direction);
     let clipped = |x: A| clip.map_or(x, |limit| x.clip(limit));
     let activate = |x, function| clipped(x).activate(function);
-    let gated = |x| clipped(x).gate(functions.f);
+    let gated = |x| clipped(x).gate(of_f);
     // Adds the peephole term of an LSTM's gate i, f or o (0, 1, 2).
     let peep = |sum: A, gate: usize, c: A, unit: usize| match &weights.weight_ch {
         Some(weight) => sum.add(A::exact(weight[gate * config.hidden_size + unit]).mul(c)),
         None => sum,
     };
     match config.cell {
-        Cell::Rnn(_) => next.extend(units.map(|unit| activate(gate(0, unit), functions.f))),
+        Cell::RnnTanh | Cell::RnnRelu => next.extend(units.map(|unit| activate(gate(0, unit), of_f))),
         Cell::Lstm => {
             let unprojected = units.map(|unit| {
                 let i = gated(peep(gate(0, unit), 0, c[unit], unit));
@@ -225,10 +225,10 @@ fn one_step<A: Number>(config: &Config, direction: usize, weights: &DirectionWei
                     true => i.complement(),
                     false => gated(peep(gate(1, unit), 1, c[unit], unit)),
                 };
-                let g = activate(gate(2, unit), functions.g);
+                let g = activate(gate(2, unit), of_g);
                 c[unit] = f.mul(c[unit]).add(i.mul(g));
                 let o = gated(peep(gate(3, unit), 2, c[unit], unit));
-                o.mul(c[unit].activate(functions.h))
+                o.mul(c[unit].activate(of_h))
             });
             match &weights.weight_hr {
                 Some(weight) => {
@@ -245,14 +245,14 @@ fn one_step<A: Number>(config: &Config, direction: usize, weights: &DirectionWei
             let n_of = |unit| {
                 let row = 2 * config.hidden_size + unit;
                 let of_kept = A::dot(bias(&weights.bias_hh, row), weights.weight_hh.row(row), kept);
-                activate(of_input(row).add(of_kept), functions.g)
+                activate(of_input(row).add(of_kept), of_g)
             };
             next.extend(units.map(|unit| gated(gate(1, unit)).mix(n_of(unit), h[unit])));
         }
         Cell::Gru => next.extend(units.map(|unit| {
             let [r, z] = [0, 1].map(|index| gated(gate(index, unit)));
             let row = 2 * config.hidden_size + unit;
-            let n = activate(of_input(row).add(r.mul(of_hidden(row))), functions.g);
+            let n = activate(of_input(row).add(r.mul(of_hidden(row))), of_g);
             z.mix(n, h[unit])
         })),
     }

@@ -4,6 +4,7 @@ mod infer;
 mod modules;
 mod name;
 mod norm;
+mod options;
 mod precision;
 mod seed;
 
@@ -12,9 +13,10 @@ use std::sync::Arc;
 
 use ndarray::{Array, Array1, Array2, ArrayD, ArrayViewD, Dimension};
 
-pub(crate) use infer::{Inferred, check_bytes};
-pub use infer::{LoadOptions, infer_config, recurrent_prefixes};
+pub(crate) use infer::Inferred;
+pub use infer::{infer_config, recurrent_prefixes};
 pub(crate) use name::{Parameter, ParameterKind};
+pub use options::LoadOptions;
 pub use precision::Precision;
 pub(crate) use seed::Generator;
 
@@ -123,7 +125,7 @@ impl Weights {
                     } else {
                         None
                     },
-                    weight_ch: if config.variant.peepholes {
+                    weight_ch: if config.peepholes {
                         Some(fixed(take(ParameterKind::WeightCh)?)?)
                     } else {
                         None

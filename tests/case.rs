@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use safetensors::{Dtype, SafeTensors};
 use wgpu_rnn::ndarray::{Array, Array3, ArrayD, Ix3, IxDyn};
-use wgpu_rnn::{Config, Input, LoadOptions, Nonlinearity, Output, Precision, State, Weights, tolerance};
+use wgpu_rnn::{Activation, Config, Input, LoadOptions, Output, Precision, State, Weights, tolerance};
 
 /// One file of the golden set, and the tolerance of each element of its result.
 pub struct Case {
@@ -112,7 +112,7 @@ fn weights(file: &SafeTensors<'_>, metadata: &HashMap<String, String>) -> Weight
     let mut options = LoadOptions::default();
     if metadata["cell"] == "rnn" {
         options = LoadOptions {
-            nonlinearity: Some(metadata["nonlinearity"].parse::<Nonlinearity>().expect("tanh or relu")),
+            activation: Some(metadata["nonlinearity"].parse::<Activation>().expect("tanh or relu")),
             ..options
         };
     }

@@ -38,7 +38,7 @@ fn every_misuse_has_its_message() {
             |usage| BufferDescriptor { label: None, size: 4096, usage, mapped_at_creation: false };
         let unusable =
             gpu.device().create_buffer(&descriptor(BufferUsages::COPY_DST | BufferUsages::UNIFORM));
-        let alignment = gpu.capabilities().min_storage_buffer_offset_alignment;
+        let alignment = gpu.device().limits().min_storage_buffer_offset_alignment;
         let expect = |buffers: GpuBuffers<'_>, message: &str| assert_eq!(refused(&gru, &buffers), message);
 
         let mut changed = good.clone();
@@ -91,7 +91,7 @@ fn every_misuse_has_its_message() {
         expect(changed, "input: Expected sequence length to be larger than 0 in RNN, found 0");
         let mut changed = good.clone();
         (changed.batch, changed.steps) = (usize::MAX, 2);
-        let limit = gpu.capabilities().max_buffer_size;
+        let limit = gpu.device().limits().max_buffer_size;
         expect(
             changed,
             &format!(

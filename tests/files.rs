@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use wgpu_rnn::io::{KerasOptions, MergeMode, Tensors};
+use wgpu_rnn::io::{MergeMode, Tensors};
 use wgpu_rnn::ndarray::{ArrayD, Ix3};
 use wgpu_rnn::{Backend, Error, Layer, LoadOptions, Weights};
 
@@ -14,7 +14,7 @@ pub fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/files")
 }
 
-/// The names of the files, each with the reader of its format.
+/// The names of the files.
 fn files() -> Vec<String> {
     let names =
         fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -23,16 +23,6 @@ fn files() -> Vec<String> {
     let mut names: Vec<String> = names.filter(|name| !is_other(name)).collect();
     names.sort();
     names
-}
-
-fn read<'a>(name: &str, bytes: &'a [u8]) -> Result<Tensors<'a>, Error> {
-    match name.rsplit_once('.').unwrap().1 {
-        "safetensors" => Tensors::from_safetensors(bytes),
-        "npz" => Tensors::from_npz(bytes),
-        "keras" => Tensors::from_keras(bytes),
-        "h5" => Tensors::from_hdf5(bytes),
-        _ => Tensors::from_pytorch(bytes),
-    }
 }
 
 /// Whether a file's names are Keras'.
@@ -44,15 +34,13 @@ fn is_of_keras(tensors: &Tensors<'_>) -> bool {
 fn load(tensors: &Tensors<'_>, expected: &Tensors<'_>) -> Result<(Weights, MergeMode), Error> {
     let stated = |key: &str| expected.metadata().get(key).cloned();
     let layers = stated("layers").unwrap_or_default();
-    let layers = layers.split(',').filter(|layer| !layer.is_empty());
-    if is_of_keras(tensors) {
-        let layers = layers.map(str::to_owned).collect();
-        let options = KerasOptions { layers, ..KerasOptions::default() };
-        return Ok((Weights::from_keras(tensors, &options)?, tensors.keras_merge_mode(&options)?));
-    }
-    let layers = layers.map(str::to_owned).collect();
-    let options = LoadOptions { layers, prefix: stated("prefix"), ..LoadOptions::default() };
-    Ok((Weights::from_tensors(tensors, &options)?, MergeMode::Concat))
+    let layers = layers.split(',').filter(|layer| !layer.is_empty()).map(str::to_owned);
+    let layers = layers.chain(stated("prefix")).collect();
+    let options = LoadOptions { layers, ..LoadOptions::default() };
+    let weights = Weights::from_tensors(tensors, &options)?;
+    let merge_mode =
+        if is_of_keras(tensors) { tensors.keras_merge_mode(&options)? } else { MergeMode::Concat };
+    Ok((weights, merge_mode))
 }
 
 #[test]
@@ -66,8 +54,8 @@ fn every_file_has_its_layer_and_computes_what_it_did() {
             fs::read(folder().join(&name)).unwrap(),
             fs::read(folder().join(format!("{stem}.expected.safetensors"))).unwrap(),
         );
-        let expected = Tensors::from_safetensors(&expected).unwrap();
-        let loaded = read(&name, &bytes).and_then(|tensors| load(&tensors, &expected));
+        let expected = Tensors::from_bytes(&expected).unwrap();
+        let loaded = Tensors::from_bytes(&bytes).and_then(|tensors| load(&tensors, &expected));
         let (weights, merge_mode) = match loaded {
             Ok(loaded) => loaded,
             Err(error) => {
@@ -122,7 +110,7 @@ fn callables_and_opcodes_that_are_not_known_are_named() {
         (b"(icollections\nOrderedDict\n.", "found opcode 0x69"),
     ];
     for (pickle, expected) in pickles {
-        let error = Tensors::from_pytorch(&legacy(pickle)).unwrap_err().to_string();
+        let error = Tensors::from_bytes(&legacy(pickle)).unwrap_err().to_string();
         assert!(error.ends_with(expected), "{error}");
     }
 }
@@ -133,6 +121,6 @@ fn views_are_inside_of_their_storage() {
     let mut file = fs::read(folder().join("views_legacy.pt")).unwrap();
     let offset = file.windows(2).position(|bytes| bytes == b"K\x05").unwrap();
     file[offset + 1] = 250;
-    let error = Tensors::from_pytorch(&file).unwrap_err().to_string();
+    let error = Tensors::from_bytes(&file).unwrap_err().to_string();
     assert!(error.contains("expected a view into its storage of"), "{error}");
 }

@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use wgpu_rnn::io::{KerasOptions, Tensors, to_npz};
+use wgpu_rnn::io::{Tensors, to_npz};
 use wgpu_rnn::ndarray::{Array2, Array3, ArrayD, Axis, Ix2, Ix3, concatenate};
-use wgpu_rnn::{Activation, Input, Output, Precision, Weights, tolerance};
+use wgpu_rnn::{Activation, Input, LoadOptions, Output, Precision, Weights, tolerance};
 
 use crate::case;
 use crate::harness::{assert_within, on_each};
@@ -35,12 +35,11 @@ fn files() -> Vec<PathBuf> {
 }
 
 /// What a file's metadata say of its layers.
-fn options(tensors: &Tensors<'_>) -> KerasOptions {
+fn options(tensors: &Tensors<'_>) -> LoadOptions {
     let told = |key: &str| tensors.metadata().get(key).map(String::as_str);
-    let mut options =
-        KerasOptions { go_backwards: told("go_backwards").is_some(), ..KerasOptions::default() };
+    let mut options = LoadOptions { reverse: told("go_backwards").is_some(), ..LoadOptions::default() };
     if let Some(layers) = told("layers") {
-        options = KerasOptions { layers: layers.split(',').map(str::to_owned).collect(), ..options };
+        options = LoadOptions { layers: layers.split(',').map(str::to_owned).collect(), ..options };
     }
     options.activation = told("activation").map(|name| Activation::keras(name).unwrap());
     options.recurrent_activation = told("recurrent_activation").map(|name| Activation::keras(name).unwrap());
@@ -50,7 +49,7 @@ fn options(tensors: &Tensors<'_>) -> KerasOptions {
 
 fn load(path: &Path) -> Layers {
     let bytes = fs::read(path).unwrap();
-    let tensors = Tensors::from_safetensors(&bytes).unwrap();
+    let tensors = Tensors::from_bytes(&bytes).unwrap();
     let has = |name: &&str| tensors.dtype(name).is_some();
     let fixed = |array: ArrayD<f32>| array.into_dimensionality::<Ix3>().unwrap();
     let floats = |name: &str| Some(name).filter(has).map(|name| fixed(tensors.f32(name).unwrap()));
@@ -60,12 +59,12 @@ fn load(path: &Path) -> Layers {
     let name = path.file_stem().unwrap().to_string_lossy().into_owned();
     let options = options(&tensors);
     let mut sequences = states("sequences").unwrap();
-    if options.go_backwards {
+    if options.reverse {
         sequences.invert_axis(Axis(1));
     }
     Layers {
         config: tensors.metadata()["config"].clone(),
-        weights: Weights::from_keras(&tensors, &options).unwrap_or_else(|error| panic!("{name}: {error}")),
+        weights: Weights::from_tensors(&tensors, &options).unwrap_or_else(|error| panic!("{name}: {error}")),
         name,
         input: floats("input").unwrap(),
         lengths: lengths.map(|lengths| lengths.iter().map(|&length| length as usize).collect()),
@@ -128,7 +127,7 @@ fn the_last_vectors_are_final_states() {
 fn npz_files_are_read_alike() {
     for path in files() {
         let bytes = fs::read(&path).unwrap();
-        let tensors = Tensors::from_safetensors(&bytes).unwrap();
+        let tensors = Tensors::from_bytes(&bytes).unwrap();
         let is_float = |name: &&str| tensors.dtype(name) == Some("f32");
         let arrays: Vec<_> = tensors
             .shapes()
@@ -137,7 +136,7 @@ fn npz_files_are_read_alike() {
             .map(|name| (name, tensors.f32(name).unwrap()))
             .collect();
         let file = to_npz(arrays.iter().map(|(name, array)| (*name, array.view()))).unwrap();
-        let again = Weights::from_keras(&Tensors::from_npz(&file).unwrap(), &options(&tensors)).unwrap();
+        let again = Weights::from_tensors(&Tensors::from_bytes(&file).unwrap(), &options(&tensors)).unwrap();
         assert_eq!(again, load(&path).weights);
     }
 }
@@ -146,6 +145,6 @@ fn npz_files_are_read_alike() {
 fn a_file_lists_its_layers() {
     let bytes =
         fs::read(files().iter().find(|path| path.ends_with("lstm_stacked.safetensors")).unwrap()).unwrap();
-    let layers = Tensors::from_safetensors(&bytes).unwrap().keras_layers().unwrap();
+    let layers = Tensors::from_bytes(&bytes).unwrap().keras_layers().unwrap();
     assert_eq!(layers, ["other/gru_cell", "upper_0", "upper_1"]);
 }

@@ -12,7 +12,6 @@ use std::sync::{Mutex, PoisonError};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use wgpu_rnn::{
     AdapterChoice, Backend, Config, ErrorKind, Gpu, Input, Layer, LayerOptions, Strategy, Weights,
-    inspect::PlanReport,
 };
 
 use harness::{on_each_adapter, random};
@@ -126,7 +125,7 @@ fn on_gpu(weights: &Weights, gpu: &Gpu) {
         assert_eq!(above_trace(&lines).len(), 1, "{lines:#?}");
 
         // In two pieces, and row by row.
-        let plan = |options: &LayerOptions| PlanReport::new(config, ROWS, 6, gpu.capabilities(), options);
+        let plan = |options: &LayerOptions| gpu.plan(config, ROWS, 6, options);
         let bytes = plan(&options).unwrap().workspace_bytes;
         let budgets = (1..40).rev().map(|part| LayerOptions { budget: bytes * part / 40, ..options.clone() });
         let some = budgets.filter(|options| plan(options).is_ok_and(|plan| plan.rows < ROWS));

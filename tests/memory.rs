@@ -106,7 +106,7 @@ fn configs() -> [(&'static str, Config); 6] {
         ("rnn", Config::rnn(160, 160)),
         ("lstm", lstm.num_layers(2)),
         ("projected", lstm.proj_size(96).bidirectional(true)),
-        ("peepholes", lstm.peepholes(true)),
+        ("peepholes", Config { peepholes: true, ..lstm }),
         ("gru", gru.bidirectional(true)),
         ("reset before", gru.reset_after(false)),
     ]
@@ -200,8 +200,8 @@ fn arrays() {
     let values = ArrayD::from_elem(vec![64, 32, 16], 0.5f32);
     let formats: [Format; 3] = [
         (|values| to_npy(values), |file| Tensors::from_npy(file, "x")),
-        (|values| to_npz([("x", values)]), |file| Tensors::from_npz(file)),
-        (|values| to_safetensors([("x", values)]), |file| Tensors::from_safetensors(file)),
+        (|values| to_npz([("x", values)]), |file| Tensors::from_bytes(file)),
+        (|values| to_safetensors([("x", values)]), |file| Tensors::from_bytes(file)),
     ];
     for (write, read) in formats {
         each(LARGE, || write(values.view()).map(drop));
@@ -217,8 +217,8 @@ fn state_dict(config: Config) {
     each(LARGE, || weights.to_safetensors().map(drop));
     each(LARGE, || weights.to_npz().map(drop));
     let (safetensors, npz) = (weights.to_safetensors().expect("a file"), weights.to_npz().expect("a file"));
-    each(LARGE, || Weights::from_safetensors(&safetensors, &options).map(drop));
-    each(LARGE, || Weights::from_npz(&npz, &options).map(drop));
+    each(LARGE, || Weights::from_bytes(&safetensors, &options).map(drop));
+    each(LARGE, || Weights::from_bytes(&npz, &options).map(drop));
 }
 
 fn cases() -> Vec<Case> {

@@ -16,9 +16,9 @@ mod writer;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use wgpu_rnn::io::Tensors;
+use wgpu_rnn::io::{OnnxModel, Tensors};
 use wgpu_rnn::ndarray::{Array3, ArrayD, Ix3, IxDyn};
-use wgpu_rnn::{Input, Output, Precision, Weights, reference, tolerance};
+use wgpu_rnn::{Error, Input, Output, Precision, Weights, reference, tolerance};
 
 use crate::case;
 use crate::harness::{assert_within, on_each};
@@ -58,7 +58,7 @@ impl Node {
     /// The inputs and outputs in a file under the names that ONNX's operators give them.
     fn load(path: &Path, layout: i64) -> Self {
         let bytes = fs::read(path).unwrap();
-        let tensors = Tensors::from_safetensors(&bytes).unwrap();
+        let tensors = Tensors::from_bytes(&bytes).unwrap();
         let given = |name: &str| tensors.dtype(name).map(|_| tensors.f32(name).unwrap());
         let fixed = |array: ArrayD<f32>| array.into_dimensionality::<Ix3>().unwrap();
         let swapped = |array: ArrayD<f32>| array.permuted_axes(IxDyn(&[1, 0, 2]));
@@ -102,6 +102,11 @@ impl Node {
     }
 }
 
+/// The weights of the layer that a node belongs to, or of the only layer.
+fn weights_of(model: &[u8], node: Option<&str>) -> Result<Weights, Error> {
+    OnnxModel::new(model)?.layer(node)?.weights()
+}
+
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/onnx")
 }
@@ -116,7 +121,7 @@ fn all() -> Vec<Model> {
 
 fn load(path: &Path) -> Model {
     let bytes = fs::read(path.with_extension("safetensors")).unwrap();
-    let tensors = Tensors::from_safetensors(&bytes).unwrap();
+    let tensors = Tensors::from_bytes(&bytes).unwrap();
     let has = |name: &str| tensors.dtype(name).is_some();
     let fixed = |array: ArrayD<f32>| array.into_dimensionality::<Ix3>().unwrap();
     let floats = |name: &str| has(name).then(|| fixed(tensors.f32(name).unwrap()));
@@ -138,8 +143,7 @@ fn load(path: &Path) -> Model {
 
 impl Model {
     fn weights(&self) -> Weights {
-        Weights::from_onnx(&self.bytes, self.node.as_deref())
-            .unwrap_or_else(|error| panic!("{}: {error}", self.name))
+        weights_of(&self.bytes, self.node.as_deref()).unwrap_or_else(|error| panic!("{}: {error}", self.name))
     }
 
     fn input(&self) -> Input<'_, Ix3> {

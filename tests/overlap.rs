@@ -1,8 +1,8 @@
 //! Forward passes whose upload and readback overlap with the GPU's work: in several submissions, and in pieces.
 
 use wgpu_rnn::{
-    Backend, Config, Gpu, Input, Layer, LayerOptions, Output, Precision, Strategy, Weights,
-    inspect::PlanReport, reference, tolerance,
+    Backend, Config, Gpu, Input, Layer, LayerOptions, Output, Precision, Strategy, Weights, reference,
+    tolerance,
 };
 
 use crate::case::state;
@@ -21,15 +21,8 @@ fn cells() -> [Config; 6] {
 
 /// The least budget that holds the gates of a quarter of the steps.
 fn quarter(config: &Config, rows: usize, steps: usize, gpu: &Gpu, strategy: Strategy) -> u64 {
-    let plan = |options: &LayerOptions| {
-        PlanReport::new(
-            config,
-            rows,
-            steps,
-            gpu.capabilities(),
-            &LayerOptions { strategy, ..options.clone() },
-        )
-    };
+    let plan =
+        |options: &LayerOptions| gpu.plan(config, rows, steps, &LayerOptions { strategy, ..options.clone() });
     let whole = plan(&LayerOptions::default()).unwrap();
     let gates = whole.buffers.iter().find(|(name, _)| *name == "gates").map_or(0, |(_, bytes)| *bytes);
     let holds = |&budget: &u64| {
@@ -70,7 +63,7 @@ fn several_submissions(config: Config, rows: usize, steps: usize, submissions: u
             let what = format!("{config}, N={rows}, T={steps} on {gpu}, {strategy}");
             let whole = LayerOptions { strategy, ..LayerOptions::default() };
             let cut = LayerOptions { budget: quarter(&config, rows, steps, gpu, strategy), ..whole.clone() };
-            let plan = |options| PlanReport::new(&config, rows, steps, gpu.capabilities(), options).unwrap();
+            let plan = |options| gpu.plan(&config, rows, steps, options).unwrap();
             assert_eq!((plan(&whole).rows, plan(&whole).submissions), (rows, 1), "{what}");
             assert_eq!((plan(&cut).rows, plan(&cut).submissions), (rows, submissions), "{what}");
             let layer = |options: &LayerOptions| {
@@ -97,8 +90,7 @@ fn pieces_in_flight_give_the_bits_of_the_whole() {
         let input = Input::new(x.view()).lengths(&lengths).state(h_0.view());
         for &strategy in Strategy::ALL {
             let whole = LayerOptions { strategy, ..LayerOptions::default() };
-            let plan =
-                |options: &LayerOptions| PlanReport::new(&config, rows, steps, gpu.capabilities(), options);
+            let plan = |options: &LayerOptions| gpu.plan(&config, rows, steps, options);
             let layer = |options: &LayerOptions| {
                 Layer::new(&weights, (Backend::Gpu(gpu.clone()), options.clone())).unwrap()
             };

@@ -72,7 +72,7 @@ fn a_closed_gate_lets_nothing_of_a_large_state_through() {
         for config in [gru, gru.bidirectional(true), gru.reset_after(false)] {
             closes(implementation, config, 1);
         }
-        for config in [lstm, lstm.peepholes(true), lstm.proj_size(3)] {
+        for config in [lstm, Config { peepholes: true, ..lstm }, lstm.proj_size(3)] {
             closes(implementation, config, 1);
         }
     });

@@ -18,7 +18,7 @@ struct Case {
 
 impl Case {
     fn plan(&self, gpu: &Gpu) -> Option<PlanReport> {
-        PlanReport::new(&self.config, self.rows, self.steps, gpu.capabilities(), &self.options).ok()
+        gpu.plan(&self.config, self.rows, self.steps, &self.options).ok()
     }
 
     fn layer(&self, backend: Backend) -> Layer {

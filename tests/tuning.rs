@@ -1,8 +1,8 @@
 //! `LayerOptions::measure` as its users see it.
 
 use wgpu_rnn::{
-    Backend, Config, ErrorKind, Gpu, Input, Layer, LayerOptions, Precision, Strategy, Weights,
-    inspect::PlanReport, reference, tolerance,
+    Backend, Config, ErrorKind, Gpu, Input, Layer, LayerOptions, Precision, Strategy, Weights, reference,
+    tolerance,
 };
 
 use crate::harness::{assert_same_bits, assert_within, on_each_adapter, random};
@@ -34,8 +34,7 @@ fn what_is_measured_is_within_tolerance_and_stays() {
             let x = random((N, T, config.input_size), 1.0, 1);
             let input = Input::new(x.view()).lengths(&[T, 0, 4]);
             let measured = layer(gpu, &weights, Strategy::Auto, true);
-            let by_model =
-                PlanReport::new(&config, N, T, gpu.capabilities(), &LayerOptions::default()).unwrap();
+            let by_model = gpu.plan(&config, N, T, &LayerOptions::default()).unwrap();
             assert_eq!(measured.plan(N, T).unwrap(), Some(by_model), "nothing is measured yet");
 
             let first = measured.forward(&input).unwrap();

@@ -2,7 +2,7 @@
 //! reverse direction, on every implementation against the definition.
 
 use wgpu_rnn::ndarray::s;
-use wgpu_rnn::{Activation, Activations, Cell, Config, Input, Precision, Weights, reference, tolerance};
+use wgpu_rnn::{Activation, Cell, Config, Input, Precision, Weights, reference, tolerance};
 
 use crate::case::state;
 use crate::harness::{assert_same_bits, assert_within, on_each, on_each_share, random};
@@ -25,8 +25,7 @@ const FUNCTIONS: [Activation; 11] = [
 fn with_functions(cell: fn(usize, usize) -> Config) -> Vec<Config> {
     let one = |index: usize| {
         let at = |offset: usize| FUNCTIONS[(index + offset) % FUNCTIONS.len()];
-        let [forward, reverse] =
-            [0, 5].map(|offset| Activations { f: at(offset), g: at(offset + 1), h: at(offset + 2) });
+        let [forward, reverse] = [0, 5].map(|offset| [at(offset), at(offset + 1), at(offset + 2)]);
         cell(5, 9).bidirectional(true).num_layers(1 + index % 2).activations([forward, reverse])
     };
     (0..FUNCTIONS.len()).map(one).collect()
@@ -37,24 +36,24 @@ fn configs() -> Vec<Config> {
     let lstm = Config::lstm(6, 21);
     let hard = Activation::HardSigmoid { alpha: 0.2, beta: 0.5 };
     let reset_before = Config::gru(6, 17).reset_after(false);
-    let keras = Activations { f: hard, ..Activations::of(Cell::Lstm) };
+    let [_, g, h] = Cell::Lstm.activations();
     let others = [
-        lstm.peepholes(true).num_layers(2),
-        lstm.peepholes(true).bidirectional(true).proj_size(5),
-        lstm.input_forget(true),
-        lstm.input_forget(true).peepholes(true).clip(Some(0.6)).bias(false),
-        lstm.activations([keras; 2]).clip(Some(0.3)),
-        Config::gru(6, 17).clip(Some(0.25)).num_layers(2),
-        Config::rnn(6, 70).clip(Some(0.5)).bidirectional(true),
+        Config { peepholes: true, num_layers: 2, ..lstm },
+        Config { peepholes: true, ..lstm.bidirectional(true).proj_size(5) },
+        Config { input_forget: true, ..lstm },
+        Config { input_forget: true, peepholes: true, clip: Some(0.6), ..lstm.bias(false) },
+        Config { clip: Some(0.3), ..lstm.activations([[hard, g, h]; 2]) },
+        Config { clip: Some(0.25), ..Config::gru(6, 17).num_layers(2) },
+        Config { clip: Some(0.5), ..Config::rnn(6, 70).bidirectional(true) },
         reset_before,
         reset_before.bidirectional(true).num_layers(2),
         Config::gru(6, 70).reset_after(false).num_layers(3),
-        Config::gru(6, 3).reset_after(false).bias(false).clip(Some(0.4)).reverse(true),
-        reset_before.activations([Activations { f: hard, ..Activations::of(Cell::Gru) }; 2]),
+        Config { clip: Some(0.4), ..Config::gru(6, 3).reset_after(false).bias(false).reverse(true) },
+        reset_before.activations([[hard, g, h]; 2]),
         lstm.reverse(true).num_layers(3),
         Config::gru(6, 17).reverse(true),
         Config::rnn_relu(6, 17).reverse(true).num_layers(2),
-        lstm.reverse(true).peepholes(true).proj_size(4),
+        Config { peepholes: true, ..lstm.reverse(true).proj_size(4) },
     ];
     functions.chain(others).collect()
 }
@@ -106,20 +105,20 @@ fn a_single_reverse_direction_is_the_second_of_two() {
 #[test]
 fn functions_that_are_the_cells_own_change_nothing() {
     for config in [Config::lstm(3, 4), Config::gru(3, 4), Config::rnn(3, 4), Config::rnn_relu(3, 4)] {
-        assert_eq!(config.activations([Activations::of(config.cell); 2]), config);
+        assert_eq!(config.activations([config.cell.activations(); 2]), config);
     }
 }
 
 #[test]
 fn variants_that_cannot_be_are_refused() {
     let nan = Activation::LeakyRelu { alpha: f32::NAN };
-    let functions = Activations { f: nan, ..Activations::of(Cell::Gru) };
+    let functions = [nan, Activation::Tanh, Activation::Tanh];
     let told = [
-        Config::gru(3, 4).peepholes(true),
-        Config::rnn(3, 4).input_forget(true),
+        Config { peepholes: true, ..Config::gru(3, 4) },
+        Config { input_forget: true, ..Config::rnn(3, 4) },
         Config::lstm(3, 4).reset_after(false),
-        Config::lstm(3, 4).clip(Some(0.0)),
-        Config::lstm(3, 4).clip(Some(f32::NAN)),
+        Config { clip: Some(0.0), ..Config::lstm(3, 4) },
+        Config { clip: Some(f32::NAN), ..Config::lstm(3, 4) },
         Config::lstm(3, 4).reverse(true).bidirectional(true),
         Config::gru(3, 4).activations([functions; 2]),
     ]
@@ -142,9 +141,10 @@ fn variants_that_cannot_be_are_refused() {
 #[test]
 #[cfg(feature = "safetensors")]
 fn peepholes_go_through_a_state_dict() {
-    let weights = Weights::seeded(Config::lstm(3, 4).peepholes(true).bidirectional(true), 0).unwrap();
+    let weights =
+        Weights::seeded(Config { peepholes: true, ..Config::lstm(3, 4).bidirectional(true) }, 0).unwrap();
     let file = weights.to_safetensors().unwrap();
-    let again = Weights::from_safetensors(&file, &wgpu_rnn::LoadOptions::default()).unwrap();
+    let again = Weights::from_bytes(&file, &wgpu_rnn::LoadOptions::default()).unwrap();
     assert_eq!(again, weights);
     assert_eq!(again.get("weight_ch_l0_reverse").unwrap().len(), 12);
 }

@@ -8,13 +8,13 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
-use wgpu_rnn::{Error, Nonlinearity, Precision, Strategy};
+use wgpu_rnn::{Activation, Error, Precision, Strategy};
 
 use crate::tuning::Tuning;
 
 use crate::device::DeviceChoice;
 use crate::keras::KerasArguments;
-use crate::shape::{BatchArguments, LayerArguments};
+use crate::shape::{BatchArguments, LayerArguments, nonlinearity};
 use required::{FILES, WITH_ACTIVATION, needed, needed_without_file, needed_without_grid};
 
 /// RNN, LSTM and GRU inference with PyTorch's semantics, on any GPU that wgpu supports and on the CPU.
@@ -53,8 +53,8 @@ How the weights are stored: f32, or rounded to f16 in half of the memory. The ar
 /// Run a layer over an input.
 ///
 /// The layer is inferred from the names and shapes of its weights (PyTorch's or Keras'), or comes from an
-/// ONNX model. The extension of a file determines its format: .npy, .npz or .safetensors, and for weights
-/// those that --weights and --keras list. If a file has several tensors, the name in parentheses below selects one. Arrays
+/// ONNX model. The first bytes of an input file determine its format, and the extension of an output file its own:
+/// .npy, .npz or .safetensors. If a file has several tensors, the name in parentheses below selects one. Arrays
 /// are batch-first: input [N, T, I], or [T, I] without a batch; output [N, T, D*H_out]; h_0 and h_n [L*D,
 /// N, H_out]; c_0 and c_n [L*D, N, H].
 #[derive(Debug, Args)]
@@ -76,8 +76,8 @@ pub(crate) struct RunArguments {
     #[arg(long, value_name = "FILE")]
     pub(crate) lengths: Option<PathBuf>,
     /// The activation of an RNN; by default the one in the metadata of the weights, or else tanh.
-    #[arg(long, value_name = "tanh|relu", conflicts_with_all = WITH_ACTIVATION)]
-    pub(crate) nonlinearity: Option<Nonlinearity>,
+    #[arg(long, value_name = "tanh|relu", value_parser = nonlinearity, conflicts_with_all = WITH_ACTIVATION)]
+    pub(crate) nonlinearity: Option<Activation>,
     #[arg(long, default_value = "auto", value_name = "auto|gpu|cpu|reference|INDEX|NAME", help = DEVICE_HELP)]
     pub(crate) device: DeviceChoice,
     #[arg(long, default_value = "auto", help = strategy_help(""))]

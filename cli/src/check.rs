@@ -12,7 +12,7 @@ use wgpu_rnn::{Backend, Error, ErrorKind, Layer, LayerOptions, Precision, Strate
 use crate::args::CheckArguments;
 use crate::device::{DeviceChoice, Work};
 use crate::failure::{Failure, Result};
-use crate::files::{File, Format};
+use crate::files::File;
 use crate::report;
 use case::Case;
 
@@ -74,7 +74,7 @@ pub(crate) fn check(arguments: &CheckArguments) -> Result<bool> {
 }
 
 fn read(path: &Path, precision: Precision) -> Result<Case> {
-    let file = File::read(path, &[Format::Safetensors])?;
+    let file = File::read(path)?;
     let name = path.file_stem().unwrap_or(path.as_os_str()).display().to_string();
     Case::from_tensors(name, &file.tensors("case")?, precision).map_err(|error| file.failure(error))
 }

@@ -1,114 +1,40 @@
-//! Reads input files: the extension determines the format, and names select the tensors.
+//! Reads input files: the library finds the format, and names select the tensors.
 
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use wgpu_rnn::io::{MergeMode, OnnxDefaults, Tensors};
-use wgpu_rnn::{Cell, Error, ErrorKind, LoadOptions, Nonlinearity, Weights, recurrent_prefixes};
+use wgpu_rnn::io::{MergeMode, OnnxModel, Tensors};
+use wgpu_rnn::{Activation, Cell, Error, ErrorKind, LoadOptions, State, Weights, recurrent_prefixes};
 
 use crate::args::SourceArguments;
 use crate::failure::{Failure, Result};
 use crate::{keras, limit, model, report};
 
-/// The format of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Format {
-    Npy,
-    Npz,
-    Safetensors,
-    /// What `torch.save` and `torch.jit.save` write.
-    Pytorch,
-    /// The archive that Keras 3 saves a model in.
-    Keras,
-    Hdf5,
-}
-
-impl Format {
-    /// The formats for arrays.
-    pub(crate) const ARRAYS: &[Format] = &[Format::Npy, Format::Npz, Format::Safetensors];
-    /// The formats for weights.
-    pub(crate) const WEIGHTS: &[Format] =
-        &[Format::Safetensors, Format::Npz, Format::Pytorch, Format::Keras, Format::Hdf5];
-    pub(crate) const ANY: &[Format] =
-        &[Format::Npy, Format::Npz, Format::Safetensors, Format::Pytorch, Format::Keras, Format::Hdf5];
-
-    fn extensions(self) -> &'static [&'static str] {
-        match self {
-            Format::Npy => &["npy"],
-            Format::Npz => &["npz"],
-            Format::Safetensors => &["safetensors"],
-            Format::Pytorch => &["pt", "pth", "bin", "ckpt", "jit"],
-            Format::Keras => &["keras"],
-            Format::Hdf5 => &["h5", "hdf5"],
-        }
-    }
-
-    /// Returns the format of a path's extension.
-    pub(crate) fn of(path: &Path) -> Option<Format> {
-        let extension = path.extension().and_then(OsStr::to_str)?.to_lowercase();
-        Format::ANY.iter().copied().find(|format| format.extensions().contains(&&*extension))
-    }
-
-    /// Returns the format that a file's first bytes indicate.
-    fn sniff(bytes: &[u8]) -> Option<Format> {
-        match bytes {
-            [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Some(Format::Npy),
-            [0x80, 2, 0x8A, 10, ..] => Some(Format::Pytorch),
-            [0x89, b'H', b'D', b'F', ..] => Some(Format::Hdf5),
-            [b'P', b'K', 3 | 5, 4 | 6, ..] => Some(Format::Npz),
-            [_, _, _, _, _, _, _, _, b'{', ..] => Some(Format::Safetensors),
-            _ => None,
-        }
-    }
-
-    /// Returns the format if it is one of `allowed`.
-    pub(crate) fn check(found: Option<Format>, path: &Path, allowed: &[Format]) -> Result<Format> {
-        found.filter(|format| allowed.contains(format)).ok_or_else(|| {
-            let names = allowed.iter().flat_map(|format| format.extensions());
-            let names = names.map(|extension| format!(".{extension}"));
-            let names = names.collect::<Vec<_>>().join(" or ");
-            let found = match path.extension() {
-                Some(extension) => format!(".{}", extension.display()),
-                None => "no extension".into(),
-            };
-            let flag = if found == ".onnx" { " (--model takes an ONNX model)" } else { "" };
-            Failure::in_file(path, format_args!("expected a name that ends in {names}, found {found}{flag}"))
-        })
-    }
-}
+/// The first bytes of an npy file.
+const NPY: &[u8] = b"\x93NUMPY";
 
 /// An input file in memory.
 #[derive(Debug)]
 pub(crate) struct File {
     path: PathBuf,
-    format: Format,
     bytes: Vec<u8>,
 }
 
 impl File {
-    /// Reads a file of one of the allowed formats. Without an extension, as for a pipe, the contents
-    /// determine the format.
-    pub(crate) fn read(path: &Path, allowed: &[Format]) -> Result<File> {
-        let format = Format::of(path);
-        if path.extension().is_some() {
-            Format::check(format, path, allowed)?;
-        }
+    pub(crate) fn read(path: &Path) -> Result<File> {
         let bytes = std::fs::read(path).map_err(|error| Failure::in_file(path, error))?;
-        let format = Format::check(format.or_else(|| Format::sniff(&bytes)), path, allowed)?;
-        Ok(File { path: path.to_owned(), format, bytes })
+        Ok(File { path: path.to_owned(), bytes })
     }
 
     /// Returns the tensors. The tensor of an npy file gets the given name.
     pub(crate) fn tensors(&self, name: &str) -> Result<Tensors<'_>> {
-        match self.format {
-            Format::Npy => Tensors::from_npy(&self.bytes, name),
-            Format::Npz => Tensors::from_npz(&self.bytes),
-            Format::Safetensors => Tensors::from_safetensors(&self.bytes),
-            Format::Pytorch => Tensors::from_pytorch(&self.bytes),
-            Format::Keras => Tensors::from_keras(&self.bytes),
-            Format::Hdf5 => Tensors::from_hdf5(&self.bytes),
-        }
-        .map_err(|error| self.failure(error))
+        let tensors = match self.bytes.starts_with(NPY) {
+            true => Tensors::from_npy(&self.bytes, name),
+            false => Tensors::from_bytes(&self.bytes),
+        };
+        tensors.map_err(|error| match OnnxModel::new(&self.bytes) {
+            Ok(_) => self.failure("expected a file of tensors, found an ONNX model (--model takes it)"),
+            Err(_) => self.failure(error),
+        })
     }
 
     /// Reads the only tensor of the file, or if there are several the one with the given name. The output
@@ -152,8 +78,11 @@ pub(crate) struct Source {
     /// How the two directions of the output are merged.
     pub(crate) merge_mode: MergeMode,
     /// The initial states and lengths that are constants of the ONNX model.
-    pub(crate) defaults: OnnxDefaults,
+    pub(crate) defaults: Defaults,
 }
+
+/// The initial state and the lengths that a model has itself.
+pub(crate) type Defaults = (State<'static>, Option<Vec<usize>>);
 
 impl Source {
     /// Returns the weights, or an error if a stack has several directions, which only `run` can compute.
@@ -166,13 +95,19 @@ impl Source {
 }
 
 impl SourceArguments {
-    /// Reads the layer from the given file. Returns none if no file is given.
-    pub(crate) fn read(&self, nonlinearity: Option<Nonlinearity>) -> Result<Option<Source>> {
+    /// Reads the layer from the given file, with the model's constants for a batch of that many rows. Returns
+    /// none if no file is given.
+    pub(crate) fn read(
+        &self,
+        nonlinearity: Option<Activation>,
+        rows: Option<usize>,
+    ) -> Result<Option<Source>> {
         match (&self.weights, &self.model, &self.keras) {
             (Some(path), ..) => {
-                read_weights(path, self.prefix.as_deref(), &self.layers, nonlinearity).map(Some)
+                let names: Vec<String> = self.prefix.iter().chain(&self.layers).cloned().collect();
+                read_weights(path, &names, nonlinearity).map(Some)
             }
-            (None, Some(path), _) => model::read(path, self.node.as_deref()).map(Some),
+            (None, Some(path), _) => model::read(path, self.node.as_deref(), rows).map(Some),
             (None, None, Some(path)) => keras::read(path, &self.layers, &self.keras_options).map(Some),
             (None, None, None) => self.check_none().map(|()| None),
         }
@@ -193,21 +128,21 @@ impl SourceArguments {
     }
 }
 
-fn read_weights(
-    path: &Path,
-    prefix: Option<&str>,
-    layers: &[String],
-    nonlinearity: Option<Nonlinearity>,
-) -> Result<Source> {
-    let file = File::read(path, Format::WEIGHTS)?;
+fn read_weights(path: &Path, layers: &[String], nonlinearity: Option<Activation>) -> Result<Source> {
+    let file = File::read(path)?;
     let tensors = file.tensors("weights")?;
+    let has_keras = || tensors.keras_layers().is_ok_and(|layers| !layers.is_empty());
+    if recurrent_prefixes(tensors.shapes()).is_empty() && has_keras() {
+        let found = "found Keras' (use --keras in place of --weights)";
+        return Err(file.failure(format_args!("expected PyTorch's names (weight_ih_l0), {found}")));
+    }
     let read = |layers: &[&str], reverse| {
         let options = LoadOptions {
-            prefix: prefix.map(str::to_owned),
             layers: layers.iter().map(|&name| name.to_owned()).collect(),
-            nonlinearity,
+            activation: nonlinearity,
             reverse,
             max_bytes: limit::max_bytes(),
+            ..LoadOptions::default()
         };
         Weights::from_tensors(&tensors, &options).map_err(|error| explained(&file, &tensors, &options, error))
     };
@@ -220,11 +155,11 @@ fn read_weights(
     check_stack(&stack).map_err(|error| file.failure(error))?;
     let weights = stack.remove(0);
     let is_known = nonlinearity.is_some() || tensors.metadata().contains_key("nonlinearity");
-    if let (Cell::Rnn(assumed), false) = (weights.config().cell, is_known) {
-        let note = "the file does not say which activation the RNN has; assumed";
-        report::note(&format!("{note} {assumed} (--nonlinearity overrules it)"));
+    if let (Cell::RnnTanh, false) = (weights.config().cell, is_known) {
+        let note = "the file does not say which activation the RNN has; assumed tanh";
+        report::note(&format!("{note} (--nonlinearity overrules it)"));
     }
-    let (given, merge_mode, defaults) = (Vec::new(), MergeMode::Concat, OnnxDefaults::default());
+    let (given, merge_mode, defaults) = (Vec::new(), MergeMode::Concat, Defaults::default());
     Ok(Source { weights, above: stack, given, merge_mode, defaults })
 }
 
@@ -261,14 +196,10 @@ fn check_stack(stack: &[Weights]) -> std::result::Result<(), Error> {
 
 /// Adds which flags would help to the error of a file of weights.
 fn explained(file: &File, tensors: &Tensors<'_>, options: &LoadOptions, error: Error) -> Failure {
-    let is_chosen = options.prefix.is_some() || !options.layers.is_empty();
-    let is_of_keras = tensors.keras_layers().is_ok_and(|layers| !layers.is_empty());
+    let is_chosen = !options.layers.is_empty();
     let is_choice = recurrent_prefixes(tensors.shapes()).len() > 1;
     // An error about no tensor in particular is about the choice of a layer.
     match error.kind() == ErrorKind::Tensor && error.subject().is_none() && !is_chosen {
-        true if is_of_keras && !is_choice => file.failure(
-            "expected PyTorch's names (weight_ih_l0), found Keras' (use --keras in place of --weights)",
-        ),
         true if is_choice => file.failure(format_args!("{error} (with --prefix or --layers)")),
         _ if error.kind() == ErrorKind::TooLarge => file.failure(format_args!("{error} (with --max-bytes)")),
         _ => file.failure(error),

@@ -4,8 +4,7 @@ use wgpu_rnn::Weights;
 
 use crate::args::InitArguments;
 use crate::failure::{Failure, Result};
-use crate::files::Format;
-use crate::outputs::Outputs;
+use crate::outputs::{Format, Outputs};
 use crate::report;
 
 pub(crate) fn init(arguments: &InitArguments) -> Result<()> {

@@ -4,12 +4,12 @@ use std::path::Path;
 
 use clap::Args;
 use serde::Serialize;
-use wgpu_rnn::io::{KerasOptions, MergeMode, OnnxDefaults};
-use wgpu_rnn::{Activation, Error, LoadOptions, Weights, infer_config};
+use wgpu_rnn::io::MergeMode;
+use wgpu_rnn::{Activation, Error, ErrorKind, LoadOptions, Weights, infer_config};
 
 use crate::columns::columns;
 use crate::failure::{Failure, Result, one_line};
-use crate::files::{File, Format, Source};
+use crate::files::{Defaults, File, Source};
 use crate::limit;
 
 /// The options that the weights do not contain, with Keras' names and defaults.
@@ -50,13 +50,14 @@ impl KerasArguments {
         ]
     }
 
-    fn options(&self, layers: &[String]) -> KerasOptions {
-        KerasOptions {
+    fn options(&self, layers: &[String]) -> LoadOptions {
+        LoadOptions {
             layers: layers.to_vec(),
             activation: self.activation,
             recurrent_activation: self.recurrent_activation,
             reset_after: self.reset_after,
-            go_backwards: self.go_backwards,
+            reverse: self.go_backwards,
+            max_bytes: limit::max_bytes(),
         }
     }
 }
@@ -67,15 +68,19 @@ fn activation(name: &str) -> std::result::Result<Activation, String> {
 
 /// Reads the layer with the given names, or the file's only layer.
 pub(crate) fn read(path: &Path, layers: &[String], arguments: &KerasArguments) -> Result<Source> {
-    let file = File::read(path, Format::WEIGHTS)?;
+    let file = File::read(path)?;
     let tensors = file.tensors("weights")?;
-    let options = arguments.options(layers);
-    let read = || -> std::result::Result<Source, Error> {
-        tensors.shapes().try_for_each(|(name, _)| limit::check(&tensors, name))?;
-        let weights = Weights::from_keras(&tensors, &options)?;
-        let merge_mode = arguments.merge_mode.map_or_else(|| tensors.keras_merge_mode(&options), Ok)?;
-        let defaults = OnnxDefaults::default();
-        Ok(Source { weights, above: Vec::new(), given: Vec::new(), merge_mode, defaults })
+    let mut options = arguments.options(layers);
+    let mut read = || -> std::result::Result<Source, Error> {
+        let stated = tensors.keras_merge_mode(&options)?;
+        if layers.is_empty() {
+            // A file may have modules of PyTorch, too.
+            options.layers = tensors.keras_layers()?;
+        }
+        let weights = Weights::from_tensors(&tensors, &options)?;
+        let merge_mode = arguments.merge_mode.unwrap_or(stated);
+        let (above, given, defaults) = (Vec::new(), Vec::new(), Defaults::default());
+        Ok(Source { weights, above, given, merge_mode, defaults })
     };
     read().map_err(|error| {
         let found = tensors.keras_layers().map_or(0, |layers| layers.len());
@@ -84,6 +89,9 @@ pub(crate) fn read(path: &Path, layers: &[String], arguments: &KerasArguments) -
             (_, 0) if is_of_pytorch() => file.failure(
                 "expected Keras' names (kernel), found PyTorch's (use --weights in place of --keras)",
             ),
+            (error, _) if error.kind() == ErrorKind::TooLarge => {
+                file.failure(format_args!("{error} (with --max-bytes)"))
+            }
             (error, 2..) if layers.is_empty() => file.failure(format_args!("{error} (with --layers)")),
             (error, _) => file.failure(error),
         }
@@ -104,17 +112,15 @@ struct Layer {
 
 /// Lists the layers of a file, as text or as JSON.
 pub(crate) fn describe(path: &Path, json: bool) -> Result<String> {
-    let file = File::read(path, Format::WEIGHTS)?;
+    let file = File::read(path)?;
     let tensors = file.tensors("weights")?;
     let names = tensors.keras_layers().map_err(|error| file.failure(error))?;
-    if let (true, Err(error)) = (names.is_empty(), Weights::from_keras(&tensors, &KerasOptions::default())) {
+    if let (true, Err(error)) = (names.is_empty(), tensors.keras_merge_mode(&LoadOptions::default())) {
         return Err(file.failure(error));
     }
     let layer = |name: String| {
-        let found = Weights::from_keras(
-            &tensors,
-            &KerasOptions { layers: vec![name.clone()], ..KerasOptions::default() },
-        );
+        let options = LoadOptions { layers: vec![name.clone()], ..LoadOptions::default() };
+        let found = Weights::from_tensors(&tensors, &options);
         Layer {
             layer: found.as_ref().ok().map(|weights| weights.config().to_string()),
             error: found.err().map(|error| one_line(&error.to_string())),

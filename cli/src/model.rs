@@ -8,11 +8,11 @@ use wgpu_rnn::{Error, ErrorKind};
 
 use crate::columns::columns;
 use crate::failure::{Failure, Result, one_line};
-use crate::files::Source;
+use crate::files::{Defaults, Source};
 use crate::limit;
 
-/// Reads the layer to which the node belongs, or the model's only layer.
-pub(crate) fn read(path: &Path, node: Option<&str>) -> Result<Source> {
+/// Reads the layer to which the node belongs, or the model's only layer, with the constants for `rows` rows.
+pub(crate) fn read(path: &Path, node: Option<&str>, rows: Option<usize>) -> Result<Source> {
     let bytes = std::fs::read(path).map_err(|error| Failure::in_file(path, error))?;
     let failure = |error| failure(path, &error);
     let model = open(path, &bytes)?;
@@ -26,7 +26,8 @@ pub(crate) fn read(path: &Path, node: Option<&str>) -> Result<Source> {
     let given = [("--h0", h_0), ("--c0", c_0), ("--lengths", lengths)];
     let given = given.into_iter().filter(|(_, names)| !names.is_empty());
     let given = given.map(|(flag, names)| (flag, one_line(&names.join(", ")))).collect();
-    let defaults = layer.defaults().map_err(failure)?;
+    let defaults = rows.map_or_else(|| Ok(Defaults::default()), |rows| layer.defaults(rows));
+    let defaults = defaults.map_err(failure)?;
     let weights = layer.weights().map_err(failure)?;
     Ok(Source { weights, above: Vec::new(), given, merge_mode: MergeMode::Concat, defaults })
 }
@@ -34,8 +35,9 @@ pub(crate) fn read(path: &Path, node: Option<&str>) -> Result<Source> {
 /// Parses a model whose further files are in its folder.
 fn open<'a>(path: &Path, bytes: &'a [u8]) -> Result<OnnxModel<'a>> {
     let folder = path.parent().unwrap_or(Path::new(""));
-    let model = OnnxModel::with_folder(bytes, folder).map_err(|error| failure(path, &error))?;
-    Ok(model.max_bytes(limit::max_bytes()))
+    let mut model = OnnxModel::with_folder(bytes, folder).map_err(|error| failure(path, &error))?;
+    model.max_bytes = limit::max_bytes();
+    Ok(model)
 }
 
 /// Makes a failure in the model, with the flag that would help.
@@ -74,17 +76,16 @@ struct Layer {
 impl Layer {
     fn new(layer: &OnnxLayer<'_>) -> Self {
         let config = layer.config();
-        let defaults = layer.defaults().unwrap_or_default();
-        let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
+        let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
         Layer {
             layer: config.as_ref().ok().map(ToString::to_string),
             error: config.err().map(|error| one_line(&error.to_string())),
-            nodes: owned(layer.nodes().collect()),
-            input: layer.input().map(str::to_owned),
-            h_0: owned(layer.h_0().collect()),
-            c_0: owned(layer.c_0().collect()),
-            lengths: owned(layer.lengths().into_iter().collect()),
-            constants: defaults.names().collect(),
+            nodes: layer.nodes.clone(),
+            input: layer.input.map(str::to_owned),
+            h_0: owned(&layer.h_0),
+            c_0: owned(&layer.c_0),
+            lengths: owned(layer.lengths.as_slice()),
+            constants: layer.constants.clone(),
         }
     }
 
@@ -111,7 +112,7 @@ pub(crate) fn describe(path: &Path, json: bool) -> Result<String> {
     if let (true, Err(error)) = (layers.is_empty(), model.layer(None)) {
         return Err(failure(error));
     }
-    let model = Model { opset: model.opset(), layers };
+    let model = Model { opset: model.opset, layers };
     if json {
         return Ok(serde_json::to_string_pretty(&model).map_err(Failure::new)? + "\n");
     }

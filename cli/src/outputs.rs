@@ -1,10 +1,52 @@
 //! Output files of arrays. They appear when all of them are complete.
 
+use std::ffi::OsStr;
 use std::path::Path;
 
 use crate::draft::Draft;
-use crate::failure::Result;
-use crate::files::Format;
+use crate::failure::{Failure, Result};
+
+/// The format of a file that is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    Npy,
+    Npz,
+    Safetensors,
+}
+
+impl Format {
+    /// The formats for arrays.
+    pub(crate) const ARRAYS: &[Format] = &[Format::Npy, Format::Npz, Format::Safetensors];
+    /// The formats for weights.
+    pub(crate) const WEIGHTS: &[Format] = &[Format::Safetensors, Format::Npz];
+
+    fn extension(self) -> &'static str {
+        match self {
+            Format::Npy => "npy",
+            Format::Npz => "npz",
+            Format::Safetensors => "safetensors",
+        }
+    }
+
+    /// Returns the format of a path's extension, which must be one of `allowed`. A special file without an
+    /// extension, such as a pipe, gets the first one.
+    fn of(path: &Path, is_special: bool, allowed: &[Format]) -> Result<Format> {
+        let extension = path.extension().and_then(OsStr::to_str).map(str::to_lowercase);
+        let is_it = |format: &Format| Some(format.extension()) == extension.as_deref();
+        let found = Format::ARRAYS.iter().copied().find(is_it);
+        let found = found.or(if is_special { allowed.first().copied() } else { None });
+        found.filter(|format| allowed.contains(format)).ok_or_else(|| {
+            let names: Vec<String> =
+                allowed.iter().map(|format| format!(".{}", format.extension())).collect();
+            let found = match path.extension() {
+                Some(extension) => format!(".{}", extension.display()),
+                None => "no extension".into(),
+            };
+            let expected = format!("expected a name that ends in {}", names.join(" or "));
+            Failure::in_file(path, format_args!("{expected}, found {found}"))
+        })
+    }
+}
 
 /// The files that a command writes.
 #[derive(Debug, Default)]
@@ -22,8 +64,7 @@ impl Outputs {
     /// Adds an array to the file at `path`.
     pub(crate) fn add(&mut self, name: &'static str, path: &Path, allowed: &[Format]) -> Result<()> {
         let draft = Draft::new(path);
-        let format = Format::of(path).or(if draft.is_special() { allowed.first().copied() } else { None });
-        let format = Format::check(format, path, allowed)?;
+        let format = Format::of(path, draft.is_special(), allowed)?;
         match self.0.iter_mut().find(|target| target.draft.is_same_file(&draft)) {
             Some(target) if format == Format::Npy => {
                 let names = format!("{} and {name}", target.names.join(", "));

@@ -3,8 +3,7 @@
 mod json;
 
 use wgpu_rnn::{
-    AdapterChoice, Config, ErrorKind, Gpu, LayerOptions, Strategy,
-    inspect::{Capabilities, PlanReport},
+    AdapterChoice, Config, Error, ErrorKind, Gpu, LayerOptions, Strategy, inspect::PlanReport, wgpu::Limits,
 };
 
 use crate::args::PlanArguments;
@@ -20,7 +19,18 @@ struct Work {
     batch: usize,
     steps: usize,
     device: String,
-    capabilities: Capabilities,
+    /// The device; none for WebGPU's baseline limits.
+    gpu: Option<Gpu>,
+}
+
+impl Work {
+    fn plan(&self, options: &LayerOptions) -> std::result::Result<PlanReport, Error> {
+        let Work { config, batch, steps, gpu, .. } = self;
+        match gpu {
+            Some(gpu) => gpu.plan(config, *batch, *steps, options),
+            None => PlanReport::new(config, *batch, *steps, &Limits::default(), options),
+        }
+    }
 }
 
 const BASELINE: &str = "WebGPU's baseline limits";
@@ -29,8 +39,8 @@ pub(crate) fn plan(arguments: &PlanArguments) -> Result<()> {
     let config = config(arguments)?;
     arguments.size.check()?;
     let BatchArguments { batch, steps } = arguments.size;
-    let (device, capabilities) = device(arguments, &device::Work { name: "", config, batch, steps })?;
-    let work = Work { config, batch, steps, device, capabilities };
+    let (device, gpu) = device(arguments, &device::Work { name: "", config, batch, steps })?;
+    let work = Work { config, batch, steps, device, gpu };
     let plans = plans(&work, arguments)?;
     report::print(&match arguments.json {
         true => json::text(&work, &plans)?,
@@ -42,15 +52,15 @@ pub(crate) fn plan(arguments: &PlanArguments) -> Result<()> {
 }
 
 fn config(arguments: &PlanArguments) -> Result<Config> {
-    match arguments.source.read(arguments.layer.nonlinearity)? {
+    match arguments.source.read(arguments.layer.nonlinearity, None)? {
         Some(source) => Ok(*source.alone()?.config()),
         None => arguments.layer.config(),
     }
 }
 
-/// Returns the device of the plan, in words and as limits.
-fn device(arguments: &PlanArguments, work: &device::Work<'_>) -> Result<(String, Capabilities)> {
-    let baseline = || (BASELINE.to_owned(), Capabilities::default());
+/// Returns the device of the plan, in words and open; none for the baseline.
+fn device(arguments: &PlanArguments, work: &device::Work<'_>) -> Result<(String, Option<Gpu>)> {
+    let baseline = || (BASELINE.to_owned(), None);
     if arguments.device == "baseline" {
         return Ok(baseline());
     }
@@ -68,7 +78,7 @@ fn device(arguments: &PlanArguments, work: &device::Work<'_>) -> Result<(String,
         }
     };
     match Gpu::new(adapter) {
-        Ok(gpu) => Ok((gpu.to_string(), *gpu.capabilities())),
+        Ok(gpu) => Ok((gpu.to_string(), Some(gpu))),
         Err(error) if matches!(adapter, AdapterChoice::Best | AdapterChoice::Hardware) => {
             report::note(&format!("{choice}: plans for {BASELINE}, since {error}"));
             Ok(baseline())
@@ -91,7 +101,7 @@ fn plans(work: &Work, arguments: &PlanArguments) -> Result<Vec<PlanReport>> {
     let mut plans = Vec::new();
     for &strategy in strategies {
         let options = options(arguments, strategy);
-        match PlanReport::new(&work.config, work.batch, work.steps, &work.capabilities, &options) {
+        match work.plan(&options) {
             Ok(plan) => plans.push(plan),
             Err(error) if error.kind() == ErrorKind::TooLarge && strategies.len() > 1 => {
                 report::note(&format!("left out {strategy}: {error}"));

@@ -2,16 +2,16 @@
 
 use std::path::Path;
 
-use wgpu_rnn::io::{self, MergeMode, OnnxDefaults};
-use wgpu_rnn::ndarray::{Array3, ArrayD, ArrayViewD, Axis, IxDyn};
+use wgpu_rnn::io::{self, MergeMode};
+use wgpu_rnn::ndarray::{ArrayD, ArrayViewD, Axis, CowArray, Ix3, IxDyn};
 use wgpu_rnn::{Config, Error, ErrorKind, Layer, LayerOptions, Output, Precision, Weights};
 
 use crate::args::{Layout, RunArguments, threads};
 use crate::device::{self, Work};
 use crate::failure::{Failure, Result};
-use crate::files::{File, Format, Source};
+use crate::files::{Defaults, File, Source};
 use crate::given::{Given, to_lengths};
-use crate::outputs::Outputs;
+use crate::outputs::{Format, Outputs};
 use crate::tuning::Tuning;
 use crate::{report, stack};
 
@@ -19,16 +19,28 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<()> {
     let options = options(arguments)?;
     let mut outputs = outputs(arguments)?;
     outputs.check_none_is(&inputs(arguments))?;
-    let source = arguments.source.read(arguments.nonlinearity)?;
+    let mut given = given(arguments)?;
+    let source = arguments.source.read(arguments.nonlinearity, Some(given.size()[0]))?;
     let Source { weights, above, given: of_model, merge_mode, defaults } =
         source.ok_or_else(|| Failure::new("expected --weights, --model or --keras"))?;
     check_cell_state(arguments, weights.config())?;
     check_merge_mode(arguments, weights.config(), merge_mode)?;
-    let mut given = given(arguments)?;
-    complete(&mut given, &defaults).map_err(Failure::new)?;
+    let of_model_itself = complete(&mut given, defaults);
     let stack: Vec<Weights> = [weights].into_iter().chain(above).collect();
     let config = stack::config(&stack).ok_or_else(|| Failure::new("expected a layer"))?;
-    given.check(&config).map_err(|error| blame(arguments, &error, suspected(&given, &config, &error)))?;
+    given.check(&config).map_err(|error| {
+        let flag =
+            error.subject().and_then(|subject| of_model_itself.iter().find(|(name, _)| *name == subject));
+        match flag {
+            Some((_, flag)) => {
+                Failure::new(format_args!("{error} (a constant of the model; {flag} replaces it)"))
+            }
+            None => blame(arguments, &error, suspected(&given, &config, &error)),
+        }
+    })?;
+    for (_, flag) in of_model_itself {
+        report::note(&format!("{flag} is not given; the model has a constant for it"));
+    }
     outputs.open()?;
     tell_what_is_left_out(arguments, &of_model);
     let [batch, steps] = given.size();
@@ -50,36 +62,28 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<()> {
     Ok(())
 }
 
-/// Adds the states and lengths that are constants of the model, and that the arguments do not give.
-fn complete(given: &mut Given, defaults: &OnnxDefaults) -> std::result::Result<(), Error> {
-    let unbatched = match given.input.ndim() {
-        2 => true,
-        3 => false,
-        // No input has this rank, which is an error of its own.
-        _ => return Ok(()),
-    };
-    let [rows, _] = given.size();
-    let fitted = |state: Array3<f32>| match unbatched {
-        true => state.index_axis_move(Axis(1), 0).into_dyn(),
-        false => state.into_dyn(),
+/// Adds the states and lengths that are constants of the model, and that the arguments do not give. Returns their names
+/// and flags.
+fn complete(given: &mut Given, (state, lengths): Defaults) -> Vec<(&'static str, &'static str)> {
+    let is_unbatched = given.input.ndim() == 2;
+    let fitted = |state: CowArray<'_, f32, Ix3>| match is_unbatched && state.len_of(Axis(1)) == 1 {
+        true => state.into_owned().index_axis_move(Axis(1), 0).into_dyn(),
+        false => state.into_owned().into_dyn(),
     };
     let mut taken = Vec::new();
     if given.h_0.is_none() {
-        given.h_0 = defaults.h_0(rows)?.map(fitted);
-        taken.extend(given.h_0.as_ref().map(|_| "--h0"));
+        given.h_0 = state.h_0.map(fitted);
+        taken.extend(given.h_0.as_ref().map(|_| ("h_0", "--h0")));
     }
     if given.c_0.is_none() {
-        given.c_0 = defaults.c_0(rows)?.map(fitted);
-        taken.extend(given.c_0.as_ref().map(|_| "--c0"));
+        given.c_0 = state.c_0.map(fitted);
+        taken.extend(given.c_0.as_ref().map(|_| ("c_0", "--c0")));
     }
     if given.lengths.is_none() {
-        given.lengths = defaults.lengths(rows)?;
-        taken.extend(given.lengths.as_ref().map(|_| "--lengths"));
+        given.lengths = lengths;
+        taken.extend(given.lengths.as_ref().map(|_| ("lengths", "--lengths")));
     }
-    for flag in taken {
-        report::note(&format!("{flag} is not given; the model has a constant for it"));
-    }
-    Ok(())
+    taken
 }
 
 /// Reports the inputs that the model computes for the layer and the arguments do not give.
@@ -158,8 +162,7 @@ fn check_cell_state(arguments: &RunArguments, config: &Config) -> Result<()> {
 }
 
 fn given(arguments: &RunArguments) -> Result<Given> {
-    let array =
-        |path: &Path, name| File::read(path, Format::ARRAYS)?.one(name, |tensors, name| tensors.f32(name));
+    let array = |path: &Path, name| File::read(path)?.one(name, |tensors, name| tensors.f32(name));
     Ok(Given {
         input: array(&arguments.input, "input")?,
         h_0: arguments.h0.as_deref().map(|path| array(path, "h_0")).transpose()?,
@@ -169,7 +172,7 @@ fn given(arguments: &RunArguments) -> Result<Given> {
 }
 
 fn lengths(path: &Path) -> Result<Vec<usize>> {
-    let file = File::read(path, Format::ARRAYS)?;
+    let file = File::read(path)?;
     file.one("lengths", |tensors, name| to_lengths(&tensors.i64(name)?, tensors.dtype(name) == Some("bool")))
 }
 

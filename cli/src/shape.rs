@@ -1,7 +1,7 @@
 //! The flags that define a layer.
 
 use clap::{Args, ValueEnum};
-use wgpu_rnn::{Cell, Config, Nonlinearity};
+use wgpu_rnn::{Activation, Cell, Config};
 
 use crate::failure::{Failure, Result};
 
@@ -29,8 +29,8 @@ pub(crate) struct LayerArguments {
     #[arg(long, value_name = "P", default_value_t = 0)]
     pub(crate) proj_size: usize,
     /// The activation of an RNN.
-    #[arg(long, value_name = "tanh|relu")]
-    pub(crate) nonlinearity: Option<Nonlinearity>,
+    #[arg(long, value_name = "tanh|relu", value_parser = nonlinearity)]
+    pub(crate) nonlinearity: Option<Activation>,
 }
 
 /// The flags that every layer needs, and the optional ones.
@@ -77,17 +77,26 @@ impl CellName {
     }
 }
 
+/// Parses the activation of an RNN.
+pub(crate) fn nonlinearity(name: &str) -> std::result::Result<Activation, String> {
+    match name {
+        "tanh" => Ok(Activation::Tanh),
+        "relu" => Ok(Activation::Relu),
+        _ => Err("expected tanh or relu".to_owned()),
+    }
+}
+
 /// Sets the nonlinearity of an RNN; other cells are an error.
-pub(crate) fn with_nonlinearity(
-    mut config: Config,
-    nonlinearity: Nonlinearity,
-) -> std::result::Result<Config, String> {
+fn with_nonlinearity(config: Config, nonlinearity: Activation) -> std::result::Result<Config, String> {
+    let is_relu = nonlinearity == Activation::Relu;
     match config.cell {
-        Cell::Rnn(_) => {
-            config.cell = Cell::Rnn(nonlinearity);
-            Ok(config)
+        Cell::RnnTanh | Cell::RnnRelu => {
+            Ok(Config { cell: if is_relu { Cell::RnnRelu } else { Cell::RnnTanh }, ..config })
         }
-        cell => Err(format!("nonlinearity is only supported for RNN, not {cell}, found {nonlinearity}")),
+        cell => {
+            let found = if is_relu { "relu" } else { "tanh" };
+            Err(format!("nonlinearity is only supported for RNN, not {cell}, found {found}"))
+        }
     }
 }
 

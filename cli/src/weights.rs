@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde::Serialize;
-use wgpu_rnn::io::{KerasOptions, Tensors};
+use wgpu_rnn::io::Tensors;
 use wgpu_rnn::{Error, LoadOptions, Weights, infer_config, recurrent_prefixes};
 
 use crate::columns::columns;
 use crate::failure::{Failure, Result, one_line};
-use crate::files::{File, Format};
+use crate::files::File;
 
 #[derive(Debug, Serialize)]
 struct Listed {
@@ -44,7 +44,7 @@ struct Tensor {
 
 /// Lists the layers and the tensors of a file, as text or as JSON.
 pub(crate) fn describe(path: &Path, json: bool) -> Result<String> {
-    let file = File::read(path, Format::ANY)?;
+    let file = File::read(path)?;
     let tensors = file.tensors("array")?;
     let listed = Listed { layers: layers(&tensors), tensors: tensors_of(&tensors) };
     if json {
@@ -55,7 +55,7 @@ pub(crate) fn describe(path: &Path, json: bool) -> Result<String> {
 
 fn layers(tensors: &Tensors<'_>) -> Vec<Layer> {
     let of_pytorch = recurrent_prefixes(tensors.shapes()).into_iter().map(|prefix| {
-        let options = LoadOptions { prefix: Some(prefix.clone()), ..LoadOptions::default() };
+        let options = LoadOptions { layers: vec![prefix.clone()], ..LoadOptions::default() };
         let found = infer_config(tensors.shapes(), &options);
         let flags =
             if prefix.is_empty() { "--weights".into() } else { format!("--weights, --prefix {prefix}") };
@@ -63,8 +63,8 @@ fn layers(tensors: &Tensors<'_>) -> Vec<Layer> {
     });
     let names: BTreeSet<String> = tensors.keras_layers().unwrap_or_default().into_iter().collect();
     let of_keras = names.into_iter().map(|name| {
-        let options = KerasOptions { layers: vec![name.clone()], ..KerasOptions::default() };
-        let found = Weights::from_keras(tensors, &options).map(|weights| weights.config().to_string());
+        let options = LoadOptions { layers: vec![name.clone()], ..LoadOptions::default() };
+        let found = Weights::from_tensors(tensors, &options).map(|weights| weights.config().to_string());
         Layer::new(&format!("--keras, --layers {name}"), found)
     });
     of_pytorch.chain(of_keras).collect()

@@ -182,7 +182,7 @@ impl Tensors {
     fn weights(&self, prefix: &str) -> Result<Weights, Error> {
         Weights::from_state_dict(
             self.tensors.iter().cloned(),
-            &LoadOptions { prefix: Some(prefix.into()), ..LoadOptions::default() },
+            &LoadOptions { layers: vec![prefix.into()], ..LoadOptions::default() },
         )
     }
 

@@ -68,7 +68,7 @@ def weights_of(path: Path | None) -> wgpu_rnn.Weights:
     if path is None:
         config = {"cell": "lstm", "input_size": FEATURES, "hidden_size": 128}
         return wgpu_rnn.Weights.seeded(config, 0)
-    return wgpu_rnn.Layer.from_safetensors(path).weights
+    return wgpu_rnn.Layer.from_file(path).weights
 
 
 def run(source: Path, target: Path, options: argparse.Namespace) -> float:

@@ -41,7 +41,7 @@ class Speakers:
         path = Path(resemblyzer.__file__).parent / "pretrained.pt"
         state = torch.load(path, map_location="cpu")["model_state"]
         device = assigned_device(default="cpu")
-        self.layer = wgpu_rnn.Layer.from_pytorch_file(path, device=device, threads=threads)
+        self.layer = wgpu_rnn.Layer.from_file(path, device=device, threads=threads)
         self.weight, self.bias = state["linear.weight"].numpy(), state["linear.bias"].numpy()
 
     def __call__(self, batch: pa.Table) -> pa.Table:

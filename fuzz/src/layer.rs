@@ -4,10 +4,8 @@ use arbitrary::Unstructured;
 use wgpu_rnn::ndarray::{ArrayD, IxDyn};
 use wgpu_rnn::tolerance::{self, Comparison};
 use wgpu_rnn::{
-    Activations, Backend, Cell, Config, ErrorKind, Input, Layer, LayerOptions, LoadOptions, Nonlinearity,
-    Output, Precision, State, Weights,
-    inspect::{Capabilities, PlanReport},
-    reference,
+    Activation, Backend, Cell, Config, ErrorKind, Input, Layer, LayerOptions, LoadOptions, Output, Precision,
+    State, Weights, inspect::PlanReport, reference, wgpu::Limits,
 };
 
 use super::problem::{Array, Mistake, Problem, random};
@@ -52,17 +50,16 @@ fn is_valid(config: &Config) -> bool {
 
 /// What ONNX has and PyTorch has not: what is for one cell alone, or for one direction, and numbers that are ones.
 fn is_valid_variant(config: &Config) -> bool {
-    let variant = &config.variant;
-    let for_lstm = config.cell == Cell::Lstm || !variant.input_forget && !variant.peepholes;
-    let for_gru = config.cell == Cell::Gru || variant.reset_after;
-    let numbers = variant.activations.iter().flatten().flat_map(|&Activations { f, g, h, .. }| {
+    let for_lstm = config.cell == Cell::Lstm || !config.input_forget && !config.peepholes;
+    let for_gru = config.cell == Cell::Gru || config.reset_after;
+    let numbers = config.activations.iter().flatten().flat_map(|functions| {
         // An RNN has f, a GRU f and g, an LSTM all three.
-        [f, g, h].into_iter().take(if config.cell.gates() == 1 { 1 } else { config.cell.gates() - 1 })
+        functions.iter().take(if config.cell.gates() == 1 { 1 } else { config.cell.gates() - 1 })
     });
     !(config.reverse && config.bidirectional)
         && for_lstm
         && for_gru
-        && variant.clip.is_none_or(|clip| clip > 0.0 && clip.is_finite())
+        && config.clip.is_none_or(|clip| clip > 0.0 && clip.is_finite())
         && numbers.into_iter().all(|function| !function.to_string().contains("inf"))
 }
 
@@ -76,7 +73,7 @@ fn check_config(problem: &Problem) {
     let (rows, steps) = (problem.input.shape.first().copied().unwrap_or(0), problem.seed as usize % 50);
     let options =
         LayerOptions { precision: problem.precision, budget: problem.seed >> 40, ..LayerOptions::default() };
-    let plan = PlanReport::new(config, rows, steps, &Capabilities::default(), &options);
+    let plan = PlanReport::new(config, rows, steps, &Limits::default(), &options);
     let Err(error) = valid else {
         if let Ok(plan) = plan {
             let _ = plan.to_string();
@@ -94,14 +91,12 @@ fn check_state_dict(problem: &Problem) {
     let (mut tensors, finite) = state_dict(problem);
     let shapes: Vec<(String, Vec<usize>)> =
         tensors.iter().map(|(name, values)| (name.clone(), values.shape().to_vec())).collect();
-    let mut options = LoadOptions { prefix: Some("".into()), ..LoadOptions::default() };
-    if let Cell::Rnn(nonlinearity) = problem.config.cell {
-        options = LoadOptions { nonlinearity: Some(nonlinearity), ..options };
-    }
+    let activation = activation_of(&problem.config);
+    let options = LoadOptions { layers: vec!["".into()], activation, ..LoadOptions::default() };
     let found = Weights::from_state_dict(tensors.clone(), &options);
     let expected = configuration_of(&shapes).filter(|config| {
         // A nonlinearity is given for an RNN alone.
-        matches!(config.cell, Cell::Rnn(_)) || options.nonlinearity.is_none()
+        matches!(config.cell, Cell::RnnTanh | Cell::RnnRelu) || options.activation.is_none()
     });
     match (&found, expected) {
         (Ok(weights), Some(expected)) if finite => {
@@ -118,11 +113,16 @@ fn check_state_dict(problem: &Problem) {
     }
 }
 
+/// The activation of an RNN, which shapes do not tell.
+fn activation_of(config: &Config) -> Option<Activation> {
+    matches!(config.cell, Cell::RnnTanh | Cell::RnnRelu).then(|| config.cell.activations()[0])
+}
+
 /// The configuration with tanh where there is a choice, which shapes do not tell.
 fn same_activation(config: &Config) -> Config {
     let mut config = *config;
-    if let Cell::Rnn(_) = config.cell {
-        config.cell = Cell::Rnn(Nonlinearity::Tanh);
+    if config.cell == Cell::RnnRelu {
+        config.cell = Cell::RnnTanh;
     }
     config
 }
@@ -178,7 +178,7 @@ fn configuration_of(tensors: &[(String, Vec<usize>)]) -> Option<Config> {
         let layers = (1..=recurrent.len()).map(move |layers| new(input_size, hidden_size).num_layers(layers));
         let directions = layers.flat_map(move |config| both.map(|two| config.bidirectional(two)));
         let biases = directions.flat_map(move |config| both.map(|bias| config.bias(bias)));
-        let peepholes = biases.flat_map(move |config| both.map(|peepholes| config.peepholes(peepholes)));
+        let peepholes = biases.flat_map(move |config| both.map(|peepholes| Config { peepholes, ..config }));
         peepholes.flat_map(move |config| proj_sizes.map(|size| config.proj_size(size)))
     });
     configs.filter(is_valid).find(|config| {

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
+use wgpu_rnn::ErrorKind;
 use wgpu_rnn::io::{OnnxLayer, OnnxModel};
-use wgpu_rnn::{ErrorKind, Weights};
 
 use super::files::{check_error, within};
 
@@ -25,11 +25,11 @@ pub fn check_with_data(input: &[u8]) {
     let references = 1 + file.windows(8).filter(|bytes| *bytes == b"location").count() as u64;
     let most = BASE + OF_MESSAGES * (file.len() as u64 + references * data.len() as u64);
     within(most, || {
-        let model = OnnxModel::with_data(file, |place| {
-            let is_below =
-                !place.location.starts_with('/') && !place.location.split('/').any(|part| part == "..");
-            assert!(is_below, "{place:?}");
-            Ok(Cow::Owned(place.of(data)?.to_vec()))
+        let model = OnnxModel::with_data(file, |location, range| {
+            let is_below = !location.starts_with('/') && !location.split('/').any(|part| part == "..");
+            assert!(is_below, "{location:?}");
+            let values = data.get(range).ok_or(std::io::ErrorKind::UnexpectedEof)?;
+            Ok(Cow::Owned(values.to_vec()))
         });
         let Ok(model) = model else { return };
         assert!(model.data_files().is_sorted());
@@ -45,9 +45,9 @@ pub fn check(file: &[u8]) {
 }
 
 fn check_model(file: &[u8]) {
-    let alone = Weights::from_onnx(file, None);
+    let alone = OnnxModel::new(file).and_then(|model| model.layer(None)?.weights());
     let read = OnnxModel::new(file).and_then(|model| {
-        assert!(model.opset() >= 7, "opset {}", model.opset());
+        assert!(model.opset >= 7, "opset {}", model.opset);
         let layers = model.layers()?;
         layers.iter().for_each(check_layer);
         // Without a node's name the only layer is taken; nodes of other domains do not count beside it.
@@ -70,17 +70,21 @@ fn check_model(file: &[u8]) {
 fn check_layer(layer: &OnnxLayer<'_>) {
     let text = layer.to_string();
     assert!(!text.contains(char::is_control), "{text:?}");
-    assert!(layer.nodes().count() >= 1);
-    assert!(layer.h_0().chain(layer.c_0()).count() <= 2 * layer.nodes().count());
-    let _ = (layer.input(), layer.lengths());
-    match (layer.config(), layer.defaults()) {
-        (Ok(config), Ok(defaults)) => {
-            let states =
-                [defaults.h_0(ROWS), defaults.c_0(ROWS)].into_iter().filter_map(Result::ok).flatten();
+    assert!(!layer.nodes.is_empty());
+    assert!(layer.h_0.len() + layer.c_0.len() <= 2 * layer.nodes.len());
+    match (layer.config(), layer.defaults(ROWS)) {
+        (Ok(config), Ok((state, lengths))) => {
             let layers = config.num_layers * config.directions();
-            states.for_each(|state| assert_eq!(state.dim(), (layers, ROWS, config.hidden_size)));
-            let lengths = defaults.lengths(ROWS).ok().flatten();
-            assert!(lengths.is_none_or(|lengths| lengths.len() == ROWS));
+            for state in [&state.h_0, &state.c_0].into_iter().flatten() {
+                // A state of the model may be for another number of rows.
+                let (found, _, size) = state.dim();
+                assert_eq!((found, size), (layers, config.hidden_size));
+            }
+            let is_constant = |name| layer.constants.contains(&name);
+            assert_eq!(
+                [state.h_0.is_some(), state.c_0.is_some(), lengths.is_some()],
+                ["h_0", "c_0", "lengths"].map(is_constant)
+            );
         }
         (Err(_), Err(error)) => check_error(&error),
         // The states of the nodes may be of different numbers of rows.
@@ -89,7 +93,7 @@ fn check_layer(layer: &OnnxLayer<'_>) {
     }
     match (layer.config(), layer.weights()) {
         (Ok(config), Ok(weights)) => {
-            assert_eq!((*weights.config(), config.num_layers), (config, layer.nodes().count()));
+            assert_eq!((*weights.config(), config.num_layers), (config, layer.nodes.len()));
             config.validate().expect("a configuration that weights have");
         }
         // What is in the tensors is seen when they are taken.

@@ -2,7 +2,7 @@
 
 use arbitrary::{Result, Unstructured};
 use wgpu_rnn::ndarray::{ArrayD, IxDyn, ShapeBuilder};
-use wgpu_rnn::{Activation, Activations, Cell, Config, Precision};
+use wgpu_rnn::{Activation, Cell, Config, Precision};
 
 /// Sizes that no layer can have.
 const HUGE: [usize; 4] = [usize::MAX, usize::MAX / 2, 1 << 62, 1 << 60];
@@ -71,7 +71,7 @@ impl Array {
 impl Problem {
     pub(crate) fn new(u: &mut Unstructured<'_>) -> Result<Self> {
         let config = config(u)?;
-        let is_relu = matches!(config.cell, Cell::Rnn(wgpu_rnn::Nonlinearity::Relu));
+        let is_relu = config.cell == Cell::RnnRelu;
         let scales = if is_relu { &SCALES[..MODEST] } else { &SCALES };
         let seed = u.arbitrary()?;
         let scale = *u.choose(scales)?;
@@ -112,22 +112,16 @@ impl Problem {
         let is_lstm = self.config.cell == Cell::Lstm;
         let for_lstm =
             |u: &mut Unstructured<'_>| Ok(u.int_in_range(0..=31u8)? > if is_lstm { 15 } else { 30 });
-        self.config = self
-            .config
-            .reverse(u.arbitrary()?)
-            .clip(*u.choose(&[
-                None,
-                None,
-                None,
-                Some(0.5),
-                Some(3.0),
-                Some(1e-3),
-                Some(0.0),
-                Some(f32::NAN),
-            ])?)
-            .input_forget(for_lstm(u)?)
-            .peepholes(for_lstm(u)?)
-            .reset_after(!if self.config.cell == Cell::Gru { u.arbitrary()? } else { seldom(u)? });
+        const CLIPS: [Option<f32>; 8] =
+            [None, None, None, Some(0.5), Some(3.0), Some(1e-3), Some(0.0), Some(f32::NAN)];
+        self.config = Config {
+            reverse: u.arbitrary()?,
+            clip: *u.choose(&CLIPS)?,
+            input_forget: for_lstm(u)?,
+            peepholes: for_lstm(u)?,
+            reset_after: !if self.config.cell == Cell::Gru { u.arbitrary()? } else { seldom(u)? },
+            ..self.config
+        };
         // Of larger values functions without bounds make what f32 does not hold.
         let arrays = [Some(&self.input), self.h_0.as_ref(), self.c_0.as_ref()];
         let is_small = arrays.into_iter().flatten().all(|array| array.values.iter().all(|v| v.abs() <= 1.0));
@@ -139,8 +133,8 @@ impl Problem {
     }
 }
 
-fn activations(u: &mut Unstructured<'_>) -> Result<Activations> {
-    Ok(Activations { f: activation(u)?, g: activation(u)?, h: activation(u)? })
+fn activations(u: &mut Unstructured<'_>) -> Result<[Activation; 3]> {
+    Ok([activation(u)?, activation(u)?, activation(u)?])
 }
 
 fn activation(u: &mut Unstructured<'_>) -> Result<Activation> {

@@ -45,7 +45,7 @@ export class Layer {
   private constructor();
 
   /**
-   * Reads a layer from a file. The format is `"safetensors"` in this module; the main module reads every format.
+   * Reads a layer from a safetensors file. The main module reads every format.
    *
    * @throws FileError, TensorError or ConfigError
    */

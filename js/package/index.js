@@ -150,8 +150,7 @@ class Handle {
 
 export class Layer extends Handle {
   static async load(bytes, options = {}) {
-    const isSmall = options.format === undefined ? isSafetensors(bytes) : options.format === "safetensors";
-    return Layer.#made(options, isSmall, (core) => readWeights(core, bytes, options));
+    return Layer.#made(options, isSafetensors(bytes), (core) => readWeights(core, bytes, options));
   }
 
   static async seeded(config, seed = 0, options = {}) {

@@ -46,7 +46,7 @@ export function isSafetensors(bytes) {
 }
 
 /** Reads a file's weights. */
-export function readWeights(core, bytes, { format, node, prefix, layer, nonlinearity, data = {} }) {
+export function readWeights(core, bytes, { node, prefix, layer, nonlinearity, data = {} }) {
   const parts = [node, prefix, layer].filter((part) => part !== undefined);
   if (parts.length > 1) {
     throw failure("config", "node, prefix, layer: expected one of them, since each names the layer of a file, found several");
@@ -55,7 +55,7 @@ export function readWeights(core, bytes, { format, node, prefix, layer, nonlinea
   const files = new core.DataFiles();
   try {
     for (const [name, value] of Object.entries(data)) files.add(name, bytesOf(`data[${name}]`, value));
-    return attempt(core, () => core.Weights.read(file, format, parts[0], nonlinearity, files));
+    return attempt(core, () => core.Weights.read(file, parts[0], nonlinearity, files));
   } finally {
     files.free();
   }

@@ -13,9 +13,6 @@ export type Strategy = "auto" | "step" | "hoisted-step" | "scan";
 /** The type in which the weights are stored. Results are float32 either way. */
 export type Precision = "f32" | "f16";
 
-/** The format of a file with weights. */
-export type Format = "safetensors" | "npz" | "onnx" | "pytorch" | "keras";
-
 /** The bytes of a file. */
 export type Bytes = Uint8Array | ArrayBuffer;
 
@@ -88,10 +85,8 @@ export interface DeviceOptions extends LayerOptions {
   strategy?: Strategy;
 }
 
-/** What to read of a file. */
+/** What to read of a file, whose first bytes show its format. */
 export interface LoadOptions {
-  /** The format; by default the file's first bytes decide. */
-  format?: Format;
   /** The name of an ONNX node, where the model has several recurrent ones. At most one of `node`, `prefix`, `layer`. */
   node?: string;
   /** The prefix of the layer's tensors, such as `"encoder."`, where a state dict has several layers. */

@@ -1,7 +1,7 @@
 //! The configuration of a layer, as JavaScript reads and gives it.
 
 use wasm_bindgen::prelude::wasm_bindgen;
-use wgpu_rnn::{Cell, Error, ErrorKind, Nonlinearity};
+use wgpu_rnn::{Cell, Error, ErrorKind};
 
 /// A configuration. JavaScript sets the fields one by one, after the cell and its sizes.
 #[wasm_bindgen(getter_with_clone)]
@@ -79,9 +79,8 @@ fn wrong(message: String) -> Error {
 
 impl From<&wgpu_rnn::Config> for Config {
     fn from(config: &wgpu_rnn::Config) -> Config {
-        let relu = config.cell == Cell::Rnn(Nonlinearity::Relu);
-        let variant = &config.variant;
-        let functions = variant.activations.iter().flatten().flat_map(|one| [one.f, one.g, one.h]);
+        let relu = config.cell == Cell::RnnRelu;
+        let functions = config.activations.iter().flatten().flatten();
         Config {
             cell: config.cell.name().to_owned(),
             input_size: config.input_size,
@@ -93,10 +92,10 @@ impl From<&wgpu_rnn::Config> for Config {
             proj_size: config.proj_size,
             reverse: config.reverse,
             activations: functions.map(|function| function.to_string()).collect(),
-            clip: variant.clip,
-            input_forget: variant.input_forget,
-            peepholes: variant.peepholes,
-            reset_after: variant.reset_after,
+            clip: config.clip,
+            input_forget: config.input_forget,
+            peepholes: config.peepholes,
+            reset_after: config.reset_after,
         }
     }
 }

@@ -7,8 +7,6 @@
 //! On a machine that is no browser there is nothing but the tests of what needs none.
 
 #[cfg(any(test, target_arch = "wasm32"))]
-mod format;
-
 #[cfg(target_arch = "wasm32")]
 mod config;
 #[cfg(all(target_arch = "wasm32", feature = "counting"))]

@@ -35,7 +35,7 @@ impl Plan {
             batch,
             steps,
             strategy: report.strategy.to_string(),
-            dispatches: report.dispatch_count(),
+            dispatches: report.dispatches.iter().map(|dispatch| dispatch.times).sum(),
             #[allow(clippy::cast_precision_loss, reason = "no buffers have 2^53 bytes")]
             bytes: report.bytes() as f64,
             text: report.to_string(),

@@ -3,12 +3,10 @@
 use std::collections::BTreeMap;
 
 use wasm_bindgen::prelude::wasm_bindgen;
-use wgpu_rnn::io::Tensors;
-use wgpu_rnn::{Error, LoadOptions};
+use wgpu_rnn::{Activation, Error, ErrorKind, LoadOptions};
 
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::format::Format;
 
 /// The files beside an ONNX model, by the last part of their names.
 #[wasm_bindgen]
@@ -40,21 +38,22 @@ pub struct Weights(pub(crate) wgpu_rnn::Weights);
 
 #[wasm_bindgen]
 impl Weights {
-    /// Reads a file. Without a format, its first bytes decide. `part` is the prefix of the layer's tensors, or the name
-    /// of an ONNX node, where the file has several layers.
+    /// Reads a file, whose first bytes show its format. `part` is the prefix of the layer's tensors, or the name of a
+    /// Keras layer or of an ONNX node, where the file has several layers.
     ///
     /// # Errors
     ///
     /// The library's.
     pub fn read(
         bytes: &[u8],
-        format: Option<String>,
         part: Option<String>,
         nonlinearity: Option<String>,
         data: &DataFiles,
     ) -> Result<Weights, Failure> {
-        let format = format.map_or_else(|| Ok(Format::of(bytes)), |name| name.parse())?;
-        Ok(Weights(read(bytes, format, part, nonlinearity, &data.0)?))
+        let activation = nonlinearity.map(|name| activation(&name)).transpose()?;
+        let options =
+            LoadOptions { layers: part.into_iter().collect(), activation, ..LoadOptions::default() };
+        Ok(Weights(read(bytes, &options, &data.0).map_err(|error| explained(error, bytes))?))
     }
 
     /// Returns what PyTorch's constructor gives after `torch.manual_seed(seed)`.
@@ -72,50 +71,46 @@ impl Weights {
     }
 }
 
+/// Parses the activation of an RNN.
+fn activation(name: &str) -> Result<Activation, Error> {
+    match name {
+        "tanh" => Ok(Activation::Tanh),
+        "relu" => Ok(Activation::Relu),
+        other => {
+            let text = format!("nonlinearity: expected \"tanh\" or \"relu\", found {other:?}");
+            Err(Error::new(ErrorKind::Config, text))
+        }
+    }
+}
+
 #[cfg_attr(not(feature = "onnx"), allow(unused_variables, reason = "only ONNX has data in other files"))]
 fn read(
     bytes: &[u8],
-    format: Format,
-    part: Option<String>,
-    nonlinearity: Option<String>,
+    options: &LoadOptions,
     data: &BTreeMap<String, Vec<u8>>,
 ) -> Result<wgpu_rnn::Weights, Error> {
-    let tensors = match format {
-        Format::Safetensors => Tensors::from_safetensors(bytes)?,
-        #[cfg(feature = "npz")]
-        Format::Npz => Tensors::from_npz(bytes)?,
-        #[cfg(feature = "pytorch")]
-        Format::Pytorch => Tensors::from_pytorch(bytes)?,
-        #[cfg(feature = "onnx")]
-        Format::Onnx => return from_onnx(bytes, part.as_deref(), data),
-        #[cfg(feature = "keras")]
-        Format::Keras => return from_keras(bytes, part),
-        #[cfg(not(all(feature = "npz", feature = "pytorch", feature = "onnx", feature = "keras")))]
-        other => return Err(other.left_out()),
-    };
-    let nonlinearity = nonlinearity.map(|name| name.parse()).transpose()?;
-    let options = LoadOptions { prefix: part, nonlinearity, ..LoadOptions::default() };
-    wgpu_rnn::Weights::from_tensors(&tensors, &options)
+    #[cfg(feature = "onnx")]
+    if !data.is_empty() {
+        let model = wgpu_rnn::io::OnnxModel::with_data(bytes, |location, range| {
+            let missing = || std::io::Error::other(format!("no file {location:?} was given"));
+            let file = data.get(file_name(location)).ok_or_else(missing)?;
+            let values = file.get(range).ok_or(std::io::ErrorKind::UnexpectedEof)?;
+            Ok(std::borrow::Cow::Borrowed(values))
+        })?;
+        return model.layer(options.layers.first().map(String::as_str))?.weights();
+    }
+    wgpu_rnn::Weights::from_bytes(bytes, options)
 }
 
-#[cfg(feature = "onnx")]
-fn from_onnx(
-    bytes: &[u8],
-    node: Option<&str>,
-    data: &BTreeMap<String, Vec<u8>>,
-) -> Result<wgpu_rnn::Weights, Error> {
-    let model = wgpu_rnn::io::OnnxModel::with_data(bytes, |place| {
-        let missing = || std::io::Error::other(format!("no file {:?} was given", place.location));
-        let file = data.get(file_name(place.location)).ok_or_else(missing)?;
-        Ok(std::borrow::Cow::Borrowed(place.of(file)?))
-    })?;
-    model.layer(node)?.weights()
-}
-
-#[cfg(feature = "keras")]
-fn from_keras(bytes: &[u8], layer: Option<String>) -> Result<wgpu_rnn::Weights, Error> {
-    let is_archive = bytes.starts_with(b"PK");
-    let tensors = if is_archive { Tensors::from_keras(bytes)? } else { Tensors::from_hdf5(bytes)? };
-    let options = wgpu_rnn::io::KerasOptions { layers: layer.into_iter().collect(), ..Default::default() };
-    wgpu_rnn::Weights::from_keras(&tensors, &options)
+/// Says of a file that is not safetensors where it can be read, if this build reads nothing else.
+fn explained(error: Error, bytes: &[u8]) -> Error {
+    let reads_all = cfg!(all(feature = "npz", feature = "pytorch", feature = "onnx", feature = "keras"));
+    let is_safetensors = bytes.get(8) == Some(&b'{');
+    match reads_all || is_safetensors || error.kind() != ErrorKind::File {
+        true => error,
+        false => {
+            let text = format!("{error}; the package's main module reads every format");
+            Error::new(ErrorKind::File, text)
+        }
+    }
 }

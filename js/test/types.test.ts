@@ -3,7 +3,7 @@
 import * as all from "wgpu-rnn";
 import * as cpu from "wgpu-rnn/cpu";
 import type {
-  Bytes, Cell, Config, Device, DeviceOptions, ErrorKind, Format, ForwardOptions, LayerOptions, LoadOptions, Output, Plan,
+  Bytes, Cell, Config, Device, DeviceOptions, ErrorKind, ForwardOptions, LayerOptions, LoadOptions, Output, Plan,
   Precision, PushOptions, SavedState, SeededConfig, State, Strategy, WasmSource,
 } from "wgpu-rnn";
 import type { CpuOptions } from "wgpu-rnn/cpu";
@@ -12,7 +12,6 @@ const cell: Cell = "lstm";
 const device: Device = "auto";
 const strategy: Strategy = "hoisted-step";
 const precision: Precision = "f16";
-const format: Format = "onnx";
 const bytes: Bytes = new ArrayBuffer(8);
 const source: WasmSource = new URL("https://example.com/cpu.wasm");
 const seeded: SeededConfig = {
@@ -22,7 +21,7 @@ const seeded: SeededConfig = {
 const options: LayerOptions = { precision };
 const onDevice: DeviceOptions = { ...options, device, batch: 4, steps: 50, strategy };
 const load: LoadOptions = {
-  format, node: "lstm", prefix: "encoder.", layer: "lstm", nonlinearity: "relu", data: { "model.onnx.data": bytes },
+  node: "lstm", prefix: "encoder.", layer: "lstm", nonlinearity: "relu", data: { "model.onnx.data": bytes },
 };
 const state: State = { h_0: new Float32Array(8), c_0: null };
 const forward: ForwardOptions = { batch: 1, steps: 2, lengths: [2], state };

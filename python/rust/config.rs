@@ -2,7 +2,7 @@
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use wgpu_rnn::{Activation, Activations, Cell, Config, Nonlinearity};
+use wgpu_rnn::{Activation, Cell, Config};
 
 use crate::errors::{raise, to_python};
 
@@ -13,23 +13,17 @@ pub(crate) fn to_dict<'py>(py: Python<'py>, config: &Config) -> PyResult<Bound<'
     dict.set_item("input_size", config.input_size)?;
     dict.set_item("hidden_size", config.hidden_size)?;
     dict.set_item("num_layers", config.num_layers)?;
-    dict.set_item(
-        "nonlinearity",
-        if config.cell == Cell::Rnn(Nonlinearity::Relu) { "relu" } else { "tanh" },
-    )?;
+    dict.set_item("nonlinearity", if config.cell == Cell::RnnRelu { "relu" } else { "tanh" })?;
     dict.set_item("bias", config.bias)?;
     dict.set_item("bidirectional", config.bidirectional)?;
     dict.set_item("proj_size", config.proj_size)?;
     dict.set_item("reverse", config.reverse)?;
-    let variant = &config.variant;
-    let activations = variant
-        .activations
-        .map(|both| both.map(|one| [one.f, one.g, one.h].map(|function| function.to_string())));
+    let activations = config.activations.map(|both| both.map(|one| one.map(|function| function.to_string())));
     dict.set_item("activations", activations)?;
-    dict.set_item("clip", variant.clip)?;
-    dict.set_item("input_forget", variant.input_forget)?;
-    dict.set_item("peepholes", variant.peepholes)?;
-    dict.set_item("reset_after", variant.reset_after)?;
+    dict.set_item("clip", config.clip)?;
+    dict.set_item("input_forget", config.input_forget)?;
+    dict.set_item("peepholes", config.peepholes)?;
+    dict.set_item("reset_after", config.reset_after)?;
     Ok(dict)
 }
 
@@ -44,16 +38,18 @@ pub(crate) fn from_dict(dict: &Bound<'_, PyDict>) -> PyResult<Config> {
             ));
         }
     }
-    let config = sized(dict)?
-        .num_layers(value(dict, "num_layers", 1)?)
-        .bias(value(dict, "bias", true)?)
-        .bidirectional(value(dict, "bidirectional", false)?)
-        .proj_size(value(dict, "proj_size", 0)?)
-        .reverse(value(dict, "reverse", false)?)
-        .clip(value(dict, "clip", None)?)
-        .input_forget(value(dict, "input_forget", false)?)
-        .peepholes(value(dict, "peepholes", false)?)
-        .reset_after(value(dict, "reset_after", true)?);
+    let config = Config {
+        num_layers: value(dict, "num_layers", 1)?,
+        bias: value(dict, "bias", true)?,
+        bidirectional: value(dict, "bidirectional", false)?,
+        proj_size: value(dict, "proj_size", 0)?,
+        reverse: value(dict, "reverse", false)?,
+        clip: value(dict, "clip", None)?,
+        input_forget: value(dict, "input_forget", false)?,
+        peepholes: value(dict, "peepholes", false)?,
+        reset_after: value(dict, "reset_after", true)?,
+        ..sized(dict)?
+    };
     match value::<Option<Vec<Vec<String>>>>(dict, "activations", None)? {
         Some(both) => with_activations(config, &both),
         None => Ok(config),
@@ -105,7 +101,7 @@ fn with_activations(config: Config, both: &[Vec<String>]) -> PyResult<Config> {
     };
     let read = |name: &String| name.parse::<Activation>().map_err(to_python);
     let one = |functions: &Vec<String>| match &functions[..] {
-        [f, g, h] => Ok(Activations { f: read(f)?, g: read(g)?, h: read(h)? }),
+        [f, g, h] => Ok([read(f)?, read(g)?, read(h)?]),
         _ => Err(wrong()),
     };
     match both {

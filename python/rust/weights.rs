@@ -3,9 +3,8 @@
 use numpy::PyArrayDyn;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
-use wgpu_rnn::io::{KerasOptions, Tensors};
 use wgpu_rnn::ndarray::ArrayD;
-use wgpu_rnn::{Input, LoadOptions, Nonlinearity, Precision};
+use wgpu_rnn::{Activation, Input, LoadOptions, Precision};
 
 use crate::arrays::{self, Floats, Initial};
 use crate::config;
@@ -60,50 +59,23 @@ impl Weights {
             let name: String = name.extract()?;
             named.push((name.clone(), Floats::new(&name, &value)?.view().to_owned()));
         }
-        let options = options(prefix, nonlinearity)?;
+        let options = options(prefix.into_iter().collect(), nonlinearity)?;
         wgpu_rnn::Weights::from_state_dict(named, &options).map(Weights).map_err(to_python)
     }
 
-    /// Reads a file of named tensors: `safetensors`, `npz` or `pytorch`.
+    /// Reads a file, whose first bytes show its format. `layers` names the layer, or the layers of a stack.
     #[staticmethod]
-    #[pyo3(signature = (format, data, prefix=None, nonlinearity=None, layers=Vec::new(), reverse=false))]
+    #[pyo3(signature = (data, layers=Vec::new(), nonlinearity=None, reverse=false))]
     fn from_file(
         py: Python<'_>,
-        format: &str,
         data: &[u8],
-        prefix: Option<String>,
-        nonlinearity: Option<&str>,
         layers: Vec<String>,
+        nonlinearity: Option<&str>,
         reverse: bool,
     ) -> PyResult<Self> {
-        let options = LoadOptions { layers, reverse, ..options(prefix, nonlinearity)? };
-        match format {
-            "safetensors" => read(py, || wgpu_rnn::Weights::from_safetensors(data, &options)),
-            "npz" => read(py, || wgpu_rnn::Weights::from_npz(data, &options)),
-            "pytorch" => read(py, || wgpu_rnn::Weights::from_pytorch(data, &options)),
-            other => {
-                let expected = "'safetensors', 'npz' or 'pytorch'";
-                Err(raise("ConfigError", format!("format: expected {expected}, found '{other}'")))
-            }
-        }
-    }
-
-    #[staticmethod]
-    #[pyo3(signature = (data, node=None))]
-    fn from_onnx(py: Python<'_>, data: &[u8], node: Option<&str>) -> PyResult<Self> {
-        read(py, || wgpu_rnn::Weights::from_onnx(data, node))
-    }
-
-    /// Reads a `.keras` archive or an HDF5 file.
-    #[staticmethod]
-    #[pyo3(signature = (data, layers=Vec::new()))]
-    fn from_keras(py: Python<'_>, data: &[u8], layers: Vec<String>) -> PyResult<Self> {
-        let options = KerasOptions { layers, ..KerasOptions::default() };
-        read(py, || {
-            let is_archive = data.starts_with(b"PK");
-            let tensors = if is_archive { Tensors::from_keras(data)? } else { Tensors::from_hdf5(data)? };
-            wgpu_rnn::Weights::from_keras(&tensors, &options)
-        })
+        let options = LoadOptions { reverse, ..options(layers, nonlinearity)? };
+        let weights = py.detach(|| wgpu_rnn::Weights::from_bytes(data, &options));
+        weights.map(Weights).map_err(to_python)
     }
 
     /// Returns the configuration.
@@ -165,14 +137,15 @@ impl Weights {
     }
 }
 
-fn read(
-    py: Python<'_>,
-    load: impl FnOnce() -> Result<wgpu_rnn::Weights, wgpu_rnn::Error> + Send,
-) -> PyResult<Weights> {
-    py.detach(load).map(Weights).map_err(to_python)
-}
-
-fn options(prefix: Option<String>, nonlinearity: Option<&str>) -> PyResult<LoadOptions> {
-    let nonlinearity = nonlinearity.map(str::parse::<Nonlinearity>).transpose().map_err(to_python)?;
-    Ok(LoadOptions { prefix, nonlinearity, ..LoadOptions::default() })
+fn options(layers: Vec<String>, nonlinearity: Option<&str>) -> PyResult<LoadOptions> {
+    let activation = match nonlinearity {
+        None => None,
+        Some("tanh") => Some(Activation::Tanh),
+        Some("relu") => Some(Activation::Relu),
+        Some(other) => {
+            let expected = "expected 'tanh', or 'relu' for an rnn";
+            return Err(raise("ConfigError", format!("nonlinearity: {expected}, found '{other}'")));
+        }
+    };
+    Ok(LoadOptions { layers, activation, ..LoadOptions::default() })
 }

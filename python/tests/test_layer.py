@@ -166,7 +166,7 @@ def test_errors_are_of_one_hierarchy_and_can_be_pickled(lstm):
         (wgpu_rnn.ConfigError, lambda: Layer.seeded("lstm", 4, 4, device="tpu")),
         (wgpu_rnn.ConfigError, lambda: lstm.session(1)),
         (wgpu_rnn.WeightsError, lambda: Layer.from_state_dict({"a": noise(3)})),
-        (wgpu_rnn.FileFormatError, lambda: Layer.from_safetensors(b"no")),
+        (wgpu_rnn.FileFormatError, lambda: Layer.from_file(b"no")),
         (wgpu_rnn.DeviceError, lambda: Layer.seeded("gru", 4, 4, device="name:no such adapter").open()),
         (wgpu_rnn.DeviceError, lambda: Layer.seeded("gru", 4, 4, device="pci:ffff:ff:1f.7").open()),
     ]
@@ -313,18 +313,20 @@ def test_files_are_read(tmp_path):
     layer = Layer.seeded("lstm", 5, 6, num_layers=2, device="cpu")
     path = tmp_path / "model.safetensors"
     path.write_bytes(layer.weights.to_safetensors())
-    assert Layer.from_safetensors(path, device="cpu").weights == layer.weights
+    assert Layer.from_file(path, device="cpu").weights == layer.weights
     arrays = tmp_path / "model.npz"
     np.savez(arrays, **{f"encoder.{name}": values for name, values in layer.weights.state_dict().items()})
-    assert Layer.from_npz(str(arrays), prefix="encoder").weights == layer.weights
+    assert Layer.from_file(str(arrays), layers="encoder").weights == layer.weights
     saved = tmp_path / "model.pt"
     torch.save({"model": {"rnn." + name: torch.from_numpy(own) for name, own in layer.weights.state_dict().items()}}, saved)
-    assert Layer.from_pytorch_file(saved, device="cpu").weights == layer.weights
+    assert Layer.from_file(saved, device="cpu").weights == layer.weights
     cells = {f"rnns.{place}.{name}": own for place in range(2) for name, own in torch.nn.GRU(6, 6).state_dict().items()}
     torch.save(cells, saved)
-    assert Layer.from_pytorch_file(saved, layers=["rnns.0", "rnns.1"]).config["num_layers"] == 2
-    with pytest.raises(wgpu_rnn.ConfigError, match="format"):
-        Weights.from_file("pickle", b"")
+    assert Layer.from_file(saved, layers=["rnns.0", "rnns.1"]).config["num_layers"] == 2
+    with pytest.raises(wgpu_rnn.FileFormatError, match="an empty file"):
+        Weights.from_file(b"")
+    with pytest.raises(wgpu_rnn.ConfigError, match="nonlinearity"):
+        Layer.from_file(path, nonlinearity="elu")
 
 
 def test_keras_files_are_read():
@@ -333,10 +335,10 @@ def test_keras_files_are_read():
     read = 0
     for path in files.glob("*.keras"):
         try:
-            layer = Layer.from_keras(path, device="cpu")
+            layer = Layer.from_file(path, device="cpu")
         except wgpu_rnn.WeightsError as error:
             # The file has several layers, and the error lists them.
-            layer = Layer.from_keras(path, device="cpu", layers=re.findall('"([^"]+)"', str(error))[:1])
+            layer = Layer.from_file(path, device="cpu", layers=re.findall('"([^"]+)"', str(error))[:1])
         assert layer(noise(1, 2, layer.config["input_size"]))[0].shape[:2] == (1, 2)
         read += 1
     assert read

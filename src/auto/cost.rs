@@ -7,10 +7,7 @@
 //! hardware GPU.
 
 use crate::cpu::{INLINE, PANEL, SHARED};
-use crate::{
-    Config, CpuInstructions, Error, LayerOptions,
-    inspect::{Capabilities, PlanReport},
-};
+use crate::{Config, CpuInstructions, Error, LayerOptions, gpu::Capabilities, inspect::PlanReport};
 
 /// The speedup over the CPU that must be expected of a GPU for the rule to choose it. The estimates are no
 /// more accurate than that. If both are equally fast, the CPU is better: it has no kernels to compile, no
@@ -123,7 +120,7 @@ fn layer_us(work: &Work<'_>, threads: usize, layer: usize) -> f64 {
 ///
 /// The errors of [`PlanReport::new`] if the layer does not fit.
 pub(super) fn gpu_us(work: &Work<'_>, capabilities: &Capabilities) -> Result<f64, Error> {
-    let plan = PlanReport::new(work.config, work.batch, work.steps, capabilities, work.options)?;
+    let plan = PlanReport::of_device(work.config, work.batch, work.steps, capabilities, work.options)?;
     let bytes_per_us = if capabilities.discrete { DISCRETE_BYTES_PER_US } else { INTEGRATED_BYTES_PER_US };
     let pieces = work.batch.div_ceil(plan.rows.max(1)) as f64;
     Ok(SUBMISSION_US + pieces * plan.expected_us + transfer_bytes(work) / bytes_per_us)

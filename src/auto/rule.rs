@@ -2,7 +2,8 @@
 
 use super::cost::{self, MARGIN, SUBMISSION_US, Work};
 use super::reason::{Expected, Reason, duration};
-use crate::{Backend, Config, CpuInstructions, Gpu, LayerOptions, cpu, gpu, inspect::Capabilities};
+use crate::gpu::{self, Capabilities};
+use crate::{Backend, Config, CpuInstructions, Gpu, LayerOptions, cpu};
 
 /// The rule's choice on a machine, and the reason.
 #[derive(Debug)]

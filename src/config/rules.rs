@@ -2,11 +2,11 @@
 
 use std::str::FromStr;
 
-use super::{Cell, Config, Nonlinearity, Variant};
-use crate::Error;
+use super::{Cell, Config};
 #[cfg(doc)]
 use crate::ErrorKind;
 use crate::error::Fault;
+use crate::{Activation, Error};
 
 /// The most layers of a stack. PyTorch has no limit; this one is far above every stack in use. It bounds the
 /// work for a configuration from a file or a command line before the sizes are known to fit in memory.
@@ -78,7 +78,7 @@ impl Config {
         if self.reverse && self.bidirectional {
             return error("reverse is for a layer of one direction", "a bidirectional one".into());
         }
-        let Variant { activations, clip, input_forget, peepholes, reset_after } = self.variant;
+        let Config { activations, clip, input_forget, peepholes, reset_after, .. } = *self;
         if let Some(clip) = clip.filter(|clip| !(*clip > 0.0 && clip.is_finite())) {
             return error("clip must be positive and finite", clip.to_string());
         }
@@ -90,25 +90,68 @@ impl Config {
         if let Some((name, _, cell)) = only_for.iter().find(|(_, set, cell)| *set && self.cell != *cell) {
             return error(&format!("{name} is for {cell} only"), self.cell.to_string());
         }
-        let used = activations.iter().flatten().flat_map(|functions| functions.used(self.cell));
-        match used.into_iter().find(|function| !function.parameters().iter().all(|value| value.is_finite())) {
+        let mut used = activations.iter().flatten().flat_map(|all| all.iter().take(self.cell.functions()));
+        match used.find(|function| !function.parameters().iter().all(|value| value.is_finite())) {
             Some(function) => error("alpha and beta must be finite", function.to_string()),
             None => Ok(()),
         }
     }
 }
 
-impl FromStr for Nonlinearity {
+#[cfg(any(
+    feature = "safetensors",
+    feature = "npz",
+    feature = "onnx",
+    feature = "pytorch",
+    feature = "keras"
+))]
+impl Cell {
+    /// Returns the RNN with PyTorch's `nonlinearity`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] unless it is `tanh` or `relu`.
+    pub(crate) fn rnn(nonlinearity: &str) -> Result<Self, Error> {
+        match nonlinearity {
+            "tanh" => Ok(Cell::RnnTanh),
+            "relu" => Ok(Cell::RnnRelu),
+            _ => Err(Error::from(Fault::Config {
+                rule: "unknown nonlinearity: select from 'tanh' or 'relu'".into(),
+                found: format!("'{nonlinearity}'"),
+            })),
+        }
+    }
+}
+
+/// Parses what `Display` writes, such as `Tanh` or `HardSigmoid(0.2, 0.5)`. The name may be in any letter case.
+/// Without numbers, alpha and beta are the defaults of ONNX's operator of that name.
+///
+/// ```
+/// use wgpu_rnn::Activation;
+///
+/// let hard: Activation = "HardSigmoid(0.2, 0.5)".parse()?;
+/// assert_eq!(hard, Activation::HardSigmoid { alpha: 0.2, beta: 0.5 });
+/// assert_eq!("elu".parse::<Activation>()?, Activation::Elu { alpha: 1.0 });
+/// # Ok::<(), wgpu_rnn::Error>(())
+/// ```
+impl FromStr for Activation {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        match text {
-            "tanh" => Ok(Nonlinearity::Tanh),
-            "relu" => Ok(Nonlinearity::Relu),
-            _ => Err(Error::from(Fault::Config {
-                rule: "unknown nonlinearity: select from 'tanh' or 'relu'".into(),
-                found: format!("'{text}'"),
-            })),
-        }
+        let wrong = || {
+            let rule = "an activation must be a name of ONNX's, with its alpha and beta if it has them: \
+                        Tanh or HardSigmoid(0.2, 0.5)";
+            Error::from(Fault::Config { rule: rule.into(), found: format!("'{text}'") })
+        };
+        let (name, numbers) = match text.split_once('(') {
+            Some((name, rest)) => (name, rest.strip_suffix(')').ok_or_else(wrong)?),
+            None => (text, ""),
+        };
+        let numbers = numbers.split_terminator(',').map(|number| number.trim().parse::<f32>());
+        let numbers = numbers.collect::<Result<Vec<f32>, _>>().map_err(|_| wrong())?;
+        let activation = Activation::named(name, numbers.first().copied(), numbers.get(1).copied());
+        let activation = activation.ok_or_else(wrong)?;
+        let most = usize::from(activation.has_alpha()) + usize::from(activation.has_beta());
+        if numbers.is_empty() || numbers.len() == most { Ok(activation) } else { Err(wrong()) }
     }
 }

@@ -10,7 +10,7 @@ use super::pack::Matrix;
 use super::product::{Product, Rows};
 use super::simd::{Block, Kernel, Set, Vector};
 use super::variant::VariantFunctions;
-use crate::{Cell, Nonlinearity};
+use crate::Cell;
 
 /// The number of rows whose sums are computed before the elementwise part reads them.
 const ROWS: usize = 24;
@@ -57,11 +57,11 @@ impl Step<'_> {
     /// Runs the step of a cell with one product.
     pub(super) fn run(self, cell: Cell, functions: Option<&VariantFunctions>) {
         match (cell, functions) {
-            (Cell::Rnn(Nonlinearity::Tanh), None) => self.walk(&Rnn(&Tanh)),
-            (Cell::Rnn(Nonlinearity::Relu), None) => self.walk(&Rnn(&Relu)),
+            (Cell::RnnTanh, None) => self.walk(&Rnn(&Tanh)),
+            (Cell::RnnRelu, None) => self.walk(&Rnn(&Relu)),
             (Cell::Lstm, None) => self.walk(&Lstm(&Sigmoid)),
             (Cell::Gru, None) => self.walk(&Gru(&Sigmoid)),
-            (Cell::Rnn(_), Some(functions)) => self.walk(&Rnn(functions)),
+            (Cell::RnnTanh | Cell::RnnRelu, Some(functions)) => self.walk(&Rnn(functions)),
             (Cell::Lstm, Some(functions)) => self.walk(&Lstm(functions)),
             (Cell::Gru, Some(functions)) => self.walk(&Gru(functions)),
         }

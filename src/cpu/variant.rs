@@ -4,12 +4,14 @@ use fearless_simd::prelude::*;
 
 use super::activation::{Functions, clamp, exp_m1, relu, sigmoid, tanh};
 use super::simd::{Block, PANEL, Vector};
-use crate::{Activation, Activations, Config, DirectionWeights, Variant};
+use crate::{Activation, Config, DirectionWeights};
 
 /// The features of a direction that differ from PyTorch's cell.
 #[derive(Debug)]
 pub(super) struct VariantFunctions {
-    activations: Activations,
+    f: Activation,
+    g: Activation,
+    h: Activation,
     clip: f32,
     input_forget: bool,
     /// For each block of units, the peephole weights of the gates i, f and o; empty without peepholes.
@@ -19,10 +21,10 @@ pub(super) struct VariantFunctions {
 impl VariantFunctions {
     /// Returns `None` if the direction is PyTorch's cell.
     pub(super) fn new(config: &Config, direction: usize, weights: &DirectionWeights) -> Option<Self> {
-        if !config.variant.is_any() {
+        if !config.is_variant() {
             return None;
         }
-        let Variant { clip, input_forget, .. } = config.variant;
+        let Config { clip, input_forget, .. } = *config;
         let mut peepholes = Vec::new();
         if let Some(weight) = &weights.weight_ch {
             peepholes.resize(config.hidden_size.div_ceil(PANEL), [Block::default(); 3]);
@@ -31,25 +33,26 @@ impl VariantFunctions {
                 peepholes[unit / PANEL][gate].0[unit % PANEL] = weight;
             }
         }
-        let activations = config.activations_of(direction);
-        Some(VariantFunctions { activations, clip: clip.unwrap_or(f32::INFINITY), input_forget, peepholes })
+        let [f, g, h] = config.activations_of(direction);
+        let clip = clip.unwrap_or(f32::INFINITY);
+        Some(VariantFunctions { f, g, h, clip, input_forget, peepholes })
     }
 }
 
 impl Functions for VariantFunctions {
     #[inline(always)]
     fn f<S: Simd>(&self, x: Vector<S>) -> Vector<S> {
-        apply(self.activations.f, clamp(x, -self.clip, self.clip))
+        apply(self.f, clamp(x, -self.clip, self.clip))
     }
 
     #[inline(always)]
     fn g<S: Simd>(&self, x: Vector<S>) -> Vector<S> {
-        apply(self.activations.g, clamp(x, -self.clip, self.clip))
+        apply(self.g, clamp(x, -self.clip, self.clip))
     }
 
     #[inline(always)]
     fn h<S: Simd>(&self, x: Vector<S>) -> Vector<S> {
-        apply(self.activations.h, x)
+        apply(self.h, x)
     }
 
     #[inline(always)]

@@ -8,39 +8,39 @@ use crate::error::Fault;
 /// The default has the limits that every WebGPU device has at least, see
 /// [the specification's table](https://www.w3.org/TR/webgpu/#limits).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Capabilities {
+pub(crate) struct Capabilities {
     /// The largest size of a buffer, in bytes.
-    pub max_buffer_size: u64,
+    pub(crate) max_buffer_size: u64,
     /// The largest size of a storage binding, in bytes.
-    pub max_storage_buffer_binding_size: u64,
+    pub(crate) max_storage_buffer_binding_size: u64,
     /// The largest number of storage buffers that one kernel can bind.
-    pub max_storage_buffers_per_shader_stage: u32,
+    pub(crate) max_storage_buffers_per_shader_stage: u32,
     /// The largest number of invocations in a workgroup.
-    pub max_compute_invocations_per_workgroup: u32,
+    pub(crate) max_compute_invocations_per_workgroup: u32,
     /// The largest number of invocations along x in a workgroup.
-    pub max_compute_workgroup_size_x: u32,
+    pub(crate) max_compute_workgroup_size_x: u32,
     /// The size of workgroup memory, in bytes.
-    pub max_compute_workgroup_storage_size: u32,
+    pub(crate) max_compute_workgroup_storage_size: u32,
     /// The largest number of workgroups along one dimension of a dispatch.
-    pub max_compute_workgroups_per_dimension: u32,
+    pub(crate) max_compute_workgroups_per_dimension: u32,
     /// The alignment of a dynamic offset into a uniform buffer, in bytes.
-    pub min_uniform_buffer_offset_alignment: u32,
+    pub(crate) min_uniform_buffer_offset_alignment: u32,
     /// The alignment of the offset of a storage binding, in bytes.
-    pub min_storage_buffer_offset_alignment: u32,
+    pub(crate) min_storage_buffer_offset_alignment: u32,
     /// The number of invocations in every subgroup; 0 if the device has no subgroups or their sizes differ.
-    pub subgroup_size: u32,
+    pub(crate) subgroup_size: u32,
     /// Whether the adapter is a software driver, which runs on the CPU.
-    pub software: bool,
+    pub(crate) software: bool,
     /// Whether the adapter is a GPU with memory of its own.
-    pub discrete: bool,
+    pub(crate) discrete: bool,
     /// The number of CPU cores that a software driver has. It means nothing on hardware, which does not
     /// report its cores.
-    pub cores: u32,
+    pub(crate) cores: u32,
 }
 
 impl Capabilities {
-    fn of(limits: &wgpu::Limits) -> Self {
+    /// Returns the capabilities of an integrated GPU with these limits and without subgroups.
+    pub(super) fn of(limits: &wgpu::Limits) -> Self {
         Capabilities {
             max_buffer_size: limits.max_buffer_size,
             max_storage_buffer_binding_size: limits.max_storage_buffer_binding_size,
@@ -102,7 +102,7 @@ impl Capabilities {
     /// # Errors
     ///
     /// [`ErrorKind::Device`](crate::ErrorKind::Device) names what the device lacks.
-    pub fn check(&self) -> Result<(), Error> {
+    pub(crate) fn check(&self) -> Result<(), Error> {
         let needs = [
             (
                 "storage buffers per shader stage",
@@ -124,13 +124,6 @@ impl Capabilities {
             })),
             None => Ok(()),
         }
-    }
-}
-
-/// The capabilities of a device with these limits. It is assumed to be an integrated GPU without subgroups.
-impl From<&wgpu::Limits> for Capabilities {
-    fn from(limits: &wgpu::Limits) -> Self {
-        Capabilities::of(limits)
     }
 }
 

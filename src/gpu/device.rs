@@ -168,7 +168,7 @@ impl Gpu {
     }
 
     /// Returns the capabilities that plans are made for.
-    pub fn capabilities(&self) -> &Capabilities {
+    pub(crate) fn capabilities(&self) -> &Capabilities {
         &self.0.capabilities
     }
 

@@ -32,7 +32,7 @@ pub(super) fn elements(config: &Config, precision: Precision, layer: usize) -> u
 pub(super) fn recurrent_elements(config: &Config, precision: Precision) -> usize {
     let h = config.hidden_size;
     // Peepholes follow the biases, and have the same size.
-    let vectors = if config.variant.peepholes { 2 * h } else { h };
+    let vectors = if config.peepholes { 2 * h } else { h };
     let biases = vectors * size_of::<[f32; 4]>() / precision.quad_bytes();
     let projection = config.proj_size * quads(h);
     config.cell.gates() * h * quads(config.hidden_output_size()) + biases + projection
@@ -101,7 +101,7 @@ fn start_of_sums(config: &Config, weights: &DirectionWeights, unit: usize) -> [f
         |bias: &Option<Array1<f32>>, gate: usize| bias.as_ref().map_or(0.0, |bias| bias[gate * h + unit]);
     let both = |gate| of(&weights.bias_ih, gate) + of(&weights.bias_hh, gate);
     match config.cell {
-        Cell::Rnn(_) => [both(0), 0.0, 0.0, 0.0],
+        Cell::RnnTanh | Cell::RnnRelu => [both(0), 0.0, 0.0, 0.0],
         Cell::Lstm => [both(0), both(1), both(2), both(3)],
         Cell::Gru if config.resets_before() => [both(0), both(1), both(2), 0.0],
         Cell::Gru => [both(0), both(1), of(&weights.bias_ih, 2), of(&weights.bias_hh, 2)],

@@ -20,7 +20,7 @@ use super::resident::Resident;
 use super::submission::Submitted;
 use super::transfer::{self, Given, arrived, copy, padded};
 use super::workspace::{Saved, Turn};
-use crate::array::{filled, room, zeros};
+use crate::array::{filled, reserved, room, zeros};
 use crate::batch::Batch;
 use crate::error::Fault;
 use crate::session::state::Active;
@@ -152,10 +152,12 @@ impl GpuSession {
             return Ok(buffer.clone());
         }
         let gpu = &self.layer.0.gpu;
-        let contents = bytemuck::cast_slice(&self.slots);
+        let mut slots = reserved("the rows of a push", self.slots.len())?;
+        slots.extend_from_slice(&self.slots);
+        let contents = bytemuck::cast_slice(&slots);
         let make = || gpu.buffer_with("a session's rows", contents, BufferUsages::COPY_SRC);
         let buffer = gpu.caught(make).await?;
-        self.recorded = Some((self.slots.clone(), buffer.clone()));
+        self.recorded = Some((slots, buffer.clone()));
         Ok(buffer)
     }
 

@@ -23,8 +23,8 @@ use crate::batch::Batch;
 use crate::options::BUDGET;
 use crate::tolerance::{self, Comparison};
 use crate::{
-    Activation, Activations, AdapterChoice, Config, Error, Generator, Input, LayerOptions, Output, Precision,
-    State, Strategy, Weights, inspect::Capabilities, reference,
+    Activation, AdapterChoice, Config, Error, Generator, Input, LayerOptions, Output, Precision, State,
+    Strategy, Weights, gpu::Capabilities, reference,
 };
 use mutations::{MUTATIONS, Mutation};
 
@@ -176,29 +176,25 @@ pub(super) fn works() -> Vec<Work> {
     let resets_before = [(resets, 1), (resets.num_layers(2).bidirectional(true), 3)];
     let all =
         plain.chain(stacked).chain(wide).chain(resets_before).map(|(config, n)| (config, n, Precision::F32));
-    let functions = |f, g, h| Activations { f, g, h };
     let (hard, scaled) =
         (Activation::HardSigmoid { alpha: 0.4, beta: 0.5 }, Activation::ScaledTanh { alpha: 1.2, beta: 0.7 });
     let elu = Activation::Elu { alpha: 0.7 };
     let (leaky, threshold) =
         (Activation::LeakyRelu { alpha: 0.2 }, Activation::ThresholdedRelu { alpha: 0.05 });
     let affine = Activation::Affine { alpha: 0.6, beta: 0.2 };
+    let (lstm, gru) = (Config::lstm(6, 10), Config::gru(6, 10));
     let variants = [
-        Config::lstm(6, 10)
+        Config { peepholes: true, ..lstm }.bidirectional(true).activations([
+            [hard, scaled, elu],
+            [Activation::Sigmoid, Activation::Softsign, Activation::Softplus],
+        ]),
+        Config { input_forget: true, ..lstm }.reverse(true),
+        Config { clip: Some(0.2), ..gru }
             .bidirectional(true)
-            .activations([
-                functions(hard, scaled, elu),
-                functions(Activation::Sigmoid, Activation::Softsign, Activation::Softplus),
-            ])
-            .peepholes(true),
-        Config::lstm(6, 10).input_forget(true).reverse(true),
-        Config::gru(6, 10)
-            .bidirectional(true)
-            .clip(Some(0.2))
-            .activations([functions(hard, leaky, leaky), functions(Activation::Sigmoid, affine, affine)]),
+            .activations([[hard, leaky, leaky], [Activation::Sigmoid, affine, affine]]),
         Config::rnn(5, 9)
             .bidirectional(true)
-            .activations([functions(threshold, elu, elu), functions(Activation::Softsign, elu, elu)]),
+            .activations([[threshold, elu, elu], [Activation::Softsign, elu, elu]]),
     ];
     let variants = variants.map(|config| (config, 3, Precision::F32));
     // The last one has two blocks in each invocation that shares its units.

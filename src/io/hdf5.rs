@@ -14,7 +14,6 @@ use std::collections::BTreeMap;
 use std::mem;
 
 use super::keras::layers_of_model;
-use super::kind::{Kind, explained};
 use super::{Data, Entry, Tensors, format_error};
 use crate::Error;
 #[cfg(doc)]
@@ -25,17 +24,16 @@ use reader::{DEFLATE, File, LONGEST};
 
 /// The largest number of groups inside each other.
 const DEEPEST: usize = 32;
+
 impl<'a> Tensors<'a> {
-    /// Reads the datasets of an HDF5 file, such as Keras' `.weights.h5` and `.h5`. A dataset's name is its
-    /// path, such as `layers/lstm/cell/vars/0`. Datasets that are not numbers keep their name and cannot be
-    /// read as numbers.
+    /// Reads the datasets of an HDF5 file.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::File`] if the bytes are not a complete HDF5 file, or use a part of the format that h5py does
     /// not use for Keras.
-    pub fn from_hdf5(bytes: &'a [u8]) -> Result<Self, Error> {
-        let (entries, texts) = read(bytes).map_err(|error| explained(error, bytes, Kind::Hdf5))?;
+    pub(super) fn hdf5(bytes: &'a [u8]) -> Result<Self, Error> {
+        let (entries, texts) = read(bytes)?;
         let mut tensors = Tensors::new(bytes, entries);
         let text = |name| texts.get(name).map_or("", String::as_str);
         tensors.keras = layers_of_model(text(MODEL).as_bytes(), text(VERSION))?.0;

@@ -23,7 +23,7 @@ const LONGEST_HEADER: usize = 10_000;
 const ALIGNMENT: usize = 64;
 
 impl<'a> Tensors<'a> {
-    /// Reads the array of an npy file. The file has no name for it; `name` gives it one.
+    /// Reads the array of an npy file. The file has no name for it; `name` gives it one, also in errors.
     ///
     /// # Errors
     ///
@@ -32,7 +32,7 @@ impl<'a> Tensors<'a> {
         Tensors::npy(bytes, name).map_err(|error| explained(error, bytes, Kind::Npy))
     }
 
-    fn npy(bytes: &'a [u8], name: &str) -> Result<Self, Error> {
+    pub(super) fn npy(bytes: &'a [u8], name: &str) -> Result<Self, Error> {
         let (header, start) = read_header(bytes, name)?;
         let size = header.data_size();
         let found = bytes.len() - start;

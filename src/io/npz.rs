@@ -7,7 +7,7 @@ use rawzip::ZipArchiveWriter;
 use rawzip::path::{EntryPath, ZipFilePath};
 
 use super::archive;
-use super::kind::{Kind, explained};
+use super::kind::Kind;
 use super::npy::{self, read_header};
 use super::{Data, Tensors, format_error, twice};
 use crate::Error;
@@ -29,18 +29,11 @@ impl<'a> Tensors<'a> {
     ///
     /// [`ErrorKind::File`] if the bytes are not an npz file, one of its arrays is not an npy file, or two have the
     /// same name.
-    pub fn from_npz(bytes: &'a [u8]) -> Result<Self, Error> {
-        let tensors = Tensors::npz(bytes).map_err(|error| explained(error, bytes, Kind::Npz))?;
-        // An archive without arrays may be one of another format.
-        match (tensors.entries.is_empty(), Kind::of(bytes)) {
-            (true, Some(kind @ (Kind::Pytorch | Kind::Keras))) => Err(format_error("npz", "npy files", kind)),
-            _ => Ok(tensors),
-        }
-    }
-
-    fn npz(bytes: &'a [u8]) -> Result<Self, Error> {
+    pub(super) fn npz(bytes: &'a [u8]) -> Result<Self, Error> {
         let mut entries = BTreeMap::new();
-        for (path, member) in archive::members(bytes, "npz")? {
+        let members = archive::members(bytes, "npz")?;
+        let is_empty = members.is_empty();
+        for (path, member) in members {
             let Some(name) = array_of(&path) else { continue };
             let (header, start) = read_header(member.reader(bytes), name)?;
             if let Some(size) = header.data_size() {
@@ -55,7 +48,10 @@ impl<'a> Tensors<'a> {
                 return Err(twice(name));
             }
         }
-        Ok(Tensors::new(bytes, entries))
+        match entries.is_empty() && !is_empty {
+            true => Err(format_error("npz", "npy files", Kind::Zip)),
+            false => Ok(Tensors::new(bytes, entries)),
+        }
     }
 }
 
@@ -93,7 +89,7 @@ fn is_kept(member: &str) -> bool {
 ///
 /// let values = array![1.0f32, 2.0].into_dyn();
 /// let file = io::to_npz([("output", values.view()), ("h_n", values.view())])?;
-/// let tensors = io::Tensors::from_npz(&file)?;
+/// let tensors = io::Tensors::from_bytes(&file)?;
 /// assert_eq!(tensors.shapes().map(|(name, _)| name).collect::<Vec<_>>(), ["h_n", "output"]);
 /// assert_eq!(tensors.f32("output")?, values);
 /// # Ok::<(), wgpu_rnn::Error>(())

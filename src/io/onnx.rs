@@ -9,6 +9,7 @@ mod flow;
 mod fold;
 mod gates;
 mod layers;
+mod load;
 mod node;
 mod operator;
 mod proto;
@@ -20,20 +21,19 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
+use std::ops::Range;
 
 use super::format_error;
 use super::kind::{Kind, explained};
 #[cfg(doc)]
 use crate::ErrorKind;
 use crate::error::Fault;
-use crate::weights::check_bytes;
-use crate::{Config, Error, LoadOptions, Weights};
+use crate::{Config, Error, LoadOptions, State, Weights};
 use budget::Budget;
-pub use data::OnnxData;
 use data::{Callback, Files, NoFiles};
-pub use defaults::OnnxDefaults;
 use flow::{Flow, Recurrent};
 use fold::Constants;
+pub(super) use load::weights;
 use node::Node;
 use proto::Model;
 use start::{Lengths, Start};
@@ -77,12 +77,27 @@ use wire::Broken;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct OnnxModel<'a> {
+    /// The version of ONNX's operators that the model uses.
+    pub opset: i64,
+    /// The largest number of bytes that the parameters of a layer may take as f32, and that the values which are
+    /// read from other files may take together; that of [`LoadOptions::default`] unless it is changed. A layer that
+    /// exceeds it is an error of [`OnnxLayer::config`], of [`ErrorKind::TooLarge`].
+    ///
+    /// ```
+    /// use wgpu_rnn::{ErrorKind, io::OnnxModel};
+    ///
+    /// let file = std::fs::read("tests/onnx/gru_torchscript.onnx")?;
+    /// let mut model = OnnxModel::new(&file)?;
+    /// model.max_bytes = 100;
+    /// assert_eq!(model.layer(None)?.config().unwrap_err().kind(), ErrorKind::TooLarge);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub max_bytes: u64,
     model: Model<'a>,
-    opset: i64,
     /// The number of bytes of the model's file.
     size: usize,
-    max_bytes: u64,
     files: Box<dyn Files + 'a>,
 }
 
@@ -90,10 +105,25 @@ pub struct OnnxModel<'a> {
 ///
 /// Its `Display` is the configuration, or the operator if the layer is rejected, and the names of its nodes.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct OnnxLayer<'m> {
+    /// The names of the nodes, the lowest layer first. The name of a node without one is that of its first
+    /// output. The names of the nodes that contain it are before it, each with a slash behind it.
+    pub nodes: Vec<String>,
+    /// The name of the layer's input.
+    pub input: Option<&'m str>,
+    /// The names of the values that the nodes read as `h_0`, unless they are zero or constants. For a node that
+    /// [`OnnxLayer::config`] rejects, the name is here also if the value is one of these.
+    pub h_0: Vec<&'m str>,
+    /// The names of the values that the nodes read as `c_0`, as for `h_0`.
+    pub c_0: Vec<&'m str>,
+    /// The name of the value with the rows' lengths, if there is one that is no constant.
+    pub lengths: Option<&'m str>,
+    /// Which of `h_0`, `c_0` and `lengths` are constants of the model, which [`OnnxLayer::defaults`] returns.
+    pub constants: Vec<&'static str>,
     /// The nodes, the lowest first; at least one.
-    nodes: Vec<Recurrent<'m>>,
-    /// The limit of [`OnnxModel::max_bytes`].
+    stack: Vec<Recurrent<'m>>,
+    /// [`OnnxModel::max_bytes`].
     max_bytes: u64,
 }
 
@@ -128,8 +158,10 @@ impl<'a> OnnxModel<'a> {
         OnnxModel::parse(bytes, Box::new(data::Folder(folder.into())))
     }
 
-    /// Parses the model in the bytes of a file. The function returns the values of tensors in other files;
-    /// [`OnnxModel::data_files`] lists these files. The function is called when the layers are requested.
+    /// Parses the model in the bytes of a file. The function returns the values of tensors in other files, from
+    /// the file's path and the range of its bytes; [`OnnxModel::data_files`] lists these files. The paths are
+    /// below the model's folder: they are not absolute and have no `..`. The function is called when the layers
+    /// are requested.
     ///
     /// ```
     /// use std::borrow::Cow;
@@ -138,7 +170,9 @@ impl<'a> OnnxModel<'a> {
     /// let bytes = std::fs::read("tests/onnx/graphs/external.onnx")?;
     /// let data = std::fs::read("tests/onnx/graphs/external.bin")?; // fetched by a page, for example
     /// assert_eq!(OnnxModel::new(&bytes)?.data_files(), ["external.bin"]);
-    /// let model = OnnxModel::with_data(&bytes, |place| Ok(Cow::Borrowed(place.of(&data)?)))?;
+    /// let model = OnnxModel::with_data(&bytes, |_file, range| {
+    ///     data.get(range).map(Cow::Borrowed).ok_or(std::io::ErrorKind::UnexpectedEof.into())
+    /// })?;
     /// assert_eq!(model.layer(None)?.config()?.hidden_size, 4);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -148,7 +182,7 @@ impl<'a> OnnxModel<'a> {
     /// The same as [`OnnxModel::new`]. An error of the function is an error of [`OnnxLayer::config`].
     pub fn with_data(
         bytes: &'a [u8],
-        read: impl Fn(&OnnxData<'_>) -> io::Result<Cow<'a, [u8]>> + Send + Sync + 'a,
+        read: impl Fn(&str, Range<usize>) -> io::Result<Cow<'a, [u8]>> + Send + Sync + 'a,
     ) -> Result<Self, Error> {
         OnnxModel::parse(bytes, Box::new(Callback(Box::new(read))))
     }
@@ -173,34 +207,12 @@ impl<'a> OnnxModel<'a> {
         }
     }
 
-    /// Sets the largest number of bytes that the parameters of a layer may take as f32, and that the values which are
-    /// read from other files may take together; by default that of [`LoadOptions::max_bytes`].
-    ///
-    /// A layer that exceeds it is an error of [`OnnxLayer::config`], of [`ErrorKind::TooLarge`].
-    ///
-    /// ```
-    /// use wgpu_rnn::{ErrorKind, io::OnnxModel};
-    ///
-    /// let file = std::fs::read("tests/onnx/gru_torchscript.onnx")?;
-    /// let error = OnnxModel::new(&file)?.max_bytes(100).layer(None)?.weights().unwrap_err();
-    /// assert_eq!(error.kind(), ErrorKind::TooLarge);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn max_bytes(self, bytes: u64) -> Self {
-        OnnxModel { max_bytes: bytes, ..self }
-    }
-
     /// Returns the files that have values of the model's tensors, as paths below the model's folder, sorted.
     /// Paths that lead elsewhere are left out, since they are never read.
     pub fn data_files(&self) -> Vec<&str> {
         let tensors = self.model.tensors();
         let files = tensors.iter().filter_map(|tensor| tensor.external.as_ref()?.location("").ok());
         files.collect::<BTreeSet<_>>().into_iter().collect()
-    }
-
-    /// Returns the version of ONNX's operators that the model uses.
-    pub fn opset(&self) -> i64 {
-        self.opset
     }
 
     /// Returns all recurrent layers in the order of their first nodes, including those that
@@ -212,7 +224,7 @@ impl<'a> OnnxModel<'a> {
     pub fn layers(&self) -> Result<Vec<OnnxLayer<'_>>, Error> {
         let constants = Constants::new(&*self.files, Budget::new(self.size, self.max_bytes));
         let stacks = layers::stacks(Flow::new(&self.model, self.opset, constants)?);
-        Ok(stacks.into_iter().map(|nodes| OnnxLayer { nodes, max_bytes: self.max_bytes }).collect())
+        Ok(stacks.into_iter().map(|stack| OnnxLayer::new(stack, self.max_bytes)).collect())
     }
 
     /// Returns the layer that the named node belongs to, or the only layer if no name is given. A node can
@@ -233,7 +245,7 @@ impl<'a> OnnxModel<'a> {
             let mut places = (0..layers.len()).filter(|&place| has(&layers[place]));
             (places.next(), places.next().is_some())
         };
-        match (place(&|layer| layer.nodes().any(|path| path == name)), place(&|layer| layer.has(name))) {
+        match (place(&|layer| layer.nodes.iter().any(|path| path == name)), place(&|layer| layer.has(name))) {
             ((Some(place), false), _) | (_, (Some(place), false)) => Ok(layers.swap_remove(place)),
             (_, (None, _)) => {
                 Err(format_error("onnx", format_args!("a recurrent node {name:?}"), listed(&layers)))
@@ -244,7 +256,7 @@ impl<'a> OnnxModel<'a> {
 
     /// Returns the only layer of a known operator.
     fn only<'m>(&'m self, mut layers: Vec<OnnxLayer<'m>>) -> Result<OnnxLayer<'m>, Error> {
-        let is_known = |layer: &OnnxLayer<'_>| layer.nodes.iter().all(|node| node.operator.is_some());
+        let is_known = |layer: &OnnxLayer<'_>| layer.stack.iter().all(|node| node.operator.is_some());
         let known: Vec<usize> = (0..layers.len()).filter(|&place| is_known(&layers[place])).collect();
         match (&known[..], layers.len()) {
             (&[place], _) => return Ok(layers.swap_remove(place)),
@@ -269,70 +281,50 @@ impl<'a> OnnxModel<'a> {
     }
 }
 
-impl OnnxLayer<'_> {
-    /// Returns the names of the nodes, the lowest layer first. The name of a node without one is that of its
-    /// first output. The names of the nodes that contain it are before it, each with a slash behind it.
-    pub fn nodes(&self) -> impl Iterator<Item = &str> {
-        self.nodes.iter().map(|node| &node.path[..])
-    }
-
-    /// Returns the name of the layer's input.
-    pub fn input(&self) -> Option<&str> {
-        self.nodes.first()?.proto.input(0)
-    }
-
-    /// Returns the names of the values that the nodes read as `h_0`, unless they are zero or
-    /// [`OnnxLayer::defaults`]. For a node that [`OnnxLayer::config`] rejects, the name is returned also if
-    /// the value is one of these.
-    pub fn h_0(&self) -> impl Iterator<Item = &str> {
-        self.states(5, |node| &node.initial_h)
-    }
-
-    /// Returns the names of the values that the nodes read as `c_0`, as for [`OnnxLayer::h_0`].
-    pub fn c_0(&self) -> impl Iterator<Item = &str> {
-        self.states(6, |node| &node.initial_c)
-    }
-
-    /// Returns the names of the states at an input of the nodes. A node that is rejected was not checked for
-    /// states that are constant.
-    fn states<'s>(
-        &'s self,
-        place: usize,
-        state: impl Fn(&'s Node<'s>) -> &'s Start<'s>,
-    ) -> impl Iterator<Item = &'s str> {
-        self.nodes.iter().filter_map(move |node| match node.node.as_ref().map(&state) {
-            Ok(state) => state.given(),
-            Err(_) if node.operator.is_some() => node.proto.input(place),
-            Err(_) => None,
-        })
-    }
-
-    /// Returns the name of the value with the rows' lengths, if there is one that is no constant.
-    pub fn lengths(&self) -> Option<&str> {
-        match self.nodes.first()?.node.as_ref().ok()?.lengths {
+impl<'m> OnnxLayer<'m> {
+    fn new(stack: Vec<Recurrent<'m>>, max_bytes: u64) -> Self {
+        let first = stack.first();
+        let lengths = first.and_then(|node| match node.node.as_ref().ok()?.lengths {
             Lengths::Given(name) => Some(name),
             Lengths::All | Lengths::Constant(_) => None,
+        });
+        OnnxLayer {
+            nodes: stack.iter().map(|node| node.path.clone()).collect(),
+            input: first.and_then(|node| node.proto.input(0)),
+            h_0: given(&stack, 5, |node| &node.initial_h),
+            c_0: given(&stack, 6, |node| &node.initial_c),
+            lengths,
+            constants: defaults::names(&stack),
+            stack,
+            max_bytes,
         }
     }
 
-    /// Returns the initial states and the lengths that are constants of the model. The model uses them if
-    /// nothing else is passed, so a caller that passes nothing else should pass these. A state that the
-    /// model repeats for each row of its input, as it does with a learned one, is also such a constant.
+    /// Returns the initial state and the lengths that are constants of the model, for a batch of N rows. The
+    /// model uses them if nothing else is passed, so a caller that passes nothing else should pass these. A
+    /// state that the model repeats for each row of its input, as it does with a learned one, is also such a
+    /// constant.
+    ///
+    /// A constant that the model states for another number of rows is returned as it is. A forward pass refuses
+    /// it, unless the caller replaces it.
     ///
     /// ```
     /// use wgpu_rnn::io::OnnxModel;
     ///
     /// let file = std::fs::read("tests/onnx/graphs/learned_state.onnx")?;
-    /// let h_0 = OnnxModel::new(&file)?.layer(None)?.defaults()?.h_0(3)?; // for N = 3
-    /// assert_eq!(h_0.map(|state| state.dim()), Some((1, 3, 4))); // [L*D, N, H]
+    /// let model = OnnxModel::new(&file)?;
+    /// let (state, lengths) = model.layer(None)?.defaults(3)?; // for N = 3
+    /// assert_eq!(state.h_0.map(|h_0| h_0.dim()), Some((1, 3, 4))); // [L*D, N, H]
+    /// assert_eq!(lengths, None); // each row has all steps
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// The same as [`OnnxLayer::config`].
-    pub fn defaults(&self) -> Result<OnnxDefaults, Error> {
-        OnnxDefaults::new(&self.checked()?, self.names())
+    /// The same as [`OnnxLayer::config`]; [`ErrorKind::File`] if the model's nodes have constants for different
+    /// numbers of rows; [`ErrorKind::OutOfMemory`] if there is not enough memory for N rows.
+    pub fn defaults(&self, rows: usize) -> Result<(State<'static>, Option<Vec<usize>>), Error> {
+        defaults::of(&self.checked()?, rows, &self.names())
     }
 
     /// Returns the layer's configuration.
@@ -346,7 +338,7 @@ impl OnnxLayer<'_> {
         let bias = configs.iter().any(|config| config.bias);
         let first = configs.first().ok_or_else(|| format_error("onnx", "a node", "none"))?;
         let config = first.num_layers(configs.len()).bias(bias);
-        check_bytes(&config, self.max_bytes)?;
+        LoadOptions { max_bytes: self.max_bytes, ..LoadOptions::default() }.check_bytes(&config)?;
         Ok(config)
     }
 
@@ -365,19 +357,34 @@ impl OnnxLayer<'_> {
 
     /// Returns the nodes, or the error of the first node that is rejected.
     fn checked(&self) -> Result<Vec<&Node<'_>>, Error> {
-        self.nodes.iter().map(|node| node.node.as_ref().map_err(Error::clone)).collect()
+        self.stack.iter().map(|node| node.node.as_ref().map_err(Error::clone)).collect()
     }
 
     fn has(&self, name: &str) -> bool {
-        self.nodes.iter().any(|node| node.proto.name == name || node.proto.outputs.contains(&name))
+        self.stack.iter().any(|node| node.proto.name == name || node.proto.outputs.contains(&name))
     }
 
     /// Returns the operator and the names of the nodes.
     fn names(&self) -> String {
-        let operator = self.nodes.first().map_or_else(String::new, |node| operator::kind(node.proto));
-        let names: Vec<String> = self.nodes().map(|name| format!("{name:?}")).collect();
+        let operator = self.stack.first().map_or_else(String::new, |node| operator::kind(node.proto));
+        let names: Vec<String> = self.nodes.iter().map(|name| format!("{name:?}")).collect();
         format!("{operator} {}", names.join(", "))
     }
+}
+
+/// Returns the names of the states at an input of the nodes that the caller passes. A node that is rejected was not
+/// checked for states that are constant.
+fn given<'m>(
+    stack: &[Recurrent<'m>],
+    place: usize,
+    state: impl for<'n> Fn(&'n Node<'m>) -> &'n Start<'m>,
+) -> Vec<&'m str> {
+    let names = stack.iter().filter_map(|node| match node.node.as_ref().map(&state) {
+        Ok(state) => state.given(),
+        Err(_) if node.operator.is_some() => node.proto.input(place),
+        Err(_) => None,
+    });
+    names.collect()
 }
 
 /// Returns the error for bytes that are not a whole model.
@@ -401,27 +408,5 @@ impl fmt::Display for OnnxLayer<'_> {
             Ok(config) => write!(f, "{config}: {}", self.names()),
             Err(_) => f.write_str(&self.names()),
         }
-    }
-}
-
-impl Weights {
-    /// Reads the weights of a recurrent layer from the bytes of an ONNX model, with [`OnnxModel::new`],
-    /// [`OnnxModel::layer`] and [`OnnxLayer::weights`]. For weights in other files, use
-    /// [`OnnxModel::with_folder`] or [`OnnxModel::with_data`].
-    ///
-    /// ```
-    /// use wgpu_rnn::Weights;
-    ///
-    /// let file = std::fs::read("tests/onnx/gru_torchscript.onnx")?;
-    /// let weights = Weights::from_onnx(&file, None)?; // the only layer, or Some("name of a node")
-    /// assert_eq!(weights.config().to_string(), "GRU(3, 4, num_layers=2)");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// The same as these three.
-    pub fn from_onnx(bytes: &[u8], node: Option<&str>) -> Result<Self, Error> {
-        OnnxModel::new(bytes)?.layer(node)?.weights()
     }
 }

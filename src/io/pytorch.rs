@@ -15,7 +15,6 @@ mod value;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::kind::{Kind, explained};
 use super::{Data, Entry, Tensors, archive, format_error, view};
 use crate::Error;
 #[cfg(doc)]
@@ -26,30 +25,13 @@ use value::{Storage, Tensor, Value, Values};
 const MAGIC: &[u8] = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.";
 
 impl<'a> Tensors<'a> {
-    /// Reads the tensors of a file that `torch.save` or `torch.jit.save` wrote: a state dict, a checkpoint
-    /// that contains one, or a TorchScript archive with its parameters. A tensor inside of containers has
-    /// their keys in its name, as `model_state.lstm.weight_ih_l0`.
-    ///
-    /// Nothing of the file is executed. A callable that is not in a list of PyTorch's own and of plain data is
-    /// an error which names it.
-    ///
-    /// ```
-    /// use wgpu_rnn::io::Tensors;
-    ///
-    /// // The pickle of `os.system("ls")`.
-    /// let file = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.\x80\x02}.cos\nsystem\nU\x02ls\x85R.";
-    /// assert!(Tensors::from_pytorch(file).unwrap_err().to_string().ends_with("found os.system"));
-    /// ```
+    /// Reads the tensors of a file that `torch.save` or `torch.jit.save` wrote.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::File`] if the bytes are no such file, if the pickle has an opcode or a callable that is not
     /// known, or if a tensor's storage is not in the file.
-    pub fn from_pytorch(bytes: &'a [u8]) -> Result<Self, Error> {
-        Tensors::pytorch(bytes).map_err(|error| explained(error, bytes, Kind::Pytorch))
-    }
-
-    fn pytorch(bytes: &'a [u8]) -> Result<Self, Error> {
+    pub(super) fn pytorch(bytes: &'a [u8]) -> Result<Self, Error> {
         let mut file = match bytes.starts_with(MAGIC) {
             true => Contents::legacy(bytes)?,
             false => Contents::archive(bytes)?,

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use ndarray::ArrayViewD;
 use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorInfo};
 
-use super::kind::{Kind, explained};
 use super::{Data, Element, Entry, Tensors, format_error, twice};
 use crate::Error;
 #[cfg(doc)]
@@ -27,11 +26,7 @@ impl<'a> Tensors<'a> {
     /// # Errors
     ///
     /// [`ErrorKind::File`] if the bytes are not one complete safetensors file.
-    pub fn from_safetensors(bytes: &'a [u8]) -> Result<Self, Error> {
-        Tensors::safetensors(bytes).map_err(|error| explained(error, bytes, Kind::Safetensors))
-    }
-
-    fn safetensors(bytes: &'a [u8]) -> Result<Self, Error> {
+    pub(super) fn safetensors(bytes: &'a [u8]) -> Result<Self, Error> {
         let broken = |found: String| format_error("safetensors", "a complete safetensors file", found);
         check_numbers(bytes)?;
         // The crate aborts if there is not enough memory for the header.
@@ -105,7 +100,7 @@ fn check_numbers(bytes: &[u8]) -> Result<(), Error> {
 ///
 /// let values = array![[1.0f32, 2.0], [3.0, 4.0]].into_dyn();
 /// let file = io::to_safetensors([("output", values.view())])?;
-/// let tensors = io::Tensors::from_safetensors(&file)?;
+/// let tensors = io::Tensors::from_bytes(&file)?;
 /// assert_eq!(tensors.f32("output")?, values);
 /// # Ok::<(), wgpu_rnn::Error>(())
 /// ```

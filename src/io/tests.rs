@@ -9,7 +9,7 @@ use rawzip::CompressionMethod;
 
 use super::{Tensors, to_npy, to_npz, to_safetensors};
 use crate::ErrorKind;
-use crate::{Cell, Config, Error, LoadOptions, Nonlinearity, Weights};
+use crate::{Activation, Cell, Config, Error, LoadOptions, Weights};
 
 /// Returns a safetensors file with that header and `data` zero bytes after it.
 fn safetensors(header: &str, data: usize) -> Vec<u8> {
@@ -73,9 +73,9 @@ fn arrays_survive_each_format_whatever_their_strides() {
         let file = to_npy(values.view()).unwrap();
         assert_eq!(Tensors::from_npy(&file, "x").unwrap().f32("x").unwrap(), values);
         let file = to_npz([("x", values.view())]).unwrap();
-        assert_eq!(Tensors::from_npz(&file).unwrap().f32("x").unwrap(), values);
+        assert_eq!(Tensors::from_bytes(&file).unwrap().f32("x").unwrap(), values);
         let file = to_safetensors([("x", values.view())]).unwrap();
-        assert_eq!(Tensors::from_safetensors(&file).unwrap().f32("x").unwrap(), values);
+        assert_eq!(Tensors::from_bytes(&file).unwrap().f32("x").unwrap(), values);
     }
 }
 
@@ -99,7 +99,7 @@ fn npy_of_every_order_and_byte_order() {
 #[test]
 fn deflated_archives_are_read() {
     let file = zip("a/x.npy", &to_npy(sample().view()).unwrap(), DEFLATED);
-    let tensors = Tensors::from_npz(&file).unwrap();
+    let tensors = Tensors::from_bytes(&file).unwrap();
     assert_eq!(tensors.shapes().collect::<Vec<_>>(), [("a/x", &[1, 2, 3][..])]);
     assert_eq!(tensors.f32("a/x").unwrap(), sample());
 }
@@ -112,7 +112,6 @@ fn broken_files_are_errors() {
         safetensors(&format!(r#"{{"x":{{"dtype":"U8","shape":[{shape}],"data_offsets":[{from},{to}]}}}}"#), 4)
     };
     let files: Vec<(&str, Vec<u8>)> = vec![
-        ("an empty file", vec![]),
         ("too small", vec![1, 2, 3]),
         ("header too large", u64::MAX.to_le_bytes().to_vec()),
         ("invalid header length", 1000u64.to_le_bytes().to_vec()),
@@ -129,10 +128,9 @@ fn broken_files_are_errors() {
         ("10^18", at("18446744073709551612", "0", "18446744073709551612")),
         ("overflow", at("999999999999999999,999999999999999999", "0", "4")),
         ("invalid JSON", at("-4", "0", "4")),
-        ("another kind", npy("{}", 0)),
     ];
-    for (message, file) in files.iter().filter(|(message, _)| *message != "another kind") {
-        check(Tensors::from_safetensors(file), message);
+    for (message, file) in &files {
+        check(Tensors::safetensors(file), message);
     }
 
     let four = |header: &str| npy(header, 4);
@@ -173,7 +171,7 @@ fn broken_files_are_errors() {
             "a safetensors file" => "another kind",
             message => message,
         };
-        check(Tensors::from_npz(&zip("x.npy", file, DEFLATED)).and_then(|t| t.f32("x")), of_a_member);
+        check(Tensors::npz(&zip("x.npy", file, DEFLATED)).and_then(|t| t.f32("x")), of_a_member);
     }
 
     let whole = to_npz([("x", sample().view())]).unwrap();
@@ -181,7 +179,6 @@ fn broken_files_are_errors() {
     let end = whole.len() - 22;
     let zip64 = [&whole[..end], b"PK\x06\x07", &[0; 16], &whole[end..]].concat();
     let files: Vec<(&str, Vec<u8>)> = vec![
-        ("an empty file", vec![]),
         ("complete zip archive", vec![0; 100]),
         ("complete zip archive", whole[..whole.len() - 1].to_vec()),
         ("another kind", zip("x.npy", b"something else", STORED)),
@@ -191,7 +188,7 @@ fn broken_files_are_errors() {
         ("complete zip archive", zip64),
     ];
     for (message, file) in &files {
-        check(Tensors::from_npz(file), message);
+        check(Tensors::npz(file), message);
     }
 }
 
@@ -214,7 +211,7 @@ fn a_missing_or_wrong_tensor_is_named() {
     let error = Tensors::from_npy(&file, "x").unwrap().i64("x").unwrap_err();
     assert_eq!(error.to_string(), "x: expected dtype an integer type, found '|O'");
     let file = to_safetensors([("x", sample().view())]).unwrap();
-    let error = Tensors::from_safetensors(&file).unwrap().i64("x").unwrap_err();
+    let error = Tensors::from_bytes(&file).unwrap().i64("x").unwrap_err();
     assert_eq!(error.to_string(), "x: expected dtype an integer type, found f32");
 }
 
@@ -229,26 +226,22 @@ fn weights_survive_both_formats() {
         let weights = Weights::seeded(config, 1).unwrap();
         let file = weights.to_safetensors().unwrap();
         assert_eq!(file, weights.to_safetensors().unwrap());
-        assert_eq!(Weights::from_safetensors(&file, &LoadOptions::default()).unwrap(), weights);
+        assert_eq!(Weights::from_bytes(&file, &LoadOptions::default()).unwrap(), weights);
         let file = weights.to_npz().unwrap();
-        let options = match config.cell {
-            Cell::Rnn(nonlinearity) => {
-                LoadOptions { nonlinearity: Some(nonlinearity), ..LoadOptions::default() }
-            }
-            _ => LoadOptions::default(),
-        };
-        assert_eq!(Weights::from_npz(&file, &options).unwrap(), weights);
+        let activation = (config.cell == Cell::RnnRelu).then_some(Activation::Relu);
+        let options = LoadOptions { activation, ..LoadOptions::default() };
+        assert_eq!(Weights::from_bytes(&file, &options).unwrap(), weights);
     }
 }
 
 #[test]
 fn metadata_gives_the_nonlinearity_unless_the_caller_does() {
     let file = Weights::seeded(Config::rnn_relu(2, 3), 0).unwrap().to_safetensors().unwrap();
-    let cell = |options| Weights::from_safetensors(&file, &options).unwrap().config().cell;
-    assert_eq!(cell(LoadOptions::default()), Cell::Rnn(Nonlinearity::Relu));
-    let tanh = LoadOptions { nonlinearity: Some(Nonlinearity::Tanh), ..LoadOptions::default() };
-    assert_eq!(cell(tanh), Cell::Rnn(Nonlinearity::Tanh));
-    let metadata = Tensors::from_safetensors(&file).unwrap().metadata().clone();
+    let cell = |options| Weights::from_bytes(&file, &options).unwrap().config().cell;
+    assert_eq!(cell(LoadOptions::default()), Cell::RnnRelu);
+    let tanh = LoadOptions { activation: Some(Activation::Tanh), ..LoadOptions::default() };
+    assert_eq!(cell(tanh), Cell::RnnTanh);
+    let metadata = Tensors::from_bytes(&file).unwrap().metadata().clone();
     let text = metadata.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(" ");
     let expected = "bias=true bidirectional=false cell=rnn hidden_size=3 input_size=2 nonlinearity=relu \
                     num_layers=1 proj_size=0";
@@ -267,12 +260,12 @@ fn weights_of_other_types_are_converted_and_those_beyond_f32_refused() {
     file[start..start + 2].copy_from_slice(&half::f16::from_f32(0.5).to_le_bytes());
     file[start + 2..start + 4].copy_from_slice(&half::bf16::from_f32(-2.0).to_le_bytes());
     file[start + 4..start + 12].copy_from_slice(&0.25f64.to_le_bytes());
-    let weights = Weights::from_safetensors(&file, &LoadOptions::default()).unwrap();
+    let weights = Weights::from_bytes(&file, &LoadOptions::default()).unwrap();
     let values: Vec<f32> =
         weights.parameters().flat_map(|(_, v)| v.iter().copied().collect::<Vec<_>>()).collect();
     assert_eq!(values, [0.5, -2.0, 0.25, 0.0]);
     file[start + 4..start + 12].copy_from_slice(&1e300f64.to_le_bytes());
-    let error = Weights::from_safetensors(&file, &LoadOptions::default()).unwrap_err();
+    let error = Weights::from_bytes(&file, &LoadOptions::default()).unwrap_err();
     assert_eq!(error.to_string(), "r.bias_ih_l0[0]: expected a finite value, found inf");
 }
 
@@ -280,11 +273,11 @@ fn weights_of_other_types_are_converted_and_those_beyond_f32_refused() {
 fn a_damaged_value_in_an_archive_is_noticed() {
     for method in [STORED, DEFLATED] {
         let mut file = zip("x.npy", &to_npy(sample().view()).unwrap(), method);
-        assert_eq!(Tensors::from_npz(&file).unwrap().f32("x").unwrap(), sample());
+        assert_eq!(Tensors::from_bytes(&file).unwrap().f32("x").unwrap(), sample());
         // Past the header of npy, before the archive's list of files.
         let place = file.windows(4).rposition(|bytes| bytes == b"PK\x01\x02").unwrap() - 24;
         file[place] ^= 1;
-        let error = Tensors::from_npz(&file).and_then(|tensors| tensors.f32("x")).unwrap_err();
+        let error = Tensors::from_bytes(&file).and_then(|tensors| tensors.f32("x")).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::File, "{error}");
     }
 }
@@ -293,7 +286,7 @@ fn a_damaged_value_in_an_archive_is_noticed() {
 fn names_of_any_kind_are_kept() {
     for name in ["a/b", "/a", "..", "a//b", "C:\\x", "é", "x/é", "名前", ""] {
         let file = to_npz([(name, sample().view())]).unwrap();
-        let tensors = Tensors::from_npz(&file).unwrap();
+        let tensors = Tensors::from_bytes(&file).unwrap();
         assert_eq!(tensors.shapes().map(|(name, _)| name).collect::<Vec<_>>(), [name]);
     }
     assert!(to_npz([("../é", sample().view())]).is_err());

@@ -4,56 +4,13 @@ use std::collections::BTreeMap;
 
 use super::modules::{Module, Source, modules};
 use super::norm::{spectral_norm, weight_norm};
-use super::{Parameter, ParameterKind};
+use super::{LoadOptions, Parameter, ParameterKind};
 #[cfg(doc)]
 use crate::ErrorKind;
 use crate::array::push;
 use crate::error::Fault;
-use crate::{Cell, Config, Error, Nonlinearity, Variant};
+use crate::{Cell, Config, Error};
 use ndarray::ArrayD;
-
-/// The settings that a state dict does not contain.
-///
-/// ```
-/// use wgpu_rnn::LoadOptions;
-///
-/// let options = LoadOptions { prefix: Some("encoder.".into()), ..LoadOptions::default() };
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LoadOptions {
-    /// The prefix of the parameters' names, such as `"encoder."`, or a part of it at its beginning or end
-    /// that only one of the file's modules has. If it is `None`, the only prefix is used.
-    pub prefix: Option<String>,
-    /// The prefixes of modules that form one stack, the lowest first, such as `["rnns.0", "rnns.1"]`. Each
-    /// module must read the output of the one below at every step, with nothing in between, and all have the
-    /// same cell, `hidden_size`, directions, bias and `proj_size`.
-    pub layers: Vec<String>,
-    /// The activation of an Elman RNN; tanh by default. Other cells have no such option.
-    pub nonlinearity: Option<Nonlinearity>,
-    /// Whether a layer of one direction runs backwards, as a module whose input and output are flipped along the
-    /// steps ([`Config::reverse`]); false by default.
-    pub reverse: bool,
-    /// The largest number of bytes that the layer's parameters may take as f32; 16 GiB by default, which is an
-    /// LSTM of 8 layers with 8192 units. A packed file can be a thousand times smaller than what it unpacks to,
-    /// so this is checked before any parameter is read.
-    pub max_bytes: u64,
-}
-
-/// The default of [`LoadOptions::max_bytes`].
-const MAX_BYTES: u64 = 16 << 30;
-
-/// Any layer, if it is the only one.
-impl Default for LoadOptions {
-    fn default() -> Self {
-        LoadOptions {
-            prefix: None,
-            layers: Vec::new(),
-            nonlinearity: None,
-            reverse: false,
-            max_bytes: MAX_BYTES,
-        }
-    }
-}
 
 type Shapes<'a> = BTreeMap<Parameter, &'a [usize]>;
 
@@ -70,10 +27,10 @@ type Shapes<'a> = BTreeMap<Parameter, &'a [usize]>;
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Tensor`] if there is no recurrent layer, or several and no prefix is given, and for a tensor
+/// [`ErrorKind::Tensor`] if there is no recurrent layer, or several and none is named, and for a tensor
 /// that is missing, unexpected or of a wrong shape; [`ErrorKind::TooLarge`] if the parameters
-/// exceed [`LoadOptions::max_bytes`]; [`ErrorKind::Config`] if a nonlinearity is given for a cell that has none, or if the modules of
-/// [`LoadOptions::layers`] do not form a stack.
+/// exceed [`LoadOptions::max_bytes`]; [`ErrorKind::Config`] for an option that the layer cannot have, or if the modules
+/// of [`LoadOptions::layers`] do not form a stack.
 pub fn infer_config<'a>(
     tensors: impl IntoIterator<Item = (&'a str, &'a [usize])>,
     options: &LoadOptions,
@@ -85,23 +42,9 @@ pub fn infer_config<'a>(
     ))
 }
 
-/// Returns the prefixes of the recurrent layers among named tensors, sorted. [`LoadOptions::prefix`] and
-/// [`LoadOptions::layers`] accept them.
+/// Returns the prefixes of the recurrent layers among named tensors, sorted. [`LoadOptions::layers`] accepts them.
 pub fn recurrent_prefixes<'a>(tensors: impl IntoIterator<Item = (&'a str, &'a [usize])>) -> Vec<String> {
     modules(&tensors.into_iter().collect::<Vec<_>>()).into_keys().collect()
-}
-
-/// Checks that the parameters take at most `limit` bytes.
-pub(crate) fn check_bytes(config: &Config, limit: u64) -> Result<(), Error> {
-    let bytes = |parameter: Parameter| {
-        let sizes = parameter.shape(config).into_iter().map(|size| size as u64);
-        sizes.fold(size_of::<f32>() as u64, u64::saturating_mul)
-    };
-    let needed = Parameter::all(config).map(bytes).fold(0, u64::saturating_add);
-    match needed <= limit {
-        true => Ok(()),
-        false => Err(Error::from(Fault::TooLarge { what: "bytes of parameters".into(), needed, limit })),
-    }
 }
 
 /// A recurrent layer among named tensors.
@@ -124,7 +67,7 @@ impl<'a> Inferred<'a> {
         let tensors = all;
         let mut known = modules(&tensors);
         let wanted: Vec<Option<&str>> = match options.layers.is_empty() {
-            true => vec![options.prefix.as_deref()],
+            true => vec![None],
             false => options.layers.iter().map(|name| Some(name.as_str())).collect(),
         };
         let names: Vec<&str> = known.keys().map(String::as_str).collect();
@@ -144,7 +87,7 @@ impl<'a> Inferred<'a> {
             stack.push((module, config));
         }
         let config = stacked(&stack)?;
-        check_bytes(&config, options.max_bytes)?;
+        options.check_bytes(&config)?;
         Ok(Inferred {
             config,
             modules: stack.into_iter().map(|(module, one)| (module, one.num_layers)).collect(),
@@ -290,7 +233,7 @@ fn config_of(module: &Module<'_>, shapes: &Shapes<'_>, options: &LoadOptions) ->
         if has(ParameterKind::WeightHr) { matrix(ParameterKind::WeightHr)? } else { (0, columns) };
     let gates = if hidden_size > 0 && rows.is_multiple_of(hidden_size) { rows / hidden_size } else { 0 };
     let cell = match gates {
-        1 => Cell::Rnn(options.nonlinearity.unwrap_or_default()),
+        1 => options.rnn()?,
         3 => Cell::Gru,
         4 => Cell::Lstm,
         _ => {
@@ -306,14 +249,9 @@ fn config_of(module: &Module<'_>, shapes: &Shapes<'_>, options: &LoadOptions) ->
             }));
         }
     };
-    if let (Some(nonlinearity), Cell::Lstm | Cell::Gru) = (options.nonlinearity, cell) {
-        let rule = format!("nonlinearity is only supported for RNN, not {cell}");
-        return Err(Error::from(Fault::Config { rule, found: nonlinearity.to_string() }));
-    }
+    options.check_cell(cell)?;
     let config = Config {
         cell,
-        input_size,
-        hidden_size,
         num_layers: shapes
             .keys()
             .map(|parameter| parameter.layer)
@@ -323,7 +261,8 @@ fn config_of(module: &Module<'_>, shapes: &Shapes<'_>, options: &LoadOptions) ->
         bidirectional: shapes.keys().any(|parameter| parameter.reverse),
         proj_size,
         reverse: options.reverse,
-        variant: Variant { peepholes: has(ParameterKind::WeightCh), ..Variant::default() },
+        peepholes: has(ParameterKind::WeightCh),
+        ..Config::rnn(input_size, hidden_size)
     };
     // A layer number such as 10^18 must not make the check below list that many missing parameters.
     if config.num_layers > shapes.len() {

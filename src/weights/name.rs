@@ -92,7 +92,7 @@ impl Parameter {
             ParameterKind::WeightIh | ParameterKind::WeightHh => true,
             ParameterKind::BiasIh | ParameterKind::BiasHh => config.bias,
             ParameterKind::WeightHr => config.proj_size > 0,
-            ParameterKind::WeightCh => config.variant.peepholes,
+            ParameterKind::WeightCh => config.peepholes,
         };
         kind && self.layer < config.num_layers && (config.bidirectional || !self.reverse)
     }

@@ -83,7 +83,7 @@ impl Work {
     /// What a GPU would do.
     fn plan(&self, gpu: &Gpu) -> Option<PlanReport> {
         let (rows, steps, _) = self.x.dim();
-        PlanReport::new(self.weights.config(), rows, steps, gpu.capabilities(), &self.options).ok()
+        gpu.plan(self.weights.config(), rows, steps, &self.options).ok()
     }
 }
 

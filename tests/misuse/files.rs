@@ -20,7 +20,8 @@ pub fn rows() -> Vec<Row> {
 /// Layers that a state dict would not tell from others.
 fn state_dicts() -> Vec<Row> {
     let reverse = Weights::seeded(Config::gru(3, 4).reverse(true), 0).unwrap();
-    let clipped = Weights::seeded(Config::lstm(3, 4).peepholes(true).clip(Some(0.5)), 0).unwrap();
+    let clipped =
+        Weights::seeded(Config { peepholes: true, clip: Some(0.5), ..Config::lstm(3, 4) }, 0).unwrap();
     let text = "a state dict says nothing of reverse, activations, clip and input_forget, found ";
     let (of_reverse, of_clipped) =
         (format!("{text}GRU(3, 4, reverse=True)"), format!("{text}LSTM(3, 4, clip=0.5, peepholes=True)"));
@@ -31,33 +32,47 @@ fn state_dicts() -> Vec<Row> {
     ]
 }
 
-/// Files of PyTorch and Keras that are none.
+/// Files without tensors.
 fn foreign() -> Vec<Row> {
     let npz = to_npz([("x", one().view())]).unwrap();
-    let options = LoadOptions::default();
-    let not_pytorch =
-        "PyTorch file: expected an archive with data.pkl, found an npz file (a name that ends in .npz)";
+    let other = npz;
+    let places: Vec<usize> =
+        other.windows(4).enumerate().filter(|(_, name)| *name == b".npy").map(|(place, _)| place).collect();
+    let other = places.into_iter().fold(other, |mut file, place| {
+        file[place..place + 4].copy_from_slice(b".txt");
+        file
+    });
+    let expected = "file: expected safetensors, npy, npz, a file of torch.save, or Keras' .keras or .h5 by its first bytes";
+    let of = |bytes: &[u8], found: &str| {
+        row("Tensors::from_bytes", Tensors::from_bytes(bytes), format!("{expected}, found {found}"))
+    };
     vec![
-        row("Tensors::from_pytorch", Tensors::from_pytorch(&npz), not_pytorch),
-        row("Weights::from_pytorch", Weights::from_pytorch(&npz, &options), not_pytorch),
-        row(
-            "Tensors::from_pytorch",
-            Tensors::from_pytorch(b"version https://git-lfs.github.com/spec/v1"),
-            "PyTorch file: expected a complete zip archive, found a Git LFS pointer in place of the file \
-             (`git lfs pull` fetches the file)",
+        of(&[], "an empty file"),
+        of(b"a text", "none of them"),
+        of(&[255; 64], "none of them"),
+        of(
+            b"\x80\x04K\x01.",
+            "a pickle that torch.save did not write (in Python: torch.save(state_dict, 'file.pt'))",
+        ),
+        of(
+            b"version https://git-lfs.github.com/spec/v1",
+            "a Git LFS pointer in place of the file (`git lfs pull` fetches the file)",
         ),
         row(
-            "Tensors::from_hdf5",
-            Tensors::from_hdf5(&npz),
-            "HDF5 file: expected the signature of HDF5, found an npz file (a name that ends in .npz)",
+            "Tensors::from_bytes",
+            Tensors::from_bytes(ONNX),
+            "file: expected named tensors, found an ONNX model (io::OnnxModel reads it)",
         ),
         row(
-            "Tensors::from_keras",
-            Tensors::from_keras(&npz),
-            "Keras file: expected an archive with model.weights.h5, found an npz file (a name that ends in .npz)",
+            "Tensors::from_bytes",
+            Tensors::from_bytes(&other),
+            "npz: expected npy files, found a zip archive (unpack it)",
         ),
     ]
 }
+
+/// The beginning of an ONNX model.
+const ONNX: &[u8] = b"\x08\x08\x12\x07pytorch";
 
 fn one() -> ArrayD<f32> {
     array![1.0].into_dyn()
@@ -79,27 +94,17 @@ fn readers() -> Vec<Row> {
         row(
             "Tensors::from_npy",
             Tensors::from_npy(&npz, "x.npy"),
-            "x.npy: expected an npy header, found an npz file (a name that ends in .npz)",
+            "x.npy: expected an npy header, found an npz file",
         ),
         row("Tensors::from_npy", Tensors::from_npy(&cut(&npy), "x.npy"), format!("x.npy: expected {values}")),
         row(
-            "Tensors::from_npz",
-            Tensors::from_npz(&npy),
-            "npz: expected a complete zip archive, found an npy file of one array (a name that ends in .npy)",
-        ),
-        row(
-            "Tensors::from_npz",
-            Tensors::from_npz(&cut(&npz)),
+            "Tensors::from_bytes",
+            Tensors::from_bytes(&cut(&npz)),
             "npz: expected a complete zip archive, found Unexpected end of file",
         ),
         row(
-            "Tensors::from_safetensors",
-            Tensors::from_safetensors(&npy),
-            "safetensors: expected a complete safetensors file, found an npy file of one array (a name that ends in .npy)",
-        ),
-        row(
-            "Tensors::from_safetensors",
-            Tensors::from_safetensors(&cut(&safetensors)),
+            "Tensors::from_bytes",
+            Tensors::from_bytes(&cut(&safetensors)),
             "safetensors: expected a complete safetensors file, found incomplete metadata, file not fully covered",
         ),
     ]
@@ -111,7 +116,7 @@ fn tensors() -> Vec<Row> {
         "b":{"dtype":"I32","shape":[0],"data_offsets":[0,0]},
         "c":{"dtype":"BOOL","shape":[0],"data_offsets":[0,0]}}"#;
     let file = safetensors_file(header, &[]);
-    let tensors = Tensors::from_safetensors(&file).unwrap();
+    let tensors = Tensors::from_bytes(&file).unwrap();
     let missing = r#"d: expected a tensor of that name, found "a", "b", "c""#;
     let float =
         |name: &str, found: &str| format!("{name}: expected dtype f16, bf16, f32 or f64, found {found}");
@@ -156,7 +161,8 @@ fn writers() -> Vec<Row> {
 /// Files that hold no layer, or one that contradicts itself.
 fn weights() -> Vec<Row> {
     let options = LoadOptions::default();
-    let none = "no recurrent parameters; expected weight_ih_l0, weight_hh_l0 and so on, with any prefix";
+    let none = "no recurrent parameters; expected weight_ih_l0, weight_hh_l0 and so on, with any prefix, or Keras' \
+                kernel, recurrent_kernel and so on";
     let (file, archive) =
         (to_safetensors([("x", one().view())]).unwrap(), to_npz([("x", one().view())]).unwrap());
     let contradicting = changed(r#""hidden_size":"3""#, r#""hidden_size":"4""#);
@@ -164,29 +170,42 @@ fn weights() -> Vec<Row> {
     let mut not_finite = changed("", "");
     let last = not_finite.len() - 4;
     not_finite[last..].copy_from_slice(&f32::NAN.to_le_bytes());
-    let of_tensors = Weights::from_tensors(&Tensors::from_safetensors(&file).unwrap(), &options);
-    let load = |file: &[u8]| Weights::from_safetensors(file, &options);
+    let of_tensors = Weights::from_tensors(&Tensors::from_bytes(&file).unwrap(), &options);
+    let load = |file: &[u8]| Weights::from_bytes(file, &options);
     vec![
         row("Weights::from_tensors", of_tensors, none),
-        row("Weights::from_npz", Weights::from_npz(&archive, &options), none),
-        row("Weights::from_safetensors", load(&file), none),
+        row("Weights::from_bytes", Weights::from_bytes(&archive, &options), none),
         row(
-            "Weights::from_safetensors",
+            "Weights::from_bytes",
+            Weights::from_bytes(ONNX, &LoadOptions { reverse: true, ..options.clone() }),
+            "the options of a layer in an ONNX model must be those that the model states, found others",
+        ),
+        row(
+            "Weights::from_bytes",
+            Weights::from_bytes(
+                ONNX,
+                &LoadOptions { layers: vec!["a".into(), "b".into()], ..options.clone() },
+            ),
+            "a stack in an ONNX model must be named by one of its nodes, found 2 names",
+        ),
+        row("Weights::from_bytes", load(&file), none),
+        row(
+            "Weights::from_bytes",
             load(&changed(r#""gru""#, r#""rnn""#)),
             r#"metadata "cell": expected "gru", as the parameters' shapes say, found "rnn""#,
         ),
         row(
-            "Weights::from_safetensors",
+            "Weights::from_bytes",
             load(&contradicting),
             r#"metadata "hidden_size": expected "3", as the parameters' shapes say, found "4""#,
         ),
         row(
-            "Weights::from_safetensors",
+            "Weights::from_bytes",
             load(&integer),
             "bias_hh_l0: expected dtype f16, bf16, f32 or f64, found i32",
         ),
         row(
-            "Weights::from_safetensors",
+            "Weights::from_bytes",
             load(&not_finite),
             "weight_ih_l0[8, 1]: expected a finite value, found NaN",
         ),

@@ -1,8 +1,8 @@
 //! Keras' weights that are no layer, and options that a layer cannot have.
 
-use wgpu_rnn::io::{KerasOptions, MergeMode, Tensors, to_safetensors};
+use wgpu_rnn::io::{MergeMode, Tensors, to_safetensors};
 use wgpu_rnn::ndarray::ArrayD;
-use wgpu_rnn::{Activation, Error, Weights};
+use wgpu_rnn::{Activation, Error, LoadOptions, Weights};
 
 use super::{Row, row};
 
@@ -30,10 +30,10 @@ const BIDIRECTIONAL: Shapes = &[
     ("c/recurrent_kernel", &[2, 8]),
 ];
 
-fn load(shapes: &[(&str, &[usize])], options: &KerasOptions) -> Result<Weights, Error> {
+fn load(shapes: &[(&str, &[usize])], options: &LoadOptions) -> Result<Weights, Error> {
     let tensors: Vec<_> = shapes.iter().map(|(name, shape)| (*name, ArrayD::zeros(*shape))).collect();
     let file = to_safetensors(tensors.iter().map(|(name, values)| (*name, values.view()))).unwrap();
-    Weights::from_keras(&Tensors::from_safetensors(&file).unwrap(), options)
+    Weights::from_tensors(&Tensors::from_bytes(&file).unwrap(), options)
 }
 
 pub fn rows() -> Vec<Row> {
@@ -49,7 +49,7 @@ pub fn rows() -> Vec<Row> {
 fn merging() -> Vec<Row> {
     let odd = ArrayD::zeros(&[2, 3][..]);
     let file = to_safetensors([("x", odd.view())]).unwrap();
-    let tensors = Tensors::from_safetensors(&file).unwrap();
+    let tensors = Tensors::from_bytes(&file).unwrap();
     vec![
         row(
             "MergeMode::merge",
@@ -63,7 +63,7 @@ fn merging() -> Vec<Row> {
         ),
         row(
             "Tensors::keras_merge_mode",
-            tensors.keras_merge_mode(&KerasOptions::default()),
+            tensors.keras_merge_mode(&LoadOptions::default()),
             "no recurrent layers of Keras; expected tensors kernel, recurrent_kernel and so on, behind any names",
         ),
     ]
@@ -71,13 +71,13 @@ fn merging() -> Vec<Row> {
 
 /// Tensors that are missing, too many, or of several layers.
 fn names() -> Vec<Row> {
-    let named = |name: &str| KerasOptions { layers: vec![name.into()], ..KerasOptions::default() };
-    let of = |shapes, options: &KerasOptions, expected: &str| {
-        row("Weights::from_keras", load(shapes, options), expected)
+    let named = |name: &str| LoadOptions { layers: vec![name.into()], ..LoadOptions::default() };
+    let of = |shapes, options: &LoadOptions, expected: &str| {
+        row("Weights::from_tensors", load(shapes, options), expected)
     };
-    let any = KerasOptions::default();
-    let none =
-        "no recurrent layers of Keras; expected tensors kernel, recurrent_kernel and so on, behind any names";
+    let any = LoadOptions::default();
+    let none = "no recurrent parameters; expected weight_ih_l0, weight_hh_l0 and so on, with any prefix, or Keras' \
+                kernel, recurrent_kernel and so on";
     let two = r#"recurrent layers "a", "b/cell"; expected "#;
     let three = r#"recurrent layers "a", "b", "c"; expected "#;
     vec![
@@ -117,24 +117,24 @@ fn names() -> Vec<Row> {
 fn twice() -> Result<Vec<String>, Error> {
     let values = ArrayD::zeros(vec![2, 2]);
     let file = to_safetensors([("a/kernel", values.view()), ("a/kernel:0", values.view())]).unwrap();
-    Tensors::from_safetensors(&file).unwrap().keras_layers()
+    Tensors::from_bytes(&file).unwrap().keras_layers()
 }
 
 /// Shapes that fit no layer, or not each other.
 fn shapes() -> Vec<Row> {
     let of = |shapes: &[(&str, &[usize])], expected: &str| {
-        row("Weights::from_keras", load(shapes, &KerasOptions::default()), expected)
+        row("Weights::from_tensors", load(shapes, &LoadOptions::default()), expected)
     };
     let cells = "[H, G*H] with G = 1 (SimpleRNN), 3 (GRU) or 4 (LSTM), H > 0";
     let unknown = |shape: &str| format!("recurrent_kernel: shape {shape}; expected {cells}");
     let stacked = |layers: [&str; 2], shapes, expected: &str| {
         row(
-            "Weights::from_keras",
+            "Weights::from_tensors",
             load(
                 shapes,
-                &KerasOptions {
+                &LoadOptions {
                     layers: layers.iter().map(|&layer| layer.into()).collect(),
-                    ..KerasOptions::default()
+                    ..LoadOptions::default()
                 },
             ),
             expected,
@@ -178,40 +178,40 @@ fn shapes() -> Vec<Row> {
 }
 
 fn options() -> Vec<Row> {
-    let options = KerasOptions::default;
+    let options = LoadOptions::default;
     let relu = Activation::Relu;
-    let of = |shapes, options: &KerasOptions, expected: &str| {
-        row("Weights::from_keras", load(shapes, options), expected)
+    let of = |shapes, options: &LoadOptions, expected: &str| {
+        row("Weights::from_tensors", load(shapes, options), expected)
     };
     vec![
         of(
             RNN,
-            &KerasOptions { recurrent_activation: Some(relu), ..options() },
+            &LoadOptions { recurrent_activation: Some(relu), ..options() },
             "recurrent_activation is for LSTM and GRU only, found SimpleRNN",
         ),
         of(
             RNN,
-            &KerasOptions { reset_after: Some(true), ..options() },
+            &LoadOptions { reset_after: Some(true), ..options() },
             "reset_after is for GRU only, found RNN",
         ),
         of(
             LSTM,
-            &KerasOptions { reset_after: Some(false), ..options() },
+            &LoadOptions { reset_after: Some(false), ..options() },
             "reset_after is for GRU only, found LSTM",
         ),
         of(
             GRU,
-            &KerasOptions { reset_after: Some(false), ..options() },
+            &LoadOptions { reset_after: Some(false), ..options() },
             "bias: expected shape [6], found [2, 6]",
         ),
         of(
             &BIDIRECTIONAL[..4],
-            &KerasOptions { go_backwards: true, ..options() },
-            "go_backwards is for a layer of one direction, found a Bidirectional one",
+            &LoadOptions { reverse: true, ..options() },
+            "reverse is for a layer of one direction, found a bidirectional one",
         ),
         of(
             LSTM,
-            &KerasOptions { activation: Some(Activation::Elu { alpha: f32::NAN }), ..options() },
+            &LoadOptions { activation: Some(Activation::Elu { alpha: f32::NAN }), ..options() },
             "alpha and beta must be finite, found Elu(NaN)",
         ),
     ]
@@ -227,17 +227,16 @@ fn values() -> Vec<Row> {
         to_safetensors([("kernel", kernel.view()), ("recurrent_kernel", recurrent.view())]).unwrap();
     let place = integers.windows(5).position(|bytes| bytes == b"\"F32\"").unwrap();
     integers[place + 1] = b'I';
-    let load = |file: &[u8]| {
-        Weights::from_keras(&Tensors::from_safetensors(file).unwrap(), &KerasOptions::default())
-    };
+    let load =
+        |file: &[u8]| Weights::from_tensors(&Tensors::from_bytes(file).unwrap(), &LoadOptions::default());
     vec![
         row(
-            "Weights::from_keras",
+            "Weights::from_tensors",
             load(&not_finite),
             "recurrent_kernel[1, 0]: expected a finite value, found inf",
         ),
         row(
-            "Weights::from_keras",
+            "Weights::from_tensors",
             load(&integers),
             "kernel: expected dtype f16, bf16, f32 or f64, found i32",
         ),

@@ -1,7 +1,7 @@
 //! State dicts that are no layer: each mistake gives its one message, which names the tensor.
 
 use wgpu_rnn::ndarray::{ArrayD, IxDyn};
-use wgpu_rnn::{Config, Error, LoadOptions, Nonlinearity, Weights, infer_config};
+use wgpu_rnn::{Activation, Config, Error, LoadOptions, Weights, infer_config};
 
 use super::{Row, row};
 
@@ -169,22 +169,34 @@ fn a_prefix_is_taken_with_and_without_its_dot_or_refused() {
         ("decoder.weight_hh_l0", &[12, 3]),
     ];
     let with =
-        |prefix: &str| loaded(two, &LoadOptions { prefix: Some(prefix.into()), ..LoadOptions::default() });
+        |prefix: &str| loaded(two, &LoadOptions { layers: vec![prefix.into()], ..LoadOptions::default() });
     assert_eq!(with("encoder."), "no error, but GRU(4, 2, bias=False)");
     assert_eq!(with("decoder"), "no error, but LSTM(4, 3, bias=False)");
     let there = "recurrent parameters with prefix \"decoder.\", \"encoder.\"";
     assert_eq!(with("rnn."), format!("{there}; expected prefix \"rnn.\""));
     assert_eq!(with(""), format!("{there}; expected prefix \"\""));
-    let none = loaded(&[], &LoadOptions { prefix: Some("rnn".into()), ..LoadOptions::default() });
+    let none = loaded(&[], &LoadOptions { layers: vec!["rnn".into()], ..LoadOptions::default() });
     assert_eq!(none, "no recurrent parameters; expected prefix \"rnn\"");
 }
 
 #[test]
 fn a_nonlinearity_is_for_the_rnn_only() {
-    let relu = LoadOptions { nonlinearity: Some(Nonlinearity::Relu), ..LoadOptions::default() };
+    let relu = LoadOptions { activation: Some(Activation::Relu), ..LoadOptions::default() };
     assert_eq!(loaded(GRU, &relu), "nonlinearity is only supported for RNN, not GRU, found relu");
     let rnn: Tensors = &[("weight_ih_l0", &[2, 4]), ("weight_hh_l0", &[2, 2])];
     assert_eq!(loaded(rnn, &relu), "no error, but RNN(4, 2, nonlinearity='relu', bias=False)");
+    let elu = LoadOptions { activation: Some(Activation::Elu { alpha: 1.0 }), ..LoadOptions::default() };
+    let text = "nonlinearity must be tanh or relu in a state dict, found Elu(1)";
+    assert_eq!(loaded(rnn, &elu), text);
+}
+
+#[test]
+fn options_of_keras_are_for_its_layers() {
+    let sigmoid = LoadOptions { recurrent_activation: Some(Activation::Sigmoid), ..LoadOptions::default() };
+    let text = "recurrent_activation is for Keras' layers only, found a state dict";
+    assert_eq!(loaded(GRU, &sigmoid), text);
+    let before = LoadOptions { reset_after: Some(false), ..LoadOptions::default() };
+    assert_eq!(loaded(GRU, &before), "reset_after is for Keras' layers only, found a state dict");
 }
 
 fn not_finite() -> Vec<Row> {

@@ -10,7 +10,7 @@ use crate::harness::{assert_within, on_each_share};
 /// A node, what is in it, and what it is given and gives.
 fn load(number: usize) -> (String, Weights, Node) {
     let path = folder().join(format!("attributes/{number:02}.onnx"));
-    let weights = Weights::from_onnx(&fs::read(&path).unwrap(), None)
+    let weights = super::weights_of(&fs::read(&path).unwrap(), None)
         .unwrap_or_else(|error| panic!("{number}: {error}"));
     let node = Node::load(&path.with_extension("safetensors"), 0);
     (format!("attributes/{number:02}"), weights, node)

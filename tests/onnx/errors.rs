@@ -1,11 +1,11 @@
 //! Every mistake in a model gives its one message, which names the node and what is wrong with it.
 
-use wgpu_rnn::{Weights, io::OnnxModel};
+use wgpu_rnn::io::OnnxModel;
 
-use super::writer::*;
+use super::{weights_of, writer::*};
 
 pub(super) fn outcome(model: &[u8], node: Option<&str>) -> String {
-    match Weights::from_onnx(model, node) {
+    match weights_of(model, node) {
         Ok(weights) => format!("no error, but {}", weights.config()),
         Err(error) => error.to_string(),
     }
@@ -30,7 +30,7 @@ fn a_rejected_layer_names_its_states() {
     let model = OnnxModel::new(&model).unwrap();
     let layers = model.layers().unwrap();
     assert!(layers[0].config().is_err());
-    assert_eq!((layers[0].h_0().collect(), layers[0].c_0().collect()), (vec!["h"], vec!["c"]));
+    assert_eq!((&layers[0].h_0, &layers[0].c_0), (&vec!["h"], &vec!["c"]));
 }
 
 #[test]
@@ -253,7 +253,7 @@ fn values() {
 /// Protobuf lets a file hold numbers one by one or packed, and readers must take either.
 #[test]
 fn packed_numbers_are_the_same_as_single_ones() {
-    let whole = Weights::from_onnx(&lstm(&[]), None).unwrap();
+    let whole = weights_of(&lstm(&[]), None).unwrap();
     let values: Vec<f32> = (1..=24).map(|value| value as f32 / 64.0).collect();
     let named = |dims: Message| dims.int(2, FLOAT).bytes(8, "W");
     let packed: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
@@ -266,14 +266,14 @@ fn packed_numbers_are_the_same_as_single_ones() {
         single_values(named(packed_dims.clone()), &values),
         single_values(named(packed_dims), &values[..7]).bytes(4, &packed[28..]),
     ] {
-        assert_eq!(Weights::from_onnx(&replaced(0, tensor), None).unwrap(), whole);
+        assert_eq!(weights_of(&replaced(0, tensor), None).unwrap(), whole);
     }
 }
 
 /// As an exporter leaves them that folds no constants: taken apart, put together and given axes of size 1.
 #[test]
 fn constants_may_be_put_together_in_the_graph() {
-    let whole = Weights::from_onnx(&lstm_of(&["x", "W", "R"], &[], &weights(4)), None).unwrap();
+    let whole = weights_of(&lstm_of(&["x", "W", "R"], &[], &weights(4)), None).unwrap();
     let list = |name: &str, values: &[i64]| {
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         header(name, &[values.len() as i64], 7).bytes(9, bytes)
@@ -294,8 +294,8 @@ fn constants_may_be_put_together_in_the_graph() {
         ];
         model(17, &nodes, &tensors)
     };
-    assert_eq!(Weights::from_onnx(&with(concat(&["a", "b"])), None).unwrap(), whole);
-    let other_order = Weights::from_onnx(&with(concat(&["b", "a"])), None).unwrap();
+    assert_eq!(weights_of(&with(concat(&["a", "b"])), None).unwrap(), whole);
+    let other_order = weights_of(&with(concat(&["b", "a"])), None).unwrap();
     assert_ne!(other_order, whole);
     refused(&with(concat(&["a", "b", "b"])), "node \"lstm\": W: expected shape [1, 8, 3], found [1, 11, 3]");
 }

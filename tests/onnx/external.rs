@@ -58,7 +58,7 @@ fn files_below_the_models_folder_are_read() {
     let file = file(&[("location", "w.bin"), ("offset", "4"), ("checksum", "0")]);
     let model = OnnxModel::with_folder(&file, folder.path().join("models")).unwrap();
     let found = model.layer(None).unwrap().weights().unwrap();
-    assert_eq!(found, wgpu_rnn::Weights::from_onnx(&whole, None).unwrap());
+    assert_eq!(found, super::weights_of(&whole, None).unwrap());
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn files_elsewhere_are_not_read() {
         assert_eq!(outcome(&file, &models), format!("{text}{location:?}"));
         assert!(OnnxModel::new(&file).unwrap().data_files().is_empty());
         // A callback is not even asked.
-        let model = OnnxModel::with_data(&file, |place| panic!("{place:?}")).unwrap();
+        let model = OnnxModel::with_data(&file, |location, _| panic!("{location:?}")).unwrap();
         assert!(model.layer(None).unwrap().config().is_err());
     }
 }
@@ -151,7 +151,7 @@ fn the_files_of_a_model_are_listed() {
     let nodes = [node("Loop", "", &[], &["z"], &[body])];
     let tensors = [external("a", "b.bin"), external("b", "a.bin"), external("c", "b.bin"), tensor("d", &[1])];
     let file = model(17, &nodes, &tensors);
-    let model = OnnxModel::with_data(&file, |_| Ok(Cow::Borrowed(&[][..]))).unwrap();
+    let model = OnnxModel::with_data(&file, |_, _| Ok(Cow::Borrowed(&[][..]))).unwrap();
     assert_eq!(model.data_files(), ["a.bin", "b.bin", "c.bin"]);
 }
 

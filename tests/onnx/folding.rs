@@ -2,8 +2,6 @@
 
 use std::time::Instant;
 
-use wgpu_rnn::Weights;
-
 use super::errors::outcome;
 use super::writer::*;
 
@@ -117,8 +115,8 @@ fn long_chains_are_followed() {
     let lstm = node("LSTM", "lstm", &["x", "U", "R"], &["y"], &[]);
     nodes.push(lstm);
     let file = model(17, &nodes, &weights(4));
-    let whole = Weights::from_onnx(&lstm_of(&["x", "W", "R"], &[], &weights(4)), None).unwrap();
-    assert_eq!(Weights::from_onnx(&file, None).unwrap(), whole);
+    let whole = super::weights_of(&lstm_of(&["x", "W", "R"], &[], &weights(4)), None).unwrap();
+    assert_eq!(super::weights_of(&file, None).unwrap(), whole);
 }
 
 /// What no recurrent node reads is not computed.
@@ -141,7 +139,7 @@ fn integers_of_four_bits_are_read() {
         let q = header("q", &[1, 8, 3], data_type).bytes(9, packed);
         let scale = header("s", &[], FLOAT).float(4, 0.5);
         let file = computed(&[v("DequantizeLinear", &["q", "s"], &[])], &[q, scale]);
-        let weights = Weights::from_onnx(&file, None).unwrap();
+        let weights = super::weights_of(&file, None).unwrap();
         let found: Vec<f32> =
             weights.get("weight_ih_l0").unwrap().iter().take(4).map(|value| value * 2.0).collect();
         assert_eq!(found, expected);
@@ -156,7 +154,7 @@ fn scales_of_blocks_are_spread() {
     let scale = header("s", &[1, 8, 2], FLOAT).bytes(9, scales);
     let attributes = [int("axis", 2), int("block_size", 2)];
     let file = computed(&[v("DequantizeLinear", &["q", "s"], &attributes)], &[q, scale]);
-    let weights = Weights::from_onnx(&file, None).unwrap();
+    let weights = super::weights_of(&file, None).unwrap();
     let first: Vec<f32> = weights.get("weight_ih_l0").unwrap().iter().take(3).copied().collect();
     assert_eq!(first, [0.0, 0.0, 1.0]);
 }

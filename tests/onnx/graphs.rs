@@ -5,8 +5,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use wgpu_rnn::io::{OnnxModel, Tensors};
-use wgpu_rnn::ndarray::Ix3;
-use wgpu_rnn::{Output, Weights};
+use wgpu_rnn::ndarray::{Array3, CowArray, Ix3};
+use wgpu_rnn::{Input, Output, Weights, reference};
 
 use super::{Node, folder};
 use crate::harness::{assert_within, on_each};
@@ -15,21 +15,22 @@ use crate::harness::{assert_within, on_each};
 fn load(path: &PathBuf) -> (String, Weights, Node) {
     let name = path.file_stem().unwrap().to_string_lossy().into_owned();
     let results = fs::read(path.with_extension("safetensors")).unwrap();
-    let metadata = Tensors::from_safetensors(&results).unwrap().metadata().clone();
+    let metadata = Tensors::from_bytes(&results).unwrap().metadata().clone();
     let bytes = fs::read(path).unwrap();
     let model = OnnxModel::with_folder(&bytes, path.parent().unwrap()).unwrap();
     let layer = model
         .layer(metadata.get("node").map(|node| &**node))
         .unwrap_or_else(|error| panic!("{name}: {error}"));
     let weights = layer.weights().unwrap_or_else(|error| panic!("{name}: {error}"));
-    assert_eq!([layer.h_0().count(), layer.c_0().count(), layer.lengths().iter().count()], [0; 3], "{name}");
+    assert_eq!([layer.h_0.len(), layer.c_0.len(), layer.lengths.iter().count()], [0; 3], "{name}");
     let mut node = Node::load(&path.with_extension("safetensors"), 0);
-    let (defaults, rows) = (layer.defaults().unwrap(), node.x.dim().0);
-    node.initial_h = defaults.h_0(rows).unwrap();
-    node.initial_c = defaults.c_0(rows).unwrap();
-    node.lengths = defaults.lengths(rows).unwrap();
+    let (state, lengths) = layer.defaults(node.x.dim().0).unwrap();
+    node.initial_h = state.h_0.map(CowArray::into_owned);
+    node.initial_c = state.c_0.map(CowArray::into_owned);
+    node.lengths = lengths;
     let given = [node.initial_h.is_some(), node.initial_c.is_some(), node.lengths.is_some()];
-    assert_eq!(defaults.names().count(), given.into_iter().filter(|given| *given).count(), "{name}");
+    let names = ["h_0", "c_0", "lengths"].map(|name| layer.constants.contains(&name));
+    assert_eq!(given, names, "{name}");
     (name, weights, node)
 }
 
@@ -73,22 +74,30 @@ fn constant_states_and_lengths_are_defaults() {
 #[test]
 fn a_learned_state_fits_any_batch() {
     let bytes = |name: &str| fs::read(folder().join("graphs").join(name)).unwrap();
+    let defaults =
+        |bytes: &[u8], rows| OnnxModel::new(bytes).unwrap().layer(None).unwrap().defaults(rows).unwrap();
     let learned = bytes("learned_state.onnx");
-    let learned = OnnxModel::new(&learned).unwrap().layer(None).unwrap().defaults().unwrap();
     for rows in [1, 7] {
-        let state = learned.h_0(rows).unwrap().unwrap();
+        let state = defaults(&learned, rows).0.h_0.unwrap();
         assert_eq!(state.dim(), (1, rows, 4));
         assert!(state.rows().into_iter().all(|row| row == state.rows().into_iter().next().unwrap()));
     }
     let fixed = bytes("constant_states.onnx");
-    let fixed = OnnxModel::new(&fixed).unwrap().layer(None).unwrap().defaults().unwrap();
-    let text = "LSTM \"layer\": initial_h: expected a batch of 3 rows, as the model's constant has (or another value in its \
-                place), found 7 rows";
-    assert_eq!(fixed.h_0(7).unwrap_err().to_string(), text);
+    let run = |bytes: &[u8], rows| {
+        let weights = OnnxModel::new(bytes).unwrap().layer(None).unwrap().weights().unwrap();
+        let (state, lengths) = defaults(bytes, rows);
+        let x = Array3::zeros((rows, 4, weights.config().input_size));
+        let input = Input::new(&x).state(&state);
+        let input = lengths.iter().fold(input, |input, lengths| input.lengths(lengths));
+        reference::forward(&weights, input).map(drop)
+    };
+    run(&fixed, 3).unwrap();
+    let text = "h_0: Expected hidden size [1, 7, 4], got [1, 3, 4]";
+    assert_eq!(run(&fixed, 7).unwrap_err().to_string(), text);
     let lengths = bytes("constant_lengths.onnx");
-    let lengths = OnnxModel::new(&lengths).unwrap().layer(None).unwrap().defaults().unwrap();
-    assert_eq!(lengths.lengths(3).unwrap(), Some(vec![2, 4, 1]));
-    assert!(lengths.lengths(2).is_err());
+    assert_eq!(defaults(&lengths, 3).1, Some(vec![2, 4, 1]));
+    run(&lengths, 3).unwrap();
+    assert!(run(&lengths, 2).unwrap_err().to_string().contains("lengths"));
 }
 
 #[test]
@@ -113,23 +122,23 @@ fn a_callback_gives_the_same_weights_as_a_folder() {
     let folder = folder().join("graphs");
     let bytes = fs::read(folder.join("external.onnx")).unwrap();
     let data = fs::read(folder.join("external.bin")).unwrap();
-    let model = OnnxModel::with_data(&bytes, |place| {
-        assert_eq!(place.location, "external.bin");
-        Ok(Cow::Borrowed(place.of(&data)?))
+    let model = OnnxModel::with_data(&bytes, |location, range| {
+        assert_eq!(location, "external.bin");
+        data.get(range).map(Cow::Borrowed).ok_or(std::io::ErrorKind::UnexpectedEof.into())
     });
     let of_callback = model.unwrap().layer(None).unwrap().weights().unwrap();
     let model = OnnxModel::with_folder(&bytes, &folder).unwrap();
     assert_eq!(of_callback, model.layer(None).unwrap().weights().unwrap());
     let text =
         "node \"layer\": W (\"W\"): expected its values in \"external.bin\", a file beside the model, found ";
-    let alone = Weights::from_onnx(&bytes, None).unwrap_err().to_string();
+    let alone = super::weights_of(&bytes, None).unwrap_err().to_string();
     assert_eq!(
         alone,
         format!(
             "{text}only the model's own bytes (OnnxModel::with_folder and OnnxModel::with_data read external data)"
         )
     );
-    let short = OnnxModel::with_data(&bytes, |place| Ok(Cow::Borrowed(place.of(&data[..40])?))).unwrap();
+    let short = OnnxModel::with_data(&bytes, |_, range| Ok(Cow::Borrowed(&data[range][..40]))).unwrap();
     let short = short.layer(None).unwrap().config().unwrap_err().to_string();
-    assert_eq!(short, format!("{text}40 bytes instead of 192 bytes from byte 16 on"));
+    assert_eq!(short, format!("{text}40 bytes instead of 192"));
 }

@@ -107,7 +107,7 @@ fn a_constant_condition_chooses_a_branch() {
         ];
         let tensors = [square(), vec![header("condition", &[], 9).int(5, condition)]].concat();
         let file = model(17, &nodes, &tensors);
-        let weights = wgpu_rnn::Weights::from_onnx(&file, None).unwrap();
+        let weights = super::weights_of(&file, None).unwrap();
         weights.get("weight_ih_l0").unwrap()[[0, 0]]
     };
     assert_eq!([with(1), with(0)], [1.0 / 64.0, 2.0 / 64.0]);

@@ -19,7 +19,7 @@ fn all() -> Vec<(String, Weights, Node)> {
     paths.sort();
     let read = |path: &std::path::PathBuf| {
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
-        let weights = Weights::from_onnx(&fs::read(path).unwrap(), None)
+        let weights = super::weights_of(&fs::read(path).unwrap(), None)
             .unwrap_or_else(|error| panic!("{name}: {error}"));
         let node = load(&name);
         (name, weights, node)

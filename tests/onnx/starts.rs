@@ -1,7 +1,8 @@
 //! Initial states and lengths: which are constants, and which the caller passes.
 
-use wgpu_rnn::io::{OnnxDefaults, OnnxModel};
-use wgpu_rnn::ndarray::{Array3, s};
+use wgpu_rnn::State;
+use wgpu_rnn::io::OnnxModel;
+use wgpu_rnn::ndarray::{ArrayView3, s};
 
 use super::writer::*;
 
@@ -10,17 +11,26 @@ fn list(name: &str, values: &[i64]) -> Message {
     header(name, &[values.len() as i64], 7).bytes(9, bytes)
 }
 
+/// The constants of a layer: their names, and their values for a batch of three rows.
+struct Constants {
+    names: Vec<&'static str>,
+    state: State<'static>,
+    lengths: Option<Vec<usize>>,
+}
+
 /// The names that the only layer's states have, and its constants.
-fn read(nodes: &[Message], tensors: &[Message]) -> (usize, Vec<String>, OnnxDefaults) {
+fn read(nodes: &[Message], tensors: &[Message]) -> (usize, Vec<String>, Constants) {
     let file = model(17, nodes, tensors);
     let model = OnnxModel::new(&file).unwrap();
     let layer = model.layer(None).unwrap();
-    let given = layer.h_0().chain(layer.c_0()).chain(layer.lengths()).map(str::to_owned).collect();
-    (layer.config().unwrap().num_layers, given, layer.defaults().unwrap())
+    let given =
+        layer.h_0.iter().chain(&layer.c_0).chain(&layer.lengths).map(|&name| name.to_owned()).collect();
+    let (state, lengths) = layer.defaults(3).unwrap();
+    (layer.config().unwrap().num_layers, given, Constants { names: layer.constants.clone(), state, lengths })
 }
 
 /// An LSTM whose initial hidden state is `h`.
-fn with_state(nodes: &[Message], tensors: &[Message]) -> (Vec<String>, OnnxDefaults) {
+fn with_state(nodes: &[Message], tensors: &[Message]) -> (Vec<String>, Constants) {
     let lstm = node("LSTM", "lstm", &["x", "W", "R", "", "", "h"], &["y"], &[]);
     let nodes: Vec<Message> = nodes.iter().cloned().chain([lstm]).collect();
     let tensors: Vec<Message> = weights(4).into_iter().chain(tensors.to_vec()).collect();
@@ -47,7 +57,7 @@ fn a_state_that_depends_on_the_number_of_rows_alone_is_a_constant() {
     for of in ["x", "state"] {
         let (given, defaults) = with_state(&expanded(of), &constants());
         assert!(given.is_empty(), "{given:?}");
-        let state = defaults.h_0(3).unwrap().unwrap();
+        let state = defaults.state.h_0.unwrap();
         assert_eq!(state.slice(s![0, 2, ..]).to_vec(), [1.0 / 64.0, 2.0 / 64.0]);
     }
     // A state that the exporter repeated itself, for a batch of three.
@@ -55,8 +65,7 @@ fn a_state_that_depends_on_the_number_of_rows_alone_is_a_constant() {
     let nodes = [&expanded("x")[..3], &[node("Expand", "", &["three", "wanted"], &["h"], &[])]].concat();
     let (given, defaults) = with_state(&nodes, &tensors);
     assert!(given.is_empty(), "{given:?}");
-    assert_eq!(defaults.h_0(3).unwrap().unwrap()[[0, 2, 0]], 5.0 / 64.0);
-    assert!(defaults.h_0(2).is_err());
+    assert_eq!(defaults.state.h_0.unwrap()[[0, 2, 0]], 5.0 / 64.0);
     // The shape of a row of a table, as of an embedding.
     let nodes = [vec![node("Gather", "", &["W", "x"], &["r"], &[])], expanded("r")].concat();
     assert!(with_state(&nodes, &constants()).0.is_empty());
@@ -78,7 +87,7 @@ fn a_state_that_depends_on_more_is_passed() {
     ]
     .concat();
     let (given, defaults) = with_state(&scaled, &constants());
-    assert_eq!((given, defaults.names().count()), (vec!["h".to_owned()], 0));
+    assert_eq!((given, defaults.names.len()), (vec!["h".to_owned()], 0));
     // The values themselves are computed.
     let nodes = [&expanded("x")[..3], &[node("Expand", "", &["state", "wanted"], &["h"], &[])]].concat();
     assert_eq!(with_state(&nodes, &constants()).0, ["h"]);
@@ -116,12 +125,12 @@ fn weights_that_only_seem_to_depend_on_the_shape_are_constants() {
 fn zeros_of_any_shape_are_no_constant() {
     let nodes = [&expanded("x")[..3], &[node("ConstantOfShape", "", &["wanted"], &["h"], &[])]].concat();
     let (given, defaults) = with_state(&nodes, &constants());
-    assert!(given.is_empty() && defaults.names().next().is_none());
+    assert!(given.is_empty() && defaults.names.is_empty());
     // Not even the shape needs to be known.
     let unknown =
         [node("NonZero", "", &["x"], &["any"], &[]), node("ConstantOfShape", "", &["any"], &["h"], &[])];
     let (given, defaults) = with_state(&unknown, &[]);
-    assert!(given.is_empty() && defaults.names().next().is_none());
+    assert!(given.is_empty() && defaults.names.is_empty());
 }
 
 fn square() -> Vec<Message> {
@@ -147,18 +156,17 @@ fn stack(inputs: [[&str; 3]; 2]) -> Vec<Message> {
 
 #[test]
 fn constants_of_a_stack_are_put_together() {
-    let rows = |state: &Array3<f32>| [0, 1].map(|layer| state.slice(s![layer, .., 0]).to_vec());
+    let rows = |state: ArrayView3<'_, f32>| [0, 1].map(|layer| state.slice(s![layer, .., 0]).to_vec());
     let (layers, given, defaults) =
         read(&stack([["lengths", "h", "zeros"], ["lengths", "single", ""]]), &square());
     assert_eq!((layers, given.len()), (2, 0));
-    let state = defaults.h_0(3).unwrap().unwrap();
-    assert_eq!(rows(&state), [vec![1.0 / 64.0, 3.0 / 64.0, 5.0 / 64.0], vec![1.0 / 64.0; 3]]);
-    assert_eq!(defaults.c_0(3).unwrap(), None);
-    assert_eq!(defaults.lengths(3).unwrap(), Some(vec![2, 1, 2]));
+    let state = defaults.state.h_0.unwrap();
+    assert_eq!(rows(state.view()), [vec![1.0 / 64.0, 3.0 / 64.0, 5.0 / 64.0], vec![1.0 / 64.0; 3]]);
+    assert_eq!((defaults.state.c_0, defaults.lengths), (None, Some(vec![2, 1, 2])));
     // Where one layer has none, its state is zero.
     let (layers, _, defaults) = read(&stack([["", "", "single"], ["", "", ""]]), &square());
     assert_eq!(layers, 2);
-    assert_eq!(rows(&defaults.c_0(2).unwrap().unwrap()), [vec![1.0 / 64.0; 2], vec![0.0; 2]]);
+    assert_eq!(rows(defaults.state.c_0.unwrap().view()), [vec![1.0 / 64.0; 3], vec![0.0; 3]]);
     // A state that the caller passes goes with no constant, and other lengths are another layer.
     for states in [[["", "h", ""], ["", "state", ""]], [["lengths", "", ""], ["", "", ""]]] {
         let file = model(17, &stack(states), &square());

@@ -136,7 +136,7 @@ def streams(_):
     # Importing the package would load torchaudio.
     package = Path(importlib.util.find_spec("silero_vad").origin).parent
     path = package / "data" / "silero_vad_16k_sequence.onnx"
-    layer = wgpu_rnn.Layer.from_onnx(path, device="cpu", threads=1)
+    layer = wgpu_rnn.Layer.from_file(path, device="cpu", threads=1)
     rows, steps = 128, 400
     frames = np.random.default_rng(0).standard_normal((steps, rows, 1, 128), np.float32)
     onnx_session = session_of(step_model(layer.weights.state_dict()), 1)

@@ -79,19 +79,19 @@ impl Problem {
     /// the name of a node of its, where the file has several; empty if not needed. `files` are those beside an ONNX model.
     pub(crate) fn read(name: &str, bytes: &[u8], part: &str, files: &Files) -> Result<Self, Error> {
         if is_model(name) {
-            let model = OnnxModel::with_data(bytes, |place| {
+            let model = OnnxModel::with_data(bytes, |location, range| {
                 let missing = || io::Error::other("no such file was chosen with the model");
-                let file = files.get(file_name(place.location)).ok_or_else(missing)?;
-                Ok(Cow::Borrowed(place.of(file)?))
+                let file = files.get(file_name(location)).ok_or_else(missing)?;
+                file.get(range).map(Cow::Borrowed).ok_or(io::ErrorKind::UnexpectedEof.into())
             })?;
             return Problem::seeded(model.layer(Some(part).filter(|part| !part.is_empty()))?.weights()?);
         }
-        let tensors = Tensors::from_safetensors(bytes)?;
+        let tensors = Tensors::from_bytes(bytes)?;
         if tensors.dtype("output_f64").is_some() {
             return Case::from_tensors(name.to_owned(), &tensors, Precision::F32).map(Problem::from);
         }
-        let prefix = (!part.is_empty()).then(|| part.to_owned());
-        let options = LoadOptions { prefix, ..LoadOptions::default() };
+        let layers = Some(part.to_owned()).filter(|part| !part.is_empty()).into_iter().collect();
+        let options = LoadOptions { layers, ..LoadOptions::default() };
         Problem::seeded(Weights::from_tensors(&tensors, &options)?)
     }
 

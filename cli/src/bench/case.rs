@@ -53,7 +53,7 @@ pub(crate) fn grid(cell: CellName) -> [Case; 8] {
 }
 
 fn one(arguments: &BenchArguments) -> Result<Case> {
-    let source = arguments.source.read(arguments.layer.nonlinearity)?;
+    let source = arguments.source.read(arguments.layer.nonlinearity, None)?;
     let weights = source.map(Source::alone).transpose()?;
     let config = match &weights {
         Some(weights) => *weights.config(),

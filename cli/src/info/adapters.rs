@@ -1,7 +1,7 @@
 //! The adapters of the machine.
 
-use wgpu_rnn::wgpu::{self, AdapterInfo, Backends, DeviceType, Features, Instance};
-use wgpu_rnn::{AdapterChoice, Gpu, inspect::Capabilities};
+use wgpu_rnn::wgpu::{self, AdapterInfo, Backends, DeviceType, Features, Instance, Limits};
+use wgpu_rnn::{AdapterChoice, Config, Gpu, LayerOptions, inspect::PlanReport};
 
 use super::{Abilities, Adapter};
 
@@ -20,7 +20,7 @@ fn adapter(index: usize, info: AdapterInfo, found: Option<&wgpu::Adapter>) -> Ad
     let software = info.device_type == DeviceType::Cpu;
     let refusal = match found {
         Some(_) if software => Some("a software adapter".to_owned()),
-        Some(adapter) => Capabilities::from(&adapter.limits()).check().err().map(|error| error.to_string()),
+        Some(adapter) => lack(&adapter.limits()),
         None => Some("it is no longer available".to_owned()),
     };
     Adapter {
@@ -34,6 +34,12 @@ fn adapter(index: usize, info: AdapterInfo, found: Option<&wgpu::Adapter>) -> Ad
         name: info.name,
         abilities: found.map(|adapter| abilities(index, adapter)),
     }
+}
+
+/// Returns what a device with these limits lacks for the smallest layer.
+fn lack(limits: &Limits) -> Option<String> {
+    let plan = PlanReport::new(&Config::rnn(1, 1), 1, 1, limits, &LayerOptions::default());
+    plan.err().map(|error| error.to_string())
 }
 
 /// Returns the kind of an adapter's device, in words.
@@ -54,7 +60,7 @@ pub(crate) fn driver(info: &AdapterInfo) -> String {
 
 fn abilities(index: usize, adapter: &wgpu::Adapter) -> Abilities {
     let features = adapter.features();
-    let limits = Capabilities::from(&adapter.limits());
+    let limits = adapter.limits();
     Abilities {
         f16: features.contains(Features::SHADER_F16),
         subgroups: features.contains(Features::SUBGROUP),

@@ -71,7 +71,7 @@ fn plan<'a>(work: &'a Work, report: &'a PlanReport) -> Plan<'a> {
         in_flight: report.in_flight,
         chunk: report.chunk,
         expected_us: report.expected_us,
-        dispatch_count: report.dispatch_count(),
+        dispatch_count: report.dispatches.iter().map(|dispatch| dispatch.times).sum(),
         submissions: report.submissions,
         workspace_bytes: report.workspace_bytes,
         bytes: report.bytes(),

@@ -18,6 +18,7 @@ fn bad_files_are_refused_by_name_and_leave_nothing() {
     write("w.safetensors", &gru);
     write("l.safetensors", &Weights::seeded(Config::lstm(3, 4), 0).unwrap().to_safetensors().unwrap());
     write("short.safetensors", &gru[..gru.len() - 1]);
+    write("w.onnx", include_bytes!("../../../tests/onnx/gru_torchscript.onnx"));
     write("empty.safetensors", b"");
     write("length.safetensors", &u64::MAX.to_le_bytes());
     array("x.npy", values(&[2, 5, 3]));
@@ -43,17 +44,12 @@ fn bad_files_are_refused_by_name_and_leave_nothing() {
     let x = "--input x.npy";
     for (weights, arrays, line) in [
         ("none.safetensors", x, "none.safetensors: No such file or directory (os error 2)"),
-        (
-            "w.onnx",
-            x,
-            "w.onnx: expected a name that ends in .safetensors or .npz or .pt or .pth or .bin or .ckpt or .jit \
-             or .keras or .h5 or .hdf5, found .onnx (--model takes an ONNX model)",
-        ),
+        ("w.onnx", x, "w.onnx: expected a file of tensors, found an ONNX model (--model takes it)"),
         (
             "x.npy",
             x,
-            "x.npy: expected a name that ends in .safetensors or .npz or .pt or .pth or .bin or .ckpt or .jit \
-             or .keras or .h5 or .hdf5, found .npy",
+            "x.npy: no recurrent parameters; expected weight_ih_l0, weight_hh_l0 and so on, with any prefix, or Keras' \
+             kernel, recurrent_kernel and so on",
         ),
         (
             "short.safetensors",
@@ -64,17 +60,20 @@ fn bad_files_are_refused_by_name_and_leave_nothing() {
         (
             "empty.safetensors",
             x,
-            "empty.safetensors: safetensors: expected a complete safetensors file, found an empty file",
+            "empty.safetensors: file: expected safetensors, npy, npz, a file of torch.save, or Keras' .keras or .h5 by \
+             its first bytes, found an empty file",
         ),
         (
             "length.safetensors",
             x,
-            "length.safetensors: safetensors: expected a complete safetensors file, found header too large",
+            "length.safetensors: file: expected safetensors, npy, npz, a file of torch.save, or Keras' .keras or .h5 \
+             by its first bytes, found none of them",
         ),
         (
             "two.npz",
             x,
-            "two.npz: no recurrent parameters; expected weight_ih_l0, weight_hh_l0 and so on, with any prefix",
+            "two.npz: no recurrent parameters; expected weight_ih_l0, weight_hh_l0 and so on, with any prefix, or \
+             Keras' kernel, recurrent_kernel and so on",
         ),
         (
             "w.safetensors",

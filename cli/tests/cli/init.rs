@@ -16,7 +16,7 @@ fn parameters_are_pytorchs_bit_for_bit() {
         ("gru_lengths", "--cell gru --num-layers 2 --bidirectional"),
     ] {
         let case = fs::read(golden(name)).unwrap();
-        let case = Tensors::from_safetensors(&case).unwrap();
+        let case = Tensors::from_bytes(&case).unwrap();
         let get = |key: &str| case.metadata()[key].clone();
         let sizes = format!("--input-size {} --hidden-size {}", get("input_size"), get("hidden_size"));
         let expected = Weights::from_tensors(&case, &LoadOptions::default()).unwrap();
@@ -27,10 +27,7 @@ fn parameters_are_pytorchs_bit_for_bit() {
             let line = format!("wgpu-rnn: wrote {config} with seed {seed}, ");
             assert!(ran.stderr.starts_with(&line) && ran.stderr.ends_with(&format!("to {output}\n")));
             let file = fs::read(folder.path().join(output)).unwrap();
-            let found = match output {
-                "w.npz" => Weights::from_npz(&file, &LoadOptions::default()),
-                _ => Weights::from_safetensors(&file, &LoadOptions::default()),
-            };
+            let found = Weights::from_bytes(&file, &LoadOptions::default());
             assert_eq!(found.unwrap(), expected, "{command}");
         }
     }
@@ -42,7 +39,7 @@ fn every_option_is_written() {
     let flags = "--cell rnn --input-size 2 --hidden-size 3 --num-layers 2 --no-bias --nonlinearity relu";
     succeed(folder.path(), &format!("init {flags} --seed 0 --output w.safetensors"));
     let file = fs::read(folder.path().join("w.safetensors")).unwrap();
-    let weights = Weights::from_safetensors(&file, &LoadOptions::default()).unwrap();
+    let weights = Weights::from_bytes(&file, &LoadOptions::default()).unwrap();
     let config = "RNN(2, 3, num_layers=2, nonlinearity='relu', bias=False)";
     assert_eq!(weights.config().to_string(), config);
 }

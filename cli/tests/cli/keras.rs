@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use wgpu_rnn::io::{KerasOptions, Tensors, to_npy, to_npz};
-use wgpu_rnn::{Activation, Backend, Layer, Weights, ndarray::Ix3};
+use wgpu_rnn::io::{Tensors, to_npy, to_npz};
+use wgpu_rnn::{Activation, Backend, Layer, LoadOptions, Weights, ndarray::Ix3};
 
 use super::run::read_npy;
 use super::{refuse, succeed, wgpu_rnn};
@@ -21,7 +21,7 @@ fn folder() -> tempfile::TempDir {
         fs::copy(files().join(&file), folder.path().join(file)).unwrap();
     }
     let case = fs::read(folder.path().join("lstm_stacked.safetensors")).unwrap();
-    let case = Tensors::from_safetensors(&case).unwrap();
+    let case = Tensors::from_bytes(&case).unwrap();
     let arrays: Vec<_> = case.shapes().filter_map(|(name, _)| Some((name, case.f32(name).ok()?))).collect();
     let npz = to_npz(arrays.iter().map(|(name, values)| (*name, values.view()))).unwrap();
     fs::write(folder.path().join("stack.npz"), npz).unwrap();
@@ -32,18 +32,18 @@ fn folder() -> tempfile::TempDir {
 #[test]
 fn layers_run_as_the_library_runs_them() {
     let folder = folder();
-    let options = KerasOptions::default();
-    let cells = KerasOptions {
+    let options = LoadOptions::default();
+    let cells = LoadOptions {
         activation: Some(Activation::Softsign),
         recurrent_activation: Some(Activation::keras("hard_sigmoid").unwrap()),
-        go_backwards: true,
+        reverse: true,
         ..options.clone()
     };
     for (file, flags, options) in [
         (
             "stack.npz",
             "--layers upper_1,upper_0",
-            KerasOptions { layers: vec!["upper_1".into(), "upper_0".into()], ..options.clone() },
+            LoadOptions { layers: vec!["upper_1".into(), "upper_0".into()], ..options.clone() },
         ),
         (
             "lstm_activations.safetensors",
@@ -53,17 +53,13 @@ fn layers_run_as_the_library_runs_them() {
         (
             "gru_no_bias_reset_before.safetensors",
             "--reset-after false",
-            KerasOptions { reset_after: Some(false), ..options },
+            LoadOptions { reset_after: Some(false), ..options },
         ),
     ] {
         let run = format!("run --device cpu --keras {file} {flags} --input x.npy --output y.npy");
         let ran = succeed(folder.path(), &run);
         let bytes = fs::read(folder.path().join(file)).unwrap();
-        let tensors = match file.ends_with("npz") {
-            true => Tensors::from_npz(&bytes),
-            false => Tensors::from_safetensors(&bytes),
-        };
-        let weights = Weights::from_keras(&tensors.unwrap(), &options).unwrap();
+        let weights = Weights::from_bytes(&bytes, &options).unwrap();
         assert_eq!(ran.stderr, format!("wgpu-rnn: ran {} on cpu\n", weights.config()));
         let input = read_npy(&folder.path().join("x.npy")).into_dimensionality::<Ix3>().unwrap();
         let layer = Layer::new(&weights, Backend::Cpu).unwrap();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use wgpu_rnn::io::{Tensors, to_npy};
 use wgpu_rnn::ndarray::{Array2, Array3, Ix3};
-use wgpu_rnn::{Backend, Input, Layer, Weights};
+use wgpu_rnn::{Backend, Input, Layer, LoadOptions, Weights};
 
 use super::run::read_npy;
 use super::{refuse, succeed, wgpu_rnn};
@@ -23,7 +23,7 @@ fn folder() -> tempfile::TempDir {
             .unwrap();
     }
     let case = fs::read(models.join("gru_torchscript_states.safetensors")).unwrap();
-    let case = Tensors::from_safetensors(&case).unwrap();
+    let case = Tensors::from_bytes(&case).unwrap();
     for (name, file) in [("input", "x.npy"), ("h_0", "h.npy")] {
         fs::write(folder.path().join(file), to_npy(case.f32(name).unwrap().view()).unwrap()).unwrap();
     }
@@ -37,7 +37,8 @@ fn a_model_runs_as_the_library_runs_it() {
     let ran = succeed(folder.path(), &format!("{run} --h0 h.npy"));
     assert_eq!(ran.stderr, "wgpu-rnn: ran GRU(3, 4, num_layers=2, bidirectional=True) on cpu\n");
     let model = fs::read(folder.path().join("gru_torchscript_states.onnx")).unwrap();
-    let layer = Layer::new(&Weights::from_onnx(&model, None).unwrap(), Backend::Cpu).unwrap();
+    let layer =
+        Layer::new(&Weights::from_bytes(&model, &LoadOptions::default()).unwrap(), Backend::Cpu).unwrap();
     let [input, h_0] = ["x.npy", "h.npy"]
         .map(|name| read_npy(&folder.path().join(name)).into_dimensionality::<Ix3>().unwrap());
     let expected = layer.forward(Input::from(&input).state(h_0.view())).unwrap();
@@ -259,8 +260,8 @@ fn constant_states_and_lengths_are_used_unless_others_are_given() {
     // Four rows have no constant state, and one row without a batch has the learned one.
     let four = Array3::<f32>::zeros((4, 5, 3)).into_dyn();
     fs::write(folder.path().join("x.npy"), to_npy(four.view()).unwrap()).unwrap();
-    let line = "LSTM \"layer\": initial_h: expected a batch of 3 rows, as the model's constant has (or another value in its place), \
-                found 4 rows";
+    let line =
+        "h_0: Expected hidden size [1, 4, 4], got [1, 3, 4] (a constant of the model; --h0 replaces it)";
     refuse(folder.path(), "run --device cpu --model constant_states.onnx --input x.npy --output y.npy", line);
     let one = Array2::<f32>::zeros((5, 3)).into_dyn();
     fs::write(folder.path().join("x.npy"), to_npy(one.view()).unwrap()).unwrap();

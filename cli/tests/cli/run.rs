@@ -62,8 +62,8 @@ fn every_format_in_and_out_gives_what_the_library_gives() {
         succeed(folder.path(), &format!("{run} --output y.npz --h-n y.npz --c-n ./y.npz"));
         succeed(folder.path(), &format!("{run} --output y.safetensors --c-n y.safetensors"));
         let (npz, safetensors) = (fs::read(at("y.npz")).unwrap(), fs::read(at("y.safetensors")).unwrap());
-        let npz = Tensors::from_npz(&npz).unwrap();
-        let safetensors = Tensors::from_safetensors(&safetensors).unwrap();
+        let npz = Tensors::from_bytes(&npz).unwrap();
+        let safetensors = Tensors::from_bytes(&safetensors).unwrap();
         assert_eq!(npz.shapes().map(|(name, _)| name).collect::<Vec<_>>(), ["c_n", "h_n", "output"]);
         assert_eq!(safetensors.shapes().map(|(name, _)| name).collect::<Vec<_>>(), ["c_n", "output"]);
         for tensors in [&npz, &safetensors] {

@@ -20,7 +20,7 @@ fn folder(file: &str) -> (tempfile::TempDir, ArrayD<f32>) {
     fs::copy(files().join(file), folder.path().join(file)).unwrap();
     let stem = file.split_once('.').unwrap().0;
     let case = fs::read(files().join(format!("{stem}.expected.safetensors"))).unwrap();
-    let case = Tensors::from_safetensors(&case).unwrap();
+    let case = Tensors::from_bytes(&case).unwrap();
     fs::write(folder.path().join("x.npy"), to_npy(case.f32("input").unwrap().view()).unwrap()).unwrap();
     (folder, case.f32("output").unwrap())
 }
@@ -79,7 +79,7 @@ fn layers_of_alternating_directions_run_one_after_the_other() {
         &format!("{run} x.npy --layers a,b:reverse --output y.npz --h-n y.npz --c-n y.npz"),
     );
     let (low, whole) = (read_npy(&at("low.npy")), fs::read(at("y.npz")).unwrap());
-    let whole = Tensors::from_npz(&whole).unwrap();
+    let whole = Tensors::from_bytes(&whole).unwrap();
     assert_eq!(whole.f32("h_n").unwrap().shape(), [2, 2, 4]);
     // The upper layer over the steps from the end.
     let mut flipped = low;
@@ -160,30 +160,23 @@ fn a_wrong_file_is_named() {
     write("lfs.safetensors", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n");
     write("page.npz", b"<!DOCTYPE html>\n<html></html>\n");
     let copy = |from: &str, to: &str| fs::copy(files().join(from), folder.path().join(to)).unwrap();
-    copy("state_dict.pth", "w.safetensors");
     copy("lstm_keras.keras", "w.pt");
     copy("lstm_h5.h5", "k.h5");
     copy("state_dict.pth", "p.pth");
     for (flags, line) in [
         (
             "--weights lfs.safetensors",
-            "lfs.safetensors: safetensors: expected a complete safetensors file, found a Git LFS pointer in place of the \
-             file (`git lfs pull` fetches the file)",
+            "lfs.safetensors: file: expected safetensors, npy, npz, a file of torch.save, or Keras' .keras or .h5 by \
+             its first bytes, found a Git LFS pointer in place of the file (`git lfs pull` fetches the file)",
         ),
         (
             "--weights page.npz",
-            "page.npz: npz: expected a complete zip archive, found a web page (HTML) in place of the file (download the \
-             file itself)",
-        ),
-        (
-            "--weights w.safetensors",
-            "w.safetensors: safetensors: expected a complete safetensors file, found a file of torch.save (a name that \
-             ends in .pt, with --weights)",
+            "page.npz: file: expected safetensors, npy, npz, a file of torch.save, or Keras' .keras or .h5 by its \
+             first bytes, found a web page (HTML) in place of the file (download the file itself)",
         ),
         (
             "--weights w.pt",
-            "w.pt: PyTorch file: expected an archive with data.pkl, found a Keras model (a name that ends in .keras, with \
-             --keras)",
+            "w.pt: expected PyTorch's names (weight_ih_l0), found Keras' (use --keras in place of --weights)",
         ),
         (
             "--weights k.h5",

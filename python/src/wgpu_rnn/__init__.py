@@ -137,70 +137,26 @@ class Layer(_native.Layer):
         return cls(Weights.from_state_dict(tensors, prefix, nonlinearity), **options)
 
     @classmethod
-    def from_safetensors(
+    def from_file(
         cls,
         file: File,
         *,
-        prefix: str | None = None,
+        layers: str | Sequence[str] = (),
         nonlinearity: Literal["tanh", "relu"] | None = None,
-        layers: Sequence[str] = (),
         reverse: bool = False,
         **options: Any,
     ) -> Layer:
-        """Returns the layer in a safetensors file (a path, or the file's bytes).
+        """Returns the layer in a file (a path, or the file's bytes), whose first bytes show its format.
 
-        ``prefix`` chooses one of several layers, such as ``"encoder."``. ``layers`` has the prefixes of modules that form
-        one stack, the lowest first. A state dict does not say whether an RNN has ReLU (``nonlinearity``) or a layer runs
-        backwards (``reverse``).
+        It may be safetensors, npz, a file of ``torch.save`` or a TorchScript archive, a Keras model (``.keras``, ``.h5``,
+        ``.weights.h5``), or an ONNX model. Nothing in it is executed, and neither torch nor Keras is needed.
+
+        ``layers`` names the layer if the file has several: the prefix of its tensors, such as ``"encoder."``, the name of
+        a Keras layer, or of an ONNX node. Several names are a stack, the lowest layer first. A state dict does not say
+        whether an RNN has ReLU (``nonlinearity``) or a layer runs backwards (``reverse``).
         """
-        weights = Weights.from_file("safetensors", _bytes(file), prefix, nonlinearity, list(layers), reverse)
-        return cls(weights, **options)
-
-    @classmethod
-    def from_npz(
-        cls,
-        file: File,
-        *,
-        prefix: str | None = None,
-        nonlinearity: Literal["tanh", "relu"] | None = None,
-        layers: Sequence[str] = (),
-        reverse: bool = False,
-        **options: Any,
-    ) -> Layer:
-        """Returns the layer in an npz file, like :meth:`from_safetensors`."""
-        weights = Weights.from_file("npz", _bytes(file), prefix, nonlinearity, list(layers), reverse)
-        return cls(weights, **options)
-
-    @classmethod
-    def from_pytorch_file(
-        cls,
-        file: File,
-        *,
-        prefix: str | None = None,
-        nonlinearity: Literal["tanh", "relu"] | None = None,
-        layers: Sequence[str] = (),
-        reverse: bool = False,
-        **options: Any,
-    ) -> Layer:
-        """Returns the layer in a file of ``torch.save`` (``.pt``, ``.pth``, ``.bin``, ``.ckpt``) or a TorchScript archive.
-
-        Nothing in the file is executed, and torch is not needed. The arguments are those of :meth:`from_safetensors`.
-        """
-        weights = Weights.from_file("pytorch", _bytes(file), prefix, nonlinearity, list(layers), reverse)
-        return cls(weights, **options)
-
-    @classmethod
-    def from_onnx(cls, file: File, *, node: str | None = None, **options: Any) -> Layer:
-        """Returns the recurrent layer of an ONNX model; ``node`` names one of its nodes if there are several."""
-        return cls(Weights.from_onnx(_bytes(file), node), **options)
-
-    @classmethod
-    def from_keras(cls, file: File, *, layers: Sequence[str] = (), **options: Any) -> Layer:
-        """Returns the layer in a ``.keras``, ``.weights.h5`` or ``.h5`` file.
-
-        ``layers`` names the Keras layer, or the layers of a stack, the lowest first, if the file has several.
-        """
-        return cls(Weights.from_keras(_bytes(file), list(layers)), **options)
+        names = [layers] if isinstance(layers, str) else list(layers)
+        return cls(Weights.from_file(_bytes(file), names, nonlinearity, reverse), **options)
 
     async def forward_async(self, x: Any, state: Any = None, lengths: Any = None, *, out: Any = None) -> Any:
         """Like a call, for asyncio: a thread of the event loop's pool computes, and the loop goes on."""

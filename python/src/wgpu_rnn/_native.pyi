@@ -46,20 +46,9 @@ class Weights:
         """Reads the parameters by PyTorch's names. Other tensors are ignored."""
     @staticmethod
     def from_file(
-        format: str,
-        data: bytes,
-        prefix: str | None = None,
-        nonlinearity: str | None = None,
-        layers: Sequence[str] = ...,
-        reverse: bool = False,
+        data: bytes, layers: Sequence[str] = ..., nonlinearity: str | None = None, reverse: bool = False
     ) -> Weights:
-        """Reads the bytes of a file of named tensors: ``safetensors``, ``npz`` or ``pytorch``."""
-    @staticmethod
-    def from_onnx(data: bytes, node: str | None = None) -> Weights:
-        """Reads the bytes of an ONNX model."""
-    @staticmethod
-    def from_keras(data: bytes, layers: Sequence[str] = ...) -> Weights:
-        """Reads the bytes of a ``.keras`` archive or an HDF5 file."""
+        """Reads the bytes of a file, whose first bytes show its format. ``layers`` names the layer, or those of a stack."""
     @property
     def config(self) -> dict[str, Any]:
         """The configuration: PyTorch's arguments, and what ONNX's operators add to them."""

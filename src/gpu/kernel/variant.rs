@@ -3,7 +3,7 @@
 use std::mem::discriminant;
 
 use super::Override;
-use crate::{Activation, Activations, Config};
+use crate::{Activation, Config};
 
 /// Returns the overrides for the activation functions and the clip of a layer.
 pub(in crate::gpu) fn variant_overrides(config: &Config) -> impl Iterator<Item = Override> {
@@ -11,11 +11,8 @@ pub(in crate::gpu) fn variant_overrides(config: &Config) -> impl Iterator<Item =
         [["F0", "F0_ALPHA", "F0_BETA"], ["G0", "G0_ALPHA", "G0_BETA"], ["H0", "H0_ALPHA", "H0_BETA"]],
         [["F1", "F1_ALPHA", "F1_BETA"], ["G1", "G1_ALPHA", "G1_BETA"], ["H1", "H1_ALPHA", "H1_BETA"]],
     ];
-    let of = |direction| {
-        let Activations { f, g, h } = config.activations_of(direction);
-        [f, g, h]
-    };
-    let functions = NAMES.into_iter().flatten().zip([of(0), of(1)].into_iter().flatten());
+    let functions = [0, 1].map(|direction| config.activations_of(direction));
+    let functions = NAMES.into_iter().flatten().zip(functions.into_iter().flatten());
     let functions = functions.flat_map(|([name, alpha, beta], function)| {
         let parameters = function.parameters();
         [
@@ -24,7 +21,7 @@ pub(in crate::gpu) fn variant_overrides(config: &Config) -> impl Iterator<Item =
             Override::new(beta, parameters[1]),
         ]
     });
-    functions.chain([Override::new("CLIP", config.variant.clip.unwrap_or(f32::MAX))])
+    functions.chain([Override::new("CLIP", config.clip.unwrap_or(f32::MAX))])
 }
 
 /// Returns the number of a function in `act` of `activation/variant.wgsl`: its position in [`Activation::ALL`].

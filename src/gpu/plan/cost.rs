@@ -290,7 +290,8 @@ mod tests {
     use super::super::stages::stages;
     use super::super::{Plan, Strategy, parts};
     use super::*;
-    use crate::{Config, Precision, inspect::Capabilities};
+    use crate::gpu::Capabilities;
+    use crate::{Config, Precision};
 
     /// The times in milliseconds of the LSTMs of `wgpu-rnn bench`, estimated for each GPU from published latencies
     /// and rates: with four quads in flight, and with one. On discrete GPUs, `seed` takes half of that, since its

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{BUDGET, CallShape, Endpoints, Plan, Request, Strategy, parts, small};
 use crate::gpu::Capabilities;
 use crate::gpu::kernel::{KernelSpec, WeightsIn};
-use crate::{Activation, Activations, Cell, Config, Precision};
+use crate::{Activation, Cell, Config, Precision};
 
 /// A kernel as the library passes it to the GPU's compiler. See [`kernels`].
 #[derive(Clone, Debug, PartialEq)]
@@ -103,14 +103,13 @@ pub(in crate::gpu) fn planned() -> Vec<KernelSpec> {
 fn beyond_pytorch(size: usize) -> Vec<Config> {
     let lstm = Config::lstm(3, size);
     let cells = [Config::rnn(3, size), lstm, Config::gru(3, size), Config::lstm(3, size + 1).proj_size(size)];
-    let mut configs = vec![lstm.peepholes(true), lstm.input_forget(true)];
+    let mut configs = vec![Config { peepholes: true, ..lstm }, Config { input_forget: true, ..lstm }];
     for cell in cells {
         let is_lstm = cell.cell == Cell::Lstm;
-        let own = Activations::of(cell.cell);
-        configs.push(cell.clip(Some(0.5)));
+        configs.push(Config { clip: Some(0.5), ..cell });
         for &function in Activation::ALL {
-            let all = cell.activations([own, Activations { f: function, g: function, h: function }]);
-            configs.push(all.peepholes(is_lstm).input_forget(is_lstm));
+            let all = cell.activations([cell.cell.activations(), [function; 3]]);
+            configs.push(Config { peepholes: is_lstm, input_forget: is_lstm, ..all });
         }
     }
     configs

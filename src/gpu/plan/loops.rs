@@ -72,7 +72,8 @@ fn product(quads: usize, rows: u64) -> u64 {
 mod tests {
     use super::super::{Plan, Strategy, parts};
     use super::*;
-    use crate::{Config, Precision, inspect::Capabilities};
+    use crate::gpu::Capabilities;
+    use crate::{Config, Precision};
 
     fn plan(
         software: bool,

@@ -41,7 +41,8 @@ impl Pieces {
 mod tests {
     use super::super::parts;
     use super::*;
-    use crate::{Config, Precision, inspect::Capabilities};
+    use crate::gpu::Capabilities;
+    use crate::{Config, Precision};
 
     #[test]
     fn two_pieces_share_the_budget() {

@@ -14,12 +14,12 @@ use crate::{Config, Error, LayerOptions};
 /// A report of all dispatches and buffers of a forward pass on a GPU.
 ///
 /// ```
-/// use wgpu_rnn::{inspect::{Capabilities, PlanReport}, Config, LayerOptions, Strategy};
+/// use wgpu_rnn::{Config, LayerOptions, Strategy, inspect::PlanReport, wgpu::Limits};
 ///
 /// let config = Config::lstm(80, 256).num_layers(2);
 /// let options = LayerOptions { strategy: Strategy::Scan, ..LayerOptions::default() };
-/// let plan = PlanReport::new(&config, 8, 200, &Capabilities::default(), &options)?;
-/// assert_eq!(plan.dispatch_count(), 4); // an input product and a scan for each layer
+/// let plan = PlanReport::new(&config, 8, 200, &Limits::default(), &options)?; // WebGPU's limits
+/// assert_eq!(plan.dispatches.len(), 4); // an input product and a scan for each layer
 /// println!("{plan}");
 /// # Ok::<(), wgpu_rnn::Error>(())
 /// ```
@@ -90,13 +90,26 @@ pub struct DispatchReport {
 }
 
 impl PlanReport {
-    /// Plans a forward pass of `rows` rows and `steps` steps. No GPU is needed.
+    /// Plans a forward pass of `rows` rows and `steps` steps for an integrated GPU with these limits and without
+    /// subgroups. No GPU is needed. [`Gpu::plan`](crate::Gpu::plan) plans for a device that is open.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] if the configuration is not valid, [`ErrorKind::Input`] if `steps` is 0, and
-    /// [`ErrorKind::TooLarge`] if not even one row fits the limits; [`ErrorKind::OutOfMemory`].
+    /// [`ErrorKind::Config`] if the configuration is not valid, [`ErrorKind::Input`] if `steps` is 0,
+    /// [`ErrorKind::Device`] if no layer runs on a device with these limits, and [`ErrorKind::TooLarge`] if not
+    /// even one row fits the limits; [`ErrorKind::OutOfMemory`].
     pub fn new(
+        config: &Config,
+        rows: usize,
+        steps: usize,
+        limits: &wgpu::Limits,
+        options: &LayerOptions,
+    ) -> Result<Self, Error> {
+        PlanReport::of_device(config, rows, steps, &Capabilities::of(limits), options)
+    }
+
+    /// Plans a forward pass for a device, like [`PlanReport::new`].
+    pub(crate) fn of_device(
         config: &Config,
         rows: usize,
         steps: usize,
@@ -104,6 +117,7 @@ impl PlanReport {
         options: &LayerOptions,
     ) -> Result<Self, Error> {
         config.validate()?;
+        capabilities.check()?;
         if steps == 0 {
             return Err(Error::from(Fault::NoSteps));
         }
@@ -137,7 +151,7 @@ impl PlanReport {
     }
 
     /// Returns the total number of dispatches.
-    pub fn dispatch_count(&self) -> usize {
+    fn dispatch_count(&self) -> usize {
         self.dispatches.iter().map(|dispatch| dispatch.times).sum()
     }
 

@@ -94,7 +94,8 @@ mod tests {
     use super::super::transfers::Span;
     use super::super::{BUDGET, Plan, Strategy, parts};
     use super::*;
-    use crate::{Config, Precision, inspect::Capabilities};
+    use crate::gpu::Capabilities;
+    use crate::{Config, Precision};
 
     fn plan(config: &Config, rows: usize, steps: usize, strategy: Strategy, budget: u64) -> Plan {
         let capabilities = &Capabilities::default();

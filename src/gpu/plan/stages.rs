@@ -5,7 +5,7 @@ use super::request::small;
 use super::stage::{Operand, Pace, Product, Stage, Vector};
 use crate::Strategy;
 use crate::gpu::kernel::{File, MAX_UNITS, Override, Tiling, WeightsIn, file, variant_overrides};
-use crate::{Cell, Config, Nonlinearity};
+use crate::{Cell, Config};
 
 /// Returns the stages of each layer, in the order of their dispatches. The planner sets their tilings.
 pub(super) fn stages(config: &Config, strategy: Strategy) -> Vec<Stage> {
@@ -135,7 +135,7 @@ fn cell(config: &Config, hoisted: bool) -> (File, Product) {
     let by_unit = |columns| Product { vector: Vector::Hidden, items: units, each: 1, columns };
     let by_column = |columns| Product { vector: Vector::Hidden, ..by_column(columns) };
     match config.cell {
-        Cell::Rnn(_) => (file!("cell/rnn"), by_column(units)),
+        Cell::RnnTanh | Cell::RnnRelu => (file!("cell/rnn"), by_column(units)),
         Cell::Lstm => (file!("cell/lstm"), by_unit(4)),
         Cell::Gru if config.resets_before() && hoisted => (file!("cell/reset_gates"), by_column(2 * units)),
         Cell::Gru if config.resets_before() => (file!("cell/reset_gru"), by_unit(3)),
@@ -157,8 +157,8 @@ fn elementwise(config: &Config, cell: File) -> [File; 4] {
 /// The files of the activation functions, with ONNX's f, g and h.
 fn activations(config: &Config) -> [File; 2] {
     let functions = match config.cell {
-        _ if config.variant.is_any() => file!("activation/variant"),
-        Cell::Rnn(_) => file!("activation/rnn"),
+        _ if config.is_variant() => file!("activation/variant"),
+        Cell::RnnTanh | Cell::RnnRelu => file!("activation/rnn"),
         Cell::Lstm | Cell::Gru => file!("activation/pytorch"),
     };
     [file!("activation"), functions]
@@ -167,18 +167,17 @@ fn activations(config: &Config) -> [File; 2] {
 fn recurrent_overrides(config: &Config, hoisted: bool) -> Vec<Override> {
     let two_products = second(config, hoisted).is_some();
     let mut overrides = vec![Override::new("HOISTED", hoisted), Override::new("TWO_PRODUCTS", two_products)];
-    let variant = config.variant;
     match config.cell {
-        Cell::Rnn(nonlinearity) if !variant.is_any() => {
-            overrides.push(Override::new("RELU", nonlinearity == Nonlinearity::Relu));
+        Cell::RnnTanh | Cell::RnnRelu if !config.is_variant() => {
+            overrides.push(Override::new("RELU", config.cell == Cell::RnnRelu));
         }
-        Cell::Lstm if variant.is_any() => {
-            overrides.push(Override::new("INPUT_FORGET", variant.input_forget));
-            overrides.push(Override::new("PEEPHOLES", variant.peepholes));
+        Cell::Lstm if config.is_variant() => {
+            overrides.push(Override::new("INPUT_FORGET", config.input_forget));
+            overrides.push(Override::new("PEEPHOLES", config.peepholes));
         }
         _ => {}
     }
-    if variant.is_any() {
+    if config.is_variant() {
         overrides.extend(variant_overrides(config));
     }
     overrides
@@ -189,9 +188,9 @@ fn recurrent_words(config: &Config, hoisted: bool) -> Vec<String> {
     let of_variant = if config.resets_before() { "reset before" } else { "variant" };
     let words = [
         (true, &*cell),
-        (config.cell == Cell::Rnn(Nonlinearity::Relu), "relu"),
+        (config.cell == Cell::RnnRelu, "relu"),
         (hoisted, "hoisted"),
-        (config.variant.is_any(), of_variant),
+        (config.is_variant(), of_variant),
         (config.proj_size > 0, "projected"),
     ];
     words.into_iter().filter(|(holds, _)| *holds).map(|(_, word)| word.to_owned()).collect()

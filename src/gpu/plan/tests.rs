@@ -2,9 +2,10 @@
 
 use super::stage::Product;
 use super::*;
+use crate::gpu::Capabilities;
 use crate::gpu::kernel::{WORKGROUP_BYTES, WeightsIn};
 use crate::gpu::pack;
-use crate::{Config, Precision, inspect::Capabilities};
+use crate::{Config, Precision};
 
 fn with(
     capabilities: &Capabilities,

@@ -57,7 +57,8 @@ impl Plan {
 mod tests {
     use super::super::{BUDGET, Endpoints, Request, Strategy, parts};
     use super::*;
-    use crate::{Config, Precision, inspect::Capabilities};
+    use crate::gpu::Capabilities;
+    use crate::{Config, Precision};
 
     #[test]
     fn between_the_callers_buffers_nothing_is_staged() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
-use super::super::{Gpu, PlanReport};
+use super::super::Gpu;
 use super::{gpu, random};
 use crate::{Backend, Config, Generator, Input, Layer, LayerOptions, Output, Strategy, Weights, offload};
 
@@ -14,7 +14,7 @@ use crate::{Backend, Config, Generator, Input, Layer, LayerOptions, Output, Stra
 fn options(gpu: &Gpu, config: &Config) -> Vec<LayerOptions> {
     let ways = |&strategy| {
         let options = LayerOptions { strategy, ..LayerOptions::default() };
-        let plan = PlanReport::new(config, 9, 5, gpu.capabilities(), &options).unwrap();
+        let plan = gpu.plan(config, 9, 5, &options).unwrap();
         let pieces = LayerOptions { budget: plan.workspace_bytes / 2, ..options.clone() };
         [options.clone(), LayerOptions { measure: true, ..options }, pieces]
     };

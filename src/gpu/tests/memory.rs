@@ -21,7 +21,7 @@ struct Case {
 
 impl Case {
     fn report(&self, gpu: &Gpu) -> PlanReport {
-        PlanReport::new(&self.config, self.rows, self.steps, gpu.capabilities(), &self.options).unwrap()
+        gpu.plan(&self.config, self.rows, self.steps, &self.options).unwrap()
     }
 
     /// Returns the same case with a smaller budget: the workspace that it needs at once, divided by
@@ -73,8 +73,7 @@ fn cases(gpu: &Gpu) -> Vec<Case> {
         .iter()
         .flat_map(|case| [2, 3].map(|share| case.with_less(gpu, share)))
         .filter(|case| {
-            let plan =
-                PlanReport::new(&case.config, case.rows, case.steps, gpu.capabilities(), &case.options);
+            let plan = gpu.plan(&case.config, case.rows, case.steps, &case.options);
             // Pieces of two sizes would leave two workspaces when they are done.
             plan.is_ok_and(|plan| case.rows.is_multiple_of(plan.rows))
         })

@@ -170,7 +170,8 @@ mod tests {
     fn a_version_tells_which_hard_sigmoid_it_is() {
         let model = r#"{"config": {"layers": [{"class_name": "GRU",
             "config": {"name": "a", "activation": "tanh", "recurrent_activation": "hard_sigmoid"}}]}}"#;
-        let of = |version| layers(model.as_bytes(), version).unwrap().0[0].recurrent_activation.clone().unwrap();
+        let of =
+            |version| layers(model.as_bytes(), version).unwrap().0[0].recurrent_activation.clone().unwrap();
         assert_eq!((&*of("2.2.4-tf"), &*of("3.1.0")), ("hard_sigmoid_v2", "hard_sigmoid"));
         assert_eq!(version(br#"{"keras_version": "2.15.0"}"#).unwrap(), "2.15.0");
     }

@@ -7,7 +7,6 @@ use super::config::{layers, version};
 use crate::Error;
 #[cfg(doc)]
 use crate::ErrorKind;
-use crate::io::kind::{Kind, explained};
 use crate::io::{Tensors, archive, format_error, hdf5};
 
 /// The weights in the archive.
@@ -24,16 +23,15 @@ impl<'a> Tensors<'a> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::File`] if the bytes are not such an archive, and as [`Tensors::from_hdf5`].
-    pub fn from_keras(bytes: &'a [u8]) -> Result<Self, Error> {
-        let members = archive::members(bytes, "Keras file");
-        let members = members.map_err(|error| explained(error, bytes, Kind::Keras))?;
+    /// [`ErrorKind::File`] if the bytes are not such an archive, and as for an HDF5 file.
+    pub(in crate::io) fn keras(bytes: &'a [u8]) -> Result<Self, Error> {
+        let members = archive::members(bytes, "Keras file")?;
         let contents = |name: &str| match members.get(name) {
             Some(member) => member.contents(bytes, name),
             None => {
                 let found = members.keys().take(4).cloned().collect::<Vec<_>>().join(", ");
                 let (expected, found) = (format!("an archive with {name}"), format!("one with {found}"));
-                Err(explained(format_error("Keras file", expected, found), bytes, Kind::Keras))
+                Err(format_error("Keras file", expected, found))
             }
         };
         let weights: Cow<'a, [u8]> = contents(WEIGHTS)?;

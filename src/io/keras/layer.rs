@@ -4,14 +4,13 @@
 use ndarray::{Array2, ArrayD, ArrayView2, Axis, Ix2, s};
 
 use super::cell::{CellTensors, Tensor};
-use super::options::KerasOptions;
 #[cfg(doc)]
 use crate::ErrorKind;
 use crate::array::{collected, zeroed};
 use crate::batch::check_finite;
 use crate::error::Fault;
 use crate::io::Tensors;
-use crate::{Activation, Activations, Cell, Config, Error, Parameter, ParameterKind};
+use crate::{Activation, Cell, Config, Error, LoadOptions, Parameter, ParameterKind};
 
 /// The cells of each layer, the lowest first: one, or a forward and a backward one.
 pub(super) struct Stack<'n, 'a> {
@@ -43,7 +42,7 @@ impl<'n, 'a> Stack<'n, 'a> {
     ///
     /// [`ErrorKind::Tensor`] names the tensor;
     /// [`ErrorKind::Config`] if the layer cannot have an option.
-    pub(super) fn config(&self, options: &KerasOptions) -> Result<Config, Error> {
+    pub(super) fn config(&self, options: &LoadOptions) -> Result<Config, Error> {
         let (name, shape) = present(self.first, self.first.recurrent_kernel, "recurrent_kernel", "[H, G*H]")?;
         let (_, kernel) = present(self.first, self.first.kernel, "kernel", "[I, G*H]")?;
         let (hidden_size, columns) = match *shape {
@@ -67,12 +66,12 @@ impl<'n, 'a> Stack<'n, 'a> {
             .num_layers(self.layers.len())
             .bidirectional(self.layers.iter().any(|cells| cells.len() == 2))
             .bias(self.first.bias.is_some())
-            .reverse(options.go_backwards);
+            .reverse(options.reverse);
         check_options(&config, options)?;
         let config = with_activations(config, options);
         let config = match config.cell {
             Cell::Gru => config.reset_after(self.is_reset_after(options)),
-            Cell::Rnn(_) | Cell::Lstm => config,
+            Cell::RnnTanh | Cell::RnnRelu | Cell::Lstm => config,
         };
         config.validate()?;
         for (layer, cells) in self.layers.iter().enumerate() {
@@ -83,7 +82,7 @@ impl<'n, 'a> Stack<'n, 'a> {
 
     /// Returns whether a GRU applies the reset gate after the product: the option if it is given, else what
     /// the rank of the bias shows, else true.
-    fn is_reset_after(&self, options: &KerasOptions) -> bool {
+    fn is_reset_after(&self, options: &LoadOptions) -> bool {
         let units = self.first.recurrent_kernel.and_then(|(_, shape)| shape.first().copied()).unwrap_or(0);
         let inferred = self.first.bias.map(|(_, shape)| shape.len() != 1 || *shape == [6 * units]);
         options.reset_after.or(inferred).unwrap_or(true)
@@ -187,29 +186,26 @@ fn present<'a>(
 }
 
 /// Rejects options that the layer cannot have.
-fn check_options(config: &Config, options: &KerasOptions) -> Result<(), Error> {
+fn check_options(config: &Config, options: &LoadOptions) -> Result<(), Error> {
     let error = |rule: &str, found: String| Err(Error::from(Fault::Config { rule: rule.to_owned(), found }));
     match config.cell {
-        Cell::Rnn(_) if options.recurrent_activation.is_some() => {
+        Cell::RnnTanh | Cell::RnnRelu if options.recurrent_activation.is_some() => {
             error("recurrent_activation is for LSTM and GRU only", "SimpleRNN".into())
         }
-        Cell::Rnn(_) | Cell::Lstm if options.reset_after.is_some() => {
+        Cell::RnnTanh | Cell::RnnRelu | Cell::Lstm if options.reset_after.is_some() => {
             error("reset_after is for GRU only", config.cell.to_string())
-        }
-        _ if options.go_backwards && config.bidirectional => {
-            error("go_backwards is for a layer of one direction", "a Bidirectional one".into())
         }
         _ => Ok(()),
     }
 }
 
-fn with_activations(config: Config, options: &KerasOptions) -> Config {
+fn with_activations(config: Config, options: &LoadOptions) -> Config {
     let activation = options.activation.unwrap_or(Activation::Tanh);
     let f = match config.cell {
-        Cell::Rnn(_) => activation,
+        Cell::RnnTanh | Cell::RnnRelu => activation,
         Cell::Lstm | Cell::Gru => options.recurrent_activation.unwrap_or(Activation::Sigmoid),
     };
-    config.activations([Activations { f, g: activation, h: activation }; 2])
+    config.activations([[f, activation, activation]; 2])
 }
 
 /// Checks that a cell's tensors all exist and have the shapes that the layer gives them.
@@ -229,7 +225,7 @@ fn check_cell(cell: &CellTensors<'_>, config: &Config, layer: usize) -> Result<(
     let recurrent = [config.hidden_size, columns];
     let tensor = present(cell, cell.recurrent_kernel, "recurrent_kernel", &format!("{recurrent:?}"))?;
     check_shape(tensor, &recurrent)?;
-    let both = config.cell == Cell::Gru && config.variant.reset_after;
+    let both = config.cell == Cell::Gru && config.reset_after;
     let bias = if both { vec![2, columns] } else { vec![columns] };
     match (cell.bias, config.bias) {
         (Some(_), true) if is_cudnn(cell, config) => Ok(()),

@@ -1,11 +1,10 @@
 //! The settings of a layer that a model's configuration states, and what they add to the caller's.
 
 use super::merge::MergeMode;
-use super::options::KerasOptions;
 #[cfg(doc)]
 use crate::ErrorKind;
 use crate::error::Fault;
-use crate::{Activation, Error};
+use crate::{Activation, Error, LoadOptions};
 
 /// What a model's configuration states about one of its recurrent layers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,8 +50,8 @@ pub(super) fn find<'s>(settings: &'s [LayerSettings], path: &str) -> Option<&'s 
 /// [`ErrorKind::Config`] for an activation that is not known, and for layers with different settings.
 pub(super) fn completed(
     layers: &[Option<&LayerSettings>],
-    options: &KerasOptions,
-) -> Result<KerasOptions, Error> {
+    options: &LoadOptions,
+) -> Result<LoadOptions, Error> {
     let mut options = options.clone();
     let Some(lowest) = layers.first().copied().flatten() else { return Ok(options) };
     let differ = |rule: &str, found: &LayerSettings| {
@@ -93,7 +92,7 @@ pub(super) fn completed(
         options.recurrent_activation = activation(&lowest.recurrent_activation)?;
     }
     options.reset_after = options.reset_after.or(lowest.reset_after);
-    options.go_backwards |= lowest.go_backwards;
+    options.reverse |= lowest.go_backwards;
     Ok(options)
 }
 

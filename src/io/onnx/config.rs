@@ -6,7 +6,7 @@ use super::operator::{Direction, Operator};
 #[cfg(doc)]
 use crate::ErrorKind;
 use crate::io::format_error;
-use crate::{Activation, Activations, Config, Error};
+use crate::{Activation, Config, Error};
 
 /// Returns the configuration of a node, whether it is part of a stack or alone.
 ///
@@ -30,11 +30,13 @@ pub(super) fn config_of(node: &Node<'_>) -> Result<Config, Error> {
         .bidirectional(attributes.direction == Direction::Bidirectional)
         .reverse(attributes.direction == Direction::Reverse)
         .bias(node.b.is_some())
-        .clip(attributes.clip)
-        .input_forget(attributes.input_forget != 0)
-        .peepholes(node.p.is_some())
         .reset_after(attributes.operator != Operator::Gru || attributes.linear_before_reset != 0);
-    let config = config.activations(activations(node, &config)?);
+    let config = Config {
+        clip: attributes.clip,
+        input_forget: attributes.input_forget != 0,
+        peepholes: node.p.is_some(),
+        ..config.activations(activations(node, &config)?)
+    };
     config.validate()?;
     Ok(config)
 }
@@ -48,7 +50,7 @@ fn refused(node: &Node<'_>, name: &str, expected: &str, found: &str) -> Error {
 ///
 /// Each function that has an alpha or a beta takes the next unused one of the node, as in ONNX Runtime, or
 /// else the default of its operator.
-fn activations(node: &Node<'_>, config: &Config) -> Result<[Activations; 2], Error> {
+fn activations(node: &Node<'_>, config: &Config) -> Result<[[Activation; 3]; 2], Error> {
     let attributes = &node.attributes;
     let mut alphas = attributes.activation_alpha.iter().copied();
     let mut betas = attributes.activation_beta.iter().copied();
@@ -67,12 +69,10 @@ fn activations(node: &Node<'_>, config: &Config) -> Result<[Activations; 2], Err
             return Err(refused(node, name, expected, &format!("also {value}")));
         }
     }
-    let own = Activations::of(config.cell);
-    let count = own.used(config.cell).count();
+    let count = config.cell.functions();
     let of_direction = |direction: usize| {
         let mut given = functions.iter().copied().skip(direction * count).take(count);
-        let mut next = |own| given.next().unwrap_or(own);
-        Activations { f: next(own.f), g: next(own.g), h: next(own.h) }
+        config.cell.activations().map(|own| given.next().unwrap_or(own))
     };
     let first = of_direction(0);
     Ok([first, if config.bidirectional { of_direction(1) } else { first }])

@@ -6,6 +6,7 @@ mod folder;
 use std::borrow::Cow;
 use std::fmt;
 use std::io;
+use std::ops::Range;
 use std::path::{Component, Path};
 
 use super::budget::Budget;
@@ -19,41 +20,27 @@ use crate::io::format_error;
 pub(super) use folder::Folder;
 
 /// The place of a tensor's values in another file than the model's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct OnnxData<'a> {
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place<'a> {
     /// The file, as a path below the model's folder. It is not absolute and has no `..`.
-    pub location: &'a str,
+    location: &'a str,
     /// The first byte.
-    pub offset: u64,
+    offset: u64,
     /// The number of bytes.
-    pub length: usize,
+    length: usize,
 }
 
-impl OnnxData<'_> {
-    /// Returns the values from the bytes of the whole file.
-    ///
-    /// # Errors
-    ///
-    /// [`io::ErrorKind::UnexpectedEof`] if the file ends before.
-    pub fn of<'f>(&self, file: &'f [u8]) -> io::Result<&'f [u8]> {
-        let start = usize::try_from(self.offset).ok();
-        let end = start.and_then(|start| start.checked_add(self.length));
-        let values = start.zip(end).and_then(|(start, end)| file.get(start..end));
-        values.ok_or_else(|| self.short(file.len() as u64))
-    }
-
-    /// Returns the error for a file that ends too early.
-    fn short(&self, found: u64) -> io::Error {
-        let OnnxData { offset, length, .. } = self;
-        let text = format!("{found} bytes instead of {length} bytes from byte {offset} on");
-        io::Error::new(io::ErrorKind::UnexpectedEof, text)
+impl Place<'_> {
+    /// Returns the place in a file that memory can hold.
+    fn range(&self) -> Option<Range<usize>> {
+        let start = usize::try_from(self.offset).ok()?;
+        Some(start..start.checked_add(self.length)?)
     }
 }
 
 /// A source of external data.
 pub(super) trait Files: fmt::Debug + Send + Sync {
-    fn read(&self, data: &OnnxData<'_>) -> io::Result<Cow<'_, [u8]>>;
+    fn read(&self, place: &Place<'_>) -> io::Result<Cow<'_, [u8]>>;
 }
 
 /// No source: the model was read from bytes alone.
@@ -61,7 +48,7 @@ pub(super) trait Files: fmt::Debug + Send + Sync {
 pub(super) struct NoFiles;
 
 impl Files for NoFiles {
-    fn read(&self, _: &OnnxData<'_>) -> io::Result<Cow<'_, [u8]>> {
+    fn read(&self, _: &Place<'_>) -> io::Result<Cow<'_, [u8]>> {
         let reason =
             "only the model's own bytes (OnnxModel::with_folder and OnnxModel::with_data read external data)";
         Err(io::Error::other(reason))
@@ -72,7 +59,7 @@ impl Files for NoFiles {
 pub(super) struct Callback<'a>(pub(super) Box<Read<'a>>);
 
 /// A function that returns external data.
-pub(super) type Read<'a> = dyn Fn(&OnnxData<'_>) -> io::Result<Cow<'a, [u8]>> + Send + Sync + 'a;
+pub(super) type Read<'a> = dyn Fn(&str, Range<usize>) -> io::Result<Cow<'a, [u8]>> + Send + Sync + 'a;
 
 impl fmt::Debug for Callback<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -81,8 +68,16 @@ impl fmt::Debug for Callback<'_> {
 }
 
 impl Files for Callback<'_> {
-    fn read(&self, data: &OnnxData<'_>) -> io::Result<Cow<'_, [u8]>> {
-        (self.0)(data)
+    fn read(&self, place: &Place<'_>) -> io::Result<Cow<'_, [u8]>> {
+        let range = place.range().ok_or_else(|| {
+            let Place { offset, length, .. } = place;
+            io::Error::other(format!("{length} bytes from byte {offset} on, which no memory can hold"))
+        })?;
+        let values = (self.0)(place.location, range)?;
+        match values.len() == place.length {
+            true => Ok(values),
+            false => Err(io::Error::other(format!("{} bytes instead of {}", values.len(), place.length))),
+        }
     }
 }
 
@@ -116,8 +111,7 @@ impl<'a> External<'a> {
             }
         }
         budget.read(length, what)?;
-        let data = OnnxData { location, offset, length };
-        files.read(&data).map_err(|error| {
+        files.read(&Place { location, offset, length }).map_err(|error| {
             if error.kind() == io::ErrorKind::OutOfMemory {
                 return Error::from(Fault::OutOfMemory { found: format!("{what}, {length} bytes") });
             }

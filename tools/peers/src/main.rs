@@ -27,8 +27,7 @@ fn main() -> Result<()> {
     let tensors = SafeTensors::deserialize(&file)?;
     let (input, expected) = (array(&tensors, "x")?, array(&tensors, "y")?);
     let state_dict = tensors.iter().filter(|(name, _)| !["x", "y"].contains(name));
-    let weights =
-        Weights::from_safetensors(&safetensors::serialize(state_dict, None)?, &LoadOptions::default())?;
+    let weights = Weights::from_bytes(&safetensors::serialize(state_dict, None)?, &LoadOptions::default())?;
     let layer = Layer::new(&weights, (Backend::Cpu, LayerOptions { threads, ..LayerOptions::default() }))?;
     let forward = || layer.forward(&input);
 

@@ -1,7 +1,8 @@
 use super::super::parts;
 use super::*;
 use crate::ErrorKind;
-use crate::{Config, Precision, inspect::Capabilities};
+use crate::gpu::Capabilities;
+use crate::{Config, Precision};
 
 fn candidates(capabilities: &Capabilities, config: Config, rows: usize, strategy: Strategy) -> Vec<Plan> {
     let parts = &parts(&config, Precision::F32, capabilities).unwrap()[..];
