@@ -68,6 +68,14 @@ pub(crate) fn room<A>(what: &str, values: &mut Vec<A>, more: usize) -> Result<()
 }
 
 /// Collects the results of an iterator of at most `len` elements.
+#[cfg(any(
+    feature = "gpu",
+    feature = "safetensors",
+    feature = "npz",
+    feature = "onnx",
+    feature = "pytorch",
+    feature = "keras"
+))]
 pub(crate) fn listed<A>(
     what: &str,
     len: usize,

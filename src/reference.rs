@@ -142,11 +142,11 @@ pub(crate) fn run<A: Number>(weights: &Weights, batch: &Batch<'_>) -> Result<Out
             let index = layer * d + direction;
             for row in 0..n {
                 let length = batch.length(row);
-                refill(&mut h, h_n.slice(s![index, row, ..]));
-                refill(&mut c, c_n.slice(s![index, row, ..]));
+                refill(&mut h, &h_n.slice(s![index, row, ..]));
+                refill(&mut c, &c_n.slice(s![index, row, ..]));
                 for step in 0..length {
                     let time = if config.is_reverse(direction) { length - 1 - step } else { step };
-                    refill(&mut x, sequence.slice(s![row, time, ..]));
+                    refill(&mut x, &sequence.slice(s![row, time, ..]));
                     let state = Step { x: &x, h: &h, c: &mut c, gated: &mut gated, next: &mut next };
                     one_step(config, direction, &weights.directions()[index], state);
                     mem::swap(&mut h, &mut next);
@@ -164,7 +164,7 @@ pub(crate) fn run<A: Number>(weights: &Weights, batch: &Batch<'_>) -> Result<Out
 }
 
 /// Replaces the elements of a vector, which has room for them.
-fn refill<A: Number>(vector: &mut Vec<A>, values: ArrayView1<'_, A>) {
+fn refill<A: Number>(vector: &mut Vec<A>, values: &ArrayView1<'_, A>) {
     vector.clear();
     vector.extend(values);
 }

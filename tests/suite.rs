@@ -64,7 +64,7 @@ mod golden;
 mod harness;
 mod instructions;
 mod invariants;
-#[cfg(feature = "safetensors")]
+#[cfg(all(feature = "safetensors", feature = "npz", feature = "keras"))]
 mod keras;
 #[cfg(feature = "gpu")]
 mod limits;

@@ -19,12 +19,17 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<()> {
     let options = options(arguments)?;
     let mut outputs = outputs(arguments)?;
     outputs.check_none_is(&inputs(arguments))?;
-    let mut given = given(arguments)?;
-    let source = arguments.source.read(arguments.nonlinearity, Some(given.size()[0]))?;
-    let Source { weights, above, given: of_model, merge_mode, defaults } =
+    let source = arguments.source.read(arguments.nonlinearity, None)?;
+    let Source { weights, above, given: of_model, merge_mode, .. } =
         source.ok_or_else(|| Failure::new("expected --weights, --model or --keras"))?;
     check_cell_state(arguments, weights.config())?;
     check_merge_mode(arguments, weights.config(), merge_mode)?;
+    let mut given = given(arguments)?;
+    // Only a model has constants, and their number of rows is that of the input.
+    let rows = arguments.source.model.is_some().then(|| given.size()[0]);
+    let again =
+        rows.map(|rows| arguments.source.read(arguments.nonlinearity, Some(rows))).transpose()?.flatten();
+    let defaults = again.map(|source| source.defaults).unwrap_or_default();
     let of_model_itself = complete(&mut given, defaults);
     let stack: Vec<Weights> = [weights].into_iter().chain(above).collect();
     let config = stack::config(&stack).ok_or_else(|| Failure::new("expected a layer"))?;

@@ -52,8 +52,8 @@ impl<'a> Caller<'a> {
         match self.below(8) {
             0..4 => allowed(self.forward(&generation, checked), &generation),
             4 => allowed(self.dropped(&generation), &generation),
-            5 => self.reopened(generation),
-            _ => self.push(generation),
+            5 => self.reopened(&generation),
+            _ => self.push(&generation),
         }
     }
 
@@ -95,7 +95,7 @@ impl<'a> Caller<'a> {
     }
 
     /// Another session, in one of four calls of this kind; else a row of it begins anew.
-    fn reopened(&mut self, generation: Arc<Generation>) -> Result<Outcome, Error> {
+    fn reopened(&mut self, generation: &Arc<Generation>) -> Result<Outcome, Error> {
         let (open, row) = (self.below(4) == 0, self.below(ROWS));
         match &mut self.session {
             Some((of, session)) if !open => {
@@ -104,14 +104,14 @@ impl<'a> Caller<'a> {
             }
             _ => {
                 let session = generation.layers[0].session(ROWS);
-                let opened = session.map(|session| self.session = Some((Arc::clone(&generation), session)));
-                allowed(opened, &generation)
+                let opened = session.map(|session| self.session = Some((Arc::clone(generation), session)));
+                allowed(opened, generation)
             }
         }
     }
 
     /// A push. The session of a lost device ends with its first error.
-    fn push(&mut self, generation: Arc<Generation>) -> Result<Outcome, Error> {
+    fn push(&mut self, generation: &Arc<Generation>) -> Result<Outcome, Error> {
         let Some((of, mut session)) = self.session.take() else { return self.reopened(generation) };
         let rows: Vec<usize> = (0..ROWS).filter(|_| self.below(2) == 0).collect();
         let (x, _) = self.batch_of(session.layer().config(), rows.len(), 2);

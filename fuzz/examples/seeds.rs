@@ -51,7 +51,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             continue;
         }
         save("safetensors", &name, &bytes)?;
-        let tensors = Tensors::from_safetensors(&bytes)?;
+        let tensors = Tensors::from_bytes(&bytes)?;
         let mut arrays = Vec::new();
         for tensor in
             tensors.shapes().map(|(name, _)| name).filter(|tensor| tensors.dtype(tensor) == Some("f32"))

@@ -121,7 +121,8 @@ fn element(descr: &str) -> Result<(Option<Element>, bool), &'static str> {
         matches!(order, Some('<' | '>' | '|')) && kind.is_some_and(|kind| kind.is_ascii_alphabetic());
     // Behind the size there may be a unit, as in `<M8[ns]`.
     let unit = size.trim_start_matches(|c: char| c.is_ascii_digit());
-    if !is_name || !unit.is_empty() && !(unit.starts_with('[') && unit.ends_with(']')) {
+    let is_unit = unit.is_empty() || (unit.starts_with('[') && unit.ends_with(']'));
+    if !is_name || !is_unit {
         return Err("one with an invalid type string");
     }
     let element = match (kind, size) {

@@ -1,7 +1,6 @@
 //! Keras' files: HDF5 in chunks, and an archive. `generate.py` has made them.
 
-use wgpu_rnn::Weights;
-use wgpu_rnn::io::{KerasOptions, Tensors};
+use wgpu_rnn::{LoadOptions, Weights};
 
 use super::{Case, LARGE, each};
 
@@ -9,12 +8,9 @@ const HDF5: &[u8] = include_bytes!("large.weights.h5");
 const ARCHIVE: &[u8] = include_bytes!("large.keras");
 
 pub(super) fn cases() -> Vec<Case> {
-    let options = KerasOptions::default();
-    let hdf5 = {
-        let options = options.clone();
-        move || each(LARGE, || Weights::from_keras(&Tensors::from_hdf5(HDF5)?, &options).map(drop))
+    let case = |(name, file): (&str, &'static [u8])| -> Case {
+        let run = move || each(LARGE, || Weights::from_bytes(file, &LoadOptions::default()).map(drop));
+        (name.to_owned(), Box::new(run))
     };
-    let archive =
-        move || each(LARGE, || Weights::from_keras(&Tensors::from_keras(ARCHIVE)?, &options).map(drop));
-    vec![("hdf5".into(), Box::new(hdf5)), ("keras archive".into(), Box::new(archive))]
+    [("hdf5", HDF5), ("keras archive", ARCHIVE)].map(case).into()
 }

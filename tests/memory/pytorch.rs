@@ -2,7 +2,6 @@
 
 use rawzip::ZipArchiveWriter;
 use std::io::Write;
-use wgpu_rnn::io::Tensors;
 use wgpu_rnn::{Config, LoadOptions, Weights};
 
 use super::{Case, LARGE, each};
@@ -87,9 +86,7 @@ pub(super) fn cases() -> Vec<Case> {
     let files = [("archive", archive(&config)), ("legacy", old(&config))];
     let case = |(name, file): (&str, Vec<u8>)| -> Case {
         let run = move || {
-            each(LARGE, || {
-                Weights::from_tensors(&Tensors::from_pytorch(&file)?, &LoadOptions::default()).map(drop)
-            });
+            each(LARGE, || Weights::from_bytes(&file, &LoadOptions::default()).map(drop));
         };
         (format!("pytorch {name}"), Box::new(run))
     };

@@ -69,10 +69,10 @@ fn much_work_goes_to_a_gpu_and_little_to_the_cpu() {
     let mut wrong = String::new();
     for (device_type, threads, expected) in [
         (DISCRETE, 1, ["small", "small", "cpu", "gpu", "gpu", "gpu", "gpu", "close"]),
-        (DISCRETE, 8, ["small", "small", "small", "close", "close", "gpu", "gpu", "cpu"]),
-        (DISCRETE, 32, ["small", "small", "small", "cpu", "close", "close", "gpu", "cpu"]),
+        (DISCRETE, 8, ["small", "small", "small", "gpu", "close", "gpu", "gpu", "cpu"]),
+        (DISCRETE, 32, ["small", "small", "small", "cpu", "close", "gpu", "gpu", "cpu"]),
         (INTEGRATED, 1, ["small", "small", "cpu", "gpu", "gpu", "gpu", "gpu", "cpu"]),
-        (INTEGRATED, 8, ["small", "small", "small", "close", "cpu", "close", "gpu", "cpu"]),
+        (INTEGRATED, 8, ["small", "small", "small", "close", "cpu", "gpu", "gpu", "cpu"]),
         (INTEGRATED, 32, ["small", "small", "small", "cpu", "cpu", "cpu", "close", "cpu"]),
     ] {
         let machine = machine(&[device_type], threads);

@@ -37,7 +37,8 @@ pub struct KernelSource {
 
 /// Returns all kernels that a plan can use on an adapter with WebGPU's default limits, each with its
 /// overrides, and the kernel `copy` of [`Layer::encode`](crate::Layer::encode). If kernels differ only
-/// in the size of their workgroup memory, the list has only the largest.
+/// in the size of their workgroup memory, the list has only the largest. If hardware and software drivers get
+/// different texts of one name, it has that of hardware.
 ///
 /// The library compiles the kernels itself. This function is for tools that measure or translate them:
 ///
@@ -50,7 +51,7 @@ pub fn kernels() -> Vec<KernelSource> {
     let mut largest: BTreeMap<String, KernelSpec> = BTreeMap::new();
     for spec in planned().into_iter().chain([KernelSpec::copy(false)]) {
         let kept = largest.entry(spec.name.clone()).or_insert_with(|| spec.clone());
-        if kept.workgroup_bytes < spec.workgroup_bytes {
+        if rank(kept) < rank(&spec) {
             *kept = spec;
         }
     }
@@ -70,6 +71,11 @@ pub fn kernels() -> Vec<KernelSource> {
         .collect()
 }
 
+/// Returns what decides between kernels of one name: the text for hardware goes before that for software drivers.
+fn rank(spec: &KernelSpec) -> (bool, u64) {
+    (spec.overrides().contains(&("LOADS_AHEAD", 1.0)), spec.workgroup_bytes)
+}
+
 /// Returns the kernels of plans for sizes around every threshold, on hardware and on software drivers.
 pub(in crate::gpu) fn planned() -> Vec<KernelSpec> {
     let mut specs = Vec::new();
@@ -86,6 +92,10 @@ pub(in crate::gpu) fn planned() -> Vec<KernelSpec> {
                     let capabilities = Capabilities { software, subgroup_size, cores: 2, ..default };
                     specs.extend(of_layer(&config, precision, &capabilities));
                 }
+                // Hardware whose workgroups are too small to share items and tiles has other candidates.
+                let few =
+                    Capabilities { max_compute_invocations_per_workgroup: 63, ..Capabilities::default() };
+                specs.extend(of_layer(&config, precision, &few));
             }
         }
     }

@@ -12,7 +12,8 @@ use crate::ErrorKind;
 use crate::Strategy;
 use crate::error::Fault;
 use crate::gpu::kernel::{
-    LANES, MAX_ROWS, MAX_UNITS, MIN_UNITS, TILED_BYTES, TILED_UNITS, Tiling, WORKGROUP_BYTES, WeightsIn,
+    LANES, MAX_ROWS, MAX_UNITS, MIN_UNITS, TILED_BYTES, TILED_UNITS, Tiling, Unrolled, WORKGROUP_BYTES,
+    WeightsIn,
 };
 
 /// The planner takes small workgroups only if they reduce the time of a step to less than this fraction,
@@ -134,7 +135,10 @@ fn looping_in_registers(request: &Request<'_>, large: &Stage, rows: u32) -> Opti
     let most = capabilities.invocations();
     let bytes = u64::from(units) * REGISTERS_OF_A_QUAD * product.quads(request.config, 0) as u64;
     let fits = units <= most && bytes <= MAX_REGISTERS;
-    let can = large.other(WeightsIn::Registers).is_some() && capabilities.shares_in_subgroups();
+    // LLVM 15 takes 20 s for such a loop of an RNN with 128 units, and over a minute for 264 units (lavapipe of Mesa 22.3
+    // on an AMD EPYC, Zen 3), if its products are not written out.
+    let compiles = product.each == 1 || Unrolled::is_whole(small(large.quads()), rows);
+    let can = large.other(WeightsIn::Registers).is_some() && capabilities.shares_in_subgroups() && compiles;
     (can && fits).then(|| large.with(Tiling { units, rows, weights: WeightsIn::Registers }))
 }
 

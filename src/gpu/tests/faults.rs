@@ -15,7 +15,7 @@ fn options(gpu: &Gpu, config: &Config) -> Vec<LayerOptions> {
     let ways = |&strategy| {
         let options = LayerOptions { strategy, ..LayerOptions::default() };
         let plan = gpu.plan(config, 9, 5, &options).unwrap();
-        let pieces = LayerOptions { budget: plan.workspace_bytes / 2, ..options.clone() };
+        let pieces = LayerOptions { strategy, budget: plan.workspace_bytes / 2, ..LayerOptions::default() };
         [options.clone(), LayerOptions { measure: true, ..options }, pieces]
     };
     Strategy::ALL.iter().flat_map(ways).collect()

@@ -204,7 +204,7 @@ mod tests {
             ("another key", with("descr", "description")),
             ("one key twice", with("descr", "shape")),
             ("without the key descr", "{'fortran_order': False, 'shape': (2, 3)}".into()),
-            ("a key that is not text", "{1: 2}".into()),
+            ("a key that is not text", "{(1,): 2}".into()),
             ("a key without a value", "{'descr', 'shape'}".into()),
             ("a descr that", with("'<f4'", "4")),
             ("a fortran_order that", with("False", "'False'")),

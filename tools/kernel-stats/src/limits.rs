@@ -24,8 +24,10 @@ fn loads_ahead(kernel: &KernelSource) -> u32 {
     // A GRU's unit has three columns; the kernels that compute single columns have four in each invocation.
     let by_unit = kernel.entry_point == "step" || kernel.entry_point == "scan";
     let columns = if by_unit && kernel.name.contains("GRU") { 3 } else { 4 };
+    // Software drivers have no latency to hide, and hardware does not get the text that is for them alone.
+    let is_for_software = kernel.overrides.contains(&("LOADS_AHEAD", 0.0));
     match kernel.rows {
-        _ if kernel.on_chip || is_tiled(kernel) => 0,
+        _ if kernel.on_chip || is_tiled(kernel) || is_for_software => 0,
         1 => 4 * columns,
         _ => 2 * columns,
     }
@@ -118,7 +120,7 @@ pub(crate) fn misses(
             expect(
                 share >= SHARE_OF_TILE && bytes == 0,
                 format!(
-                    "{share:.2} of the vector operations are fma, {bytes} bytes from memory: expected at least {SHARE_OF_TILE} and 0"
+                    "{share:.2} fma, {bytes} bytes from memory: expected at least {SHARE_OF_TILE} and none"
                 ),
             );
         }

@@ -86,12 +86,11 @@ impl<'g> Call<'_, 'g> {
 
     /// Returns distinct axes.
     pub(super) fn axes(&self, axes: &[i64], rank: usize) -> Result<Vec<usize>, Error> {
-        let twice = || self.fault("distinct axes", format_args!("{} of rank {rank}", axes.len()));
         let mut found = Vec::new();
         for &axis in axes {
             let axis = self.axis(axis, rank)?;
             if found.contains(&axis) {
-                return Err(twice());
+                return Err(self.fault("distinct axes", format_args!("{:?}", &axes[..=found.len()])));
             }
             found.push(axis);
         }
