@@ -75,7 +75,7 @@ impl fmt::Display for Cell {
 /// # Ok::<(), wgpu_rnn::Error>(())
 /// ```
 ///
-/// What only ONNX's operators have is set as a field:
+/// A program sets the features that only ONNX's operators have as fields:
 ///
 /// ```
 /// use wgpu_rnn::Config;

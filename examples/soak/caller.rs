@@ -18,8 +18,9 @@ const STEPS: usize = 12;
 
 pub(crate) struct Caller<'a> {
     subject: &'a Subject,
-    /// Of so many calls one is checked, and one loses the device, if there is a number.
+    /// One of this many calls is checked.
     check: usize,
+    /// One of this many calls destroys the device first; none if it is 0.
     lose: usize,
     /// The session, with the device that it is on.
     session: Option<(Arc<Generation>, Session)>,

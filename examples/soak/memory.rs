@@ -31,7 +31,8 @@ impl Memory {
         self.resident.map_or("unknown".into(), |bytes| format!("{} KiB", bytes >> 10))
     }
 
-    /// What is more than it was, if anything is. The objects of one device say nothing of those of another.
+    /// Describes the memory or the objects that have grown since `before`, if any have. The numbers of objects are
+    /// compared only if both are of the same device.
     pub(crate) fn grown(&self, before: &Memory, slack: usize, is_same_device: bool) -> Option<String> {
         if let (Some(now), Some(then)) = (self.resident, before.resident)
             && now > then + slack

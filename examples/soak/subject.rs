@@ -1,4 +1,4 @@
-//! What the calls run on: the CPU, or a device that is lost now and then and replaced by another one.
+//! The backend of the calls: the CPU, or a device. The program destroys the device now and then and opens another one.
 
 use std::error::Error;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

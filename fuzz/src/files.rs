@@ -132,7 +132,7 @@ fn every_type() -> Vec<u8> {
     safetensors_file(&header, &vec![0x40; end])
 }
 
-/// What a file is that takes more memory than one of its sample's format.
+/// Returns the format of a file that may take more memory than files of its sample's format.
 fn kind(bytes: &[u8]) -> Option<Format> {
     match bytes {
         [0x80, 2, ..] => Some(Format::Pytorch),

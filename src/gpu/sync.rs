@@ -1,4 +1,4 @@
-//! What the GPU backend's threads share state, wait and start with. `tools/interleavings` puts loom's in its place.
+//! The locks, channels and threads of the GPU backend. `tools/interleavings` replaces them with those of loom.
 
 pub(super) use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[cfg(not(target_arch = "wasm32"))]

@@ -114,7 +114,7 @@ enum Plans {
     Planned,
     /// Those with the most kernels that have weights in registers.
     InRegisters,
-    /// Those of hardware whose invocations share the terms of each item. They are for `scan` alone.
+    /// The plans of `scan` for hardware, in which several invocations share the terms of an item.
     InParts,
     /// Those whose kernels compute the most rows at once, in tiles if there are any.
     ManyRows,
