@@ -7,39 +7,37 @@ use std::fmt::Write;
 pub(in crate::gpu) const LANES: u32 = 8;
 /// The number of quads in a block, BLOCK in `product.wgsl`.
 const BLOCK: usize = 4;
-/// The most products of a quad with a row's vector that are written out. More take seconds to compile.
-const MOST: usize = 128;
+/// The most products of a quad with a row's vector. For one row of an LSTM, LLVM 15 takes about 3 s for 64 quads and 9 s
+/// for 128. It took 40 s for eight rows of 56 quads, whose products were a loop that indexes the registers at run time
+/// (lavapipe of Mesa 22.3 on an AMD EPYC, Zen 3).
+const MOST: u32 = 128;
 
 /// What the text of a product depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(in crate::gpu) struct Unrolled {
     /// The number of quads of each vector.
     quads: u32,
-    /// Whether every product is written out, and the weights are in registers for sure. Otherwise the product
-    /// is a loop, and the driver has the weights in memory of its own.
-    whole: bool,
 }
 
 impl Unrolled {
-    pub(in crate::gpu) fn new(quads: u32, rows: u32) -> Self {
-        Unrolled { quads, whole: Unrolled::is_whole(quads, rows) }
+    pub(in crate::gpu) fn new(quads: u32) -> Self {
+        Unrolled { quads }
     }
 
-    /// Returns whether every product is written out, for a number of quads of each of some rows.
-    pub(in crate::gpu) fn is_whole(quads: u32, rows: u32) -> bool {
-        quads as usize * rows as usize <= MOST
+    /// Returns whether drivers compile the product of some rows in seconds.
+    pub(in crate::gpu) fn compiles(quads: u32, rows: u32) -> bool {
+        quads.saturating_mul(rows) <= MOST
     }
 
     /// Returns the words that tell kernels apart which differ only in this text.
     pub(in crate::gpu) fn name(self) -> String {
-        format!("{}{} quads", if self.whole { "" } else { "loop of " }, self.quads)
+        format!("{} quads", self.quads)
     }
 
     /// Returns the text that `registers/product.wgsl` needs.
     pub(in crate::gpu) fn text(self) -> String {
-        let Unrolled { quads, whole } = self;
-        let keep = if whole { shifting(quads as usize) } else { "    (*w)[quad] = value;\n".to_owned() };
-        let add = products(quads as usize, whole);
+        let quads = self.quads;
+        let (keep, add) = (shifting(quads as usize), products(quads as usize));
         format!(
             "
 // Number of quads of each vector.
@@ -73,31 +71,19 @@ fn shifting(quads: usize) -> String {
     text
 }
 
-/// Returns the products of all quads, as a loop over those that fill the lanes unless all are written out.
-fn products(quads: usize, whole: bool) -> String {
+/// Returns the products of all quads.
+fn products(quads: usize) -> String {
     let lanes = LANES as usize;
-    let full = if whole { 0 } else { quads / lanes * lanes };
-    let mut text = String::new();
-    if full > 0 {
-        let _ = writeln!(text, "    for (var first = 0u; first < {full}u; first += LANES) {{");
-        text += &of_lanes("        ", "first", lanes, |lane| format!("first + {lane}u"));
-        text += "    }\n";
-    }
-    for first in (full..quads).step_by(lanes) {
-        text += &of_lanes("    ", &format!("{first}u"), lanes.min(quads - first), |lane| {
-            format!("{}", first + lane)
-        });
-    }
-    text
+    (0..quads).step_by(lanes).map(|first| of_lanes(first, lanes.min(quads - first))).collect()
 }
 
 /// Returns the products of the quads from `first` on, one for each of some lanes.
-fn of_lanes(indent: &str, first: &str, lanes: usize, quad: impl Fn(usize) -> String) -> String {
-    let mut text = format!("{indent}hold(&held, start, {first}, own);\n");
+fn of_lanes(first: usize, lanes: usize) -> String {
+    let mut text = format!("    hold(&held, start, {first}u, own);\n");
     for lane in 0..lanes {
-        let _ = writeln!(text, "{indent}add_quad(&partial, &held, (*w)[{}], {lane}u);", quad(lane));
+        let _ = writeln!(text, "    add_quad(&partial, &held, (*w)[{}], {lane}u);", first + lane);
         if lane % BLOCK == BLOCK - 1 || lane == lanes - 1 {
-            let _ = writeln!(text, "{indent}end_block(sums, &partial);");
+            let _ = writeln!(text, "    end_block(sums, &partial);");
         }
     }
     text
@@ -109,24 +95,16 @@ mod tests {
 
     #[test]
     fn blocks_end_where_those_of_other_products_do() {
-        let lines = |quads, whole| {
-            let text = products(quads, whole);
-            text.lines().map(|line| line.trim().split('(').next().unwrap_or_default().to_owned()).collect()
-        };
-        let quad = |count| vec!["add_quad".to_owned(); count];
-        let end = vec!["end_block".to_owned()];
-        let hold = vec!["hold".to_owned()];
-        let found: Vec<String> = lines(9, true);
-        assert_eq!(found, [&hold[..], &quad(4), &end, &quad(4), &end, &hold, &quad(1), &end].concat());
-        let found: Vec<String> = lines(18, false);
-        let looped = [&["for ".to_owned()][..], &hold, &quad(4), &end, &quad(4), &end, &["}".to_owned()]];
-        assert_eq!(found, [looped.concat(), [hold, quad(2), end].concat()].concat());
+        let text = products(9);
+        let found: Vec<&str> = text.lines().filter_map(|line| line.trim().split('(').next()).collect();
+        let (hold, quad, end) = (&["hold"][..], ["add_quad"; 4], &["end_block"][..]);
+        assert_eq!(found, [hold, &quad, end, &quad, end, hold, &quad[..1], end].concat());
     }
 
     #[test]
     fn every_quad_is_multiplied_once() {
         for quads in 1..40 {
-            let text = products(quads, true);
+            let text = products(quads);
             for quad in 0..quads {
                 assert_eq!(text.matches(&format!("(*w)[{quad}], {}u", quad % LANES as usize)).count(), 1);
             }

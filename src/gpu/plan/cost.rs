@@ -19,7 +19,7 @@ use super::machine::Machine;
 use super::request::{Request, small};
 use super::shared::BLOCK;
 use super::stage::{Pace, Product, Stage, Vector};
-use crate::gpu::kernel::{LANES, MAX_UNITS, Tiling, Unrolled, WeightsIn};
+use crate::gpu::kernel::{LANES, MAX_UNITS, Tiling, WeightsIn};
 
 /// A slow integrated GPU, which limits the work of one dispatch. Estimated: 20 GFLOP/s in all, on eight
 /// cores.
@@ -87,7 +87,7 @@ impl Machine {
             };
             let in_registers = weights == WeightsIn::Registers;
             let (loads_us, finish_us) = match stage.pace {
-                _ if in_registers => (self.register_us(stage), self.finish_in_registers_us),
+                _ if in_registers => (0.0, self.finish_in_registers_us),
                 Pace::Loop => (self.in_loop * self.load_us, self.finish_in_loop_us),
                 Pace::Rows | Pace::Step => (self.load_us, self.finish_each_us),
             };
@@ -113,11 +113,6 @@ impl Machine {
             work.chain_us += if weights == WeightsIn::Parts { parts_us } else { 0.0 };
         }
         work
-    }
-
-    /// Returns the time in which a core reads the weights of a quad and column for an invocation from its registers.
-    fn register_us(&self, stage: &Stage) -> f64 {
-        if Unrolled::is_whole(small(stage.quads()), stage.tiling.rows) { 0.0 } else { self.indexed_us }
     }
 
     /// Returns the time in which a loop loads its weights into registers, which each chunk of steps does.
@@ -232,10 +227,9 @@ pub(super) fn compiling_us(stages: &[Stage]) -> f64 {
     let of_stage = |stage: &Stage| {
         let quads = small(stage.quads());
         match stage.tiling.weights {
-            WeightsIn::Registers if Unrolled::is_whole(quads, stage.tiling.rows) => {
+            WeightsIn::Registers => {
                 COMPILING_US + f64::from(quads * stage.tiling.rows) * COMPILING_PRODUCT_US
             }
-            WeightsIn::Registers => COMPILING_US,
             WeightsIn::Buffer | WeightsIn::Workgroup | WeightsIn::Parts | WeightsIn::Tiles => 0.0,
         }
     };

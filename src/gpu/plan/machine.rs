@@ -30,8 +30,6 @@ pub(super) struct Machine {
     pub(super) shift_us: f64,
     /// The factor on loads in a loop over steps, whose barriers let a software driver keep less in registers.
     pub(super) in_loop: f64,
-    /// The time in which a core reads as much from registers that it has to index.
-    pub(super) indexed_us: f64,
     /// The time in which a core loads a quad of a vector for one invocation.
     pub(super) vector_us: f64,
     /// The bytes of weights that all cores together load per microsecond.
@@ -63,7 +61,6 @@ const SOFTWARE: Machine = Machine {
     load_us: 6e-3,
     shift_us: 0.18e-3,
     in_loop: 1.6,
-    indexed_us: 2e-3,
     vector_us: 6e-3,
     bytes_per_us: f64::INFINITY,
     finish_us: 0.0,
@@ -88,7 +85,6 @@ const DISCRETE: Machine = Machine {
     load_us: 0.0,
     shift_us: 0.0,
     in_loop: 1.0,
-    indexed_us: 0.0,
     vector_us: 0.0,
     bytes_per_us: 3e6,
     finish_us: 0.25,

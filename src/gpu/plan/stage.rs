@@ -297,7 +297,7 @@ impl Stage {
         name.extend((precision == Precision::F16).then(|| "f16".to_owned()));
         name.extend(subgroups.then(|| "subgroups".to_owned()));
         name.push(self.tiling.to_string());
-        let unrolled = in_registers.then(|| Unrolled::new(small(self.quads()), rows));
+        let unrolled = in_registers.then(|| Unrolled::new(small(self.quads())));
         name.extend(unrolled.map(Unrolled::name));
         name.extend(shared.map(|Shared { blocks, .. }| format!("{blocks} blocks")));
         KernelSpec {

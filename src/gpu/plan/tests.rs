@@ -131,6 +131,30 @@ fn small_layers_share_their_recurrent_weights_among_invocations_on_hardware() {
     assert_eq!(shared(&few, Config::lstm(5, 32)), Some(64));
 }
 
+/// Drivers take up to a minute for longer products, as `kernel/unrolled.rs` says.
+#[test]
+fn products_with_weights_in_registers_are_short() {
+    let capabilities =
+        &Capabilities { software: true, subgroup_size: 8, cores: 2, ..Capabilities::default() };
+    let mut most = [0; 2];
+    for hidden in [64, 120, 248, 264, 520] {
+        for config in [Config::rnn, Config::lstm, Config::gru].map(|cell| cell(hidden, hidden)) {
+            let parts = &parts(&config, Precision::F32, capabilities).unwrap()[..];
+            for rows in [1, 20, 300] {
+                let request = Request::usual(&config, parts, rows, 30, capabilities);
+                let plans = Strategy::ALL.iter().flat_map(|&strategy| Plan::all(&request, strategy));
+                for kernel in plans.flat_map(|plan| plan.kernels) {
+                    let products = kernel.source().matches("add_quad(&partial").count();
+                    let most = &mut most[usize::from(kernel.entry_point == "scan")];
+                    *most = (products * kernel.tiling.rows as usize).max(*most);
+                }
+            }
+        }
+    }
+    let expected = 100..=128;
+    assert!(expected.contains(&most[0]) && expected.contains(&most[1]), "{most:?} products");
+}
+
 #[test]
 fn many_rows_are_multiplied_in_tiles_on_hardware() {
     let tiled = |capabilities: &Capabilities, config: Config, rows| {

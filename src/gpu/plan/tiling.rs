@@ -135,9 +135,7 @@ fn looping_in_registers(request: &Request<'_>, large: &Stage, rows: u32) -> Opti
     let most = capabilities.invocations();
     let bytes = u64::from(units) * REGISTERS_OF_A_QUAD * product.quads(request.config, 0) as u64;
     let fits = units <= most && bytes <= MAX_REGISTERS;
-    // LLVM 15 takes 20 s for such a loop of an RNN with 128 units, and over a minute for 264 units (lavapipe of Mesa 22.3
-    // on an AMD EPYC, Zen 3), if its products are not written out.
-    let compiles = product.each == 1 || Unrolled::is_whole(small(large.quads()), rows);
+    let compiles = Unrolled::compiles(small(large.quads()), rows);
     let can = large.other(WeightsIn::Registers).is_some() && capabilities.shares_in_subgroups() && compiles;
     (can && fits).then(|| large.with(Tiling { units, rows, weights: WeightsIn::Registers }))
 }
@@ -163,9 +161,11 @@ fn ahead_in_registers(request: &Request<'_>, large: &Stage) -> Option<Vec<Stage>
     let alike = if quads(0) == quads(last) { last + 1 } else { 1 };
     let ranges = [0..alike, alike..last + 1].into_iter().filter(|layers| !layers.is_empty());
     let tiling = Tiling { weights: WeightsIn::Registers, ..large.tiling };
+    let compile =
+        [0, last].into_iter().all(|layer| Unrolled::compiles(small(quads(layer)), large.tiling.rows));
     let can = large.pace == Pace::Rows && large.other(WeightsIn::Registers).is_some() && quads(0) > 0;
     let stages: Vec<Stage> = ranges.map(|layers| Stage { layers, ..large.with(tiling) }).collect();
-    let can = can && request.capabilities.shares_in_subgroups();
+    let can = can && compile && request.capabilities.shares_in_subgroups();
     (can && stages.iter().all(|stage| loops::ends(request, stage))).then_some(stages)
 }
 
