@@ -160,7 +160,9 @@ fn tint_accepts_every_source() {
     }
     let dir = std::env::temp_dir().join(format!("wgpu-rnn-tint-{}", std::process::id()));
     std::fs::create_dir_all(&dir).unwrap();
-    for kernel in EVERY_KERNEL.iter() {
+    // The values of the constants are checked when the kernels are translated.
+    let mut seen = HashSet::new();
+    for kernel in EVERY_KERNEL.iter().filter(|kernel| seen.insert(kernel.source())) {
         let path = dir.join("kernel.wgsl");
         let mut file = std::fs::File::create(&path).unwrap();
         if kernel.subgroups {
