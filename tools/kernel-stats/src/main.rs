@@ -16,15 +16,17 @@ mod limits;
 mod radv;
 mod spirv;
 
-use std::path::PathBuf;
-use std::process::{Command, ExitCode, ExitStatus};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Output};
+use std::thread;
 
 use anyhow::{Context, Result, bail};
 use asm::InnerLoop;
 use radv::Radv;
 
 /// The families by all of their names: RDNA 3 is called gfx1100 in Mesa 22.3. RADV compiles for one of them a process.
-const FAMILIES: &[&[&str]] = &[&["navi31", "gfx1100"], &["navi21"], &["vega10"], &["polaris10"]];
+const FAMILIES: [&[&str]; 4] = [&["navi31", "gfx1100"], &["navi21"], &["vega10"], &["polaris10"]];
 /// What RADV is told the family by.
 const FAMILY: &str = "RADV_FORCE_FAMILY";
 /// Exit codes of the process for a family.
@@ -41,35 +43,50 @@ fn main() -> ExitCode {
     })
 }
 
-/// Runs this program again for each family.
+/// Runs this program again for each family, all at the same time.
 fn every_family(pattern: &str) -> Result<ExitCode> {
-    let program = std::env::current_exe().context("where this program is")?;
     let driver = driver()?;
+    let driver = driver.as_deref();
+    let outputs: Vec<Result<Output>> = thread::scope(|scope| {
+        let started = FAMILIES.map(|names| scope.spawn(move || family(names, pattern, driver)));
+        started
+            .into_iter()
+            .map(|family| family.join().unwrap_or_else(|_| bail!("a thread panicked")))
+            .collect()
+    });
     let mut missed = false;
-    for names in FAMILIES {
-        let run = |name: &&str| -> Result<ExitStatus> {
-            let mut command = Command::new(&program);
-            command.arg(pattern).env(FAMILY, name);
-            if let Some(driver) = &driver {
-                command.env("VK_DRIVER_FILES", driver).env("VK_ICD_FILENAMES", driver);
-            }
-            command.status().with_context(|| format!("starting {} again", program.display()))
-        };
-        let mut code = None;
-        for name in *names {
-            code = run(name)?.code();
-            // Mesa 22.3 aborts on a family that it does not know.
-            if code.is_some_and(|code| code != i32::from(UNKNOWN_FAMILY)) {
-                break;
-            }
-        }
-        match code {
+    for (names, output) in FAMILIES.iter().zip(outputs) {
+        let output = output?;
+        io::stdout().write_all(&output.stdout)?;
+        io::stderr().write_all(&output.stderr)?;
+        match output.status.code() {
             Some(0) => {}
             Some(code) if code == i32::from(MISSED) => missed = true,
             _ => bail!("no figures for {}", names.join(" or ")),
         }
     }
     Ok(ExitCode::from(if missed { MISSED } else { 0 }))
+}
+
+/// Runs this program for the first name of a family that the driver knows.
+fn family(names: &[&str], pattern: &str, driver: Option<&Path>) -> Result<Output> {
+    let program = std::env::current_exe().context("where this program is")?;
+    let mut last = None;
+    for name in names {
+        let mut command = Command::new(&program);
+        command.arg(pattern).env(FAMILY, name);
+        if let Some(driver) = driver {
+            command.env("VK_DRIVER_FILES", driver).env("VK_ICD_FILENAMES", driver);
+        }
+        let output = command.output().with_context(|| format!("starting {} again", program.display()))?;
+        let code = output.status.code();
+        last = Some(output);
+        // Mesa 22.3 aborts on a family that it does not know.
+        if code.is_some_and(|code| code != i32::from(UNKNOWN_FAMILY)) {
+            break;
+        }
+    }
+    last.context("a family without a name")
 }
 
 /// RADV's description, unless the environment names a driver.
