@@ -5,10 +5,12 @@
 
 // The dimensions are the same for all dispatches of a call.
 struct LayerDims {
-    // N, T, H, H_out, D and L.
+    // N and T.
     rows: u32,
     steps: u32,
+    // The number of units whose weights are in the weights buffer: H, unless those of one direction are divided.
     hidden_size: u32,
+    // H_out, D and L.
     hidden_output_size: u32,
     directions: u32,
     layers: u32,
@@ -22,6 +24,9 @@ struct LayerDims {
     upper_layer_weights: u32,
     // The first direction that processes rows from their end: 1, or 0 if the only direction does so.
     first_reverse: u32,
+    // The first unit whose weights are in the weights buffer, and H. They are read only if DIVIDED.
+    first_unit: u32,
+    cell_size: u32,
 }
 
 // The parameters of one dispatch. It computes the indices from `first` on, along grid z. The index `first`
@@ -40,7 +45,7 @@ struct DispatchParams {
     diagonal: u32,
 }
 
-// A unit of one row at one step, in one direction of a layer.
+// A unit of one row at one step, in one direction of a layer. Units count from the first one in the weights buffer.
 struct Target {
     index: u32,
     row: u32,
@@ -84,6 +89,24 @@ const MAX_ROWS = 8u;
 // Whether an invocation loads the weights of several quads before it multiplies them, so that one latency is
 // paid for all of them. A software driver has no latency to hide, and compiles each load.
 override LOADS_AHEAD: bool = true;
+
+// Whether the weights of one direction are divided among several buffers.
+override DIVIDED: bool = false;
+
+fn first_unit() -> u32 {
+    if DIVIDED {
+        return dims.first_unit;
+    }
+    return 0u;
+}
+
+// Number of elements of a vector of the cell state.
+fn cell_size() -> u32 {
+    if DIVIDED {
+        return dims.cell_size;
+    }
+    return dims.hidden_size;
+}
 
 // The tile of a workgroup: its first column and row. The tiles are folded over grid x and y, because one
 // side of a grid is limited to 65535.
@@ -145,6 +168,11 @@ fn hidden_of(index: u32, row: u32) -> u32 {
     return (index * dims.rows + row) * dims.hidden_quads;
 }
 
+// The place of a unit's hidden state, in floats.
+fn own_hidden(to: Target) -> u32 {
+    return 4u * hidden_of(to.index, to.row) + first_unit() + to.unit;
+}
+
 // The start of a row's gates of a step.
 fn gates_of(index: u32, row: u32, step: u32) -> u32 {
     let at = ((step - params.chunk) * dims.directions + direction_of(index)) * dims.rows + row;
@@ -155,6 +183,6 @@ fn write_output(to: Target, time: u32, value: f32) {
     // On a diagonal, only the last layer writes its hidden state to a sequence.
     if params.diagonal == 0u || layer_of(to.index) == dims.layers - 1u {
         let vector = (to.row * dims.steps + time) * dims.directions + direction_of(to.index);
-        output[vector * params.output_stride + to.unit] = value;
+        output[vector * params.output_stride + first_unit() + to.unit] = value;
     }
 }

@@ -63,16 +63,17 @@ fn left_start(index: u32, row: u32) -> u32 {
 fn finish(to: Target, of_hidden: f32) {
     let unit = to.unit;
     let place = place_of(to.index, to.row, to.step);
-    let at = 4u * hidden_of(to.index, to.row) + unit;
+    let at = own_hidden(to);
     let h = hidden[at / 4u][at % 4u];
     if place.valid {
-        let left = left_start(to.index, to.row) + unit / 4u;
-        let z = gate_f(to.index, input[left + dims.hidden_quads][unit % 4u]);
+        let own = first_unit() + unit;
+        let left = left_start(to.index, to.row) + own / 4u;
+        let z = gate_f(to.index, input[left + dims.hidden_quads][own % 4u]);
         var of_input = 0.0;
         if HOISTED {
             of_input = gates[gates_of(to.index, to.row, to.step) + 2u * dims.hidden_size + unit];
         } else {
-            of_input = input[left + 2u * dims.hidden_quads][unit % 4u];
+            of_input = input[left + 2u * dims.hidden_quads][own % 4u];
         }
         let n = act_g(to.index, of_hidden + of_input);
         let value = fma(z.value, z.scale * h, (1.0 - z.value) * n);

@@ -58,7 +58,7 @@ fn left_start(index: u32, row: u32, quads: u32) -> u32 {
 
 fn finish(to: Target, value: f32) {
     let place = place_of(to.index, to.row, to.step);
-    let at = 4u * hidden_of(to.index, to.row) + to.unit;
+    let at = own_hidden(to);
     if place.valid {
         next_hidden[at] = value;
         write_output(to, place.time, value);

@@ -100,7 +100,7 @@ fn finish(to: Target, sums: vec4<f32>) {
         }
         return;
     }
-    let at = 4u * hidden_of(to.index, to.row) + to.unit;
+    let at = own_hidden(to);
     var h = 0.0;
     if NEEDS_HIDDEN_STATE || !place.valid {
         h = hidden[at / 4u][at % 4u];

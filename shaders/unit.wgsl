@@ -94,7 +94,7 @@ fn total_of(to: Target, sums: vec4<f32>) -> vec4<f32> {
 fn next_of(to: Target, sums: vec4<f32>, h: f32) -> f32 {
     let total = total_of(to, sums);
     var previous = Unit(h, 0.0);
-    let at = (to.index * dims.rows + to.row) * dims.hidden_size + to.unit;
+    let at = (to.index * dims.rows + to.row) * cell_size() + first_unit() + to.unit;
     if HAS_CELL_STATE {
         previous.c = cell_state[at];
     }

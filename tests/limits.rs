@@ -84,6 +84,50 @@ fn tiny_limits_cut_the_batch_and_the_weights() {
     });
 }
 
+/// The weights of one direction are divided among buffers, and give the bits of the undivided ones.
+#[test]
+fn a_direction_may_take_several_bindings() {
+    on_each_adapter(|gpu| {
+        let small = with_tiny_limits(gpu);
+        for config in [
+            Config::rnn(6, 150),
+            Config::lstm(6, 90).num_layers(2),
+            Config::gru(6, 75).bidirectional(true),
+            Config::gru(6, 75).reset_after(false),
+            Config { peepholes: true, ..Config::lstm(6, 45) }.reverse(true),
+        ] {
+            let weights = Weights::seeded(config, 5).unwrap();
+            let x = random((9, 4, 6), 1.0, 1);
+            let input = Input::new(&x).lengths(&[4, 3, 2, 1, 0, 1, 2, 3, 4]);
+            for (precision, strategy) in [
+                (Precision::F32, Strategy::Auto),
+                (Precision::F32, Strategy::Step),
+                (Precision::F16, Strategy::Step),
+            ] {
+                let layer = |gpu: &Gpu, strategy| {
+                    let options = LayerOptions { strategy, precision, ..LayerOptions::default() };
+                    Layer::new(&weights, (Backend::Gpu(gpu.clone()), options)).unwrap()
+                };
+                let divided = layer(&small, strategy);
+                let found = divided.forward(&input).unwrap();
+                let whole = layer(gpu, Strategy::Step).forward(&input).unwrap();
+                assert_eq!(bits(&found), bits(&whole), "{config} in {precision} on {small}");
+                // A session has no reverse direction.
+                if !config.bidirectional && !config.reverse {
+                    let pushed = divided.session(9).unwrap().push(Input::new(&x)).unwrap();
+                    let all = layer(gpu, Strategy::Step).forward(&x).unwrap().output;
+                    assert!(pushed.iter().zip(&all).all(|(a, b)| a.to_bits() == b.to_bits()), "{config}");
+                }
+            }
+            let scan = LayerOptions { strategy: Strategy::Scan, ..LayerOptions::default() };
+            let scan = Layer::new(&weights, (Backend::Gpu(small.clone()), scan)).unwrap();
+            let error = scan.forward(&input).unwrap_err();
+            assert!(error.kind() == ErrorKind::TooLarge, "{error}");
+            assert!(error.to_string().starts_with("bytes of weights of one direction"), "{error}");
+        }
+    });
+}
+
 #[test]
 fn what_does_not_fit_at_all_is_an_error() {
     on_each_adapter(|gpu| {

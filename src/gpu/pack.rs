@@ -11,6 +11,11 @@
 //! direction below, each in whole quads.
 //!
 //! The biases are four f32 for each unit: the initial values of its sums.
+//!
+//! Weights of a direction that are too large for one buffer are packed for ranges of units, each in this layout with the
+//! units of its range in place of all.
+
+use std::ops::Range;
 
 use half::f16;
 use ndarray::{Array1, ArrayView2, Axis};
@@ -26,6 +31,12 @@ pub(super) fn quads(floats: usize) -> usize {
 pub(super) fn elements(config: &Config, precision: Precision, layer: usize) -> usize {
     let h = config.hidden_size;
     config.cell.gates() * h * input_quads(config, layer) + recurrent_elements(config, precision)
+}
+
+/// Returns the number of elements of one unit of a direction of a layer without a projection.
+pub(super) fn elements_of_unit(config: &Config, precision: Precision, layer: usize) -> usize {
+    // Each part is a multiple of H.
+    elements(config, precision, layer) / config.hidden_size
 }
 
 /// Returns the number of elements from `W_hh` on.
@@ -46,40 +57,48 @@ pub(super) fn input_quads(config: &Config, layer: usize) -> usize {
     }
 }
 
-/// Appends the packed weights of one direction of a layer, `quad_bytes` for each of its [`elements`]. The caller
-/// reserves their memory.
+/// Appends the packed weights of some units of one direction of a layer, `quad_bytes` for each of their elements
+/// ([`elements`] for all units). The caller reserves their memory.
 pub(super) fn pack(
     config: &Config,
     precision: Precision,
     layer: usize,
     weights: &DirectionWeights,
+    units: Range<usize>,
     packed: &mut Vec<u8>,
 ) {
+    let h = config.hidden_size;
     let inputs = if layer == 0 { config.input_size } else { config.hidden_output_size() };
     for of_direction in weights.weight_ih.axis_chunks_iter(Axis(1), inputs) {
-        pack_matrix(&of_direction, precision, packed);
+        pack_matrix(&of_direction, h, &units, precision, packed);
     }
-    pack_matrix(&weights.weight_hh.view(), precision, packed);
-    for unit in 0..config.hidden_size {
+    pack_matrix(&weights.weight_hh.view(), h, &units, precision, packed);
+    for unit in units.clone() {
         packed.extend_from_slice(bytemuck::bytes_of(&start_of_sums(config, weights, unit)));
     }
     if let Some(weight_ch) = &weights.weight_ch {
-        let h = config.hidden_size;
-        for unit in 0..h {
+        for unit in units {
             let peepholes = [weight_ch[unit], weight_ch[h + unit], weight_ch[2 * h + unit], 0.0];
             packed.extend_from_slice(bytemuck::bytes_of(&peepholes));
         }
     }
     if let Some(weight_hr) = &weights.weight_hr {
-        pack_matrix(&weight_hr.view(), precision, packed);
+        let outputs = config.proj_size;
+        pack_matrix(&weight_hr.view(), outputs, &(0..outputs), precision, packed);
     }
 }
 
-fn pack_matrix(matrix: &ArrayView2<'_, f32>, precision: Precision, packed: &mut Vec<u8>) {
+/// Appends the rows of some units of each gate. PyTorch's rows are `[gate][unit]`, with `all` units.
+fn pack_matrix(
+    matrix: &ArrayView2<'_, f32>,
+    all: usize,
+    units: &Range<usize>,
+    precision: Precision,
+    packed: &mut Vec<u8>,
+) {
     let (rows, inputs) = matrix.dim();
     for quad in 0..quads(inputs) {
-        // PyTorch's rows are [gate][unit] already.
-        for row in 0..rows {
+        for row in (0..rows).step_by(all).flat_map(|gate| gate + units.start..gate + units.end) {
             let weights = [0, 1, 2, 3].map(|k| matrix.get([row, 4 * quad + k]).copied().unwrap_or(0.0));
             match precision {
                 Precision::F32 => packed.extend_from_slice(bytemuck::bytes_of(&weights)),
@@ -125,7 +144,7 @@ mod tests {
             for (index, direction) in weights.directions().iter().enumerate() {
                 let layer = index / config.directions();
                 let mut packed = Vec::new();
-                pack(&config, Precision::F32, layer, direction, &mut packed);
+                pack(&config, Precision::F32, layer, direction, 0..h, &mut packed);
                 assert_eq!(packed.len(), 16 * elements(&config, Precision::F32, layer), "{config}");
                 // The weight of W_ih for the last gate, unit and input. Padding follows it.
                 let inputs = direction.weight_ih.ncols();
@@ -136,7 +155,7 @@ mod tests {
                 assert!(last[(in_vector - 1) % 4 + 1..].iter().all(|&padding| padding == 0.0));
 
                 let mut halves = Vec::new();
-                pack(&config, Precision::F16, layer, direction, &mut halves);
+                pack(&config, Precision::F16, layer, direction, 0..h, &mut halves);
                 assert_eq!(halves.len(), 8 * elements(&config, Precision::F16, layer), "{config}");
                 let half: [u16; 4] = bytemuck::pod_read_unaligned(&halves[8 * quad..][..8]);
                 assert_eq!(half, last.map(|weight| f16::from_f32(weight).to_bits()));

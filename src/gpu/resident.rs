@@ -201,13 +201,12 @@ pub(super) fn keep<T>(kept: &mut Vec<T>, most: usize, new: T) {
 /// Packs a part of the weights and uploads it to a new buffer.
 fn upload(gpu: &Gpu, weights: &Weights, precision: Precision, part: &Part) -> Result<Buffer, Error> {
     let config = weights.config();
-    let bytes = part.indices.clone().map(|index| {
-        pack::elements(config, precision, index / config.directions()).saturating_mul(precision.quad_bytes())
-    });
-    let mut packed = reserved("packed weights", bytes.fold(0, usize::saturating_add))?;
+    // The plan has held the size against the limits.
+    let mut packed = reserved("packed weights", usize::try_from(part.bytes).unwrap_or(usize::MAX))?;
     for (index, direction) in weights.directions().iter().enumerate() {
         if part.indices.contains(&index) {
-            pack::pack(config, precision, index / config.directions(), direction, &mut packed);
+            let layer = index / config.directions();
+            pack::pack(config, precision, layer, direction, part.units.clone(), &mut packed);
         }
     }
     gpu.buffer_with("weights", &packed, BufferUsages::STORAGE)
@@ -217,7 +216,9 @@ fn upload(gpu: &Gpu, weights: &Weights, precision: Precision, part: &Part) -> Re
 fn dims(config: &Config, precision: Precision, part: &Part) -> LayerDims {
     // The sizes are below 2^32, since a matrix of these sizes fits a buffer.
     LayerDims {
-        hidden_size: small(config.hidden_size),
+        hidden_size: small(part.units.len()),
+        first_unit: small(part.units.start),
+        cell_size: small(config.hidden_size),
         hidden_output_size: small(config.hidden_output_size()),
         directions: small(config.directions()),
         layers: small(config.num_layers),

@@ -148,7 +148,7 @@ fn compile(
 ///   columns beyond the last one by the last one, and invocations without a unit read nothing.
 /// - `input`, `hidden`, `gates`, `lengths` and the buffers that are written: rows are below `dims.rows`
 ///   (`place_of`, the bounds of the loops over rows), times are below `dims.steps` (a length is at most T),
-///   units are below H or H_out, and steps are inside the chunk. The buffers have these sizes
+///   units are below H or H_out, also those that count from `first_unit`, and steps are inside the chunk. The buffers have these sizes
 ///   ([`crate::gpu::plan::PassMemory`]).
 /// - `parts/scan.wgsl`: an item is below the number of items. The plan bounds the state and the sums by `STATE` and
 ///   `PARTS` ([`crate::gpu::plan`]).

@@ -106,6 +106,8 @@ fn parameters_have_the_shaders_offsets() {
         first_layer_weights,
         upper_layer_weights,
         first_reverse,
+        first_unit,
+        cell_size,
     });
     assert_eq!(members(&module, "LayerDims"), dims);
     assert_eq!(

@@ -20,6 +20,8 @@ pub(in crate::gpu) struct LayerDims {
     pub(in crate::gpu) first_layer_weights: u32,
     pub(in crate::gpu) upper_layer_weights: u32,
     pub(in crate::gpu) first_reverse: u32,
+    pub(in crate::gpu) first_unit: u32,
+    pub(in crate::gpu) cell_size: u32,
 }
 
 /// The struct `DispatchParams` of `bindings.wgsl`, which documents the fields.

@@ -114,7 +114,7 @@ impl Builder<'_> {
         self.choice.paced(false).try_for_each(|(kernel, stage)| self.push(kernel, stage, &work))
     }
 
-    /// Adds a dispatch for each part of the weights that has directions of the layers.
+    /// Adds a dispatch for each part of the weights that has directions of the layers, or units of one.
     fn push(&mut self, kernel: usize, stage: &Stage, work: &Work) -> Result<(), Error> {
         let config = self.request.config;
         let (d, on_diagonal) = (config.directions(), self.choice.is_diagonal(config));
@@ -136,7 +136,8 @@ impl Builder<'_> {
             if first >= end {
                 continue;
             }
-            let grid = self.grid(stage, stage.rows(self.request.rows, work.count), end - first)?;
+            let tiles = stage.workgroups_of(weights.units.len(), stage.rows(self.request.rows, work.count));
+            let grid = self.grid(stage, tiles, end - first)?;
             let bindings = self.list.bound(stage.bindings(part, input, output, work.parity))?;
             let params = DispatchParams {
                 first: small(first),
@@ -168,8 +169,8 @@ impl Builder<'_> {
     }
 
     /// Returns the grid: the workgroups of one direction, folded over x and y, and the indices along z.
-    fn grid(&self, stage: &Stage, rows: usize, indices: usize) -> Result<[u32; 3], Error> {
-        let (tiles, z) = (stage.workgroups(rows), indices as u64);
+    fn grid(&self, stage: &Stage, tiles: u64, indices: usize) -> Result<[u32; 3], Error> {
+        let z = indices as u64;
         let side = u64::from(self.request.capabilities.max_compute_workgroups_per_dimension);
         // A loop has its tiles of rows along x only. The limit allows more rows than occur.
         let most = if stage.loops() { side } else { side * side };

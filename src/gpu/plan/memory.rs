@@ -4,7 +4,7 @@ use super::bindings::{Bound, Sequence};
 use super::choice::Choice;
 use super::request::{Endpoints, Request, small};
 use super::stage::{Operand, Stage};
-use super::{cost, exchange, loops};
+use super::{cost, exchange, loops, parts};
 use crate::Error;
 use crate::error::Fault;
 use crate::gpu::pack::quads;
@@ -52,6 +52,8 @@ pub(in crate::gpu) struct PassMemory {
 impl PassMemory {
     /// Returns the sizes for a request, or an error if they exceed the limits.
     pub(super) fn fitting(request: &Request<'_>, choice: &Choice) -> Result<Self, Error> {
+        let &Request { config, precision, capabilities, parts: of_weights, .. } = request;
+        parts::check(config, precision, capabilities, of_weights, choice.strategy)?;
         loops::check(request, choice)?;
         let mut bytes = PassMemory::without_chunk(request, choice);
         bytes.chunk = small(request.steps);

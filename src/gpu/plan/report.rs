@@ -226,6 +226,14 @@ fn report(plan: &Plan, request: &Request<'_>, dispatch: &Dispatch) -> DispatchRe
     let sum = |of_layer: &dyn Fn(usize) -> usize| -> u64 {
         (first..first + directions).map(|index| of_layer(index / d) as u64).sum()
     };
+    let bound = &plan.bindings[dispatch.bindings];
+    let part =
+        bound.iter().find_map(|bound| if let Bound::Weights(part) = bound { Some(*part) } else { None });
+    // The units whose weights the dispatch has.
+    let (h, units) = (request.config.hidden_size, part.map_or(0, |part| request.parts[part].units.len()));
+    let of_units = |whole: u64| whole / h as u64 * units as u64;
+    let weight_bytes = sum(&|layer| request.precision.quad_bytes() * readings * stage.weight_quads(layer));
+    let written_bytes = 4 * rows * sum(&|layer| stage.floats(&stage.writes, layer, steps));
     DispatchReport {
         kernel: kernel.entry_point,
         times: 1,
@@ -237,11 +245,11 @@ fn report(plan: &Plan, request: &Request<'_>, dispatch: &Dispatch) -> DispatchRe
         invocations: kernel.tiling.units,
         rows: kernel.tiling.rows,
         overrides: kernel.overrides(),
-        bindings: plan.bindings[dispatch.bindings].map(Bound::name).to_vec(),
+        bindings: bound.map(Bound::name).to_vec(),
         workgroup_bytes: kernel.workgroup_bytes,
-        weight_bytes: sum(&|layer| request.precision.quad_bytes() * readings * stage.weight_quads(layer)),
+        weight_bytes: if units < h { of_units(weight_bytes) } else { weight_bytes },
         read_bytes: 4 * rows * sum(&|layer| stage.floats(&stage.reads, layer, steps)),
-        written_bytes: 4 * rows * sum(&|layer| stage.floats(&stage.writes, layer, steps)),
+        written_bytes: if units < h { of_units(written_bytes) } else { written_bytes },
     }
 }
 

@@ -177,7 +177,15 @@ impl Stage {
 
     /// Returns the number of workgroups for a number of rows of the product, in one direction.
     pub(super) fn workgroups(&self, rows: usize) -> u64 {
-        let across = if self.loops() { 1 } else { self.tiles(&self.products[0]) };
+        self.workgroups_of(self.config.hidden_size, rows)
+    }
+
+    /// Returns the same for some of the units, whose weights are in one buffer.
+    pub(super) fn workgroups_of(&self, units: usize, rows: usize) -> u64 {
+        let product = &self.products[0];
+        let all = product.items / self.config.hidden_size * units;
+        let items = if units == self.config.hidden_size { product.items } else { all };
+        let across = if self.loops() { 1 } else { self.tiles(product, items) };
         let tiles = rows.div_ceil(self.tiling.rows_of_workgroup() as usize);
         let down = if self.shares_weights() { tiles.div_ceil(self.tiles_of_workgroup()) } else { tiles };
         (across as u64).saturating_mul(down as u64)
@@ -199,11 +207,11 @@ impl Stage {
 
     /// Returns how often a workgroup repeats a product for all of its items.
     pub(super) fn passes(&self, product: &Product) -> usize {
-        if self.loops() { self.tiles(product) } else { 1 }
+        if self.loops() { self.tiles(product, product.items) } else { 1 }
     }
 
-    fn tiles(&self, product: &Product) -> usize {
-        product.items.div_ceil(self.tiling.across() as usize * product.each)
+    fn tiles(&self, product: &Product, items: usize) -> usize {
+        items.div_ceil(self.tiling.across() as usize * product.each)
     }
 
     /// Returns the number of multiply-adds of one step of one row.
@@ -290,6 +298,8 @@ impl Stage {
         files.extend(sharing);
         let mut overrides = vec![Override::new("UNITS", units), Override::new("ROWS", rows)];
         overrides.push(Override::new("LOADS_AHEAD", !capabilities.software));
+        let divided = request.parts.iter().any(|part| part.units.len() < self.config.hidden_size);
+        overrides.extend(divided.then(|| Override::new("DIVIDED", true)));
         overrides.extend_from_slice(&self.overrides);
         overrides.extend(self.memory_overrides(precision));
         let mut name = vec![self.entry_point.to_owned()];

@@ -308,11 +308,29 @@ fn weights_over_the_limit_are_cut_by_layer_and_direction() {
     let at_once = plan.dispatches.iter().filter(|dispatch| dispatch.params.step == 5).count();
     assert!(at_once >= 2, "{at_once}");
 
-    let error = parts(&config, Precision::F32, &with_binding(one - 1)).unwrap_err().to_string();
-    assert_eq!(
-        error,
-        format!("bytes of weights of one direction of layer 0: expected at most {}, found {one}", one - 1)
-    );
+    let cut = |config: &Config, bytes| parts(config, Precision::F32, &with_binding(bytes));
+    let divided = cut(&config, one / 3).unwrap();
+    let units: Vec<_> = divided.iter().map(|part| (part.indices.start, part.units.clone())).collect();
+    assert_eq!(units[..4], [(0, 0..16), (0, 16..32), (0, 32..48), (0, 48..64)]);
+    assert_eq!(divided.iter().map(|part| part.bytes).sum::<u64>(), 4 * one);
+
+    let too_large = |limit| {
+        format!("bytes of weights of one direction of layer 0: expected at most {limit}, found {one}")
+    };
+    // Not even a unit fits.
+    assert_eq!(cut(&config, one / 65).unwrap_err().to_string(), too_large(one / 65));
+    // The other strategies need all units of a direction at once.
+    let capabilities = with_binding(one - 1);
+    for strategy in [Strategy::HoistedStep, Strategy::Scan] {
+        let error = with(&capabilities, &config, 1, 10, strategy).unwrap_err();
+        assert_eq!(error.to_string(), too_large(one - 1));
+    }
+    let plan = with(&capabilities, &config, 1, 10, Strategy::Auto).unwrap();
+    assert_eq!(plan.choice.strategy, Strategy::Step);
+    assert_eq!(plan.dispatches.iter().map(|dispatch| dispatch.grid).max(), Some([1, 1, 1]));
+    assert_eq!(plan.dispatches.len(), 2 * 4 * 10);
+    let projected = Config { proj_size: 8, ..config };
+    assert!(cut(&projected, one / 2).is_err());
 }
 
 #[test]
@@ -340,5 +358,5 @@ fn grids_fold_at_the_limit() {
     };
     let [x, y, z] = grids(8 * 10, 64 * 3).unwrap();
     assert!(x <= 7 && y <= 7 && x * y >= 30 && z == 2, "{x} {y} {z}");
-    assert!(grids(8, 64 * 50).is_err());
+    assert!(grids(8 * 50, 64).is_err());
 }

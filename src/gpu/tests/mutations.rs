@@ -105,6 +105,13 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     ("subgroupShuffle(held[row], quad)", "held[row]"),
     ("partial[row] = vec4<f32>();", ""),
     ("start + row * product.quads, row < ROWS", "start, row < ROWS"),
+    // weights in several buffers
+    ("cell_size() + first_unit() + to.unit", "cell_size() + to.unit"),
+    ("hidden_of(to.index, to.row) + first_unit() + to.unit", "hidden_of(to.index, to.row) + to.unit"),
+    ("params.output_stride + first_unit() + to.unit", "params.output_stride + to.unit"),
+    ("vector + first_unit() + to.unit", "vector + to.unit"),
+    ("let own = first_unit() + unit;", "let own = unit;"),
+    ("return dims.cell_size;", "return dims.hidden_size;"),
     // step.wgsl
     (
         "sums[row] = vec4<f32>(sums[row].xy, b_hn, sums[row].z);",
@@ -200,7 +207,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     // candidate.wgsl
     ("return 3u * (index * dims.rows + row) * dims.hidden_quads;", "return 3u * row * dims.hidden_quads;"),
     ("gate_f(to.index, input[left + dims.hidden_quads][", "gate_f(to.index, input[left]["),
-    ("of_input = input[left + 2u * dims.hidden_quads][unit % 4u];", "of_input = 0.0;"),
+    ("of_input = input[left + 2u * dims.hidden_quads][own % 4u];", "of_input = 0.0;"),
     (
         "    of_input = gates[gates_of(to.index, to.row, to.step) + 2u * dims.hidden_size + unit];",
         "    of_input = gates[gates_of(to.index, to.row, to.step) + unit];",
