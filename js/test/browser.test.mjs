@@ -124,7 +124,7 @@ test("a corrupt file gives a typed error on both devices", async () => {
       device,
     );
     assert.deepEqual(error.slice(0, 3), ["FileError", "file", true]);
-    assert.match(error[3], /safetensors: expected/);
+    assert.match(error[3], /^file: expected safetensors/);
   }
   await page.close();
 });
