@@ -90,7 +90,7 @@ const MAX_ROWS = 8u;
 // paid for all of them. A software driver has no latency to hide, and compiles each load.
 override LOADS_AHEAD: bool = true;
 
-// Whether the weights of one direction are divided among several buffers.
+// True if a buffer has the weights of only some units of a direction.
 override DIVIDED: bool = false;
 
 fn first_unit() -> u32 {

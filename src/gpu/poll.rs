@@ -140,7 +140,7 @@ mod tests {
         };
         let version = cargo(&["--version", "--verbose"]);
         let host = version.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
-        // What other platforms need was not downloaded for the build of this test.
+        // A build downloads the crates of its own platform only.
         let text = cargo(&["metadata", "--format-version", "1", "--offline", "--filter-platform", host]);
         let manifests = text.split("\"manifest_path\":\"").skip(1).filter_map(|rest| rest.split('"').next());
         let cores: Vec<&str> = manifests

@@ -214,7 +214,8 @@ fn upload(gpu: &Gpu, weights: &Weights, precision: Precision, part: &Part) -> Re
 
 /// Returns the dimensions of the layer for the kernels. The dimensions of the batch are zero.
 fn dims(config: &Config, precision: Precision, part: &Part) -> LayerDims {
-    // The sizes are below 2^32, since a matrix of these sizes fits a buffer.
+    // The sizes are below 2^32, since a matrix of these sizes fits a buffer. The exception is the number of elements of a
+    // direction whose weights are divided, which no kernel uses: each part has one index.
     LayerDims {
         hidden_size: small(part.units.len()),
         first_unit: small(part.units.start),

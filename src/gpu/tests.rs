@@ -118,7 +118,7 @@ enum Plans {
     InParts,
     /// Those whose kernels compute the most rows at once, in tiles if there are any.
     ManyRows,
-    /// Those of a device that binds fewer bytes than a direction's weights have, as `LITTLE`.
+    /// Those of the planner for a device that binds [`LITTLE`] bytes, fewer than the weights of a direction have.
     Divided,
 }
 

@@ -136,7 +136,7 @@ impl Builder<'_> {
             if first >= end {
                 continue;
             }
-            let tiles = stage.workgroups_of(weights.units.len(), stage.rows(self.request.rows, work.count));
+            let tiles = stage.workgroups_in(weights, stage.rows(self.request.rows, work.count));
             let grid = self.grid(stage, tiles, end - first)?;
             let bindings = self.list.bound(stage.bindings(part, input, output, work.parity))?;
             let params = DispatchParams {

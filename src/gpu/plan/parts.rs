@@ -19,6 +19,22 @@ pub(in crate::gpu) struct Part {
     pub(in crate::gpu) bytes: u64,
 }
 
+impl Part {
+    /// Returns whether the part has the weights of some of the units only.
+    pub(super) fn is_divided(&self, config: &Config) -> bool {
+        self.units.len() < config.hidden_size
+    }
+
+    /// Returns the part's share of what all units have together.
+    pub(super) fn share(&self, config: &Config, whole: u64) -> u64 {
+        if self.is_divided(config) {
+            whole / config.hidden_size as u64 * self.units.len() as u64
+        } else {
+            whole
+        }
+    }
+}
+
 /// Divides the weights into parts.
 ///
 /// # Errors
@@ -51,7 +67,7 @@ pub(in crate::gpu) fn parts(
             continue;
         }
         match parts.last_mut() {
-            Some(part) if part.bytes + bytes <= limit && part.units.len() == config.hidden_size => {
+            Some(part) if part.bytes + bytes <= limit && !part.is_divided(config) => {
                 part.indices.end = index + 1;
                 part.bytes += bytes;
             }
@@ -106,7 +122,7 @@ pub(super) fn check(
     parts: &[Part],
     strategy: Strategy,
 ) -> Result<(), Error> {
-    let divided = parts.iter().find(|part| part.units.len() < config.hidden_size);
+    let divided = parts.iter().find(|part| part.is_divided(config));
     match divided {
         Some(part) if strategy != Strategy::Step => {
             let limit = binding_limit(capabilities);

@@ -227,11 +227,11 @@ fn report(plan: &Plan, request: &Request<'_>, dispatch: &Dispatch) -> DispatchRe
         (first..first + directions).map(|index| of_layer(index / d) as u64).sum()
     };
     let bound = &plan.bindings[dispatch.bindings];
-    let part =
-        bound.iter().find_map(|bound| if let Bound::Weights(part) = bound { Some(*part) } else { None });
-    // The units whose weights the dispatch has.
-    let (h, units) = (request.config.hidden_size, part.map_or(0, |part| request.parts[part].units.len()));
-    let of_units = |whole: u64| whole / h as u64 * units as u64;
+    let part = bound.iter().find_map(|bound| match bound {
+        Bound::Weights(part) => Some(&request.parts[*part]),
+        _ => None,
+    });
+    let share = |whole| part.map_or(whole, |part| part.share(request.config, whole));
     let weight_bytes = sum(&|layer| request.precision.quad_bytes() * readings * stage.weight_quads(layer));
     let written_bytes = 4 * rows * sum(&|layer| stage.floats(&stage.writes, layer, steps));
     DispatchReport {
@@ -247,9 +247,9 @@ fn report(plan: &Plan, request: &Request<'_>, dispatch: &Dispatch) -> DispatchRe
         overrides: kernel.overrides(),
         bindings: bound.map(Bound::name).to_vec(),
         workgroup_bytes: kernel.workgroup_bytes,
-        weight_bytes: if units < h { of_units(weight_bytes) } else { weight_bytes },
+        weight_bytes: share(weight_bytes),
         read_bytes: 4 * rows * sum(&|layer| stage.floats(&stage.reads, layer, steps)),
-        written_bytes: if units < h { of_units(written_bytes) } else { written_bytes },
+        written_bytes: share(written_bytes),
     }
 }
 

@@ -5,6 +5,7 @@
 use std::ops::Range;
 
 use super::bindings::{Bound, Sequence};
+use super::parts::Part;
 use super::request::{Request, small};
 use super::shared::{self, Shared};
 use crate::gpu::kernel::{
@@ -177,18 +178,20 @@ impl Stage {
 
     /// Returns the number of workgroups for a number of rows of the product, in one direction.
     pub(super) fn workgroups(&self, rows: usize) -> u64 {
-        self.workgroups_of(self.config.hidden_size, rows)
+        self.workgroups_of(self.products[0].items as u64, rows)
     }
 
-    /// Returns the same for some of the units, whose weights are in one buffer.
-    pub(super) fn workgroups_of(&self, units: usize, rows: usize) -> u64 {
-        let product = &self.products[0];
-        let all = product.items / self.config.hidden_size * units;
-        let items = if units == self.config.hidden_size { product.items } else { all };
-        let across = if self.loops() { 1 } else { self.tiles(product, items) };
+    /// Returns the number of workgroups for the items of the product whose weights are in one part.
+    pub(super) fn workgroups_in(&self, part: &Part, rows: usize) -> u64 {
+        self.workgroups_of(part.share(&self.config, self.products[0].items as u64), rows)
+    }
+
+    fn workgroups_of(&self, items: u64, rows: usize) -> u64 {
+        let across =
+            if self.loops() { 1 } else { items.div_ceil(self.items_of_tile(&self.products[0]) as u64) };
         let tiles = rows.div_ceil(self.tiling.rows_of_workgroup() as usize);
         let down = if self.shares_weights() { tiles.div_ceil(self.tiles_of_workgroup()) } else { tiles };
-        (across as u64).saturating_mul(down as u64)
+        across.saturating_mul(down as u64)
     }
 
     /// Returns whether the tiles of rows of a workgroup share the weights in its registers.
@@ -207,11 +210,11 @@ impl Stage {
 
     /// Returns how often a workgroup repeats a product for all of its items.
     pub(super) fn passes(&self, product: &Product) -> usize {
-        if self.loops() { self.tiles(product, product.items) } else { 1 }
+        if self.loops() { product.items.div_ceil(self.items_of_tile(product)) } else { 1 }
     }
 
-    fn tiles(&self, product: &Product, items: usize) -> usize {
-        items.div_ceil(self.tiling.across() as usize * product.each)
+    fn items_of_tile(&self, product: &Product) -> usize {
+        self.tiling.across() as usize * product.each
     }
 
     /// Returns the number of multiply-adds of one step of one row.
@@ -298,7 +301,7 @@ impl Stage {
         files.extend(sharing);
         let mut overrides = vec![Override::new("UNITS", units), Override::new("ROWS", rows)];
         overrides.push(Override::new("LOADS_AHEAD", !capabilities.software));
-        let divided = request.parts.iter().any(|part| part.units.len() < self.config.hidden_size);
+        let divided = request.parts.iter().any(|part| part.is_divided(&self.config));
         overrides.extend(divided.then(|| Override::new("DIVIDED", true)));
         overrides.extend_from_slice(&self.overrides);
         overrides.extend(self.memory_overrides(precision));

@@ -294,7 +294,7 @@ fn a_bidirectional_stack_alternates_between_two_sequences() {
 }
 
 #[test]
-fn weights_over_the_limit_are_cut_by_layer_and_direction() {
+fn weights_over_the_limit_are_cut_by_layer_direction_and_unit() {
     let config = Config::lstm(64, 64).num_layers(4);
     let one = 16 * pack::elements(&config, Precision::F32, 0) as u64;
     let with_binding =
