@@ -179,7 +179,7 @@ fn the_fastest_gpu_that_can_run_it_is_taken() {
     assert_eq!(verdict.adapter, None);
     let text = "DiscreteGpu cannot run it: storage buffers per shader stage: expected at least 8, found 4";
     assert_eq!(verdict.reason.to_string(), text);
-    let too_large = decide(&machine(&[DISCRETE], 2), Config::lstm(8, 4096), 1, 10);
+    let too_large = decide(&machine(&[DISCRETE], 2), Config::lstm(8, 8192).proj_size(4096), 1, 10);
     assert!(
         matches!(&too_large.reason, Reason::Unusable { error, .. } if error.kind() == ErrorKind::TooLarge)
     );
