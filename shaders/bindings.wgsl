@@ -83,6 +83,8 @@ struct Place {
 
 // Number of invocations in a workgroup.
 override UNITS: u32 = 64u;
+// Number of items of the same rows that a workgroup computes: UNITS, unless invocations share an item.
+override ITEMS: u32 = 64u;
 // Number of rows that each invocation computes, 1 to MAX_ROWS.
 override ROWS: u32 = 8u;
 const MAX_ROWS = 8u;

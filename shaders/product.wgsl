@@ -55,10 +55,10 @@ fn weights_at(at: u32, offsets: vec4<u32>) -> mat4x4<f32> {
     );
 }
 
-// The invocation's four columns in a row of `columns` weights. They lie UNITS apart; the last column
+// The invocation's four columns in a row of `columns` weights. They lie ITEMS apart; the last column
 // replaces those beyond it.
 fn spread(column: u32, columns: u32) -> vec4<u32> {
-    return min(vec4<u32>(column) + UNITS * vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(columns - 1u));
+    return min(vec4<u32>(column) + ITEMS * vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(columns - 1u));
 }
 
 // Multiplies the only row's vector, which starts at `start`, by the invocation's columns of the weights, and
@@ -75,16 +75,21 @@ fn add_single(sums: ptr<function, Sums>, product: Product, offsets: vec4<u32>, s
         }
     }
     for (; first < product.quads; first += BLOCK) {
-        let end = min(first + BLOCK, product.quads);
-        var partial = vec4<f32>();
-        var next = product.at + first * product.columns;
-        for (var quad = first; quad < end; quad++) {
-            let x = quad_of(product.source, start + quad);
-            partial = dots(weights_at(next, offsets), x, partial);
-            next += product.columns;
-        }
-        (*sums)[0] += partial;
+        (*sums)[0] += rest_of(product, offsets, start, first);
     }
+}
+
+// The sums of a block of the only row, which may have fewer quads. Each quad is loaded and multiplied in turn.
+fn rest_of(product: Product, offsets: vec4<u32>, start: u32, first: u32) -> vec4<f32> {
+    let end = min(first + BLOCK, product.quads);
+    var partial = vec4<f32>();
+    var next = product.at + first * product.columns;
+    for (var quad = first; quad < end; quad++) {
+        let x = quad_of(product.source, start + quad);
+        partial = dots(weights_at(next, offsets), x, partial);
+        next += product.columns;
+    }
+    return partial;
 }
 
 // The sums of a whole block of the only row. All loads come before the first product.

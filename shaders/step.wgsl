@@ -63,55 +63,7 @@ fn step(
     if busy {
         let rows = min(ROWS, dims.rows - tile.row);
         for (var row = 0u; row < rows; row++) {
-            let own = row_of(&sums, row);
-            var to = Target(index, tile.row + row, step_of(index), unit);
-            if UNITS_EACH == 1u {
-                finish(to, own);
-            } else {
-                for (var each = 0u; unit + each * UNITS < all && each < UNITS_EACH; each++) {
-                    to.unit = unit + each * UNITS;
-                    finish(to, vec4<f32>(column_of(own, each)));
-                }
-            }
+            finish_item(Target(index, tile.row + row, step_of(index), unit), row_of(&sums, row));
         }
-    }
-}
-
-// The start of a row's input or hidden state; NOWHERE after the row's end.
-fn start_of(index: u32, row: u32, is_hidden: bool, below: bool) -> u32 {
-    let place = place_of(index, row, step_of(index));
-    if !place.valid {
-        return NOWHERE;
-    }
-    if is_hidden {
-        return hidden_of(index, row);
-    }
-    if below {
-        return hidden_of(index - 1u, row);
-    }
-    return (row * dims.steps + place.time) * input_quads(index);
-}
-
-fn finish(to: Target, sums: vec4<f32>) {
-    let place = place_of(to.index, to.row, to.step);
-    if TWO_PRODUCTS {
-        if place.valid {
-            leave(to, sums);
-        }
-        return;
-    }
-    let at = own_hidden(to);
-    var h = 0.0;
-    if NEEDS_HIDDEN_STATE || !place.valid {
-        h = hidden[at / 4u][at % 4u];
-    }
-    if place.valid {
-        let next = next_of(to, sums, h);
-        next_hidden[at] = next;
-        write_output(to, place.time, next);
-    } else {
-        // The row has ended: its state does not change, and the sequence after its length is zero.
-        next_hidden[at] = h;
-        write_output(to, to.step, 0.0);
     }
 }

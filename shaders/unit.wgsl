@@ -21,9 +21,9 @@ fn first_sums(bias: u32, unit: u32) -> vec4<f32> {
         let last = outputs() - 1u;
         return vec4<f32>(
             start_of_sums(bias, min(unit, last)).x,
-            start_of_sums(bias, min(unit + UNITS, last)).x,
-            start_of_sums(bias, min(unit + 2u * UNITS, last)).x,
-            start_of_sums(bias, min(unit + 3u * UNITS, last)).x,
+            start_of_sums(bias, min(unit + ITEMS, last)).x,
+            start_of_sums(bias, min(unit + 2u * ITEMS, last)).x,
+            start_of_sums(bias, min(unit + 3u * ITEMS, last)).x,
         );
     }
     let start = start_of_sums(bias, unit);

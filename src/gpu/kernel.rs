@@ -12,8 +12,8 @@ pub(super) use copy::Vectors;
 pub(super) use files::{File, file};
 pub(super) use pipelines::Kernels;
 pub(super) use tiling::{
-    MAX_ROWS, MAX_UNITS, MIN_UNITS, MIN_WORKGROUP_BYTES, ScanMemory, TILE_BYTES, TILED_BYTES, TILED_UNITS,
-    Tiling, WORKGROUP_BYTES, WeightsIn,
+    BLOCKS_AT_ONCE, BLOCKS_BYTES, BLOCKS_UNITS, MAX_ROWS, MAX_UNITS, MIN_UNITS, MIN_WORKGROUP_BYTES,
+    ScanMemory, TILE_BYTES, TILED_BYTES, TILED_UNITS, Tiling, WORKGROUP_BYTES, WeightsIn,
 };
 pub(super) use uniforms::{DispatchParams, Exchange, FRESH, LayerDims, NOBODY};
 pub(super) use unrolled::{LANES, Unrolled};

@@ -116,6 +116,8 @@ enum Plans {
     InRegisters,
     /// The plans of `scan` for hardware, in which several invocations share the terms of an item.
     InParts,
+    /// The plans for hardware with the most kernels whose invocations each compute blocks of an item.
+    InBlocks,
     /// Those whose kernels compute the most rows at once, in tiles if there are any.
     ManyRows,
     /// Those of the planner for a device that binds [`LITTLE`] bytes, fewer than the weights of a direction have.
@@ -135,6 +137,7 @@ impl Plans {
     fn has(self, config: &Config, strategy: Strategy) -> bool {
         match self {
             Plans::InParts => strategy == Strategy::Scan,
+            Plans::InBlocks => strategy != Strategy::Scan,
             // A projection's weights cannot be divided, and an input vector of many elements has no place.
             Plans::Divided => strategy == Strategy::Step && config.proj_size == 0 && config.hidden_size == 10,
             Plans::Planned | Plans::InRegisters | Plans::ManyRows => true,
@@ -142,14 +145,13 @@ impl Plans {
     }
 
     fn of(self, request: &Request<'_>, strategy: Strategy) -> Result<Plan, Error> {
+        let count =
+            |plan: &Plan, weights| plan.choice.tilings().filter(|tiling| tiling.weights == weights).count();
         let value = |plan: &Plan| match self {
             Plans::Planned | Plans::Divided => 0,
-            Plans::InRegisters => {
-                plan.choice.tilings().filter(|tiling| tiling.weights == WeightsIn::Registers).count()
-            }
-            Plans::InParts => {
-                plan.choice.tilings().filter(|tiling| tiling.weights == WeightsIn::Parts).count()
-            }
+            Plans::InRegisters => count(plan, WeightsIn::Registers),
+            Plans::InParts => count(plan, WeightsIn::Parts),
+            Plans::InBlocks => count(plan, WeightsIn::Blocks),
             Plans::ManyRows => plan.choice.tilings().map(|tiling| tiling.rows_of_workgroup() as usize).sum(),
         };
         let all = if self.are_planned() { Vec::new() } else { Plan::all(request, strategy) };
@@ -258,6 +260,7 @@ fn a_changed_shader_line_is_noticed() {
         (divided, Plans::Divided),
         (without_subgroups, Plans::Planned),
         (hardware.clone(), Plans::ManyRows),
+        (hardware.clone(), Plans::InBlocks),
         (hardware, Plans::InParts),
         (gpu, Plans::InRegisters),
     ]
@@ -334,6 +337,7 @@ fn every_mutation_changes_a_kernel() {
     let devices = [
         (with(false, 0), Plans::ManyRows),
         (with(false, 0), Plans::InParts),
+        (with(false, 0), Plans::InBlocks),
         (with(true, 0), Plans::Planned),
         (with(true, 8), Plans::Planned),
         (with(true, 8), Plans::InRegisters),

@@ -136,6 +136,9 @@ fn the_shaders_constants_are_the_planners() {
     assert!(text.contains(&format!("const WIDE = {}u;", 4 * across)));
     assert!(text.contains(&format!("const TALL = {}u;", tiled.tiling.rows_of_workgroup())));
     assert!(EVERY_KERNEL.iter().any(|kernel| kernel.tiling.weights == WeightsIn::Parts));
+    let in_blocks = EVERY_KERNEL.iter().find(|kernel| kernel.tiling.weights == WeightsIn::Blocks).unwrap();
+    assert!(in_blocks.source().contains(&format!("const AT_ONCE = {BLOCKS_AT_ONCE}u;")));
+    assert!(in_blocks.source().contains(&format!("const HALF = {BLOCKS_UNITS}u;")));
     let text = called("gather").source();
     assert!(text.contains(&format!("const FRESH = {FRESH:#x}u;")));
     assert!(text.contains(&format!("const NOBODY = {NOBODY:#x}u;")));

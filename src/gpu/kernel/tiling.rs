@@ -20,6 +20,13 @@ pub(in crate::gpu) const TILE_BYTES: u32 = 64 * 16 + 4;
 /// The invocations of a workgroup of `tiles/input_product.wgsl`, and those with the same rows: ACROSS there.
 pub(in crate::gpu) const TILED_UNITS: u32 = 256;
 const TILED_ACROSS: u32 = 32;
+/// The invocations of a workgroup of `blocks/step.wgsl`, HALF there, and the items that they share.
+pub(in crate::gpu) const BLOCKS_UNITS: u32 = 256;
+const BLOCKS_ITEMS: u32 = 16;
+/// The blocks of an item that they compute at once: AT_ONCE in `blocks/step.wgsl`.
+pub(in crate::gpu) const BLOCKS_AT_ONCE: u32 = BLOCKS_UNITS / BLOCKS_ITEMS;
+/// The bytes of workgroup memory of `blocks/step.wgsl`.
+pub(in crate::gpu) const BLOCKS_BYTES: u32 = 2 * 16 * BLOCKS_UNITS;
 /// The bytes of workgroup memory of `tiles/input_product.wgsl`: four quads of 64 rows and of 128 columns.
 pub(in crate::gpu) const TILED_BYTES: u32 = 4 * 16 * (64 + 128);
 /// The bytes of workgroup memory of the step kernel for eight rows. A device with less cannot run any plan.
@@ -47,6 +54,9 @@ pub(in crate::gpu) enum WeightsIn {
     Parts,
     /// Workgroup memory, which has a block of the weights and of the vectors at a time. Only the input product does so.
     Tiles,
+    /// Their buffer. The invocations that share an item each read a block of its terms at a time. Only `step` on
+    /// hardware does so.
+    Blocks,
 }
 
 impl Tiling {
@@ -62,16 +72,23 @@ impl Tiling {
 
     /// Returns the number of invocations of a workgroup that compute different items of the same rows.
     pub(in crate::gpu) fn across(self) -> u32 {
-        if self.weights == WeightsIn::Tiles { TILED_ACROSS } else { self.units }
+        match self.weights {
+            WeightsIn::Tiles => TILED_ACROSS,
+            WeightsIn::Blocks => BLOCKS_ITEMS,
+            WeightsIn::Buffer | WeightsIn::Workgroup | WeightsIn::Registers | WeightsIn::Parts => self.units,
+        }
     }
 
-    /// Returns the number of rows of a workgroup, whose invocations differ in items or in rows.
+    /// Returns the number of rows of a workgroup.
     pub(in crate::gpu) fn rows_of_workgroup(self) -> u32 {
-        self.rows * (self.units / self.across())
+        match self.weights {
+            WeightsIn::Tiles => self.rows * (self.units / TILED_ACROSS),
+            _ => self.rows,
+        }
     }
 }
 
-/// Writes `64x8`, `64x8 on chip`, `64x8 in registers`, `256x1 in parts` or `256x8 in tiles`.
+/// Writes `64x8`, `64x8 on chip`, `64x8 in registers`, `256x1 in parts`, `256x8 in tiles` or `256x1 in blocks`.
 impl fmt::Display for Tiling {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let weights = match self.weights {
@@ -80,6 +97,7 @@ impl fmt::Display for Tiling {
             WeightsIn::Registers => " in registers",
             WeightsIn::Parts => " in parts",
             WeightsIn::Tiles => " in tiles",
+            WeightsIn::Blocks => " in blocks",
         };
         write!(f, "{}x{}{weights}", self.units, self.rows)
     }

@@ -20,7 +20,7 @@ impl Choice {
         let large = tiling::whole(request, recurrent);
         let tilings = match recurrent.loops() {
             true => tiling::loops(request, &large).iter().map(|stage| stage.tiling).collect(),
-            false => steps(request, recurrent.tiling, large.tiling),
+            false => steps(request, &large),
         };
         let mut all = vec![own];
         let add = |all: &mut Vec<Self>, choice| {
@@ -70,12 +70,14 @@ impl Choice {
 }
 
 /// Returns the tilings of a step that are worth timing. Small workgroups spread a step over more cores. So
-/// do single rows, which are tried only if there are few rows.
-fn steps(request: &Request<'_>, own: Tiling, large: Tiling) -> Vec<Tiling> {
+/// do single rows, which are tried only if there are few rows, and items that invocations share.
+fn steps(request: &Request<'_>, stage: &Stage) -> Vec<Tiling> {
+    let large = stage.tiling;
     let few_rows = request.rows <= MAX_ROWS as usize;
-    let rows = [own.rows, if few_rows { 1 } else { own.rows }];
-    let units = [own.units, MIN_UNITS, large.units];
-    rows.into_iter().flat_map(|rows| units.map(|units| Tiling { units, rows, ..own })).collect()
+    let rows = [large.rows, if few_rows { 1 } else { large.rows }];
+    let of_rows = |rows| [large.units, MIN_UNITS].map(|units| Tiling { units, rows, ..large });
+    let in_blocks = tiling::in_blocks(request, stage).map(|stage| stage.tiling);
+    rows.into_iter().flat_map(of_rows).chain(in_blocks).collect()
 }
 
 impl Plan {

@@ -9,8 +9,8 @@ use super::parts::Part;
 use super::request::{Request, small};
 use super::shared::{self, Shared};
 use crate::gpu::kernel::{
-    File, KernelSpec, Override, ScanMemory, TILE_BYTES, TILED_BYTES, Tiling, Unrolled, WORKGROUP_BYTES,
-    WeightsIn, file,
+    BLOCKS_BYTES, File, KernelSpec, Override, ScanMemory, TILE_BYTES, TILED_BYTES, Tiling, Unrolled,
+    WORKGROUP_BYTES, WeightsIn, file,
 };
 use crate::gpu::pack::{self, quads};
 use crate::{Config, Precision};
@@ -290,7 +290,7 @@ impl Stage {
         // The way in which the vectors of several rows get to all invocations.
         let sharing = match (weights, self.pace) {
             (WeightsIn::Registers, _) => Some(file!("registers/product")),
-            (WeightsIn::Tiles | WeightsIn::Parts, _) => None,
+            (WeightsIn::Tiles | WeightsIn::Parts | WeightsIn::Blocks, _) => None,
             _ if subgroups => Some(file!("product/subgroup")),
             (_, Pace::Loop) => Some(file!("product/direct")),
             (_, Pace::Rows | Pace::Step) => Some(file!("product/workgroup")),
@@ -299,7 +299,8 @@ impl Stage {
         files.extend_from_slice(self.other(weights).unwrap_or(&self.files));
         files.push(file!("product"));
         files.extend(sharing);
-        let mut overrides = vec![Override::new("UNITS", units), Override::new("ROWS", rows)];
+        let items = Override::new("ITEMS", self.tiling.across());
+        let mut overrides = vec![Override::new("UNITS", units), Override::new("ROWS", rows), items];
         overrides.push(Override::new("LOADS_AHEAD", !capabilities.software));
         let divided = request.parts.iter().any(|part| part.is_divided(&self.config));
         overrides.extend(divided.then(|| Override::new("DIVIDED", true)));
@@ -322,6 +323,7 @@ impl Stage {
             tiling: self.tiling,
             workgroup_bytes: match self.pace {
                 _ if weights == WeightsIn::Tiles => u64::from(TILED_BYTES),
+                _ if weights == WeightsIn::Blocks => u64::from(BLOCKS_BYTES),
                 Pace::Rows | Pace::Step if subgroups => 0,
                 Pace::Rows | Pace::Step => u64::from(rows * TILE_BYTES),
                 Pace::Loop => self.loop_bytes(precision),
@@ -353,7 +355,7 @@ impl Stage {
         match self.tiling.weights {
             WeightsIn::Registers => 2 * 16 * self.state_quads() as u64,
             WeightsIn::Parts => shared::BYTES,
-            WeightsIn::Buffer | WeightsIn::Workgroup | WeightsIn::Tiles => {
+            WeightsIn::Buffer | WeightsIn::Workgroup | WeightsIn::Tiles | WeightsIn::Blocks => {
                 self.memory(precision).bytes(precision)
             }
         }

@@ -47,11 +47,14 @@ fn step(config: &Config, hoisted: bool) -> Stage {
         (true, false) => file!("step/reset"),
         (false, _) => file!("step/projection"),
     };
+    let elementwise = elementwise(config, cell);
+    let with = |text| [&elementwise[..], &[text, file!("step/row"), after, file!("memory")]].concat();
     let of_input = Product { vector: Vector::Input, ..product };
     let input = if hoisted { Operand::Gates(product.width() / config.hidden_size) } else { Operand::Input };
     Stage {
         words: recurrent_words(config, hoisted),
-        files: [&elementwise(config, cell)[..], &[file!("step"), after, file!("memory")]].concat(),
+        files: with(file!("step")),
+        others: vec![(WeightsIn::Blocks, with(file!("blocks/step")))],
         overrides: recurrent_overrides(config, hoisted),
         products: if hoisted { vec![product] } else { vec![of_input, product] },
         reads: vec![input, Operand::Hidden, Operand::Cell],

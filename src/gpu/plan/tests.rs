@@ -131,6 +131,29 @@ fn small_layers_share_their_recurrent_weights_among_invocations_on_hardware() {
     assert_eq!(shared(&few, Config::lstm(5, 32)), Some(64));
 }
 
+#[test]
+fn a_step_of_few_rows_shares_its_items_among_invocations_on_hardware() {
+    let in_blocks = |capabilities: &Capabilities, config: Config, rows| {
+        let plan = with(capabilities, &config, rows, 20, Strategy::Step).unwrap();
+        let mut kernels = plan.kernels.iter().filter(|kernel| kernel.entry_point == "step");
+        kernels.any(|kernel| kernel.tiling.weights == WeightsIn::Blocks)
+    };
+    let hardware = Capabilities::default();
+    for discrete in [false, true] {
+        let hardware = Capabilities { discrete, ..hardware };
+        for config in [Config::lstm(80, 256).num_layers(2), Config::gru(80, 256), Config::rnn(80, 1024)] {
+            assert!(in_blocks(&hardware, config, 1), "{config}");
+            assert!(!in_blocks(&hardware, config, 512), "{config}");
+        }
+        // One block has nothing to share.
+        assert!(!in_blocks(&hardware, Config::lstm(3, 8), 1));
+    }
+    let large = Config::lstm(512, 1024);
+    assert!(!in_blocks(&Capabilities { software: true, ..hardware }, large, 1));
+    assert!(!in_blocks(&Capabilities { max_compute_invocations_per_workgroup: 128, ..hardware }, large, 1));
+    assert!(!in_blocks(&Capabilities { max_compute_workgroup_storage_size: 8191, ..hardware }, large, 1));
+}
+
 /// Drivers take up to a minute for longer products, as `kernel/unrolled.rs` says.
 #[test]
 fn products_with_weights_in_registers_are_short() {

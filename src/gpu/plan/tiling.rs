@@ -2,8 +2,8 @@
 
 use super::choice::Choice;
 use super::request::{Request, small};
-use super::shared::Shared;
-use super::stage::{Pace, Stage};
+use super::shared::{BLOCK, Shared};
+use super::stage::{Pace, Product, Stage};
 use super::stages::stages;
 use super::{cost, loops};
 use crate::Error;
@@ -12,8 +12,8 @@ use crate::ErrorKind;
 use crate::Strategy;
 use crate::error::Fault;
 use crate::gpu::kernel::{
-    LANES, MAX_ROWS, MAX_UNITS, MIN_UNITS, TILED_BYTES, TILED_UNITS, Tiling, Unrolled, WORKGROUP_BYTES,
-    WeightsIn,
+    BLOCKS_BYTES, BLOCKS_UNITS, LANES, MAX_ROWS, MAX_UNITS, MIN_UNITS, TILED_BYTES, TILED_UNITS, Tiling,
+    Unrolled, WORKGROUP_BYTES, WeightsIn,
 };
 
 /// The planner takes small workgroups only if they reduce the time of a step to less than this fraction,
@@ -80,11 +80,30 @@ fn ahead_in_tiles(request: &Request<'_>, large: &Stage) -> Option<Stage> {
     (can && is_large).then_some(tiled)
 }
 
-/// Returns the tiling of a step. Workgroups are small if that keeps more cores busy.
+/// Returns the tiling of a step. Workgroups are small, or their invocations share items, if that keeps more cores
+/// busy.
 fn step(request: &Request<'_>, large: Stage) -> Stage {
     let small = large.with(Tiling { units: MIN_UNITS, ..large.tiling });
-    let expected_us = |stage| cost::recurrent_us(request, stage);
-    if expected_us(&small) < WORTHWHILE * expected_us(&large) { small } else { large }
+    let in_blocks = in_blocks(request, &large);
+    let expected_us = |stage: &Stage| cost::recurrent_us(request, stage);
+    [small].into_iter().chain(in_blocks).fold(large, |best, other| {
+        if expected_us(&other) < WORTHWHILE * expected_us(&best) { other } else { best }
+    })
+}
+
+/// Returns a step whose invocations share items, if the device can run it and there is more than a block to share.
+pub(super) fn in_blocks(request: &Request<'_>, large: &Stage) -> Option<Stage> {
+    let capabilities = request.capabilities;
+    let quads =
+        |product: &Product| large.layers.clone().map(|layer| product.quads(request.config, layer)).max();
+    let has_blocks = large.products.iter().filter_map(quads).any(|quads| quads > BLOCK);
+    // A software driver runs the invocations of a core one after the other, and pays for a barrier by them.
+    let can = !capabilities.software
+        && has_blocks
+        && large.other(WeightsIn::Blocks).is_some()
+        && capabilities.invocations() >= BLOCKS_UNITS
+        && capabilities.max_compute_workgroup_storage_size >= BLOCKS_BYTES;
+    can.then(|| large.with(Tiling { units: BLOCKS_UNITS, rows: 1, weights: WeightsIn::Blocks }))
 }
 
 /// Returns the fastest tiling of a loop, as the cost model expects: as many rows as fit into workgroup

@@ -27,7 +27,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     ),
     // unit.wgsl
     ("return vec4<f32>(0.0, 0.0, start.w, 0.0);", "return vec4<f32>(0.0, 0.0, start.z, 0.0);"),
-    ("start_of_sums(bias, min(unit + UNITS, last)).x,", "start_of_sums(bias, min(unit, last)).x,"),
+    ("start_of_sums(bias, min(unit + ITEMS, last)).x,", "start_of_sums(bias, min(unit, last)).x,"),
     ("ahead.x = gates[at];", "ahead.x = -gates[at];"),
     ("ahead.y = gates[at + units];", "ahead.y = gates[at];"),
     ("ahead.w = gates[at + 2u * units];", "ahead.w = gates[at + units];"),
@@ -112,7 +112,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     ("vector + first_unit() + to.unit", "vector + to.unit"),
     ("let own = first_unit() + unit;", "let own = unit;"),
     ("return dims.cell_size;", "return dims.hidden_size;"),
-    // step.wgsl
+    // step.wgsl and step/row.wgsl
     (
         "sums[row] = vec4<f32>(sums[row].xy, b_hn, sums[row].z);",
         "sums[row] = vec4<f32>(sums[row].xy, sums[row].z, b_hn);",
@@ -123,7 +123,15 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         "weight_ih + columns * input_quads(index);\n    let bias = weight_hh",
         "weight_ih;\n    let bias = weight_hh",
     ),
-    ("to.unit = unit + each * UNITS;", "to.unit = unit;"),
+    ("to.unit = first.unit + each * ITEMS;", "to.unit = first.unit;"),
+    // blocks/step.wgsl
+    ("let unit = tile.column + item;", "let unit = item;"),
+    ("let block = first + own_block;", "let block = first;"),
+    ("blocks[base + local] = sums_of(Product(FROM_HIDDEN", "blocks[base] = sums_of(Product(FROM_HIDDEN"),
+    ("let first = block * BLOCK;", "let first = block;"),
+    ("min(AT_ONCE, count - first) * ITEMS", "ITEMS"),
+    ("sums += blocks[next];", "sums = blocks[next];"),
+    ("start_of_sums(bias, near).w, sums.z)", "sums.z, start_of_sums(bias, near).w)"),
     // projection.wgsl
     (
         "weights_of(index) + weights_in(index) - columns * quads",

@@ -51,12 +51,28 @@ fn is_shared(kernel: &KernelSource) -> bool {
     kernel.name.contains("in parts")
 }
 
-/// What is wrong with the loops with barriers of kernels that are held to more: over the blocks of a tile, or over the
-/// steps of invocations that share items.
+fn is_in_blocks(kernel: &KernelSource) -> bool {
+    kernel.name.contains("in blocks")
+}
+
+/// What is wrong with the loops with barriers of kernels that are held to more: over the blocks of a tile or of an
+/// item, or over the steps of invocations that share items.
 pub(crate) fn misses_around(kernel: &KernelSource, figures: &Figures, around: &[InnerLoop]) -> Vec<String> {
     let mut misses = Vec::new();
-    if (is_tiled(kernel) || is_shared(kernel)) && around.is_empty() {
+    if (is_tiled(kernel) || is_shared(kernel) || is_in_blocks(kernel)) && around.is_empty() {
         misses.push("no loop with barriers was found".into());
+    }
+    if is_in_blocks(kernel) {
+        // The loads of a block, and one barrier for all blocks that are computed at once.
+        let least = loads_ahead(kernel);
+        for at_once in around {
+            if at_once.in_flight < least || at_once.barriers > 1 {
+                let InnerLoop { in_flight, barriers, .. } = at_once;
+                misses.push(format!(
+                    "{in_flight} loads before the first wait and {barriers} barriers: expected at least {least} and one"
+                ));
+            }
+        }
     }
     if is_tiled(kernel) {
         let (most, least) = BLOCK_OF_TILE;
@@ -105,7 +121,7 @@ pub(crate) fn misses(
     };
     expect(figures.spills == 0, format!("{} registers are spilled", figures.spills));
     expect(figures.scratch == 0, format!("{} bytes of scratch", figures.scratch));
-    if !kernel.is_product || is_shared(kernel) {
+    if !kernel.is_product || is_shared(kernel) || is_in_blocks(kernel) {
         return misses;
     }
     expect(!loops.is_empty(), "no loop with products was found".into());
@@ -179,6 +195,20 @@ mod tests {
         assert_eq!(count(&GOOD, &[InnerLoop { barriers: 3, ..good }]), 1);
         assert_eq!(count(&Figures { vgprs: 161, ..GOOD }, &[good]), 1);
         assert_eq!(misses(&kernel, &Figures { scratch: 4, ..GOOD }, &[], 0).len(), 1);
+    }
+
+    #[test]
+    fn blocks_of_an_item_are_loaded_at_once() {
+        let mut all = wgpu_rnn::inspect::kernels().into_iter();
+        let in_blocks = |kernel: &KernelSource| is_in_blocks(kernel) && kernel.name.contains("LSTM");
+        let kernel = all.find(in_blocks).expect("a kernel");
+        let good = InnerLoop { in_flight: 16, barriers: 1, ..InnerLoop::default() };
+        let count = |around: &[InnerLoop]| misses_around(&kernel, &GOOD, around).len();
+        assert_eq!(count(&[good, good]), 0);
+        assert_eq!(count(&[]), 1);
+        assert_eq!(count(&[good, InnerLoop { in_flight: 15, ..good }]), 1);
+        assert_eq!(count(&[InnerLoop { barriers: 2, ..good }]), 1);
+        assert_eq!(misses(&kernel, &Figures { spills: 1, ..GOOD }, &[], 0).len(), 1);
     }
 
     #[test]

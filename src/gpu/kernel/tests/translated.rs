@@ -167,7 +167,7 @@ fn every_kernel_translates_and_fits_the_baseline_in_every_language() {
             WeightsIn::Registers => {
                 (baseline.max_compute_invocations_per_workgroup, baseline.max_compute_workgroup_storage_size)
             }
-            WeightsIn::Parts | WeightsIn::Tiles => (TILED_UNITS, WORKGROUP_BYTES),
+            WeightsIn::Parts | WeightsIn::Tiles | WeightsIn::Blocks => (TILED_UNITS, WORKGROUP_BYTES),
             WeightsIn::Buffer | WeightsIn::Workgroup => (MAX_UNITS, WORKGROUP_BYTES),
         };
         assert!((MAX_ROWS..=most).contains(&invocations), "{kernel:?}: {invocations} invocations");

@@ -29,8 +29,9 @@ fn of_hardware(given: &Given, gpu: &Gpu, options: &LayerOptions) -> Vec<(Plan, G
     let mut seen = HashSet::new();
     let mut found = all(given, &hardware, options);
     found.retain(|(plan, _)| {
-        let for_hardware =
-            |kernel: &&KernelSpec| matches!(kernel.tiling.weights, WeightsIn::Tiles | WeightsIn::Parts);
+        let for_hardware = |kernel: &&KernelSpec| {
+            matches!(kernel.tiling.weights, WeightsIn::Tiles | WeightsIn::Parts | WeightsIn::Blocks)
+        };
         let mut kernels = plan.kernels.iter().filter(for_hardware);
         kernels.any(|kernel| seen.insert(kernel.name.clone()))
     });
@@ -50,12 +51,14 @@ fn every_plan_of_a_strategy_gives_the_same_bits() {
         // Too many products to write them out.
         (Config::gru(3, 75), 9, Precision::F16),
     ];
-    let (mut plans, mut in_registers, mut in_tiles, mut in_parts) = (0, 0, 0, 0);
-    for (config, rows, precision) in works {
+    let (mut plans, mut in_registers, mut in_tiles, mut in_parts, mut in_blocks) = (0, 0, 0, 0, 0);
+    let works =
+        works.into_iter().flat_map(|work| Strategy::ALL.iter().map(move |&strategy| (work, strategy)));
+    for ((config, rows, precision), strategy) in works {
         let (hidden, steps) = (config.hidden_size, 9);
         let gates = 4 * rows * config.directions() * config.cell.gates() * hidden;
         let budget = if config.num_layers == 1 { 4 * gates as u64 + 6000 } else { 1 << 26 };
-        let options = LayerOptions { strategy: Strategy::Scan, precision, budget, ..Default::default() };
+        let options = LayerOptions { strategy, precision, budget, ..Default::default() };
         let given = Given::new(config, rows, steps);
         let mut generator = Generator::seeded(5);
         let states = config.num_layers * config.directions();
@@ -77,10 +80,11 @@ fn every_plan_of_a_strategy_gives_the_same_bits() {
             in_registers += usize::from(plan.to_string().contains("in registers"));
             in_tiles += usize::from(plan.to_string().contains("in tiles"));
             in_parts += usize::from(plan.to_string().contains("in parts"));
+            in_blocks += usize::from(plan.to_string().contains("in blocks"));
         }
     }
     assert!(plans > 20, "{plans}");
-    assert!(in_tiles >= 3 && in_parts >= 5, "{in_tiles}, {in_parts}");
+    assert!(in_tiles >= 3 && in_parts >= 5 && in_blocks >= 6, "{in_tiles}, {in_parts}, {in_blocks}");
     assert!(in_registers > 10 || !gpu.capabilities().shares_in_subgroups(), "{in_registers}");
 }
 
