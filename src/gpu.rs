@@ -4,11 +4,13 @@ mod buffer;
 #[cfg_attr(target_arch = "wasm32", path = "gpu/browser.rs")]
 mod call_mode;
 mod capabilities;
+mod compile;
 #[cfg(test)]
 mod counts;
 mod device;
 mod encode;
 mod faults;
+mod first_pass;
 mod kernel;
 mod layer;
 mod log_once;

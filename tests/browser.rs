@@ -21,7 +21,7 @@ const ELSEWHERE: &[(&str, &[&str])] = &[
     ("mpsc", &["gpu/sync.rs"]),
     ("process::", &["gpu/tune/file.rs"]),
     // To ask how many cores there are is no harm; nor is it to yield, which nothing comes to with one thread.
-    ("thread::", &["offload.rs", "cpu/atomic.rs", "gpu/capabilities.rs", "gpu/sync.rs"]),
+    ("thread::", &["offload.rs", "cpu/atomic.rs", "gpu/capabilities.rs", "gpu/compile.rs", "gpu/sync.rs"]),
     ("PollType::Wait", &["gpu/poll.rs"]),
 ];
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytemuck::Zeroable;
+use log::Level;
 use wgpu::{Buffer, BufferUsages};
 
 use super::Gpu;
@@ -128,35 +129,38 @@ impl Resident {
     pub(super) async fn new_workspace(&self, size: CallShape) -> Result<Arc<Workspace>, Error> {
         let plan = self.plan(size)?;
         let saved = self.saved.clone();
-        let make = |plan| Workspace::new(&self.gpu, &self.weights, &self.dims, plan, saved);
+        let make = |plan, level| Workspace::new(&self.gpu, &self.weights, &self.dims, plan, saved, level);
         self.make(plan, &[], make).await.map(Arc::new)
     }
 
     /// Makes the objects that a plan needs, inside error scopes. `make` compiles the plan's kernels and
-    /// `more`. If it fails, the device forgets these kernels.
+    /// `more`; its level is that of the shape's log. If it fails, the device forgets these kernels.
     pub(super) async fn make<T>(
         &self,
         plan: Plan,
         more: &[KernelSpec],
-        make: impl FnOnce(Plan) -> Result<T, Error>,
+        make: impl FnOnce(Plan, Level) -> Result<T, Error>,
     ) -> Result<T, Error> {
+        let level = self.logged.level(plan.size());
         log::log!(
-            self.logged.level(plan.size()),
-            "{} over N={}, T={} on {}: {plan}, {} steps at once, {} dispatches in {} submissions",
-            self.config,
-            plan.rows,
-            plan.steps,
-            self.gpu,
+            level,
+            "{}: {plan}, {} steps at once, {} dispatches in {} submissions",
+            self.over(&plan),
             plan.bytes.chunk,
             plan.dispatches.len(),
             plan.segments.len()
         );
         let kernels = [&plan.kernels[..], more].concat();
-        let made = self.gpu.caught(|| make(plan)).await;
+        let made = self.gpu.caught(|| make(plan, level)).await;
         if made.is_err() {
             kernels.iter().for_each(|kernel| self.gpu.kernels().forget(kernel));
         }
         made
+    }
+
+    /// Returns the layer, the size of a plan and the device, for the log.
+    pub(super) fn over(&self, plan: &Plan) -> String {
+        format!("{} over N={}, T={} on {}", self.config, plan.rows, plan.steps, self.gpu)
     }
 
     pub(super) fn log_pieces(&self, whole: CallShape, pieces: &Pieces) {

@@ -3,10 +3,12 @@
 use std::mem;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ndarray::{ArrayView2, ArrayView3, ArrayViewMut3, s};
 use wgpu::{Buffer, MapMode, MapRangeError, WriteOnly};
 
+use super::Instant;
 use super::buffer::{Mapped, map};
 use super::call_mode::{CallMode, Submission};
 use super::faults::Caught;
@@ -31,6 +33,9 @@ pub(super) struct Pending {
     uploads: Vec<Mapped>,
     /// Zeros until the result is read into it.
     output: Output,
+    /// When the pass started, and the time until its input was written and submitted.
+    start: Instant,
+    submitting: Duration,
 }
 
 /// The data that a pass takes from the host.
@@ -90,6 +95,7 @@ impl Pending {
         mode: CallMode,
         watch: Option<&mut Stopwatch>,
     ) -> Result<Self, Error> {
+        let start = Instant::now();
         let begin = |place, watch: Option<&mut Stopwatch>| {
             let timestamps = watch.as_ref().map(|watch| Arc::clone(&watch.timestamps));
             let give = || give(resident, &workspace, place, given);
@@ -102,7 +108,8 @@ impl Pending {
         let pending = |segments| {
             let output = given.zeros(&resident.config, workspace.plan.endpoints)?;
             let (resident, workspace) = (Arc::clone(resident), Arc::clone(&workspace));
-            Ok::<_, Error>(Pending { resident, workspace, segments, uploads: Vec::new(), output })
+            let (uploads, submitting) = (Vec::new(), start.elapsed());
+            Ok::<_, Error>(Pending { resident, workspace, segments, uploads, output, start, submitting })
         };
         let places = 0..workspace.plan.segments.len();
         let Some(watch) = watch else {
@@ -121,11 +128,13 @@ impl Pending {
         for started in mem::take(&mut self.segments) {
             self.receive(started, None).await?;
         }
-        let Pending { resident, workspace, uploads, output, .. } = self;
+        let Pending { resident, workspace, uploads, output, start, submitting, .. } = self;
         // The last segment has a download buffer, so all segments are done and no upload buffer is in use.
         for upload in uploads {
             is_mapped(&resident, upload).await?;
         }
+        let waiting = start.elapsed().saturating_sub(submitting);
+        workspace.first_pass.log(|| resident.over(&workspace.plan), submitting, waiting);
         resident.put_back(workspace);
         Ok(output)
     }

@@ -4,15 +4,20 @@ use std::collections::HashMap;
 use std::num::NonZeroU64;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
+use log::Level;
 use wgpu::{
     BindGroup, BindGroupEntry, BindingResource, Buffer, BufferBinding, BufferUsages, CommandEncoder,
     ComputePass, ComputePipeline,
 };
 
 use super::Gpu;
+use super::Instant;
+use super::first_pass::{FirstPass, Making};
 use super::kernel::{DispatchParams, LayerDims};
 use super::plan::{self, Bound, Plan, Segment, Sequence};
+use super::timed::timed;
 use super::timestamps::Timestamps;
 use crate::array::filled;
 use crate::{Config, Error};
@@ -34,6 +39,7 @@ pub(super) struct Workspace {
     pipelines: Vec<Arc<ComputePipeline>>,
     /// The distance from one dispatch's `DispatchParams` to the next, in bytes.
     params_stride: u32,
+    pub(super) first_pass: FirstPass,
 }
 
 /// A segment's buffers on the host's side: `upload` if it has input from the host, `download` if it returns
@@ -62,23 +68,31 @@ pub(super) struct Turn {
 }
 
 impl Workspace {
-    /// Makes everything that the plan needs. Call this inside error scopes.
+    /// Makes everything that the plan needs. Call this inside error scopes. The first pass is logged at `level`.
     pub(super) fn new(
         gpu: &Gpu,
         weights: &[Buffer],
         dims: &[LayerDims],
         plan: Plan,
         saved: Option<Saved>,
+        level: Level,
     ) -> Result<Self, Error> {
+        let start = Instant::now();
         let params_stride = gpu.capabilities().min_uniform_buffer_offset_alignment;
         let buffers = buffers(gpu, &plan, dims, params_stride)?;
         let staging = plan.segments.iter().map(|segment| Staging::new(gpu, &plan, segment)).collect();
-        let pipelines = plan.kernels.iter().map(|spec| gpu.kernels().pipeline(gpu.device(), spec)).collect();
-        let groups = Groups::new();
-        let mut made = Workspace { plan, staging, buffers, groups, saved, pipelines, params_stride };
+        let mut compiling = Duration::ZERO;
+        let new_kernels = gpu.new_kernels(&plan.kernels);
+        let pipelines = timed(Some(&mut compiling), || gpu.pipelines(&plan.kernels))?;
+        let making = Making { level, new_kernels, compiling, others: Duration::ZERO };
+        let (groups, first_pass) = (Groups::new(), FirstPass::after(making));
+        let mut made =
+            Workspace { plan, staging, buffers, groups, saved, pipelines, params_stride, first_pass };
         if !made.plan.endpoints.are_buffers() {
             made.groups = made.bind(gpu, weights, |_| None);
         }
+        let others = start.elapsed().saturating_sub(compiling);
+        made.first_pass = FirstPass::after(Making { others, ..making });
         Ok(made)
     }
 

@@ -76,9 +76,9 @@ impl Scratch {
         let stride = gpu.capabilities().min_uniform_buffer_offset_alignment;
         let vectors = parameters(&copies, stride as usize);
         let saved = resident.saved.clone();
-        let make = |plan| {
+        let make = |plan, level| {
             Ok(Scratch {
-                workspace: Workspace::new(gpu, weights, dims, plan, saved)?,
+                workspace: Workspace::new(gpu, weights, dims, plan, saved, level)?,
                 copies,
                 pipeline: gpu.kernels().pipeline(gpu.device(), &copy),
                 parameters: gpu.buffer_with("copies' parameters", &vectors, BufferUsages::UNIFORM)?,

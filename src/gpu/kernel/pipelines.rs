@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU64;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use wgpu::{
     BindGroupLayout, BindGroupLayoutEntry, BindingType, BufferBindingType, ComputePipeline, Device,
@@ -23,7 +23,8 @@ pub(in crate::gpu) struct Kernels {
 #[derive(Debug, Default)]
 struct Made {
     layout: Option<BindGroupLayout>,
-    pipelines: HashMap<KernelSpec, Arc<ComputePipeline>>,
+    /// One for each kernel, which is empty while the kernel is compiled.
+    pipelines: HashMap<KernelSpec, Arc<OnceLock<Arc<ComputePipeline>>>>,
 }
 
 impl Kernels {
@@ -32,16 +33,19 @@ impl Kernels {
         self.lock().layout(device)
     }
 
-    /// Returns a kernel's pipeline, and compiles it at its first use.
+    /// Returns a kernel's pipeline, and compiles it at its first use. Threads may compile different kernels at once.
     pub(in crate::gpu) fn pipeline(&self, device: &Device, kernel: &KernelSpec) -> Arc<ComputePipeline> {
         let mut made = self.lock();
-        if let Some(pipeline) = made.pipelines.get(kernel) {
-            return Arc::clone(pipeline);
-        }
         let layout = made.layout(device);
-        let pipeline = Arc::new(compile(device, &layout, kernel, self.source(kernel)));
-        made.pipelines.insert(kernel.clone(), Arc::clone(&pipeline));
-        pipeline
+        let pipeline = Arc::clone(made.pipelines.entry(kernel.clone()).or_default());
+        drop(made);
+        let compiled = || Arc::new(compile(device, &layout, kernel, self.source(kernel)));
+        Arc::clone(pipeline.get_or_init(compiled))
+    }
+
+    /// Returns whether a kernel has been compiled.
+    pub(in crate::gpu) fn has(&self, kernel: &KernelSpec) -> bool {
+        self.lock().pipelines.get(kernel).is_some_and(|pipeline| pipeline.get().is_some())
     }
 
     /// Removes a pipeline that did not compile, so that it is not returned again.
@@ -152,6 +156,7 @@ fn compile(
 ///   ([`crate::gpu::plan::PassMemory`]).
 /// - `parts/scan.wgsl`: an item is below the number of items. The plan bounds the state and the sums by `STATE` and
 ///   `PARTS` ([`crate::gpu::plan`]).
+/// - `blocks/step.wgsl`: an invocation writes its own element of a half of `blocks`, which has one for each of them.
 /// - `tiles/input_product.wgsl` repeats the last quad beyond the end of a vector, and replaces the columns beyond the
 ///   last one by it. A row without a vector reads the first quad of the input.
 /// - Workgroup memory: rows are below `ROWS` and quads below `TILE`. In `scan`, units are below H, for which
