@@ -30,11 +30,6 @@ impl Gpu {
     pub fn is_software(&self) -> bool {
         match self.0 {}
     }
-
-    /// Returns whether the device has timestamp queries.
-    pub fn has_timestamps(&self) -> bool {
-        match self.0 {}
-    }
 }
 
 impl fmt::Display for Gpu {

@@ -76,7 +76,8 @@ static ADAPTERS: LazyLock<Vec<Adapter>> = LazyLock::new(|| {
 
 /// A device of a test's own on the adapter of another one. This crate does not hear of its loss.
 fn fresh(gpu: &Gpu) -> Gpu {
-    let adapter = ADAPTERS.iter().find(|adapter| adapter.get_info() == *gpu.info()).expect("the adapter");
+    let known = gpu.device().adapter_info();
+    let adapter = ADAPTERS.iter().find(|adapter| adapter.get_info() == known).expect("the adapter");
     let descriptor = DeviceDescriptor { required_limits: adapter.limits(), ..Default::default() };
     let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).expect("a device");
     Gpu::from_device(device, queue).expect("a device that is good enough")
@@ -84,12 +85,13 @@ fn fresh(gpu: &Gpu) -> Gpu {
 
 /// The same, opened by this crate.
 fn opened(gpu: &Gpu) -> Gpu {
-    let place = pollster::block_on(Gpu::adapters()).iter().position(|info| info == gpu.info());
+    let known = gpu.device().adapter_info();
+    let place = pollster::block_on(Gpu::adapters()).iter().position(|info| *info == known);
     Gpu::new(&AdapterChoice::Index(place.expect("the adapter is still there"))).expect("a device")
 }
 
 /// The adapters where work goes on behind `submit`. GL's llvmpipe computes before it returns.
 fn queued() -> Vec<&'static Gpu> {
-    let is_queued = |gpu: &&Gpu| gpu.info().backend != Backend::Gl;
+    let is_queued = |gpu: &&Gpu| gpu.device().adapter_info().backend != Backend::Gl;
     harness::adapters().into_iter().filter(is_queued).collect()
 }

@@ -35,6 +35,7 @@ struct Row<'a> {
     subject: &'a Subject,
     /// On a GPU, the strategy that ran and how it was chosen.
     ran: Option<String>,
+    to_first_result: Duration,
     times: Times,
     parts: std::result::Result<Parts, Missing>,
     /// The CPU backend's median in seconds, if it ran.
@@ -109,6 +110,8 @@ struct Ready<'a> {
     ran: Option<String>,
     /// The time of the first call; zero if that call is unlike the others.
     first: Duration,
+    /// The time from the weights to the first result.
+    to_first_result: Duration,
     tolerance_used: f64,
 }
 
@@ -151,13 +154,23 @@ impl<'a> Results<'a> {
         let cpu = ready.iter().zip(&results).find(|(ready, _)| ready.subject.is_cpu());
         let cpu = cpu.and_then(|(_, times)| Some(times.as_ref().ok()?.median()));
         for (ready, times) in ready.into_iter().zip(results) {
-            let Ready { subject, layer, ran, first, tolerance_used } = ready;
+            let Ready { subject, layer, ran, first, to_first_result, tolerance_used } = ready;
             let timed = times
                 .and_then(|times| Ok((times, parts::measure(&layer, &input, first, arguments.seconds)?)));
             match timed {
                 Ok((times, parts)) => {
                     let checked = expected.checked();
-                    self.rows.push(Row { case, subject, ran, times, parts, cpu, checked, tolerance_used });
+                    self.rows.push(Row {
+                        case,
+                        subject,
+                        ran,
+                        to_first_result,
+                        times,
+                        parts,
+                        cpu,
+                        checked,
+                        tolerance_used,
+                    });
                 }
                 Err(error) => self.faults.push(Fault { case, subject, error: error.to_string() }),
             }
@@ -208,14 +221,16 @@ fn prepare<'a>(
     let options =
         LayerOptions { strategy, precision: arguments.precision, measure, ..LayerOptions::default() };
     let options = LayerOptions { threads: threads(arguments.threads), ..options };
+    let begin = Instant::now();
     let layer = Layer::new(weights, (subject.backend.clone(), options.clone()))?;
     let start = Instant::now();
     let found = layer.forward(input)?;
+    let to_first_result = begin.elapsed();
     // The first call with measurements runs many candidates.
     let first = if measure { Duration::ZERO } else { start.elapsed() };
     let tolerance_used = expected.check(&found).map_err(Refusal::Fault)?;
     let ran = device::strategy(&layer, &options, case.batch, case.steps);
-    Ok(Ready { subject, layer, ran, first, tolerance_used })
+    Ok(Ready { subject, layer, ran, first, to_first_result, tolerance_used })
 }
 
 #[cfg(test)]
@@ -233,7 +248,17 @@ mod tests {
     ) -> Row<'a> {
         let times = Times::new(&[time]);
         let (checked, tolerance_used) = ([1, 1], 0.0);
-        Row { case, subject, ran: None, times, parts, cpu: None, checked, tolerance_used }
+        Row {
+            case,
+            subject,
+            ran: None,
+            to_first_result: time,
+            times,
+            parts,
+            cpu: None,
+            checked,
+            tolerance_used,
+        }
     }
 
     pub(super) fn case(steps: usize) -> Case {

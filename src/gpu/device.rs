@@ -158,7 +158,7 @@ impl Gpu {
     }
 
     /// Returns the name, type, backend and driver of the adapter.
-    pub fn info(&self) -> &AdapterInfo {
+    pub(crate) fn info(&self) -> &AdapterInfo {
         &self.0.info
     }
 
@@ -172,7 +172,8 @@ impl Gpu {
         &self.0.capabilities
     }
 
-    /// Returns the device. The caller may also use it for other work.
+    /// Returns the device. The caller may also use it for other work. Its `adapter_info()` has the name, type, backend
+    /// and driver of the adapter.
     pub fn device(&self) -> &Device {
         &self.0.device
     }

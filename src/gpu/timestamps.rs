@@ -40,9 +40,8 @@ pub(super) struct Spent {
 }
 
 impl Gpu {
-    /// Returns whether the device has timestamp queries. Without them, no call has
-    /// [`Timings`](crate::Timings). [`Gpu::new`] requests them if the adapter has them.
-    pub fn has_timestamps(&self) -> bool {
+    /// Returns whether the device has timestamp queries.
+    pub(super) fn has_timestamps(&self) -> bool {
         self.device().features().contains(Features::TIMESTAMP_QUERY)
     }
 }

@@ -46,7 +46,8 @@ fn a_result_that_no_host_has_room_for_is_an_error() {
 fn a_driver_without_memory_is_an_error_and_the_layer_works_on() {
     watched(|| {
         on_each_of(queued(), |gpu| {
-            let place = queued().iter().position(|one| one.info() == gpu.info()).unwrap();
+            let adapter = gpu.device().adapter_info();
+            let place = queued().iter().position(|one| one.device().adapter_info() == adapter).unwrap();
             let output = Command::new(env::current_exe().unwrap())
                 .args(["--exact", "memory::with_little_memory", "--ignored", "--nocapture"])
                 .env(CHILD, place.to_string())

@@ -42,20 +42,20 @@ fn baseline(gpu: &Gpu) -> Limits {
 
 /// Name, backend and driver.
 pub(super) fn names(gpu: &Gpu) -> [String; 3] {
-    let info = gpu.info();
+    let info = gpu.device().adapter_info();
     let driver = format!("{} {}", info.driver, info.driver_info).trim().to_owned();
-    [info.name.clone(), info.backend.to_string(), driver]
+    [info.name, info.backend.to_string(), driver]
 }
 
 pub(super) fn is_same(gpu: &Gpu, other: &Gpu) -> bool {
-    gpu.info() == other.info()
+    gpu.device().adapter_info() == other.device().adapter_info()
 }
 
 /// The adapter that a device was opened on.
 pub fn adapter(known: &Gpu) -> Adapter {
     let instance = Instance::new(InstanceDescriptor::new_without_display_handle_from_env());
     let adapters = pollster::block_on(instance.enumerate_adapters(Backends::all()));
-    let same = |adapter: &Adapter| adapter.get_info() == *known.info();
+    let same = |adapter: &Adapter| adapter.get_info() == known.device().adapter_info();
     adapters.into_iter().find(same).expect("the adapter is still there")
 }
 

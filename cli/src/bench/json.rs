@@ -27,12 +27,12 @@ struct Report<'a> {
 struct Device<'a> {
     device: &'a str,
     software: bool,
-    adapter: Option<Adapter<'a>>,
+    adapter: Option<Adapter>,
 }
 
 #[derive(Debug, Serialize)]
-struct Adapter<'a> {
-    name: &'a str,
+struct Adapter {
+    name: String,
     backend: String,
     #[serde(rename = "type")]
     device_type: &'static str,
@@ -56,6 +56,7 @@ struct Figures<'a> {
     strategy: Option<String>,
     ran: Option<&'a str>,
     runs: usize,
+    first_ms: f64,
     median_ms: f64,
     minimum_ms: f64,
     spread: f64,
@@ -115,11 +116,11 @@ fn device(subject: &Subject) -> Device<'_> {
 }
 
 #[cfg(feature = "gpu")]
-fn adapter(backend: &Backend) -> Option<Adapter<'_>> {
+fn adapter(backend: &Backend) -> Option<Adapter> {
     let Backend::Gpu(gpu) = backend else { return None };
-    let adapter = gpu.info();
+    let adapter = &gpu.device().adapter_info();
     Some(Adapter {
-        name: &adapter.name,
+        name: adapter.name.clone(),
         backend: adapter.backend.to_string(),
         device_type: info::device_type(adapter),
         driver: info::driver(adapter),
@@ -127,7 +128,7 @@ fn adapter(backend: &Backend) -> Option<Adapter<'_>> {
 }
 
 #[cfg(not(feature = "gpu"))]
-fn adapter(_: &Backend) -> Option<Adapter<'_>> {
+fn adapter(_: &Backend) -> Option<Adapter> {
     None
 }
 
@@ -149,6 +150,7 @@ fn figures<'a>(row: &'a Row<'_>) -> Figures<'a> {
         strategy: row.subject.strategy.map(|strategy| strategy.to_string()),
         ran: row.ran.as_deref(),
         runs: row.times.runs(),
+        first_ms: 1e3 * row.to_first_result.as_secs_f64(),
         median_ms: 1e3 * row.times.median(),
         minimum_ms: 1e3 * row.times.minimum(),
         spread: row.times.spread(),

@@ -4,7 +4,9 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use wgpu_rnn::ndarray::Array3;
-use wgpu_rnn::{Backend, Error, Input, Layer, Timings};
+#[cfg(feature = "gpu")]
+use wgpu_rnn::wgpu;
+use wgpu_rnn::{Backend, Error, Gpu, Input, Layer, Timings};
 
 use super::race::LONG;
 
@@ -55,8 +57,8 @@ pub(super) fn measure(
     budget: Duration,
 ) -> Result<Result<Parts, Missing>, Error> {
     match layer.backend() {
-        Backend::Gpu(gpu) if gpu.has_timestamps() && first >= LONG => return Ok(Err(Missing::Long)),
-        Backend::Gpu(gpu) if gpu.has_timestamps() => {}
+        Backend::Gpu(gpu) if has_timestamps(gpu) && first >= LONG => return Ok(Err(Missing::Long)),
+        Backend::Gpu(gpu) if has_timestamps(gpu) => {}
         Backend::Gpu(_) => return Ok(Err(Missing::NoTimestamps)),
         _ => return Ok(Err(Missing::Host)),
     }
@@ -70,6 +72,16 @@ pub(super) fn measure(
         spent += call;
     }
     Ok(median(parts).ok_or(Missing::Unsound))
+}
+
+#[cfg(feature = "gpu")]
+fn has_timestamps(gpu: &Gpu) -> bool {
+    gpu.device().features().contains(wgpu::Features::TIMESTAMP_QUERY)
+}
+
+#[cfg(not(feature = "gpu"))]
+fn has_timestamps(_: &Gpu) -> bool {
+    false
 }
 
 fn median(mut parts: Vec<Parts>) -> Option<Parts> {

@@ -56,7 +56,7 @@ fn run_all(pattern: &str) -> Result<()> {
 /// Prints the counts of the cases. Returns whether all are within their limits.
 fn check_all(pattern: &str) -> Result<bool> {
     ensure!(wanted(pattern).next().is_some(), "no case is called {pattern}");
-    let driver = open()?.info().driver_info.clone();
+    let driver = open()?.device().adapter_info().driver_info;
     let counts = valgrind::counts(&[COUNTED, pattern])?;
     let count =
         |name: String| counts.get(&name).copied().with_context(|| format!("valgrind did not count {name}"));
