@@ -29,7 +29,7 @@ const SLOW_CORES: f64 = 8.0;
 const PATIENCE_US: f64 = 1e6;
 
 /// The calls that are expected of a layer. A kernel that takes longer to compile must save that time in these calls.
-const CALLS: f64 = 100.0;
+const CALLS: f64 = 300.0;
 /// The time to compile a kernel with weights in registers, beyond that of the others, on a software driver. Measured
 /// with lavapipe (Mesa 22.3 and 25.0): 0.3 to 0.7 s, and up to 3 s for more products.
 const COMPILING_US: f64 = 3e5;

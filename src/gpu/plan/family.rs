@@ -11,8 +11,8 @@ const HOISTED: &[Strategy] = &[Strategy::HoistedStep, Strategy::Scan];
 /// The two products of a step are one sum.
 const FUSED: &[Strategy] = &[Strategy::Step];
 
-/// The rows and steps for which the family of a layer is chosen: a small batch of sequences.
-const ROWS: usize = 8;
+/// The numbers of rows, and the steps, for which the family of a layer is chosen: a sequence, and a small batch of them.
+const ROWS: [usize; 2] = [1, 8];
 const STEPS: usize = 100;
 
 /// Returns the strategies from which a plan may take the fastest: the given one, or for `Auto` those of the
@@ -32,11 +32,13 @@ fn of(request: &Request<'_>) -> &'static [Strategy] {
     let fits = |strategy: &Strategy| {
         tiling::choose(&one, *strategy).and_then(|choice| PassMemory::fitting(&one, &choice)).is_ok()
     };
-    let usual = Request { rows: ROWS, steps: STEPS, budget: BUDGET, endpoints: Endpoints::Host, ..*request };
-    let expected = |family: &[Strategy]| {
+    let expected_us = |family: &[Strategy], rows| {
+        let usual = Request { rows, steps: STEPS, budget: BUDGET, endpoints: Endpoints::Host, ..*request };
         let plans = family.iter().filter_map(|&strategy| Plan::with_strategy(&usual, strategy).ok());
         plans.map(|plan| plan.cost_us()).fold(f64::INFINITY, f64::min)
     };
+    // The product weighs a factor of the one like a factor of the other.
+    let expected = |family| ROWS.map(|rows| expected_us(family, rows)).iter().product::<f64>();
     let [first, second] =
         if expected(HOISTED) <= expected(FUSED) { [HOISTED, FUSED] } else { [FUSED, HOISTED] };
     // If nothing fits, the error is that of the simplest strategy.

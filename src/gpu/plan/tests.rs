@@ -72,6 +72,9 @@ fn the_planner_chooses_scan_for_small_layers_and_steps_for_large_ones() {
         assert_eq!(chosen(&capabilities, Config::lstm(5, 8), 1, 100), Strategy::Scan);
         assert_ne!(chosen(&capabilities, Config::lstm(512, 1024), 64, 128), Strategy::Scan);
     }
+    // A single row gains six times as much from weights in registers as eight rows lose.
+    let with_subgroups = Capabilities { subgroup_size: 8, ..software };
+    assert_eq!(chosen(&with_subgroups, Config::rnn(64, 128), 1, 100), Strategy::Scan);
 }
 
 /// Sessions push few steps, and calls have many. Both must have the same bits.
