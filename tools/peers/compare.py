@@ -1,8 +1,13 @@
-"""Compares the CPU backend with PyTorch and ONNX Runtime on the same layers.
+"""Compares the CPU backend with PyTorch and ONNX Runtime on the same layers, or the GPU backend with ONNX Runtime's
+WebGPU provider.
 
     python -m venv /tmp/venv
     /tmp/venv/bin/pip install numpy onnx onnxruntime safetensors torch
     /tmp/venv/bin/python tools/peers/compare.py --help
+
+    python -m venv /tmp/webgpu
+    /tmp/webgpu/bin/pip install numpy onnxruntime-webgpu safetensors
+    /tmp/venv/bin/python tools/peers/compare.py --webgpu /tmp/webgpu/bin/python
 
 All sides run in processes of their own, and take turns. Run nothing else meanwhile.
 """
@@ -78,12 +83,16 @@ def compare(options, sides, folder, cell, case, threads):
     return {name: statistics.median(worker.medians) for name, worker in workers.items()}
 
 
+def label(threads):
+    return threads if threads == "gpu" else f"{threads}t"
+
+
 def report(result, ours):
     """Prints a line, and returns how many times as fast `ours` is as the fastest peer."""
     peers = [seconds for name, seconds in result["seconds"].items() if name not in ours]
     times = {name: f"{1e3 * seconds:10.4f} {name}" for name, seconds in result["seconds"].items()}
     factors = {name: min(peers) / result["seconds"][name] if peers else math.nan for name in ours}
-    line = f"{result['cell']:5}{result['case']:8}{result['threads']}t" + "".join(times.values())
+    line = f"{result['cell']:5}{result['case']:8}{label(result['threads'])}" + "".join(times.values())
     print(line + "".join(f"{factor:8.2f}" for factor in factors.values()), flush=True)
     return factors
 
@@ -95,6 +104,7 @@ def main():
     parser.add_argument("--cells", type=names, default=list(models.MODULES), metavar="NAMES")
     parser.add_argument("--cases", type=names, default=list(models.CASES), metavar="NAMES")
     parser.add_argument("--threads", type=lambda text: [int(n) for n in text.split(",")], default=[1, 2])
+    parser.add_argument("--webgpu", metavar="PYTHON", help="compares GPUs: a Python with onnxruntime-webgpu, whose LSTM is on the GPU")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each side (default: 5)")
     parser.add_argument("--seconds", type=float, default=1.0, help="length of a turn (default: 1)")
     parser.add_argument("--ours", action="append", metavar="PATH", help="built programs to time instead of a new build")
@@ -105,7 +115,10 @@ def main():
     ours = options.ours or [build()]
     sides = {path: [path] for path in ours}
     ours = list(sides)
-    sides |= {name: [sys.executable, str(HERE / "worker.py"), name] for name in options.peers}
+    if options.webgpu:
+        options.threads, options.cells, options.peers = ["gpu"], ["lstm"], ["onnxruntime-webgpu"]
+    python = options.webgpu or sys.executable
+    sides |= {name: [python, str(HERE / "worker.py"), name] for name in options.peers}
     results, factors = [], {}
     with tempfile.TemporaryDirectory() as folder:
         for threads in options.threads:
@@ -119,7 +132,7 @@ def main():
                         for name, factor in found.items():
                             factors.setdefault((cell, threads, name), []).append(factor)
     for (cell, threads, name), values in factors.items():
-        print(f"{cell} {threads}t, {name}: geometric mean without big {statistics.geometric_mean(values):.2f}")
+        print(f"{cell} {label(threads)}, {name}: geometric mean without big {statistics.geometric_mean(values):.2f}")
     if options.json:
         json.dump({"processor": options.processor, "factors": results}, options.json, indent=1)
 

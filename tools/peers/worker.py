@@ -1,6 +1,6 @@
 """Times one peer on one case. compare.py starts it.
 
-    python worker.py torch|onnxruntime FOLDER CELL CASE THREADS
+    python worker.py torch|onnxruntime|onnxruntime-webgpu FOLDER CELL CASE THREADS
 
 Prints the largest difference from the expected output. Then it reads a number of seconds from each line of
 standard input, runs forward passes for that long, and prints their times in seconds as a JSON array.
@@ -18,7 +18,7 @@ def torch_forward(path, cell, case, threads, data):
 
     from models import module
 
-    torch.set_num_threads(threads)
+    torch.set_num_threads(int(threads))
     torch.set_num_interop_threads(1)
     layer = module(cell, case).eval()
     layer.load_state_dict({name: torch.from_numpy(value) for name, value in data.items() if name not in "xy"})
@@ -35,9 +35,20 @@ def onnxruntime_forward(path, cell, case, threads, data):
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = int(threads)
     options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(f"{path}.onnx", options, providers=["CPUExecutionProvider"])
+    forward = lambda: session.run(None, {"x": data["x"]})[0]
+    return forward, forward
+
+
+def webgpu_forward(path, cell, case, threads, data):
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    # Its warnings name the nodes that run on the CPU: those that compute shapes.
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(f"{path}.onnx", options, providers=["WebGpuExecutionProvider"])
     forward = lambda: session.run(None, {"x": data["x"]})[0]
     return forward, forward
 
@@ -46,8 +57,8 @@ def main():
     peer, folder, cell, case, threads = sys.argv[1:]
     path = f"{folder}/{cell}_{case}"
     data = load_file(f"{path}.safetensors")
-    make = {"torch": torch_forward, "onnxruntime": onnxruntime_forward}[peer]
-    forward, result = make(path, cell, case, int(threads), data)
+    makers = {"torch": torch_forward, "onnxruntime": onnxruntime_forward, "onnxruntime-webgpu": webgpu_forward}
+    forward, result = makers[peer](path, cell, case, threads, data)
     print(float(abs(result() - data["y"]).max()), flush=True)
     for line in sys.stdin:
         end, times = time.perf_counter() + float(line), []

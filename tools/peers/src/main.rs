@@ -1,4 +1,4 @@
-//! Times the CPU backend on one case of `compare.py`, which starts this program. Arguments, input and
+//! Times a backend on one case of `compare.py`, which starts this program. Arguments, input and
 //! output are those of `worker.py`, without the name of a peer.
 
 use std::io::{BufRead, stdin};
@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use safetensors::SafeTensors;
 use wgpu_rnn::ndarray::Array3;
-use wgpu_rnn::{Backend, Layer, LayerOptions, LoadOptions, Weights};
+use wgpu_rnn::{AdapterChoice, Backend, Gpu, Layer, LayerOptions, LoadOptions, Weights};
 
 #[derive(Parser)]
 struct Args {
@@ -17,18 +17,25 @@ struct Args {
     folder: PathBuf,
     cell: String,
     case: String,
-    threads: usize,
+    /// The number of threads of the CPU backend, or gpu
+    on: String,
 }
 
 fn main() -> Result<()> {
-    let Args { folder, cell, case, threads } = Args::parse();
+    let Args { folder, cell, case, on } = Args::parse();
     let path = folder.join(format!("{cell}_{case}.safetensors"));
     let file = std::fs::read(&path).with_context(|| path.display().to_string())?;
     let tensors = SafeTensors::deserialize(&file)?;
     let (input, expected) = (array(&tensors, "x")?, array(&tensors, "y")?);
     let state_dict = tensors.iter().filter(|(name, _)| !["x", "y"].contains(name));
     let weights = Weights::from_bytes(&safetensors::serialize(state_dict, None)?, &LoadOptions::default())?;
-    let layer = Layer::new(&weights, (Backend::Cpu, LayerOptions { threads, ..LayerOptions::default() }))?;
+    let options = LayerOptions::default();
+    let layer = match &*on {
+        "gpu" => Layer::new(&weights, Backend::Gpu(Gpu::new(&AdapterChoice::Best)?))?,
+        threads => {
+            Layer::new(&weights, (Backend::Cpu, LayerOptions { threads: threads.parse()?, ..options }))?
+        }
+    };
     let forward = || layer.forward(&input);
 
     let output = forward()?.output;
