@@ -248,9 +248,15 @@ fn check_kind(name: &str, shape: &[usize], is_right: bool, found: Result<Vec<usi
 /// What was read can be written, and is read again with the same bits.
 fn check_written(format: Format, name: &str, values: &ArrayD<f32>) {
     let can_hold = match format {
-        Format::Safetensors => name != "__metadata__",
+        Format::Safetensors => {
+            name != "__metadata__" && values.shape().iter().all(|&size| (size as u64) < 10u64.pow(18))
+        }
         Format::Npy => true,
-        _ => !name.contains('\0') && name.len() + ".npy".len() <= usize::from(u16::MAX),
+        // Beyond ASCII, an archive's writer keeps no name that could be a path to another folder.
+        _ => {
+            let is_plain = name.is_ascii() || !name.contains(['/', '\\', ':', '.']);
+            is_plain && !name.contains('\0') && name.len() + ".npy".len() <= usize::from(u16::MAX)
+        }
     };
     let file = match format.write(name, values) {
         Err(error) if !can_hold => return check_error(&error),

@@ -78,6 +78,9 @@ fn header_length(bytes: &[u8]) -> usize {
     usize::try_from(length).unwrap_or(usize::MAX)
 }
 
+/// The smallest size that the reader rejects. Only a tensor without elements can have it.
+const TOO_LONG: u64 = 10u64.pow(18);
+
 /// Rejects numbers of 19 digits, whose sums overflow in `read_metadata`.
 fn check_numbers(bytes: &[u8]) -> Result<(), Error> {
     let (length, rest) = (header_length(bytes), bytes.get(PREFIX..).unwrap_or_default());
@@ -108,7 +111,7 @@ fn check_numbers(bytes: &[u8]) -> Result<(), Error> {
 /// # Errors
 ///
 /// [`ErrorKind::File`] if two tensors have the same name, a tensor has the name that the format reserves for
-/// metadata (`__metadata__`), or the header would be too long for the format (100 MB);
+/// metadata (`__metadata__`), a size is 10^18 or more, or the header would be too long for the format (100 MB);
 /// [`ErrorKind::OutOfMemory`].
 pub fn to_safetensors<'v>(
     tensors: impl IntoIterator<Item = (&'v str, ArrayViewD<'v, f32>)>,
@@ -158,6 +161,9 @@ fn header(
             .checked_mul(size_of::<f32>())
             .and_then(|size| size.checked_add(end))
             .ok_or_else(|| refused("more bytes than can be counted".into()))?;
+        if values.shape().iter().any(|&size| size as u64 >= TOO_LONG) {
+            return Err(refused(format!("a size of 10^18 or more in {name:?}")));
+        }
         let (dtype, shape) = (Dtype::F32, values.shape().to_vec());
         infos.push(((*name).to_owned(), TensorInfo { dtype, shape, data_offsets: (start, end) }));
     }
