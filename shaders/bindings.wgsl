@@ -83,7 +83,8 @@ struct Place {
 
 // Number of invocations in a workgroup.
 override UNITS: u32 = 64u;
-// Number of items of the same rows that a workgroup computes: UNITS, unless invocations share an item.
+// Number of invocations with different items of the same rows: UNITS, or fewer in tiles and in blocks. The columns of an
+// invocation lie so far apart.
 override ITEMS: u32 = 64u;
 // Number of rows that each invocation computes, 1 to MAX_ROWS.
 override ROWS: u32 = 8u;

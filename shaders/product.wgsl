@@ -79,7 +79,7 @@ fn add_single(sums: ptr<function, Sums>, product: Product, offsets: vec4<u32>, s
     }
 }
 
-// The sums of a block of the only row, which may have fewer quads. Each quad is loaded and multiplied in turn.
+// The sums of the only row for a block that may be shorter than BLOCK. Each quad is loaded and multiplied in turn.
 fn rest_of(product: Product, offsets: vec4<u32>, start: u32, first: u32) -> vec4<f32> {
     let end = min(first + BLOCK, product.quads);
     var partial = vec4<f32>();

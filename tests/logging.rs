@@ -149,7 +149,7 @@ fn on_gpu(weights: &Weights, gpu: &Gpu) {
         one(&measured, Level::Info, &format!("over N={ROWS}, T=6 on {gpu}: takes {strategy} ("));
     }
 
-    // As many shapes as one likes are told of at most so often, with two lines each.
+    // However many shapes there are, 64 are logged above `trace`, with two lines each.
     let layer = Layer::new(weights, Backend::Gpu(gpu.clone())).unwrap();
     LINES.take();
     for rows in 1..100 {

@@ -205,8 +205,8 @@ pub(crate) struct InitArguments {
 /// optimised), devices (device, software, adapter: null or name, backend, type, driver), precision, tuning,
 /// seconds, rows and errors. Rows have case, layer, cell, batch, steps, input_size, hidden_size,
 /// num_layers, directions, multiply_adds, device, software, strategy (the requested one; null if the device
-/// has none), ran (the strategy that ran, and how it was chosen), first_ms (making the layer, and its first
-/// call), runs, median_ms, minimum_ms, spread, gflops, times_as_fast_as_cpu (null if cpu was left out),
+/// has none), ran (the strategy that ran, and how it was chosen), first_ms (making the layer and its first call,
+/// with the kernels that no earlier row has compiled), runs, median_ms, minimum_ms, spread, gflops, times_as_fast_as_cpu (null if cpu was left out),
 /// checked_rows, checked_steps, tolerance_used (by the worst element; 1 is all of it), and either parts
 /// (call_ms, upload_ms, compute_ms, readback_ms, copies_timed: whether they include the GPU's copies) or
 /// no_parts (the reason). Errors have case, device, strategy, error.

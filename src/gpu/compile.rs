@@ -32,8 +32,8 @@ impl Gpu {
         }
         let mut new = kernels.iter().filter(|spec| !self.kernels().has(spec));
         let Some(first) = new.next() else { return Ok(()) };
-        // Error scopes belong to a thread. wgpu 30 keeps some bytes for each thread that opened one, and there are only as
-        // many threads as kernels.
+        // Error scopes belong to a thread. wgpu 30 keeps some bytes for each thread that opened one, and there is one for
+        // each kernel that a call finds uncompiled.
         let compile = |spec| {
             let (_, caught) = self.catching(|| self.kernels().pipeline(self.device(), spec));
             pollster::block_on(caught)
@@ -42,9 +42,8 @@ impl Gpu {
             let start = |spec| thread::Builder::new().spawn_scoped(scope, move || compile(spec)).ok();
             let others: Vec<_> = new.filter_map(start).collect();
             self.kernels().pipeline(self.device(), first);
-            others
-                .into_iter()
-                .try_for_each(|other| other.join().unwrap_or_else(|panic| panic::resume_unwind(panic)))
+            let ended: Vec<_> = others.into_iter().map(|other| other.join()).collect();
+            ended.into_iter().try_for_each(|end| end.unwrap_or_else(|panic| panic::resume_unwind(panic)))
         })
     }
 }

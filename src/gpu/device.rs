@@ -158,6 +158,7 @@ impl Gpu {
     }
 
     /// Returns the name, type, backend and driver of the adapter.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn info(&self) -> &AdapterInfo {
         &self.0.info
     }

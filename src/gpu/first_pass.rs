@@ -27,7 +27,7 @@ impl FirstPass {
     }
 
     /// Logs the first pass of a workspace; later ones are not logged. `submitting` is the time until the input was
-    /// written and submitted, and `waiting` the time from then to the result.
+    /// written and handed over to be submitted, and `waiting` the time from then to the result.
     pub(super) fn log(&self, what: impl FnOnce() -> String, submitting: Duration, waiting: Duration) {
         let Some(making) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
         let Making { level, new_kernels, compiling, others } = making;
@@ -35,7 +35,7 @@ impl FirstPass {
         log::log!(
             level,
             "{}: the first pass took {whole:.1?}: {compiling:.1?} to compile {new_kernels} new kernels, {others:.1?} \
-             to make buffers, {submitting:.1?} to write the input and submit, {waiting:.1?} until the result",
+             to make buffers, {submitting:.1?} to write the input and hand it over, {waiting:.1?} until the result",
             what()
         );
     }

@@ -33,7 +33,7 @@ pub(super) struct Pending {
     uploads: Vec<Mapped>,
     /// Zeros until the result is read into it.
     output: Output,
-    /// When the pass started, and the time until its input was written and submitted.
+    /// When the pass started, and the time until its input was written and handed over.
     start: Instant,
     submitting: Duration,
 }

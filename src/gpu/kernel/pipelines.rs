@@ -149,14 +149,15 @@ fn compile(
 /// bounds:
 ///
 /// - `weights`: [`crate::gpu::pack::elements`] counts the elements that the kernels read. `spread` replaces
-///   columns beyond the last one by the last one, and invocations without a unit read nothing.
+///   columns beyond the last one by the last one, and invocations without a unit read nothing, or what the last one reads.
 /// - `input`, `hidden`, `gates`, `lengths` and the buffers that are written: rows are below `dims.rows`
 ///   (`place_of`, the bounds of the loops over rows), times are below `dims.steps` (a length is at most T),
 ///   units are below H or H_out, also those that count from `first_unit`, and steps are inside the chunk. The buffers have these sizes
 ///   ([`crate::gpu::plan::PassMemory`]).
 /// - `parts/scan.wgsl`: an item is below the number of items. The plan bounds the state and the sums by `STATE` and
 ///   `PARTS` ([`crate::gpu::plan`]).
-/// - `blocks/step.wgsl`: an invocation writes its own element of a half of `blocks`, which has one for each of them.
+/// - `blocks/step.wgsl`: an invocation writes its own element of a half of `blocks`, which has one for each of them. The
+///   sums that are read lie in the same half, below AT_ONCE times ITEMS, and only blocks that exist are loaded.
 /// - `tiles/input_product.wgsl` repeats the last quad beyond the end of a vector, and replaces the columns beyond the
 ///   last one by it. A row without a vector reads the first quad of the input.
 /// - Workgroup memory: rows are below `ROWS` and quads below `TILE`. In `scan`, units are below H, for which
