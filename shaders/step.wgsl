@@ -23,6 +23,8 @@ fn step(
     let bias = weight_hh + columns * dims.hidden_quads;
 
     var sums = Sums();
+    // The sums of the input, if they are apart.
+    var of_input = Sums();
     if busy {
         let start = first_sums(bias, unit);
         for (var row = 0u; row < ROWS; row++) {
@@ -52,7 +54,12 @@ fn step(
             let source = select(FROM_INPUT, FROM_HIDDEN, is_hidden || below);
             add_product(&sums, Product(source, quads, at, columns), offsets, start, busy, local);
         }
-        if GATES == 3u && UNITS_EACH == 1u && busy && !is_hidden {
+        if APART && busy && !is_hidden {
+            for (var row = 0u; row < ROWS; row++) {
+                of_input[row] = sums_of_input(sums[row]);
+                sums[row] = sums_of_hidden(bias, unit);
+            }
+        } else if GATES == 3u && UNITS_EACH == 1u && busy && !is_hidden {
             // The input's share of n gets a sum of its own: the fourth, which has no column in a GRU.
             let b_hn = start_of_sums(bias, unit).w;
             for (var row = 0u; row < ROWS; row++) {
@@ -63,7 +70,11 @@ fn step(
     if busy {
         let rows = min(ROWS, dims.rows - tile.row);
         for (var row = 0u; row < rows; row++) {
-            finish_item(Target(index, tile.row + row, step_of(index), unit), row_of(&sums, row));
+            var own = row_of(&sums, row);
+            if APART {
+                own = joined(own, row_of(&of_input, row));
+            }
+            finish_item(Target(index, tile.row + row, step_of(index), unit), own);
         }
     }
 }

@@ -2,6 +2,9 @@
 
 // Whether the input products were computed ahead; the sums are then those of the hidden state alone.
 override HOISTED: bool = false;
+// Whether a step sums the input product separately and adds it at the end. The bits are then those of an input product
+// that was computed ahead.
+override APART: bool = false;
 // Whether the step has two products. The first stores its result for the second, which computes the hidden
 // state.
 override TWO_PRODUCTS: bool = false;
@@ -14,10 +17,10 @@ struct Unit {
 
 // The initial values of the sums of an invocation's units. `bias` is the start of the folded biases.
 fn first_sums(bias: u32, unit: u32) -> vec4<f32> {
+    if HOISTED {
+        return sums_of_hidden(bias, unit);
+    }
     if UNITS_EACH > 1u {
-        if HOISTED {
-            return vec4<f32>();
-        }
         let last = outputs() - 1u;
         return vec4<f32>(
             start_of_sums(bias, min(unit, last)).x,
@@ -26,14 +29,24 @@ fn first_sums(bias: u32, unit: u32) -> vec4<f32> {
             start_of_sums(bias, min(unit + 3u * ITEMS, last)).x,
         );
     }
-    let start = start_of_sums(bias, unit);
-    if !HOISTED {
-        return start;
-    }
-    if GATES == 3u {
+    return start_of_sums(bias, unit);
+}
+
+// The same for the sums of the hidden state alone.
+fn sums_of_hidden(bias: u32, unit: u32) -> vec4<f32> {
+    if GATES == 3u && UNITS_EACH == 1u {
+        let start = start_of_sums(bias, unit);
         return vec4<f32>(0.0, 0.0, start.w, 0.0);
     }
     return vec4<f32>();
+}
+
+// An item's sums of the input alone, each in the place of its input product.
+fn sums_of_input(sums: vec4<f32>) -> vec4<f32> {
+    if GATES == 3u && UNITS_EACH == 1u {
+        return vec4<f32>(sums.xyz, sums.z);
+    }
+    return sums;
 }
 
 // The columns of a unit's gates, or of four outputs, in a matrix of G*H columns.
@@ -66,23 +79,30 @@ fn ahead_of(to: Target) -> vec4<f32> {
     return ahead;
 }
 
-// A unit's sums plus its input products. In a GRU, the input's share of n takes the fourth place alone.
-fn with_ahead(sums: vec4<f32>, ahead: vec4<f32>) -> vec4<f32> {
+// An item's sums plus its input products. In a GRU, the input's share of n takes the fourth place alone.
+fn joined(sums: vec4<f32>, ahead: vec4<f32>) -> vec4<f32> {
+    if UNITS_EACH > 1u {
+        return sums + ahead;
+    }
     var total = sums;
-    if HOISTED {
-        total.x += ahead.x;
-        if UNITS_EACH == 1u {
-            total.y += ahead.y;
-        }
-        if UNITS_EACH == 1u && GATES == 3u {
-            total.w = ahead.w;
-        }
-        if GATES == 4u {
-            total.z += ahead.z;
-            total.w += ahead.w;
-        }
+    total.x += ahead.x;
+    total.y += ahead.y;
+    if GATES == 3u {
+        total.w = ahead.w;
+    }
+    if GATES == 4u {
+        total.z += ahead.z;
+        total.w += ahead.w;
     }
     return total;
+}
+
+// A unit's sums plus its input products if they were computed ahead.
+fn with_ahead(sums: vec4<f32>, ahead: vec4<f32>) -> vec4<f32> {
+    if HOISTED {
+        return joined(sums, ahead);
+    }
+    return sums;
 }
 
 // A unit's sums plus its input products if they were computed ahead.

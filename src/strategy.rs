@@ -20,7 +20,8 @@ pub enum Strategy {
     /// Stacked layers of one direction share a dispatch; each layer is one step behind the layer below it.
     Step,
     /// One matrix product for the input products of all time steps, then one dispatch for each step with the
-    /// product of the hidden state.
+    /// product of the hidden state. A single step of few rows may have the dispatches of `Step` instead, whose
+    /// kernels add up the two products apart, so that the bits are the same.
     HoistedStep,
     /// One matrix product for the input products of all time steps, then one dispatch that loops over time.
     /// Each workgroup owns some rows of the batch.
@@ -31,7 +32,7 @@ impl Strategy {
     /// All strategies except [`Strategy::Auto`].
     pub const ALL: &[Strategy] = &[Strategy::Step, Strategy::HoistedStep, Strategy::Scan];
 
-    /// Returns whether the input products are computed ahead of the steps.
+    /// Returns whether the input products are summed apart from those of the hidden state.
     #[cfg(feature = "gpu")]
     pub(crate) fn is_hoisted(self) -> bool {
         matches!(self, Strategy::HoistedStep | Strategy::Scan)

@@ -1,6 +1,5 @@
-// `step` for hardware, where few rows leave most of it idle. A workgroup has one row and ITEMS items: units, or four
-// units of an RNN each. The other invocations share them: at a time, each invocation computes the sums of one block of
-// the terms of its item.
+// `step` for few rows on hardware. A workgroup has one row and ITEMS items: an item is a unit, or four units of an RNN.
+// AT_ONCE invocations compute the sums of an item together, each of them one block of its terms at a time.
 //
 // The sums of the blocks meet in workgroup memory and are added in ascending order, like those of `product.wgsl`.
 
@@ -35,8 +34,10 @@ fn step(
     // On a diagonal, the hidden state of the layer below is the input.
     let below = params.diagonal == 1u && layer_of(index) > 0u;
 
-    // The first invocation of each item has its sums.
+    // Only the first invocation of an item adds up all of its blocks.
     var sums = first_sums(bias, near);
+    // The sums of the input, if they are apart.
+    var of_input = vec4<f32>();
     var base = 0u;
     for (var of_hidden = select(0u, 1u, HOISTED); of_hidden < 2u; of_hidden++) {
         let is_hidden = of_hidden == 1u;
@@ -60,10 +61,16 @@ fn step(
             }
             base = HALF - base;
         }
-        if GATES == 3u && UNITS_EACH == 1u && !is_hidden {
+        if APART && !is_hidden {
+            of_input = sums_of_input(sums);
+            sums = sums_of_hidden(bias, near);
+        } else if GATES == 3u && UNITS_EACH == 1u && !is_hidden {
             // The input's share of n gets a sum of its own: the fourth, which has no column in a GRU.
             sums = vec4<f32>(sums.xy, start_of_sums(bias, near).w, sums.z);
         }
+    }
+    if APART {
+        sums = joined(sums, of_input);
     }
     if own_block == 0u && unit < all {
         finish_item(Target(index, tile.row, step_of(index), unit), sums);

@@ -118,6 +118,8 @@ enum Plans {
     InParts,
     /// The plans for hardware with the most kernels whose invocations each compute blocks of an item.
     InBlocks,
+    /// Those whose steps sum the input apart, in blocks if there are any.
+    Apart,
     /// Those whose kernels compute the most rows at once, in tiles if there are any.
     ManyRows,
     /// Those of the planner for a device that binds [`LITTLE`] bytes, fewer than the weights of a direction have.
@@ -138,8 +140,11 @@ impl Plans {
         match self {
             Plans::InParts => strategy == Strategy::Scan,
             Plans::InBlocks => strategy != Strategy::Scan,
+            Plans::Apart => strategy == Strategy::HoistedStep,
             // A projection's weights cannot be divided, and an input vector of many elements has no place.
-            Plans::Divided => strategy == Strategy::Step && config.proj_size == 0 && config.hidden_size == 10,
+            Plans::Divided => {
+                strategy == Strategy::Step && config.proj_size == 0 && [10, 20].contains(&config.hidden_size)
+            }
             Plans::Planned | Plans::InRegisters | Plans::ManyRows => true,
         }
     }
@@ -152,6 +157,10 @@ impl Plans {
             Plans::InRegisters => count(plan, WeightsIn::Registers),
             Plans::InParts => count(plan, WeightsIn::Parts),
             Plans::InBlocks => count(plan, WeightsIn::Blocks),
+            Plans::Apart => {
+                let apart = plan.kernels.iter().any(|kernel| kernel.name.contains("apart"));
+                2 * usize::from(apart) + count(plan, WeightsIn::Blocks)
+            }
             Plans::ManyRows => plan.choice.tilings().map(|tiling| tiling.rows_of_workgroup() as usize).sum(),
         };
         let all = if self.are_planned() { Vec::new() } else { Plan::all(request, strategy) };
@@ -191,6 +200,9 @@ pub(super) fn works() -> Vec<Work> {
         // More than a tile of columns, and half of one of rows.
         (Config::gru(37, 45), 9),
         (Config::gru(18, 20), 1),
+        // Layers on a diagonal, with more than a block in each product.
+        (Config::lstm(6, 20).num_layers(2), 3),
+        (Config::gru(6, 20).num_layers(2), 3),
         (projected, 1),
         (projected.bidirectional(true), 3),
     ];
@@ -257,10 +269,13 @@ fn a_changed_shader_line_is_noticed() {
     let divided = gpu.with_capabilities(|capabilities| capabilities.max_storage_buffer_binding_size = LITTLE);
     let devices = [
         (gpu.clone(), Plans::Planned),
+        (divided.with_capabilities(|capabilities| capabilities.software = false), Plans::Divided),
         (divided, Plans::Divided),
         (without_subgroups, Plans::Planned),
         (hardware.clone(), Plans::ManyRows),
         (hardware.clone(), Plans::InBlocks),
+        (hardware.clone(), Plans::Apart),
+        (gpu.clone(), Plans::Apart),
         (hardware, Plans::InParts),
         (gpu, Plans::InRegisters),
     ]
@@ -338,6 +353,8 @@ fn every_mutation_changes_a_kernel() {
         (with(false, 0), Plans::ManyRows),
         (with(false, 0), Plans::InParts),
         (with(false, 0), Plans::InBlocks),
+        (with(false, 0), Plans::Apart),
+        (with(true, 0), Plans::Apart),
         (with(true, 0), Plans::Planned),
         (with(true, 8), Plans::Planned),
         (with(true, 8), Plans::InRegisters),

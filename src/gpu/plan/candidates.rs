@@ -2,7 +2,7 @@
 
 use super::stage::{Pace, Stage};
 use super::stages::stages;
-use super::{Choice, PassMemory, Plan, Request, Strategy, cost, family, tiling};
+use super::{Choice, Plan, Request, Strategy, family, tiling};
 use crate::Error;
 use crate::gpu::kernel::{MAX_ROWS, MIN_UNITS, Tiling};
 
@@ -16,32 +16,39 @@ impl Choice {
     /// choice comes first.
     fn all(request: &Request<'_>, strategy: Strategy) -> Vec<Self> {
         let Ok(own) = tiling::choose(request, strategy) else { return Vec::new() };
-        let Some(recurrent) = own.stages.iter().find(|stage| stage.is_recurrent()) else { return vec![own] };
-        let large = tiling::whole(request, recurrent);
-        let tilings = match recurrent.loops() {
-            true => tiling::loops(request, &large).iter().map(|stage| stage.tiling).collect(),
-            false => steps(request, &large),
-        };
+        let usual = tiling::usual(request, strategy).ok();
+        let bases = usual.into_iter().chain(tiling::apart(request, strategy)).collect::<Vec<_>>();
         let mut all = vec![own];
-        let add = |all: &mut Vec<Self>, choice| {
+        for choice in bases.iter().flat_map(|base| base.variations(request)) {
             if !all.contains(&choice) {
                 all.push(choice);
-            }
-        };
-        for tiling in tilings {
-            let choice = all[0].with_recurrent(tiling);
-            add(&mut all, choice);
-        }
-        for place in 0..all.len() {
-            for choice in all[place].with_tilings_ahead(request) {
-                add(&mut all, choice);
             }
         }
         all
     }
 
+    /// Returns this choice, and those with other tilings of the same kernels.
+    fn variations(&self, request: &Request<'_>) -> Vec<Self> {
+        let Some(recurrent) = self.stages.iter().find(|stage| stage.is_recurrent()) else {
+            return Vec::new();
+        };
+        let large = tiling::whole(request, recurrent);
+        let tilings = match recurrent.loops() {
+            true => tiling::loops(request, &large).iter().map(|stage| stage.tiling).collect(),
+            false => steps(request, &large),
+        };
+        let mut all = vec![self.clone()];
+        all.extend(tilings.into_iter().map(|tiling| self.with_recurrent(tiling)));
+        let ahead: Vec<_> = all.iter().flat_map(|choice| choice.with_tilings_ahead(request)).collect();
+        all.extend(ahead);
+        all
+    }
+
     /// Returns this choice with each tiling of the input products.
     fn with_tilings_ahead(&self, request: &Request<'_>) -> Vec<Self> {
+        if !self.stages.iter().any(|stage| stage.pace == Pace::Rows) {
+            return Vec::new();
+        }
         let mut described = stages(request.config, self.strategy).into_iter();
         let Some(ahead) = described.find(|stage| stage.pace == Pace::Rows) else { return Vec::new() };
         let others = || self.stages.iter().filter(|stage| stage.pace != Pace::Rows).cloned();
@@ -63,30 +70,31 @@ impl Choice {
         });
         Choice { strategy: self.strategy, stages: stages.collect() }
     }
-
-    fn expected_us(&self, request: &Request<'_>) -> Result<f64, Error> {
-        Ok(cost::expected_us(request, self, PassMemory::fitting(request, self)?.chunk))
-    }
 }
 
-/// Returns the tilings of a step that are worth timing. Small workgroups spread a step over more cores. So
-/// do single rows, which are tried only if there are few rows, and items that invocations share.
+/// Returns the tilings of a step that are worth timing. Small workgroups, single rows and shared items spread a step
+/// over more cores. Single rows are tried only if there are few rows.
 fn steps(request: &Request<'_>, stage: &Stage) -> Vec<Tiling> {
     let large = stage.tiling;
     let few_rows = request.rows <= MAX_ROWS as usize;
     let rows = [large.rows, if few_rows { 1 } else { large.rows }];
     let of_rows = |rows| [large.units, MIN_UNITS].map(|units| Tiling { units, rows, ..large });
-    let in_blocks = tiling::in_blocks(request, stage).map(|stage| stage.tiling);
+    let in_blocks = tiling::in_blocks(request, stage).filter(|_| few_rows).map(|stage| stage.tiling);
     rows.into_iter().flat_map(of_rows).chain(in_blocks).collect()
 }
 
 impl Plan {
-    /// Returns all plans of a strategy, or of all strategies.
+    /// Returns all plans of a strategy, or of all strategies, and those whose steps compute the input products, also for
+    /// many steps.
     #[cfg(test)]
     pub(in crate::gpu) fn all(request: &Request<'_>, strategy: Strategy) -> Vec<Plan> {
         let strategies =
             if strategy == Strategy::Auto { Strategy::ALL } else { family::allowed(request, strategy) };
-        let all = strategies.iter().flat_map(|&strategy| Choice::all(request, strategy));
+        let all = strategies.iter().flat_map(|&strategy| {
+            let apart = tiling::apart_steps(request, strategy);
+            let apart = apart.into_iter().flat_map(|choice| choice.variations(request));
+            Choice::all(request, strategy).into_iter().chain(apart)
+        });
         all.filter_map(|choice| Plan::of(request, &choice).ok()).collect()
     }
 
@@ -102,7 +110,7 @@ impl Plan {
         let strategies = family::allowed(request, strategy);
         let all = strategies.iter().flat_map(|&strategy| Choice::all(request, strategy));
         let mut ranked: Vec<(f64, Choice)> =
-            all.filter_map(|choice| Some((choice.expected_us(request).ok()?, choice))).collect();
+            all.filter_map(|choice| Some((tiling::expected_us(request, &choice).ok()?, choice))).collect();
         ranked.sort_by(|(a, _), (b, _)| a.total_cmp(b));
         let limit = TOO_SLOW * ranked.first().map_or(f64::INFINITY, |(best, _)| *best);
 

@@ -204,7 +204,7 @@ impl Machine {
         let parts = request.parts.len();
         let launches = match stage.pace {
             Pace::Step if choice.is_diagonal(request.config) && !is_second => {
-                (steps + layers as f64 - 1.0) * parts as f64
+                steps * parts as f64 + layers.saturating_sub(parts) as f64
             }
             Pace::Step => steps * layers.max(parts) as f64,
             Pace::Rows => (steps / f64::from(chunk.max(1))).ceil() * layers as f64,
@@ -304,9 +304,9 @@ mod tests {
     use crate::{Config, Precision};
 
     /// The times in milliseconds of the LSTMs of `wgpu-rnn bench`, estimated for each GPU from published latencies
-    /// and rates: with four quads in flight, and with one. On discrete GPUs, `seed` takes half of that, since its
-    /// recurrent weights stay in registers, and so does `speech`, whose steps are in blocks. Name, N, T, I, H, L, D,
-    /// strategy.
+    /// and rates: with four quads in flight, and with one. The figures of `seed` and `speech` on discrete GPUs are half of
+    /// that: the recurrent weights of `seed` stay in registers, and the steps of `speech` are in blocks. Name, N, T, I, H,
+    /// L, D, strategy.
     type Roofline = (&'static str, [usize; 6], Strategy, [(f64, f64); 5]);
     const ROOFLINE: [Roofline; 8] = [
         (

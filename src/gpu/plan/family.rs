@@ -6,7 +6,7 @@ use std::slice;
 use super::{BUDGET, Endpoints, PassMemory, Plan, Request, tiling};
 use crate::Strategy;
 
-/// The input product is computed ahead of the steps, and then added to the recurrent product.
+/// The input product is summed apart from the recurrent product, and then added to it.
 const HOISTED: &[Strategy] = &[Strategy::HoistedStep, Strategy::Scan];
 /// The two products of a step are one sum.
 const FUSED: &[Strategy] = &[Strategy::Step];
@@ -37,7 +37,7 @@ fn of(request: &Request<'_>) -> &'static [Strategy] {
         let plans = family.iter().filter_map(|&strategy| Plan::with_strategy(&usual, strategy).ok());
         plans.map(|plan| plan.cost_us()).fold(f64::INFINITY, f64::min)
     };
-    // The product weighs a factor of the one like a factor of the other.
+    // A factor for one row counts as much as the same factor for eight.
     let expected = |family| ROWS.map(|rows| expected_us(family, rows)).iter().product::<f64>();
     let [first, second] =
         if expected(HOISTED) <= expected(FUSED) { [HOISTED, FUSED] } else { [FUSED, HOISTED] };

@@ -38,6 +38,8 @@ pub(in crate::gpu) struct Stage {
     /// The vectors that are written. The first one is `next_hidden` of `bindings.wgsl`.
     pub(super) writes: Vec<Operand>,
     pub(super) tiling: Tiling,
+    /// The most rows that an invocation can compute.
+    pub(super) most_rows: u32,
 }
 
 /// The steps that a dispatch computes.

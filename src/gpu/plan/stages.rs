@@ -4,7 +4,7 @@
 use super::request::small;
 use super::stage::{Operand, Pace, Product, Stage, Vector};
 use crate::Strategy;
-use crate::gpu::kernel::{File, MAX_UNITS, Override, Tiling, WeightsIn, file, variant_overrides};
+use crate::gpu::kernel::{File, MAX_ROWS, MAX_UNITS, Override, Tiling, WeightsIn, file, variant_overrides};
 use crate::{Cell, Config};
 
 /// Returns the stages of each layer, in the order of their dispatches. The planner sets their tilings.
@@ -18,6 +18,16 @@ pub(super) fn stages(config: &Config, strategy: Strategy) -> Vec<Stage> {
         stages.extend(second(config, hoisted));
     }
     stages
+}
+
+/// Returns the stages of a step that computes the input products itself, with the bits of those that are computed ahead.
+/// An invocation has two sums for each of its columns, so it computes one row.
+pub(super) fn apart(config: &Config) -> Vec<Stage> {
+    let (mut step, second) = (step(config, false), second(config, false));
+    step.words.push("apart".to_owned());
+    step.overrides.push(Override::new("APART", true));
+    step.most_rows = 1;
+    [step].into_iter().chain(second.map(|second| Stage { most_rows: 1, ..second })).collect()
 }
 
 /// The input products of a chunk of steps.
@@ -214,5 +224,6 @@ fn stage(config: &Config, entry_point: &'static str, pace: Pace) -> Stage {
         reads: Vec::new(),
         writes: Vec::new(),
         tiling: Tiling { units: MAX_UNITS, rows: 1, weights: WeightsIn::Buffer },
+        most_rows: MAX_ROWS,
     }
 }

@@ -157,6 +157,24 @@ fn a_step_of_few_rows_shares_its_items_among_invocations_on_hardware() {
     assert!(!in_blocks(&Capabilities { max_compute_workgroup_storage_size: 8191, ..hardware }, large, 1));
 }
 
+/// A stream's push: the steps of stacked layers of one direction share dispatches, as those of `step` do.
+#[test]
+fn a_single_step_takes_as_many_dispatches_with_hoisted_step_as_with_step() {
+    let software = Capabilities { software: true, cores: 2, ..Capabilities::default() };
+    for capabilities in [Capabilities::default(), software] {
+        for config in [
+            Config::lstm(80, 256).num_layers(2),
+            Config::gru(80, 128),
+            Config::rnn(8, 64).bidirectional(true),
+        ] {
+            let of = |strategy| with(&capabilities, &config, 1, 1, strategy).unwrap();
+            let (step, hoisted) = (of(Strategy::Step), of(Strategy::HoistedStep));
+            assert_eq!(hoisted.dispatches.len(), step.dispatches.len(), "{config}: {hoisted}");
+            assert_eq!(hoisted.bytes.gates, 0, "{config}: {hoisted}");
+        }
+    }
+}
+
 /// Drivers take up to a minute for longer products, as `kernel/unrolled.rs` says.
 #[test]
 fn products_with_weights_in_registers_are_short() {

@@ -4,8 +4,8 @@ use super::choice::Choice;
 use super::request::{Request, small};
 use super::shared::{BLOCK, Shared};
 use super::stage::{Pace, Product, Stage};
-use super::stages::stages;
-use super::{cost, loops};
+use super::stages::{self, stages};
+use super::{PassMemory, cost, loops};
 use crate::Error;
 #[cfg(doc)]
 use crate::ErrorKind;
@@ -26,15 +26,63 @@ const REGISTERS_OF_A_QUAD: u64 = 4 * 16;
 /// step would read them from beyond the nearer caches, like weights in a buffer.
 const MAX_REGISTERS: u64 = 4 << 20;
 
-/// Returns the planner's choice of tilings for a strategy.
+/// Returns the planner's choice of kernels and tilings for a strategy.
 ///
 /// # Errors
 ///
 /// [`ErrorKind::TooLarge`] if the strategy is `scan` and the hidden state does not fit into workgroup memory.
 pub(super) fn choose(request: &Request<'_>, strategy: Strategy) -> Result<Choice, Error> {
     let strategy = if strategy == Strategy::Auto { Strategy::Step } else { strategy };
+    let usual = usual(request, strategy)?;
+    let cost_us = |choice: &Choice| {
+        let compiling_us = cost::compiling_us(&choice.stages);
+        expected_us(request, choice).map(|expected_us| expected_us + compiling_us)
+    };
+    let is_better = |apart: &Choice| match (cost_us(apart), cost_us(&usual)) {
+        (Ok(apart), Ok(usual)) => apart < usual,
+        // A batch that is too large for the usual kernels is divided into pieces.
+        _ => false,
+    };
+    Ok(apart(request, strategy).filter(is_better).unwrap_or(usual))
+}
+
+/// Returns the choice with the usual kernels of a strategy.
+///
+/// # Errors
+///
+/// The same as for [`choose`].
+pub(super) fn usual(request: &Request<'_>, strategy: Strategy) -> Result<Choice, Error> {
+    tiled(request, strategy, stages(request.config, strategy))
+}
+
+/// Returns the choice whose step computes the input products, if there is a single step of few rows. It takes half of
+/// the dispatches.
+pub(super) fn apart(request: &Request<'_>, strategy: Strategy) -> Option<Choice> {
+    let is_push = request.steps == 1 && request.rows <= MAX_ROWS as usize;
+    if is_push { apart_steps(request, strategy) } else { None }
+}
+
+/// Returns the choice whose steps compute the input products, if the strategy may compute them ahead.
+pub(super) fn apart_steps(request: &Request<'_>, strategy: Strategy) -> Option<Choice> {
+    let can = strategy == Strategy::HoistedStep;
+    let choice = can.then(|| tiled(request, strategy, stages::apart(request.config)).ok()).flatten()?;
+    let side = u64::from(request.capabilities.max_compute_workgroups_per_dimension);
+    choice.stages.iter().all(|stage| stage.workgroups(request.rows) <= side).then_some(choice)
+}
+
+/// Returns the time that the cost model expects of a choice in microseconds.
+///
+/// # Errors
+///
+/// [`ErrorKind::TooLarge`] if the choice does not fit the limits.
+pub(super) fn expected_us(request: &Request<'_>, choice: &Choice) -> Result<f64, Error> {
+    Ok(cost::expected_us(request, choice, PassMemory::fitting(request, choice)?.chunk))
+}
+
+/// Returns the planner's choice of tilings for some stages.
+fn tiled(request: &Request<'_>, strategy: Strategy, stages: Vec<Stage>) -> Result<Choice, Error> {
     let mut chosen = Vec::new();
-    for stage in stages(request.config, strategy) {
+    for stage in stages {
         let large = whole(request, &stage);
         match stage.is_recurrent() {
             true if stage.loops() => chosen.push(looping(request, &large)?),
@@ -47,7 +95,8 @@ pub(super) fn choose(request: &Request<'_>, strategy: Strategy) -> Result<Choice
 
 /// Returns a stage with enough invocations for all items of its first product, up to the maximum.
 pub(super) fn whole(request: &Request<'_>, stage: &Stage) -> Stage {
-    stage.with(Tiling::new(stage.products[0].invocations(), stage.rows(request.rows, request.steps)))
+    let rows = stage.rows(request.rows, request.steps).min(stage.most_rows as usize);
+    stage.with(Tiling::new(stage.products[0].invocations(), rows))
 }
 
 /// Returns the tiling of a stage that computes no recurrent product: several stages if layers differ.
@@ -97,7 +146,7 @@ pub(super) fn in_blocks(request: &Request<'_>, large: &Stage) -> Option<Stage> {
     let quads =
         |product: &Product| large.layers.clone().map(|layer| product.quads(request.config, layer)).max();
     let has_blocks = large.products.iter().filter_map(quads).any(|quads| quads > BLOCK);
-    // A software driver runs the invocations of a core one after the other, and pays for a barrier by them.
+    // A software driver runs the invocations of a core one after the other, and pays for a barrier once for each of them.
     let can = !capabilities.software
         && has_blocks
         && large.other(WeightsIn::Blocks).is_some()

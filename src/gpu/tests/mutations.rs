@@ -124,7 +124,13 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         "weight_ih;\n    let bias = weight_hh",
     ),
     ("to.unit = first.unit + each * ITEMS;", "to.unit = first.unit;"),
+    ("of_input[row] = sums_of_input(sums[row]);", "of_input[row] = sums_of_hidden(bias, unit);"),
+    ("sums[row] = sums_of_hidden(bias, unit);", ""),
+    ("own = joined(own, row_of(&of_input, row));", ""),
+    ("return vec4<f32>(sums.xyz, sums.z);", "return sums;"),
     // blocks/step.wgsl
+    ("of_input = sums_of_input(sums);", "of_input = vec4<f32>();"),
+    ("sums = joined(sums, of_input);", ""),
     ("let unit = tile.column + item;", "let unit = item;"),
     ("let block = first + own_block;", "let block = first;"),
     ("blocks[base + local] = sums_of(Product(FROM_HIDDEN", "blocks[base] = sums_of(Product(FROM_HIDDEN"),
