@@ -190,10 +190,15 @@ impl Chunks {
             let position = index.iter().zip(first).map(|(place, first)| place + first);
             let is_inside = position.clone().zip(shape).all(|(position, &size)| position < size);
             if is_inside {
-                let before = position.zip(shape).fold(0, |sum, (position, &size)| sum * size + position);
-                let start = (before * width + column) * self.element;
-                if let Some(target) = values.get_mut(start..start + taken * self.element) {
-                    target.copy_from_slice(row.get(..taken * self.element).unwrap_or_default());
+                // What cannot be counted is outside of the values.
+                let place = |sum: usize, (position, size): (usize, usize)| {
+                    sum.saturating_mul(size).saturating_add(position)
+                };
+                let before = position.zip(shape.iter().copied()).fold(0, place);
+                let start = place(before, (column, width)).saturating_mul(self.element);
+                let length = taken * self.element;
+                if let Some(target) = values.get_mut(start..start.saturating_add(length)) {
+                    target.copy_from_slice(row.get(..length).unwrap_or_default());
                 }
             }
             for (place, &end) in index.iter_mut().zip(rows).rev() {
