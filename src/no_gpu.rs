@@ -9,7 +9,7 @@ use ndarray::Array3;
 use crate::batch::Batch;
 use crate::error::Fault;
 use crate::session::state::Active;
-use crate::{AdapterChoice, Error, LayerOptions, Output, State, Strategy, Weights};
+use crate::{AdapterChoice, Error, LayerOptions, Output, State, Weights};
 
 /// A GPU that layers run on. This build has none: it lacks the feature `gpu`.
 #[derive(Clone, Debug)]
@@ -71,10 +71,6 @@ pub(crate) enum GpuSession {}
 impl GpuSession {
     pub(crate) async fn new(layer: &GpuLayer, _: usize) -> Result<Self, Error> {
         match *layer {}
-    }
-
-    pub(crate) fn strategy(&self) -> Strategy {
-        match *self {}
     }
 
     #[cfg(not(target_arch = "wasm32"))]

@@ -7,6 +7,8 @@ use ndarray::{Array, Array3, ArrayViewMut, Axis, Dimension};
 #[cfg(feature = "gpu")]
 use wgpu::CommandEncoder;
 
+#[cfg(doc)]
+use crate::Strategy;
 use crate::array::filled;
 use crate::batch::Batch;
 use crate::error::Fault;
@@ -14,7 +16,7 @@ use crate::error::Fault;
 use crate::gpu::GpuBuffers;
 use crate::gpu::GpuSession;
 use crate::layer::{Implementation, Layer};
-use crate::{Error, Input, State, Strategy};
+use crate::{Error, Input, State};
 pub(crate) use host::HostState;
 pub(crate) use state::Active;
 
@@ -101,16 +103,6 @@ impl Session {
     /// Returns R, the number of rows.
     pub fn rows(&self) -> usize {
         self.rows
-    }
-
-    /// Returns the strategy of every push, or `None` if the layer is not on a GPU. It is the layer's
-    /// strategy, or if that is [`Strategy::Auto`], the cost model's choice for one step of all rows, among the
-    /// strategies that give the bits of a forward pass.
-    pub fn strategy(&self) -> Option<Strategy> {
-        match &self.kept {
-            Kept::Gpu(session) => Some(session.strategy()),
-            Kept::Host(_) => None,
-        }
     }
 
     /// Like [`Session::push`], without blocking the thread that polls, as in [`Layer::forward_async`]. If the

@@ -167,23 +167,6 @@ fn auto_gives_a_session_the_bits_of_one_call() {
     });
 }
 
-#[test]
-fn a_session_keeps_the_strategy_that_it_says() {
-    on_each(|implementation| {
-        let config = Config::gru(8, 20).num_layers(2);
-        let auto = implementation
-            .layer_with(&weights(config), |options| LayerOptions { strategy: Strategy::Auto, ..options });
-        let strategy = auto.session(ROWS).unwrap().strategy();
-        assert_eq!(strategy.is_some(), implementation.is_gpu());
-        assert_ne!(strategy, Some(Strategy::Auto));
-        let alone = implementation.layer_with(&weights(config), |options| LayerOptions {
-            strategy: strategy.unwrap_or_default(),
-            ..options
-        });
-        held_against_one_call(implementation, &auto, &alone);
-    });
-}
-
 #[cfg(feature = "gpu")]
 #[test]
 fn pushes_that_do_not_fit_at_once_go_in_pieces() {
@@ -238,6 +221,13 @@ fn a_state_moves_from_session_to_session() {
             let one = after.slice(s![1..2, .., ..]);
             let output = third.push(Input::new(one).rows(&[2])).unwrap();
             assert_eq!(output, expected.slice(s![1..2, .., ..]));
+
+            // Two neighbours and another row, in another order.
+            let mut fourth = layer.session(5).unwrap();
+            fourth.push(&Input::new(random((5, 2, config.input_size), 1.0, 9).view())).unwrap();
+            fourth.set_state(Some(&[3, 4, 0]), &saved).unwrap();
+            let output = fourth.push(Input::new(after.view()).rows(&[3, 4, 0])).unwrap();
+            assert_eq!(output, expected);
 
             // What is not given is zero.
             third.set_state(None, State::default()).unwrap();

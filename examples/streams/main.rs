@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use wgpu_rnn::ndarray::{Array3, Axis};
-use wgpu_rnn::{AdapterChoice, Backend, Config, Gpu, Input, Layer, LayerOptions, Weights};
+use wgpu_rnn::{AdapterChoice, Backend, Config, Gpu, Input, Layer, Weights};
 
 use traffic::{Stream, Traffic};
 
@@ -69,9 +69,8 @@ fn backends() -> Vec<Backend> {
 
 fn serve(weights: &Weights, backend: Backend, rows: usize, args: &Args) -> Result<(), Box<dyn Error>> {
     let name = backend.to_string();
-    let layer = Layer::new(weights, backend.clone())?;
+    let layer = Layer::new(weights, backend)?;
     let mut session = layer.session(rows)?;
-    let strategy = session.strategy().unwrap_or_default();
     let mut traffic = Traffic::new(rows, rows * args.streams, args.steps, args.input_size);
     let (mut latencies, mut steps) = (Vec::new(), 0);
     while let Some(tick) = traffic.tick() {
@@ -87,10 +86,9 @@ fn serve(weights: &Weights, backend: Backend, rows: usize, args: &Args) -> Resul
     let pushes = latencies.len();
     latencies.sort_unstable();
     let percentile = |percent: usize| latencies[(pushes - 1) * percent / 100].as_secs_f64() * 1e3;
-    let alone = Layer::new(weights, (backend, LayerOptions { strategy, ..LayerOptions::default() }))?;
     let streams = traffic.ended();
     for stream in streams {
-        same_alone(&alone, stream)?;
+        same_alone(&layer, stream)?;
     }
     println!(
         "{rows:>5}  {:>7}  {pushes:>6}  {:>9.0}  {:>9.3}  {:>9.3}  {name}",

@@ -16,7 +16,7 @@ use super::unused::Unused;
 use super::workspace::{Saved, Workspace};
 use crate::array::reserved;
 use crate::error::Fault;
-use crate::{Config, Error, LayerOptions, Precision, Strategy, Weights};
+use crate::{Config, Error, LayerOptions, Precision, Weights};
 
 /// The largest number of unused workspaces that a layer keeps.
 const KEPT_WORKSPACES: usize = 4;
@@ -66,16 +66,9 @@ impl Resident {
         })
     }
 
-    /// Returns the same weights for a session with these states. The layer has a fixed strategy and its own
-    /// workspaces.
-    pub(super) fn of_session(&self, strategy: Strategy, kept: usize, saved: Saved) -> Self {
-        let own = self.like(Tuner::default());
-        #[cfg_attr(
-            not(feature = "tuning-file"),
-            allow(clippy::redundant_clone, reason = "only the tuning file's path needs the clone")
-        )]
-        let options = LayerOptions { strategy, ..own.options.clone() };
-        Resident { options, unused: Unused::new(kept), saved: Some(saved), ..own }
+    /// Returns the same weights for a session with these states. The layer has its own workspaces.
+    pub(super) fn of_session(&self, kept: usize, saved: Saved) -> Self {
+        Resident { unused: Unused::new(kept), saved: Some(saved), ..self.like(Tuner::default()) }
     }
 
     /// Returns a layer with the same weights and no workspaces yet. It measures nothing.

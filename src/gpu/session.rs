@@ -24,7 +24,7 @@ use crate::array::{filled, reserved, room, zeros};
 use crate::batch::Batch;
 use crate::error::Fault;
 use crate::session::state::Active;
-use crate::{Config, Error, State, Strategy};
+use crate::{Config, Error, State};
 
 pub(crate) struct GpuSession {
     pub(super) layer: GpuLayer,
@@ -56,8 +56,7 @@ impl GpuSession {
         let endpoints = Endpoints::Session { rows: count };
         let one_step =
             layer.0.request(CallShape { rows: rows.max(1), steps: 1, budget: options.budget, endpoints });
-        let rows_at_once = Plan::rows_at_once(&one_step, options.strategy)?;
-        let plan = Plan::new(&super::plan::Request { rows: rows_at_once, ..one_step }, options.strategy)?;
+        Plan::rows_at_once(&one_step, options.strategy)?;
         let [hidden, cell] = sizes(config, rows);
         let limit =
             gpu.capabilities().max_storage_buffer_binding_size.min(gpu.capabilities().max_buffer_size);
@@ -74,9 +73,9 @@ impl GpuSession {
         };
         let saved = gpu.caught(two_states).await?;
         gpu.check_not_lost()?;
-        log::debug!("session of {rows} rows of {config} on {gpu}: {}", plan.choice.strategy);
+        log::debug!("session of {rows} rows of {config} on {gpu}");
         Ok(GpuSession {
-            layer: GpuLayer::of(layer.0.of_session(plan.choice.strategy, kept(rows), saved.clone())),
+            layer: GpuLayer::of(layer.0.of_session(kept(rows), saved.clone())),
             endpoints,
             saved,
             current: 0,
@@ -85,10 +84,6 @@ impl GpuSession {
             unfinished: false,
             recorded: None,
         })
-    }
-
-    pub(crate) fn strategy(&self) -> Strategy {
-        self.layer.0.options.strategy
     }
 
     #[cfg(not(target_arch = "wasm32"))]
@@ -167,7 +162,7 @@ impl GpuSession {
         let (hidden, cell) = gpu.caught(|| Ok(one_state(gpu, sizes(&self.layer.0.config, rows)))).await?;
         let other = 1 - self.current;
         (self.saved.hidden[other], self.saved.cell[other]) = (hidden, cell);
-        self.layer = GpuLayer::of(self.layer.0.of_session(self.strategy(), kept(rows), self.saved.clone()));
+        self.layer = GpuLayer::of(self.layer.0.of_session(kept(rows), self.saved.clone()));
         Ok(())
     }
 
@@ -214,15 +209,25 @@ impl GpuSession {
             if std::ptr::eq(buffer, cell) && !config.cell.has_cell_state() {
                 continue;
             }
-            let mut vector = filled("a row's state", stride, 0.0)?;
+            let mut vectors = filled("the state of rows", active.len().saturating_mul(stride), 0.0)?;
             for layer in 0..config.num_layers {
-                for (slot, row) in active.iter().enumerate() {
-                    if let Some(values) = values {
-                        let given = values.index_axis(Axis(0), layer);
-                        vector.iter_mut().zip(given.row(slot)).for_each(|(to, &from)| *to = from);
+                let given = values.as_ref().map(|values| values.index_axis(Axis(0), layer));
+                for (vector, from) in
+                    vectors.chunks_exact_mut(stride).zip(given.iter().flat_map(|given| given.outer_iter()))
+                {
+                    vector.iter_mut().zip(from).for_each(|(to, &from)| *to = from);
+                }
+                // Neighbouring rows are one write, of which wgpu keeps a record.
+                let (mut rows, mut slot) = (active.iter().peekable(), 0);
+                while let Some(first) = rows.next() {
+                    let mut count = 1;
+                    while rows.next_if_eq(&(first + count)).is_some() {
+                        count += 1;
                     }
-                    let at = 4 * stride as u64 * (layer * self.fresh.len() + row) as u64;
-                    gpu.queue().write_buffer(buffer, at, bytemuck::cast_slice(&vector));
+                    let at = 4 * stride as u64 * (layer * self.fresh.len() + first) as u64;
+                    let of_rows = &vectors[slot * stride..(slot + count) * stride];
+                    gpu.queue().write_buffer(buffer, at, bytemuck::cast_slice(of_rows));
+                    slot += count;
                 }
             }
         }

@@ -5,7 +5,7 @@ use std::env;
 use wgpu_rnn::inspect::PlanReport;
 use wgpu_rnn::{AdapterChoice, Backend, Config, Gpu, Input, Layer, LayerOptions, Precision, Strategy};
 
-use super::{Case, LARGE, batch, configs, each, weights};
+use super::{Case, LARGE, ROWS, batch, configs, each, weights};
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases: Vec<Case> = vec![("plan".into(), Box::new(plan))];
@@ -16,6 +16,9 @@ pub(super) fn cases() -> Vec<Case> {
         cases.push((format!("gpu {name}"), Box::new(move || forward(config, Precision::F32))));
         if name == "lstm" {
             cases.push(("gpu halves".into(), Box::new(move || forward(config, Precision::F16))));
+        }
+        if config.directions() == 1 {
+            cases.push((format!("gpu session {name}"), Box::new(move || session(config))));
         }
     }
     cases
@@ -41,5 +44,16 @@ fn forward(config: Config, precision: Precision) {
         let layer = Layer::new(&weights, (Backend::Gpu(gpu.clone()), options.clone()))?;
         layer.forward(&Input::new(input.view()))?;
         pollster::block_on(layer.forward_async(&Input::new(input.view()))).map(drop)
+    });
+}
+
+fn session(config: Config) {
+    let layer = Layer::new(&weights(config), Backend::Gpu(gpu())).expect("a layer");
+    let (input, rows) = (batch(&config), (0..ROWS).collect::<Vec<_>>());
+    each(LARGE, || {
+        let mut session = layer.session(160)?;
+        session.push(Input::new(input.view()).rows(&rows))?;
+        let state = session.state()?;
+        session.set_state(None, &state)
     });
 }
