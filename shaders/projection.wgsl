@@ -1,9 +1,6 @@
 // The projection of an LSTM at one time step: W_hr times the vectors that the step kernel stored. The result
 // is the new hidden state.
 
-const GATES = 1u;
-const COLUMNS = 4u;
-
 @compute @workgroup_size(UNITS)
 fn projection(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -46,24 +43,5 @@ fn projection(
                 finish(to, column_of(own, each));
             }
         }
-    }
-}
-
-fn left_start(index: u32, row: u32, quads: u32) -> u32 {
-    if !place_of(index, row, step_of(index)).valid {
-        return NOWHERE;
-    }
-    return (index * dims.rows + row) * quads;
-}
-
-fn finish(to: Target, value: f32) {
-    let place = place_of(to.index, to.row, to.step);
-    let at = own_hidden(to);
-    if place.valid {
-        next_hidden[at] = value;
-        write_output(to, place.time, value);
-    } else {
-        next_hidden[at] = hidden[at / 4u][at % 4u];
-        write_output(to, to.step, 0.0);
     }
 }

@@ -13,7 +13,8 @@ pub(super) use files::{File, file};
 pub(super) use pipelines::Kernels;
 pub(super) use tiling::{
     BLOCKS_AT_ONCE, BLOCKS_BYTES, BLOCKS_UNITS, MAX_ROWS, MAX_UNITS, MIN_UNITS, MIN_WORKGROUP_BYTES,
-    ScanMemory, TILE_BYTES, TILED_BYTES, TILED_UNITS, Tiling, WORKGROUP_BYTES, WeightsIn,
+    ScanMemory, TILE_BYTES, TILED_STEP_ROWS, TILED_STEP_UNITS, TILED_UNITS, Tiling, WORKGROUP_BYTES,
+    WeightsIn, tiled_bytes,
 };
 pub(super) use uniforms::{DispatchParams, Exchange, FRESH, LayerDims, NOBODY};
 pub(super) use unrolled::{LANES, Unrolled};

@@ -156,10 +156,10 @@ fn compile(
 ///   ([`crate::gpu::plan::PassMemory`]).
 /// - `parts/scan.wgsl`: an item is below the number of items. The plan bounds the state and the sums by `STATE` and
 ///   `PARTS` ([`crate::gpu::plan`]).
-/// - `blocks/step.wgsl`: an invocation writes its own element of a half of `blocks`, which has one for each of them. The
+/// - `product/blocks.wgsl`: an invocation writes its own element of a half of `blocks`, which has one for each of them. The
 ///   sums that are read lie in the same half, below AT_ONCE times ITEMS, and only blocks that exist are loaded.
-/// - `tiles/input_product.wgsl` repeats the last quad beyond the end of a vector, and replaces the columns beyond the
-///   last one by it. A row without a vector reads the first quad of the input.
+/// - `product/tiles.wgsl` repeats the last quad beyond the end of a vector, and `tiles/` replaces the columns beyond the
+///   last one by it. A row without a vector reads the first quad of the input or of the hidden state.
 /// - Workgroup memory: rows are below `ROWS` and quads below `TILE`. In `scan`, units are below H, for which
 ///   the plan sets `STATE`, and the weights are those of one direction, for which it sets `KEPT`.
 /// - `exchange.wgsl`: slots are below N. Rows are below R, because a session names no other rows.

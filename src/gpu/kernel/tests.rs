@@ -130,11 +130,20 @@ fn parameters_have_the_shaders_offsets() {
 fn the_shaders_constants_are_the_planners() {
     let text = called("step").source();
     assert!(text.contains(&format!("const MAX_ROWS = {MAX_ROWS}u;")));
-    let tiled = EVERY_KERNEL.iter().find(|kernel| kernel.tiling.weights == WeightsIn::Tiles).unwrap();
-    let (text, across) = (tiled.source(), tiled.tiling.across());
-    assert!(text.contains(&format!("const ACROSS = {across}u;")));
-    assert!(text.contains(&format!("const WIDE = {}u;", 4 * across)));
-    assert!(text.contains(&format!("const TALL = {}u;", tiled.tiling.rows_of_workgroup())));
+    for entry_point in ["input_product", "step"] {
+        let is_tiled = |kernel: &&KernelSpec| {
+            kernel.entry_point == entry_point && kernel.tiling.weights == WeightsIn::Tiles
+        };
+        let tiled = EVERY_KERNEL.iter().find(is_tiled).unwrap();
+        let (text, Tiling { units, rows, .. }, across) =
+            (tiled.source(), tiled.tiling, tiled.tiling.across());
+        assert!(text.contains(&format!("const TALL = {}u;", tiled.tiling.rows_of_workgroup())));
+        // An invocation loads one quad of the vectors of a block, and two of the weights.
+        assert_eq!((units, across), (8 * across, 4 * rows));
+        if entry_point == "input_product" {
+            assert!(text.contains(&format!("const WIDE = {}u;", 4 * across)));
+        }
+    }
     assert!(EVERY_KERNEL.iter().any(|kernel| kernel.tiling.weights == WeightsIn::Parts));
     let in_blocks = EVERY_KERNEL.iter().find(|kernel| kernel.tiling.weights == WeightsIn::Blocks).unwrap();
     assert!(in_blocks.source().contains(&format!("const AT_ONCE = {BLOCKS_AT_ONCE}u;")));

@@ -17,20 +17,29 @@ pub(in crate::gpu) const MAX_ROWS: u32 = 8;
 pub(in crate::gpu) const WORKGROUP_BYTES: u32 = 16_352;
 /// The bytes of workgroup memory for each row in `product/workgroup.wgsl`: TILE vec4s and a start.
 pub(in crate::gpu) const TILE_BYTES: u32 = 64 * 16 + 4;
-/// The invocations of a workgroup of `tiles/input_product.wgsl`, and those with the same rows: ACROSS there.
+/// The invocations of a workgroup of `tiles/input_product.wgsl`.
 pub(in crate::gpu) const TILED_UNITS: u32 = 256;
-const TILED_ACROSS: u32 = 32;
-/// The invocations of a workgroup of `blocks/step.wgsl`, HALF there, and the items that they share.
+/// The invocations and the rows of each of them in `tiles/step.wgsl`. A tile of 64 rows, as in the input product, would
+/// leave most cores of a large GPU idle.
+pub(in crate::gpu) const TILED_STEP_UNITS: u32 = 128;
+pub(in crate::gpu) const TILED_STEP_ROWS: u32 = 4;
+/// The invocations of a tile that share an item, UNITS / ITEMS in `product/tiles.wgsl`.
+const TILED_DOWN: u32 = 8;
+/// The invocations of a workgroup of `product/blocks.wgsl`, HALF there, and the items that they share.
 pub(in crate::gpu) const BLOCKS_UNITS: u32 = 256;
 const BLOCKS_ITEMS: u32 = 16;
-/// The blocks of an item that they compute at once: AT_ONCE in `blocks/step.wgsl`.
+/// The blocks of an item that they compute at once: AT_ONCE in `product/blocks.wgsl`.
 pub(in crate::gpu) const BLOCKS_AT_ONCE: u32 = BLOCKS_UNITS / BLOCKS_ITEMS;
-/// The bytes of workgroup memory of `blocks/step.wgsl`.
+/// The bytes of workgroup memory of `product/blocks.wgsl`.
 pub(in crate::gpu) const BLOCKS_BYTES: u32 = 2 * 16 * BLOCKS_UNITS;
-/// The bytes of workgroup memory of `tiles/input_product.wgsl`: four quads of 64 rows and of 128 columns.
-pub(in crate::gpu) const TILED_BYTES: u32 = 4 * 16 * (64 + 128);
 /// The bytes of workgroup memory of the step kernel for eight rows. A device with less cannot run any plan.
 pub(in crate::gpu) const MIN_WORKGROUP_BYTES: u32 = MAX_ROWS * TILE_BYTES;
+
+/// Returns the bytes of workgroup memory of `product/tiles.wgsl`: for each invocation, a quad of the vectors and two of
+/// the weights.
+pub(in crate::gpu) fn tiled_bytes(units: u32) -> u32 {
+    3 * 16 * units
+}
 
 /// The number of invocations in a workgroup, and the number of rows of each invocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -52,10 +61,11 @@ pub(in crate::gpu) enum WeightsIn {
     /// Registers of the invocations that share an item, each of which has the weights of a part of the terms. Only
     /// `scan` on hardware does so.
     Parts,
-    /// Workgroup memory, which has a block of the weights and of the vectors at a time. Only the input product does so.
+    /// Workgroup memory, which has a block of the weights and of the vectors at a time. Only the input product and
+    /// `step` on hardware do so.
     Tiles,
-    /// Their buffer. The invocations that share an item each read a block of its terms at a time. Only `step` on
-    /// hardware does so.
+    /// Their buffer. The invocations that share an item each read a block of its terms at a time. Only `step` and its second
+    /// product on hardware do so.
     Blocks,
 }
 
@@ -73,7 +83,7 @@ impl Tiling {
     /// Returns the number of invocations of a workgroup that compute different items of the same rows.
     pub(in crate::gpu) fn across(self) -> u32 {
         match self.weights {
-            WeightsIn::Tiles => TILED_ACROSS,
+            WeightsIn::Tiles => self.units / TILED_DOWN,
             WeightsIn::Blocks => BLOCKS_ITEMS,
             WeightsIn::Buffer | WeightsIn::Workgroup | WeightsIn::Registers | WeightsIn::Parts => self.units,
         }
@@ -82,7 +92,7 @@ impl Tiling {
     /// Returns the number of rows of a workgroup.
     pub(in crate::gpu) fn rows_of_workgroup(self) -> u32 {
         match self.weights {
-            WeightsIn::Tiles => self.rows * (self.units / TILED_ACROSS),
+            WeightsIn::Tiles => self.rows * TILED_DOWN,
             _ => self.rows,
         }
     }

@@ -4,7 +4,7 @@ use super::stage::{Pace, Stage};
 use super::stages::stages;
 use super::{Choice, Plan, Request, Strategy, family, tiling};
 use crate::Error;
-use crate::gpu::kernel::{MAX_ROWS, MIN_UNITS, Tiling};
+use crate::gpu::kernel::{MAX_ROWS, MIN_UNITS, Tiling, WeightsIn};
 
 /// The maximum number of candidates. The kernels of each candidate must be compiled.
 const MOST: usize = 5;
@@ -38,7 +38,7 @@ impl Choice {
             false => steps(request, &large),
         };
         let mut all = vec![self.clone()];
-        all.extend(tilings.into_iter().map(|tiling| self.with_recurrent(tiling)));
+        all.extend(tilings.into_iter().map(|tiling| self.with_recurrent(request, tiling)));
         let ahead: Vec<_> = all.iter().flat_map(|choice| choice.with_tilings_ahead(request)).collect();
         all.extend(ahead);
         all
@@ -60,27 +60,37 @@ impl Choice {
         tilings.map(with).collect()
     }
 
-    /// Returns this choice with another tiling for the recurrent stage. The stages of the same step get its
-    /// rows.
-    fn with_recurrent(&self, tiling: Tiling) -> Self {
+    /// Returns this choice with another tiling for the recurrent stage, and for the second product of a step.
+    fn with_recurrent(&self, request: &Request<'_>, tiling: Tiling) -> Self {
         let stages = self.stages.iter().map(|stage| match stage.is_recurrent() {
             true => stage.with(tiling),
             false if stage.is_of_chunk() => stage.clone(),
-            false => stage.with(Tiling { rows: tiling.rows, ..stage.tiling }),
+            false => second(request, stage, tiling),
         });
         Choice { strategy: self.strategy, stages: stages.collect() }
     }
 }
 
+/// Returns the second product of a step whose first one has that tiling: it is in blocks, too, or else has the same rows.
+fn second(request: &Request<'_>, stage: &Stage, first: Tiling) -> Stage {
+    let usual = tiling::whole(request, stage);
+    match first.weights {
+        WeightsIn::Blocks => tiling::in_blocks(request, &usual).unwrap_or(usual),
+        WeightsIn::Tiles => usual,
+        _ => usual.with(Tiling { rows: first.rows, ..usual.tiling }),
+    }
+}
+
 /// Returns the tilings of a step that are worth timing. Small workgroups, single rows and shared items spread a step
-/// over more cores. Single rows are tried only if there are few rows.
+/// over more cores, and tiles load less for many rows. Single rows are tried only if there are few rows.
 fn steps(request: &Request<'_>, stage: &Stage) -> Vec<Tiling> {
     let large = stage.tiling;
     let few_rows = request.rows <= MAX_ROWS as usize;
     let rows = [large.rows, if few_rows { 1 } else { large.rows }];
     let of_rows = |rows| [large.units, MIN_UNITS].map(|units| Tiling { units, rows, ..large });
-    let in_blocks = tiling::in_blocks(request, stage).filter(|_| few_rows).map(|stage| stage.tiling);
-    rows.into_iter().flat_map(of_rows).chain(in_blocks).collect()
+    let in_blocks = tiling::in_blocks(request, stage).filter(|_| few_rows);
+    let others = in_blocks.into_iter().chain(tiling::step_in_tiles(request, stage));
+    rows.into_iter().flat_map(of_rows).chain(others.map(|stage| stage.tiling)).collect()
 }
 
 impl Plan {

@@ -9,8 +9,8 @@ use super::parts::Part;
 use super::request::{Request, small};
 use super::shared::{self, Shared};
 use crate::gpu::kernel::{
-    BLOCKS_BYTES, File, KernelSpec, Override, ScanMemory, TILE_BYTES, TILED_BYTES, Tiling, Unrolled,
-    WORKGROUP_BYTES, WeightsIn, file,
+    BLOCKS_BYTES, File, KernelSpec, Override, ScanMemory, TILE_BYTES, Tiling, Unrolled, WORKGROUP_BYTES,
+    WeightsIn, file, tiled_bytes,
 };
 use crate::gpu::pack::{self, quads};
 use crate::{Config, Precision};
@@ -277,7 +277,7 @@ impl Stage {
 
     /// Returns the kernel. WGSL allows any order of declarations, but naga 30 loses track of overrides that
     /// come after an array whose size depends on an override. The files with such arrays, those of `scan` and
-    /// `product/workgroup.wgsl`, therefore come after all others with overrides.
+    /// of `product/`, therefore come after all others with overrides.
     pub(super) fn kernel(&self, request: &Request<'_>) -> KernelSpec {
         let Request { precision, capabilities, .. } = *request;
         let Tiling { units, rows, weights } = self.tiling;
@@ -292,7 +292,9 @@ impl Stage {
         // The way in which the vectors of several rows get to all invocations.
         let sharing = match (weights, self.pace) {
             (WeightsIn::Registers, _) => Some(file!("registers/product")),
-            (WeightsIn::Tiles | WeightsIn::Parts | WeightsIn::Blocks, _) => None,
+            (WeightsIn::Tiles, _) => Some(file!("product/tiles")),
+            (WeightsIn::Blocks, _) => Some(file!("product/blocks")),
+            (WeightsIn::Parts, _) => None,
             _ if subgroups => Some(file!("product/subgroup")),
             (_, Pace::Loop) => Some(file!("product/direct")),
             (_, Pace::Rows | Pace::Step) => Some(file!("product/workgroup")),
@@ -324,7 +326,7 @@ impl Stage {
             overrides,
             tiling: self.tiling,
             workgroup_bytes: match self.pace {
-                _ if weights == WeightsIn::Tiles => u64::from(TILED_BYTES),
+                _ if weights == WeightsIn::Tiles => u64::from(tiled_bytes(units)),
                 _ if weights == WeightsIn::Blocks => u64::from(BLOCKS_BYTES),
                 Pace::Rows | Pace::Step if subgroups => 0,
                 Pace::Rows | Pace::Step => u64::from(rows * TILE_BYTES),

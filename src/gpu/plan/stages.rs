@@ -64,7 +64,10 @@ fn step(config: &Config, hoisted: bool) -> Stage {
     Stage {
         words: recurrent_words(config, hoisted),
         files: with(file!("step")),
-        others: vec![(WeightsIn::Blocks, with(file!("blocks/step")))],
+        others: vec![
+            (WeightsIn::Blocks, with(file!("blocks/step"))),
+            (WeightsIn::Tiles, with(file!("tiles/step"))),
+        ],
         overrides: recurrent_overrides(config, hoisted),
         products: if hoisted { vec![product] } else { vec![of_input, product] },
         reads: vec![input, Operand::Hidden, Operand::Cell],
@@ -117,7 +120,11 @@ fn second(config: &Config, hoisted: bool) -> Option<Stage> {
 /// The projection of an LSTM's hidden state.
 fn projection(config: &Config) -> Stage {
     Stage {
-        files: vec![file!("projection"), file!("memory")],
+        files: vec![file!("projection/row"), file!("projection"), file!("memory")],
+        others: vec![(
+            WeightsIn::Blocks,
+            vec![file!("projection/row"), file!("blocks/projection"), file!("memory")],
+        )],
         products: vec![by_column(config.proj_size)],
         reads: vec![Operand::Intermediate { stored: 1, used: 1 }],
         writes: vec![Operand::Hidden, Operand::Output],
@@ -131,9 +138,11 @@ fn candidate(config: &Config, hoisted: bool) -> Stage {
     let stored = Operand::Intermediate { stored: 3, used: if hoisted { 2 } else { 3 } };
     let of_input = if hoisted { Some(Operand::Gates(1)) } else { None };
     let overrides = [Override::new("HOISTED", hoisted)].into_iter().chain(variant_overrides(config));
+    let with = |text| [&activations(config)[..], &[file!("candidate/row"), text, file!("memory")]].concat();
     Stage {
         words: if hoisted { vec!["hoisted".to_owned()] } else { Vec::new() },
-        files: [&activations(config)[..], &[file!("candidate"), file!("memory")]].concat(),
+        files: with(file!("candidate")),
+        others: vec![(WeightsIn::Blocks, with(file!("blocks/candidate")))],
         overrides: overrides.collect(),
         products: vec![by_column(config.hidden_size)],
         reads: [stored, Operand::Hidden].into_iter().chain(of_input).collect(),

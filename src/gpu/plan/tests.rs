@@ -205,10 +205,18 @@ fn many_rows_are_multiplied_in_tiles_on_hardware() {
         let plan = with(capabilities, &config, rows, 100, Strategy::HoistedStep).unwrap();
         plan.kernels[0].tiling.weights == WeightsIn::Tiles
     };
+    let step_is_tiled = |capabilities: &Capabilities, config: Config, rows| {
+        let plan = with(capabilities, &config, rows, 100, Strategy::Step).unwrap();
+        plan.kernels[0].tiling.weights == WeightsIn::Tiles
+    };
     let hardware = Capabilities::default();
     for discrete in [false, true] {
-        assert!(tiled(&Capabilities { discrete, ..hardware }, Config::lstm(512, 1024), 64));
-        assert!(!tiled(&Capabilities { discrete, ..hardware }, Config::lstm(5, 8), 64));
+        let capabilities = &Capabilities { discrete, ..hardware };
+        assert!(tiled(capabilities, Config::lstm(512, 1024), 64));
+        assert!(!tiled(capabilities, Config::lstm(5, 8), 64));
+        assert!(step_is_tiled(capabilities, Config::lstm(512, 1024), 64));
+        assert!(!step_is_tiled(capabilities, Config::lstm(512, 1024), 8));
+        assert!(!step_is_tiled(capabilities, Config::lstm(5, 8), 64));
     }
     for capabilities in [
         Capabilities { software: true, ..hardware },
@@ -217,6 +225,12 @@ fn many_rows_are_multiplied_in_tiles_on_hardware() {
         Capabilities { max_compute_workgroup_storage_size: 12_000, ..hardware },
     ] {
         assert!(!tiled(&capabilities, Config::lstm(512, 1024), 64), "{capabilities:?}");
+    }
+    for capabilities in [
+        Capabilities { software: true, ..hardware },
+        Capabilities { max_compute_invocations_per_workgroup: 127, ..hardware },
+    ] {
+        assert!(!step_is_tiled(&capabilities, Config::lstm(512, 1024), 64), "{capabilities:?}");
     }
 }
 

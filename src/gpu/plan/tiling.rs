@@ -12,8 +12,8 @@ use crate::ErrorKind;
 use crate::Strategy;
 use crate::error::Fault;
 use crate::gpu::kernel::{
-    BLOCKS_BYTES, BLOCKS_UNITS, LANES, MAX_ROWS, MAX_UNITS, MIN_UNITS, TILED_BYTES, TILED_UNITS, Tiling,
-    Unrolled, WORKGROUP_BYTES, WeightsIn,
+    BLOCKS_BYTES, BLOCKS_UNITS, LANES, MAX_ROWS, MAX_UNITS, MIN_UNITS, TILED_STEP_ROWS, TILED_STEP_UNITS,
+    TILED_UNITS, Tiling, Unrolled, WORKGROUP_BYTES, WeightsIn, tiled_bytes,
 };
 
 /// The planner takes small workgroups only if they reduce the time of a step to less than this fraction,
@@ -87,6 +87,7 @@ fn tiled(request: &Request<'_>, strategy: Strategy, stages: Vec<Stage>) -> Resul
         match stage.is_recurrent() {
             true if stage.loops() => chosen.push(looping(request, &large)?),
             true => chosen.push(step(request, large)),
+            false if stage.pace == Pace::Step => chosen.push(second(request, large)),
             false => chosen.extend(ahead(request, large)),
         }
     }
@@ -116,31 +117,52 @@ pub(super) fn ahead_tilings(request: &Request<'_>, large: &Stage) -> Vec<Vec<Sta
 
 /// Returns the input product in tiles, if the device can run it and it fills half a tile.
 fn ahead_in_tiles(request: &Request<'_>, large: &Stage) -> Option<Stage> {
-    let capabilities = request.capabilities;
     let tiled = large.with(Tiling { units: TILED_UNITS, rows: MAX_ROWS, weights: WeightsIn::Tiles });
-    let rows = large.rows(request.rows, request.steps);
-    let is_large = large.tiling.units == MAX_UNITS && 2 * rows >= tiled.tiling.rows_of_workgroup() as usize;
+    (large.quads() > 0 && can_tile(request, large, &tiled)).then_some(tiled)
+}
+
+/// Returns a step in tiles, if the device can run it and the batch fills half a tile.
+pub(super) fn step_in_tiles(request: &Request<'_>, large: &Stage) -> Option<Stage> {
+    let tiling = Tiling { units: TILED_STEP_UNITS, rows: TILED_STEP_ROWS, weights: WeightsIn::Tiles };
+    let tiled = large.with(tiling);
+    (large.most_rows >= tiling.rows && can_tile(request, large, &tiled)).then_some(tiled)
+}
+
+fn can_tile(request: &Request<'_>, large: &Stage, tiled: &Stage) -> bool {
+    let capabilities = request.capabilities;
+    let (units, rows) = (tiled.tiling.units, large.rows(request.rows, request.steps));
+    let is_large = large.tiling.units == MAX_UNITS
+        && rows.saturating_mul(2) >= tiled.tiling.rows_of_workgroup() as usize;
     // A software driver pays for a barrier by the invocations, and for a load of workgroup memory like for another.
-    let can = !capabilities.software
+    !capabilities.software
+        && is_large
         && large.other(WeightsIn::Tiles).is_some()
-        && large.quads() > 0
-        && capabilities.invocations() >= TILED_UNITS
-        && capabilities.max_compute_workgroup_storage_size >= TILED_BYTES;
-    (can && is_large).then_some(tiled)
+        && capabilities.invocations() >= units
+        && capabilities.max_compute_workgroup_storage_size >= tiled_bytes(units)
 }
 
 /// Returns the tiling of a step. Workgroups are small, or their invocations share items, if that keeps more cores
-/// busy.
+/// busy. Many rows are computed in tiles.
 fn step(request: &Request<'_>, large: Stage) -> Stage {
     let small = large.with(Tiling { units: MIN_UNITS, ..large.tiling });
-    let in_blocks = in_blocks(request, &large);
+    let others = in_blocks(request, &large).into_iter().chain(step_in_tiles(request, &large));
     let expected_us = |stage: &Stage| cost::recurrent_us(request, stage);
-    [small].into_iter().chain(in_blocks).fold(large, |best, other| {
+    [small].into_iter().chain(others).fold(large, |best, other| {
         if expected_us(&other) < WORTHWHILE * expected_us(&best) { other } else { best }
     })
 }
 
-/// Returns a step whose invocations share items, if the device can run it and there is more than a block to share.
+/// Returns the tiling of the second product of a step.
+fn second(request: &Request<'_>, large: Stage) -> Stage {
+    let expected_us = |stage: &Stage| cost::recurrent_us(request, stage);
+    match in_blocks(request, &large) {
+        Some(blocks) if expected_us(&blocks) < WORTHWHILE * expected_us(&large) => blocks,
+        _ => large,
+    }
+}
+
+/// Returns a step, or the second product of one, whose invocations share items, if the device can run it and there is more
+/// than a block to share.
 pub(super) fn in_blocks(request: &Request<'_>, large: &Stage) -> Option<Stage> {
     let capabilities = request.capabilities;
     let quads =

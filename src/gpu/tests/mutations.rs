@@ -128,15 +128,19 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     ("sums[row] = sums_of_hidden(bias, unit);", ""),
     ("own = joined(own, row_of(&of_input, row));", ""),
     ("return vec4<f32>(sums.xyz, sums.z);", "return sums;"),
-    // blocks/step.wgsl
+    // product/blocks.wgsl and blocks/
     ("of_input = sums_of_input(sums);", "of_input = vec4<f32>();"),
     ("sums = joined(sums, of_input);", ""),
-    ("let unit = tile.column + item;", "let unit = item;"),
+    ("let unit = tile.column + local % ITEMS;", "let unit = local % ITEMS;"),
+    ("let column = tile.column + local % ITEMS;", "let column = local % ITEMS;"),
+    ("column + each * ITEMS);\n            finish", "column);\n            finish"),
+    ("unit + each * ITEMS), column_of", "unit), column_of"),
     ("let block = first + own_block;", "let block = first;"),
-    ("blocks[base + local] = sums_of(Product(FROM_HIDDEN", "blocks[base] = sums_of(Product(FROM_HIDDEN"),
+    ("blocks[base + local] = sums_of(of_hidden", "blocks[base] = sums_of(of_hidden"),
+    ("blocks[base + local] = sums_of(of_input", "blocks[base] = sums_of(of_input"),
     ("let first = block * BLOCK;", "let first = block;"),
     ("min(AT_ONCE, count - first) * ITEMS", "ITEMS"),
-    ("sums += blocks[next];", "sums = blocks[next];"),
+    ("*sums += blocks[next];", "*sums = blocks[next];"),
     ("start_of_sums(bias, near).w, sums.z)", "sums.z, start_of_sums(bias, near).w)"),
     // projection.wgsl
     (
@@ -170,15 +174,23 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     ("length - 1u - step, reverse && valid", "step, reverse && valid"),
     ("own.h = select(own.h, after.h, valid);", "own.h = after.h;"),
     ("own.c = select(own.c, after.c, valid);", "own.c = after.c;"),
-    // tiles/input_product.wgsl
-    ("columns_of_tile[local + 2u * WIDE] = unpack(w1);", "columns_of_tile[local + 2u * WIDE] = unpack(w0);"),
-    ("columns_of_tile[at + 2u * ACROSS]", "columns_of_tile[at + ACROSS]"),
+    // product/tiles.wgsl
+    ("weights_of_tile[local + UNITS] = unpack(w1);", "weights_of_tile[local + UNITS] = unpack(w0);"),
+    ("weights_of_tile[at + 2u * ITEMS]", "weights_of_tile[at + ITEMS]"),
+    ("return (local / ITEMS) % 4u;", "return 0u;"),
     ("vectors[(own_row + row) * BLOCK + quad]", "vectors[row * BLOCK + quad]"),
-    ("min(BLOCK, quads + BLOCK - next)", "BLOCK"),
-    ("vector + min(next + own_quad, quads - 1u)", "vector + min(own_quad, quads - 1u)"),
+    ("min(BLOCK, product.quads + BLOCK - next)", "BLOCK"),
+    ("start + min(next + own_quad, last)", "start + min(own_quad, last)"),
+    // tiles/input_product.wgsl
     ("let first_column = (place % across) * WIDE;", "let first_column = 0u;"),
-    ("gates_start(index, first_row + own_row + row) * columns", "gates_start(index, row) * columns"),
-    ("next_hidden[at + each * ACROSS]", "next_hidden[at + each]"),
+    ("gates_start(index, own_row + row) * columns", "gates_start(index, row) * columns"),
+    ("next_hidden[at + each * ITEMS]", "next_hidden[at + each]"),
+    // tiles/step.wgsl
+    ("(place % across) * wide + local % ITEMS", "local % ITEMS"),
+    ("select(offsets.z, offsets.w, each == 3u)", "offsets.z"),
+    ("sums[row] = first;", ""),
+    ("start_of(index, first_row + loaded_row(local),", "start_of(index, loaded_row(local),"),
+    ("Target(index, own_row + row, step_of(index), unit)", "Target(index, row, step_of(index), unit)"),
     // scan.wgsl
     ("states[(i / size) * stride + i % size] = hidden", "states[i] = hidden"),
     ("let next = STATE - now;", "let next = now;"),

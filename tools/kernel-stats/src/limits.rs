@@ -33,8 +33,9 @@ fn loads_ahead(kernel: &KernelSource) -> u32 {
     }
 }
 
-/// The least share of fma in the vector operations of a tile's products.
-const SHARE_OF_TILE: f64 = 0.95;
+/// The least share of fma in the vector operations of a tile's products: of the input product, and of a step, which has half
+/// of the rows, and in a GRU three columns of four.
+const SHARE_OF_TILE: (f64, f64) = (0.95, 0.9);
 /// The most bytes from memory for each fma of a block of a tile, which has four quads, and the loads that start before
 /// the first wait: a quad of the vectors and two of the weights.
 const BLOCK_OF_TILE: (f64, u32) = (0.4, 3);
@@ -131,13 +132,13 @@ pub(crate) fn misses(
     expect(in_flight >= least, format!("{in_flight} loads before the first wait: less than {least}"));
     expect(waits <= MOST_WAITS, format!("{waits} waits in the loop over rows: more than {MOST_WAITS}"));
     if is_tiled(kernel) {
+        let (of_input, of_step) = SHARE_OF_TILE;
+        let least = if kernel.entry_point == "input_product" { of_input } else { of_step };
         for found in loops {
             let (share, bytes) = (found.fma_share(), found.global_bytes);
             expect(
-                share >= SHARE_OF_TILE && bytes == 0,
-                format!(
-                    "{share:.2} fma, {bytes} bytes from memory: expected at least {SHARE_OF_TILE} and none"
-                ),
+                share >= least && bytes == 0,
+                format!("{share:.2} fma, {bytes} bytes from memory: expected at least {least} and none"),
             );
         }
         return misses;
@@ -214,7 +215,11 @@ mod tests {
     #[test]
     fn a_tile_is_held_to_more() {
         let mut all = wgpu_rnn::inspect::kernels().into_iter();
+        let step =
+            all.clone().find(|kernel| is_tiled(kernel) && kernel.entry_point == "step").expect("a step");
         let kernel = all.find(is_tiled).expect("a kernel");
+        assert_eq!(misses(&step, &GOOD, &[of_loop(48, 53, 0, 112)], 18).len(), 0);
+        assert_eq!(misses(&step, &GOOD, &[of_loop(48, 54, 0, 112)], 18).len(), 1);
         let count = |found: InnerLoop| misses(&kernel, &GOOD, &[found], 18).len();
         assert_eq!(count(of_loop(128, 134, 0, 192)), 0);
         assert_eq!(count(of_loop(128, 135, 0, 192)), 1);
