@@ -26,6 +26,7 @@ mod transfers;
 pub(super) use bindings::{Bound, Saved, Sequence};
 pub(super) use choice::Choice;
 pub(super) use dispatch::Dispatch;
+pub(super) use family::allowed;
 #[cfg(test)]
 pub(super) use inspect::planned;
 pub use inspect::{KernelSource, kernels};

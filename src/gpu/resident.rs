@@ -16,7 +16,7 @@ use super::unused::Unused;
 use super::workspace::{Saved, Workspace};
 use crate::array::reserved;
 use crate::error::Fault;
-use crate::{Config, Error, LayerOptions, Precision, Weights};
+use crate::{Config, Error, LayerOptions, Precision, Strategy, Weights};
 
 /// The largest number of unused workspaces that a layer keeps.
 const KEPT_WORKSPACES: usize = 4;
@@ -26,6 +26,8 @@ pub(super) struct Resident {
     pub(super) gpu: Gpu,
     pub(super) config: Config,
     pub(super) options: LayerOptions,
+    /// The strategies of a session's pushes, if it is one's.
+    family: Option<&'static [Strategy]>,
     parts: Vec<Part>,
     /// One buffer for each part.
     pub(super) weights: Vec<Buffer>,
@@ -61,14 +63,17 @@ impl Resident {
             dims,
             unused: Unused::new(KEPT_WORKSPACES),
             saved: None,
+            family: None,
             tuner: Tuner::new(gpu, &config, options),
             logged: LogOnce::default(),
         })
     }
 
-    /// Returns the same weights for a session with these states. The layer has its own workspaces.
-    pub(super) fn of_session(&self, kept: usize, saved: Saved) -> Self {
-        Resident { unused: Unused::new(kept), saved: Some(saved), ..self.like(Tuner::default()) }
+    /// Returns the same weights for a session with these states, whose pushes all have strategies of one family. The layer
+    /// has its own workspaces.
+    pub(super) fn of_session(&self, family: &'static [Strategy], kept: usize, saved: Saved) -> Self {
+        let (unused, own) = (Unused::new(kept), self.like(Tuner::default()));
+        Resident { unused, saved: Some(saved), family: Some(family), ..own }
     }
 
     /// Returns a layer with the same weights and no workspaces yet. It measures nothing.
@@ -82,6 +87,7 @@ impl Resident {
             dims: self.dims.clone(),
             unused: Unused::new(self.unused.most()),
             saved: self.saved.clone(),
+            family: self.family,
             tuner,
             logged: LogOnce::default(),
         }
@@ -90,7 +96,8 @@ impl Resident {
     pub(super) fn request(&self, size: CallShape) -> Request<'_> {
         let LayerOptions { precision, bounds_checks, .. } = self.options;
         let capabilities = self.gpu.capabilities();
-        Request { bounds_checks, ..Request::new(&self.config, precision, &self.parts, capabilities, size) }
+        let request = Request::new(&self.config, precision, &self.parts, capabilities, size);
+        Request { bounds_checks, family: self.family, ..request }
     }
 
     /// Returns the plan for a shape: the measured plan, or the cost model's if there is none. Only passes

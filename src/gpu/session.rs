@@ -15,7 +15,7 @@ use super::call_mode::CallMode;
 use super::kernel::{FRESH, NOBODY};
 use super::layer::GpuLayer;
 use super::pack::quads;
-use super::plan::{CallShape, Endpoints, Plan};
+use super::plan::{CallShape, Endpoints, Plan, allowed};
 use super::resident::Resident;
 use super::submission::Submitted;
 use super::transfer::{self, Given, arrived, copy, padded};
@@ -24,11 +24,13 @@ use crate::array::{filled, reserved, room, zeros};
 use crate::batch::Batch;
 use crate::error::Fault;
 use crate::session::state::Active;
-use crate::{Config, Error, State};
+use crate::{Config, Error, State, Strategy};
 
 pub(crate) struct GpuSession {
     pub(super) layer: GpuLayer,
     endpoints: Endpoints,
+    /// The strategies of its pushes.
+    family: &'static [Strategy],
     saved: Saved,
     /// The index of the current state.
     pub(super) current: usize,
@@ -56,7 +58,9 @@ impl GpuSession {
         let endpoints = Endpoints::Session { rows: count };
         let one_step =
             layer.0.request(CallShape { rows: rows.max(1), steps: 1, budget: options.budget, endpoints });
+        // Refuses a layer of which not even one row fits.
         Plan::rows_at_once(&one_step, options.strategy)?;
+        let family = allowed(&one_step, options.strategy);
         let [hidden, cell] = sizes(config, rows);
         let limit =
             gpu.capabilities().max_storage_buffer_binding_size.min(gpu.capabilities().max_buffer_size);
@@ -75,8 +79,9 @@ impl GpuSession {
         gpu.check_not_lost()?;
         log::debug!("session of {rows} rows of {config} on {gpu}");
         Ok(GpuSession {
-            layer: GpuLayer::of(layer.0.of_session(kept(rows), saved.clone())),
+            layer: GpuLayer::of(layer.0.of_session(family, kept(rows), saved.clone())),
             endpoints,
+            family,
             saved,
             current: 0,
             fresh: filled("rows", rows, true)?,
@@ -162,7 +167,7 @@ impl GpuSession {
         let (hidden, cell) = gpu.caught(|| Ok(one_state(gpu, sizes(&self.layer.0.config, rows)))).await?;
         let other = 1 - self.current;
         (self.saved.hidden[other], self.saved.cell[other]) = (hidden, cell);
-        self.layer = GpuLayer::of(self.layer.0.of_session(kept(rows), self.saved.clone()));
+        self.layer = GpuLayer::of(self.layer.0.of_session(self.family, kept(rows), self.saved.clone()));
         Ok(())
     }
 
@@ -217,7 +222,7 @@ impl GpuSession {
                 {
                     vector.iter_mut().zip(from).for_each(|(to, &from)| *to = from);
                 }
-                // Neighbouring rows are one write, of which wgpu keeps a record.
+                // Rows with successive numbers are written together, because wgpu keeps a record of each write.
                 let (mut rows, mut slot) = (active.iter().peekable(), 0);
                 while let Some(first) = rows.next() {
                     let mut count = 1;

@@ -16,10 +16,10 @@ const ROWS: [usize; 2] = [1, 8];
 const STEPS: usize = 100;
 
 /// Returns the strategies from which a plan may take the fastest: the given one, or for `Auto` those of the
-/// layer's family.
-pub(super) fn allowed(request: &Request<'_>, strategy: Strategy) -> &'static [Strategy] {
+/// request's family, if it has one, or of the layer's.
+pub(in crate::gpu) fn allowed(request: &Request<'_>, strategy: Strategy) -> &'static [Strategy] {
     match strategy {
-        Strategy::Auto => of(request),
+        Strategy::Auto => request.family.unwrap_or_else(|| of(request)),
         _ => Strategy::ALL.iter().find(|one| **one == strategy).map_or(FUSED, slice::from_ref),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::parts::Part;
 use crate::gpu::Capabilities;
-use crate::{Config, Precision};
+use crate::{Config, Precision, Strategy};
 
 /// The shape of a call, which is the key of cached workspaces and measurements: N (the rows of a piece), T,
 /// the budget for the workspace in bytes, and the endpoints.
@@ -64,6 +64,8 @@ pub(in crate::gpu) struct Request<'a> {
     /// If true, wgpu adds bounds checks to the kernels.
     pub(in crate::gpu) bounds_checks: bool,
     pub(in crate::gpu) endpoints: Endpoints,
+    /// The family for `Strategy::Auto`, if it is chosen already. Otherwise it is the layer's.
+    pub(in crate::gpu) family: Option<&'static [Strategy]>,
 }
 
 impl<'a> Request<'a> {
@@ -76,7 +78,18 @@ impl<'a> Request<'a> {
         CallShape { rows, steps, budget, endpoints }: CallShape,
     ) -> Self {
         let bounds_checks = false;
-        Request { config, precision, parts, rows, steps, capabilities, budget, bounds_checks, endpoints }
+        Request {
+            config,
+            precision,
+            parts,
+            rows,
+            steps,
+            capabilities,
+            budget,
+            bounds_checks,
+            endpoints,
+            family: None,
+        }
     }
 
     /// Returns a request for a forward pass from the host with the default budget and weights in f32.

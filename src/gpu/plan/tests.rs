@@ -5,7 +5,7 @@ use super::*;
 use crate::gpu::Capabilities;
 use crate::gpu::kernel::{WORKGROUP_BYTES, WeightsIn};
 use crate::gpu::pack;
-use crate::{Config, Precision};
+use crate::{Config, ErrorKind, Precision};
 
 fn with(
     capabilities: &Capabilities,
@@ -94,6 +94,20 @@ fn the_strategies_of_a_layer_are_of_one_family_whatever_the_size_of_a_call() {
             }
         }
     }
+}
+
+#[test]
+fn a_request_with_a_family_keeps_to_it() {
+    let capabilities = &Capabilities::default();
+    let config = &Config::lstm(80, 1024).num_layers(2);
+    let parts = &parts(config, Precision::F32, capabilities).unwrap()[..];
+    // The sequence between the layers exceeds the budget, so only `step` fits.
+    let long = Request::usual(config, parts, 1, 40_000, capabilities);
+    assert_eq!(family::allowed(&long, Strategy::Auto), [Strategy::Step]);
+    let hoisted = &[Strategy::HoistedStep, Strategy::Scan];
+    let in_session = Request { family: Some(hoisted), ..long };
+    assert_eq!(family::allowed(&in_session, Strategy::Auto), hoisted);
+    assert_eq!(Plan::new(&in_session, Strategy::Auto).unwrap_err().kind(), ErrorKind::TooLarge);
 }
 
 #[test]
