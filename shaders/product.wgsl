@@ -1,7 +1,7 @@
 // The matrix product of all kernels: rows of vectors times packed weights, [quad][column]. An invocation
 // computes four columns, or the three gates of one unit, for each of ROWS rows. The kernel defines `quad_of`
 // and `packed_at`, which read vectors and weights. A single row is read in place. Several rows share the
-// weights; each file in product/ is one way to bring their vectors to all invocations.
+// weights; the files in product/ are ways to share vectors, weights or terms among invocations.
 //
 // The summation order is the same in all cases: ascending, in blocks of BLOCK quads. Each block has its own
 // sum, which keeps the rounding error of long sums small.

@@ -292,7 +292,7 @@ fn assert_same(found: &Result<Weights, Error>, expected: &Weights) {
 pub fn check_error(error: &Error) {
     let text = error.to_string();
     assert!(!text.contains(char::is_control), "{text:?}");
-    // A few bytes may say that there are more values than `LoadOptions::max_bytes`.
+    // A small file may declare more bytes than `LoadOptions::max_bytes` allows.
     let is_expected =
         matches!(error.kind(), ErrorKind::File | ErrorKind::Tensor | ErrorKind::Config | ErrorKind::TooLarge);
     assert!(is_expected, "{error:?}");

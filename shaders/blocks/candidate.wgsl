@@ -1,5 +1,5 @@
-// `candidate` for few rows on hardware. A workgroup has one row and ITEMS times four units, whose blocks its invocations
-// share as in `product/blocks.wgsl`.
+// `candidate` for few rows. A workgroup has one row and ITEMS items of four units. Its invocations share the terms of each
+// item, as in `product/blocks.wgsl`.
 
 @compute @workgroup_size(UNITS)
 fn candidate(

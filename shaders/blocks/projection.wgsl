@@ -1,5 +1,5 @@
-// `projection` for few rows on hardware. A workgroup has one row and ITEMS times four columns, whose blocks its invocations
-// share as in `product/blocks.wgsl`.
+// `projection` for few rows. A workgroup has one row and ITEMS items of four columns. Its invocations share the terms of
+// each item, as in `product/blocks.wgsl`.
 
 @compute @workgroup_size(UNITS)
 fn projection(

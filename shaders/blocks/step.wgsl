@@ -1,4 +1,4 @@
-// `step` for few rows on hardware. A workgroup has one row and ITEMS items, whose blocks its invocations share as in
+// `step` for few rows. A workgroup has one row and ITEMS items. Its invocations share the terms of each item, as in
 // `product/blocks.wgsl`. An item is a unit, or four units of an RNN.
 
 @compute @workgroup_size(UNITS)

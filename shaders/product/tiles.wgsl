@@ -13,13 +13,14 @@ fn loaded_row(local: u32) -> u32 {
     return local / BLOCK;
 }
 
-// Which column of its item's an invocation loads the weights of.
+// The column of its item, 0 to 3, whose weights an invocation loads.
 fn loaded_column(local: u32) -> u32 {
     return (local / ITEMS) % 4u;
 }
 
 // Multiplies the vectors of the invocation's rows and adds the products to their sums. `start` is the start of the
-// vector of the `loaded_row`, and `column` is the `loaded_column`. All invocations of a workgroup must call this
+// vector of the `loaded_row`, and `column` is the matrix column of the item's
+// `loaded_column`. All invocations of a workgroup must call this
 // function together.
 fn add_tile(sums: ptr<function, Sums>, product: Product, column: u32, start: u32, local: u32) {
     let is_vector = start != NOWHERE;

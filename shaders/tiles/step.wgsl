@@ -1,4 +1,4 @@
-// `step` for many rows on hardware: a workgroup computes a tile of TALL rows and ITEMS items, and an invocation one item
+// `step` for many rows: a workgroup computes a tile of TALL rows and ITEMS items, and an invocation one item
 // of ROWS rows, as in `product/tiles.wgsl`. An item is a unit, or four units of an RNN.
 
 // Number of rows of a tile.

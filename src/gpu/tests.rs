@@ -203,10 +203,12 @@ pub(super) fn works() -> Vec<Work> {
         // More than a tile of a step's rows and of its units, on a diagonal, and half of a tile of rows.
         (Config::lstm(20, 19).num_layers(2), 35),
         (Config::gru(6, 18).reset_after(false), 17),
+        (Config::gru(6, 18), 17),
         // Second products with more columns than a workgroup has, and more than a block of terms.
         (Config::lstm(6, 70).proj_size(66), 2),
+        // More blocks than are computed at a time.
+        (Config::lstm(6, 270).proj_size(5), 1),
         (Config::gru(6, 70).reset_after(false), 2),
-        (Config::gru(6, 18), 17),
         // Layers on a diagonal, with more than a block in each product.
         (Config::lstm(6, 20).num_layers(2), 3),
         (Config::gru(6, 20).num_layers(2), 3),

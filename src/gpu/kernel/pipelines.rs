@@ -160,6 +160,8 @@ fn compile(
 ///   sums that are read lie in the same half, below AT_ONCE times ITEMS, and only blocks that exist are loaded.
 /// - `product/tiles.wgsl` repeats the last quad beyond the end of a vector, and `tiles/` replaces the columns beyond the
 ///   last one by it. A row without a vector reads the first quad of the input or of the hidden state.
+///   Rows of a tile are below 8 ROWS, quads below BLOCK and items below ITEMS, so that `vectors` has UNITS elements and
+///   `weights_of_tile` has 2 UNITS.
 /// - Workgroup memory: rows are below `ROWS` and quads below `TILE`. In `scan`, units are below H, for which
 ///   the plan sets `STATE`, and the weights are those of one direction, for which it sets `KEPT`.
 /// - `exchange.wgsl`: slots are below N. Rows are below R, because a session names no other rows.

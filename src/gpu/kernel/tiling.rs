@@ -5,9 +5,10 @@ use std::fmt;
 use super::Override;
 use crate::Precision;
 
-/// The maximum number of invocations in a workgroup.
+/// The number of invocations of a large workgroup. Kernels with weights in registers, in parts, in tiles or in blocks have
+/// their own numbers.
 pub(in crate::gpu) const MAX_UNITS: u32 = 64;
-/// The minimum number of invocations in a workgroup.
+/// The number of invocations of a small workgroup.
 pub(in crate::gpu) const MIN_UNITS: u32 = 16;
 /// The maximum number of rows of an invocation, MAX_ROWS in the shaders. A workgroup must not have fewer
 /// invocations than rows, because one invocation prepares each row.
@@ -23,7 +24,7 @@ pub(in crate::gpu) const TILED_UNITS: u32 = 256;
 /// leave most cores of a large GPU idle.
 pub(in crate::gpu) const TILED_STEP_UNITS: u32 = 128;
 pub(in crate::gpu) const TILED_STEP_ROWS: u32 = 4;
-/// The invocations of a tile that share an item, UNITS / ITEMS in `product/tiles.wgsl`.
+/// The number of invocations of a tile with the same item, each for other rows: UNITS / ITEMS in `product/tiles.wgsl`.
 const TILED_DOWN: u32 = 8;
 /// The invocations of a workgroup of `product/blocks.wgsl`, HALF there, and the items that they share.
 pub(in crate::gpu) const BLOCKS_UNITS: u32 = 256;
@@ -98,7 +99,7 @@ impl Tiling {
     }
 }
 
-/// Writes `64x8`, `64x8 on chip`, `64x8 in registers`, `256x1 in parts`, `256x8 in tiles` or `256x1 in blocks`.
+/// Writes `64x8`, `64x8 on chip`, `64x8 in registers`, `256x1 in parts`, `128x4 in tiles` or `256x1 in blocks`.
 impl fmt::Display for Tiling {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let weights = match self.weights {

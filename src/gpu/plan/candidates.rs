@@ -71,7 +71,8 @@ impl Choice {
     }
 }
 
-/// Returns the second product of a step whose first one has that tiling: it is in blocks, too, or else has the same rows.
+/// Returns the second product of a step whose first one has that tiling. It is in blocks if the first one is. If the first
+/// one is in tiles, it has its usual tiling. Otherwise it has the rows of the first one.
 fn second(request: &Request<'_>, stage: &Stage, first: Tiling) -> Stage {
     let usual = tiling::whole(request, stage);
     match first.weights {

@@ -10,7 +10,7 @@
 //! A wave has as many workgroups as the cores hold. No dispatch is faster than its loads of weights at the rate of
 //! the whole GPU's cache. Input products that are computed ahead are written and read once more. A step of `scan`
 //! costs a barrier instead of a launch; `scan` has one workgroup for each tile of rows, so it uses at most that many
-//! cores. Weights in registers or in workgroup memory are loaded once.
+//! cores. Weights in registers or in workgroup memory are loaded once, and those of a tile once for its rows in each step.
 
 use std::slice;
 

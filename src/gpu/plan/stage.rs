@@ -277,7 +277,8 @@ impl Stage {
 
     /// Returns the kernel. WGSL allows any order of declarations, but naga 30 loses track of overrides that
     /// come after an array whose size depends on an override. The files with such arrays, those of `scan` and
-    /// of `product/`, therefore come after all others with overrides.
+    /// of
+    /// `product/workgroup.wgsl`, therefore come after all others with overrides.
     pub(super) fn kernel(&self, request: &Request<'_>) -> KernelSpec {
         let Request { precision, capabilities, .. } = *request;
         let Tiling { units, rows, weights } = self.tiling;

@@ -16,8 +16,8 @@ use crate::gpu::kernel::{
     TILED_UNITS, Tiling, Unrolled, WORKGROUP_BYTES, WeightsIn, tiled_bytes,
 };
 
-/// The planner takes small workgroups only if they reduce the time of a step to less than this fraction,
-/// because another kernel may have to be compiled for them.
+/// The planner takes another tiling for a step or its second product only if it reduces the time to less than this fraction,
+/// because another kernel may have to be compiled for it.
 const WORTHWHILE: f64 = 0.9;
 
 /// The bytes of the registers of an invocation for a quad: a vec4 for each of its columns.
@@ -142,7 +142,7 @@ fn can_tile(request: &Request<'_>, large: &Stage, tiled: &Stage) -> bool {
 }
 
 /// Returns the tiling of a step. Workgroups are small, or their invocations share items, if that keeps more cores
-/// busy. Many rows are computed in tiles.
+/// busy. Many rows may be computed in tiles.
 fn step(request: &Request<'_>, large: Stage) -> Stage {
     let small = large.with(Tiling { units: MIN_UNITS, ..large.tiling });
     let others = in_blocks(request, &large).into_iter().chain(step_in_tiles(request, &large));

@@ -107,7 +107,7 @@ pub(crate) fn with_barriers(assembly: &str) -> Vec<InnerLoop> {
     let needs_none = !lines.contains(&"s_barrier");
     let found: Vec<_> =
         spans.iter().filter(|span| has_barrier(span) || (needs_none && is_around(span))).collect();
-    // A loop around these, over the two products of a step, is none of them.
+    // A loop around one of these loops is left out. A step has one, over its two products.
     let is_innermost =
         |outer: &&&(usize, usize)| !found.iter().any(|inner| inner.0 > outer.0 && inner.1 < outer.1);
     found.iter().filter(is_innermost).map(|&&(start, end)| counted(&lines[start..=end])).collect()

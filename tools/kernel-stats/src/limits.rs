@@ -33,8 +33,8 @@ fn loads_ahead(kernel: &KernelSource) -> u32 {
     }
 }
 
-/// The least share of fma in the vector operations of a tile's products: of the input product, and of a step, which has half
-/// of the rows, and in a GRU three columns of four.
+/// The least share of fma in the vector operations of a tile's products: of the input product, and of a step. An invocation
+/// of a step has half as many rows. In a GRU it has three columns instead of four.
 const SHARE_OF_TILE: (f64, f64) = (0.95, 0.9);
 /// The most bytes from memory for each fma of a block of a tile, which has four quads, and the loads that start before
 /// the first wait: a quad of the vectors and two of the weights.
