@@ -129,7 +129,14 @@ fn control_characters_and_long_names_do_not_reach_the_terminal() {
 #[cfg(target_os = "linux")]
 fn long_run(folder: &Path, named: bool) -> std::process::Child {
     let arguments = "run --device reference --weights w.safetensors --input x.npy --output y.npy";
-    let mut command = Command::new(env!("CARGO_BIN_EXE_wgpu-rnn"));
+    // A shell starts jobs in the background with SIGINT ignored, and programs that it starts inherit that. GNU's env
+    // undoes it.
+    let (binary, defaults) = (env!("CARGO_BIN_EXE_wgpu-rnn"), "--default-signal=INT,TERM,HUP");
+    let can_undo = Command::new("env").args([defaults, "true"]).status().is_ok_and(|status| status.success());
+    let mut command = Command::new(if can_undo { "env" } else { binary });
+    if can_undo {
+        command.args([defaults, binary]);
+    }
     command.args(arguments.split(' ')).current_dir(folder).stderr(Stdio::null());
     if named {
         command.env("WGPU_RNN_TEST_NAMED_DRAFTS", "1");
