@@ -27,7 +27,7 @@ pub(super) struct Resident {
     pub(super) config: Config,
     pub(super) options: LayerOptions,
     /// The strategies of a session's pushes, if it is one's.
-    family: Option<&'static [Strategy]>,
+    pub(super) family: Option<&'static [Strategy]>,
     parts: Vec<Part>,
     /// One buffer for each part.
     pub(super) weights: Vec<Buffer>,
@@ -71,9 +71,9 @@ impl Resident {
 
     /// Returns the same weights for a session with these states, whose pushes all have strategies of one family. The layer
     /// has its own workspaces.
-    pub(super) fn of_session(&self, family: &'static [Strategy], kept: usize, saved: Saved) -> Self {
+    pub(super) fn of_session(&self, family: Option<&'static [Strategy]>, kept: usize, saved: Saved) -> Self {
         let (unused, own) = (Unused::new(kept), self.like(Tuner::default()));
-        Resident { unused, saved: Some(saved), family: Some(family), ..own }
+        Resident { unused, saved: Some(saved), family, ..own }
     }
 
     /// Returns a layer with the same weights and no workspaces yet. It measures nothing.

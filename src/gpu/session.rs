@@ -24,13 +24,11 @@ use crate::array::{filled, reserved, room, zeros};
 use crate::batch::Batch;
 use crate::error::Fault;
 use crate::session::state::Active;
-use crate::{Config, Error, State, Strategy};
+use crate::{Config, Error, State};
 
 pub(crate) struct GpuSession {
     pub(super) layer: GpuLayer,
     endpoints: Endpoints,
-    /// The strategies of its pushes.
-    family: &'static [Strategy],
     saved: Saved,
     /// The index of the current state.
     pub(super) current: usize,
@@ -60,7 +58,7 @@ impl GpuSession {
             layer.0.request(CallShape { rows: rows.max(1), steps: 1, budget: options.budget, endpoints });
         // Refuses a layer of which not even one row fits.
         Plan::rows_at_once(&one_step, options.strategy)?;
-        let family = allowed(&one_step, options.strategy);
+        let family = Some(allowed(&one_step, options.strategy));
         let [hidden, cell] = sizes(config, rows);
         let limit =
             gpu.capabilities().max_storage_buffer_binding_size.min(gpu.capabilities().max_buffer_size);
@@ -81,7 +79,6 @@ impl GpuSession {
         Ok(GpuSession {
             layer: GpuLayer::of(layer.0.of_session(family, kept(rows), saved.clone())),
             endpoints,
-            family,
             saved,
             current: 0,
             fresh: filled("rows", rows, true)?,
@@ -167,7 +164,8 @@ impl GpuSession {
         let (hidden, cell) = gpu.caught(|| Ok(one_state(gpu, sizes(&self.layer.0.config, rows)))).await?;
         let other = 1 - self.current;
         (self.saved.hidden[other], self.saved.cell[other]) = (hidden, cell);
-        self.layer = GpuLayer::of(self.layer.0.of_session(self.family, kept(rows), self.saved.clone()));
+        self.layer =
+            GpuLayer::of(self.layer.0.of_session(self.layer.0.family, kept(rows), self.saved.clone()));
         Ok(())
     }
 
