@@ -145,20 +145,22 @@ fn can_tile(request: &Request<'_>, large: &Stage, tiled: &Stage) -> bool {
 /// busy. Many rows may be computed in tiles.
 fn step(request: &Request<'_>, large: Stage) -> Stage {
     let small = large.with(Tiling { units: MIN_UNITS, ..large.tiling });
-    let others = in_blocks(request, &large).into_iter().chain(step_in_tiles(request, &large));
-    let expected_us = |stage: &Stage| cost::recurrent_us(request, stage);
-    [small].into_iter().chain(others).fold(large, |best, other| {
-        if expected_us(&other) < WORTHWHILE * expected_us(&best) { other } else { best }
-    })
+    let others = [in_blocks(request, &large), step_in_tiles(request, &large)];
+    fastest(request, large, [Some(small)].into_iter().chain(others))
 }
 
 /// Returns the tiling of the second product of a step.
 fn second(request: &Request<'_>, large: Stage) -> Stage {
+    let in_blocks = in_blocks(request, &large);
+    fastest(request, large, [in_blocks])
+}
+
+/// Returns the fastest of some tilings of a product, as the cost model expects: the usual one, unless another is worthwhile.
+fn fastest(request: &Request<'_>, usual: Stage, others: impl IntoIterator<Item = Option<Stage>>) -> Stage {
     let expected_us = |stage: &Stage| cost::recurrent_us(request, stage);
-    match in_blocks(request, &large) {
-        Some(blocks) if expected_us(&blocks) < WORTHWHILE * expected_us(&large) => blocks,
-        _ => large,
-    }
+    others.into_iter().flatten().fold(usual, |best, other| {
+        if expected_us(&other) < WORTHWHILE * expected_us(&best) { other } else { best }
+    })
 }
 
 /// Returns a step, or the second product of one, whose invocations share items, if the device can run it and there is more
