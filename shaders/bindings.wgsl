@@ -120,10 +120,22 @@ struct Tile {
 }
 
 fn tile_of(group: vec3<u32>, groups: vec3<u32>, columns: u32, width: u32, rows: u32) -> Tile {
+    return tall_tile_of(group, groups, columns, width, rows, ROWS);
+}
+
+// The same for tiles of `tall` rows.
+fn tall_tile_of(
+    group: vec3<u32>,
+    groups: vec3<u32>,
+    columns: u32,
+    width: u32,
+    rows: u32,
+    tall: u32,
+) -> Tile {
     let across = (columns + width - 1u) / width;
-    let down = (rows + ROWS - 1u) / ROWS;
+    let down = (rows + tall - 1u) / tall;
     let place = group.x + group.y * groups.x;
-    return Tile(place < across * down, (place % across) * width, (place / across) * ROWS);
+    return Tile(place < across * down, (place % across) * width, (place / across) * tall);
 }
 
 // D is 1 or 2, so no division is needed.

@@ -1,7 +1,7 @@
 // Shares the weights and the vectors of a tile through workgroup memory, a block of quads at a time. A tile has ITEMS
 // items of four columns, and ROWS rows for each of the UNITS / ITEMS invocations of an item. UNITS is 8 * ITEMS and
-// ITEMS is 4 * ROWS, so that an invocation loads one quad of the vectors and two of the weights of each block. The kernel declares the block:
-// `vectors`, [row][quad], and `weights_of_tile`, [quad][column][item].
+// ITEMS is 4 * ROWS, so that an invocation loads one quad of the vectors and two of the weights of each block. The
+// kernel declares the block: `vectors`, [row][quad], and `weights_of_tile`, [quad][column][item].
 
 // The first row of the tile that an invocation computes.
 fn own_row_of(local: u32) -> u32 {
@@ -19,9 +19,8 @@ fn loaded_column(local: u32) -> u32 {
 }
 
 // Multiplies the vectors of the invocation's rows and adds the products to their sums. `start` is the start of the
-// vector of the `loaded_row`, and `column` is the matrix column of the item's
-// `loaded_column`. All invocations of a workgroup must call this
-// function together.
+// vector of the `loaded_row`, and `column` is the matrix column of the item's `loaded_column`. All invocations of a
+// workgroup must call this function together.
 fn add_tile(sums: ptr<function, Sums>, product: Product, column: u32, start: u32, local: u32) {
     let is_vector = start != NOWHERE;
     let own_quad = local % BLOCK;

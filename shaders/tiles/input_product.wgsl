@@ -21,19 +21,16 @@ fn input_product(
 ) {
     let columns = CELL_GATES * dims.hidden_size;
     let rows = params.count * dims.rows;
-    let across = (columns + WIDE - 1u) / WIDE;
-    let place = group.x + group.y * groups.x;
-    let first_row = (place / across) * TALL;
-    if first_row >= rows {
+    let tile = tall_tile_of(group, groups, columns, WIDE, rows, TALL);
+    if !tile.inside {
         return;
     }
-    let first_column = (place % across) * WIDE;
     let index = params.first + group.z;
     let quads = input_quads(index);
     let weight_ih = weights_of(index);
     let bias = weight_ih + columns * (quads + dims.hidden_quads);
 
-    let column = first_column + local % ITEMS;
+    let column = tile.column + local % ITEMS;
     let offsets = spread(column, columns);
     let start = vec4<f32>(
         bias_of(bias, offsets.x),
@@ -46,10 +43,10 @@ fn input_product(
         sums[row] = start;
     }
     let product = Product(FROM_INPUT, quads, weight_ih, columns);
-    let loaded = min(first_column + loaded_column(local) * ITEMS + local % ITEMS, columns - 1u);
-    add_tile(&sums, product, loaded, row_start(index, first_row + loaded_row(local), rows, quads), local);
+    let loaded = min(tile.column + loaded_column(local) * ITEMS + local % ITEMS, columns - 1u);
+    add_tile(&sums, product, loaded, row_start(index, tile.row + loaded_row(local), rows, quads), local);
 
-    let own_row = first_row + own_row_of(local);
+    let own_row = tile.row + own_row_of(local);
     for (var row = 0u; row < ROWS && own_row + row < rows; row++) {
         let own = row_of(&sums, row);
         let at = gates_start(index, own_row + row) * columns + column;

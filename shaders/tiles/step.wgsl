@@ -14,15 +14,12 @@ fn step(
     @builtin(local_invocation_index) local: u32,
 ) {
     let all = outputs();
-    let wide = ITEMS * UNITS_EACH;
-    let across = (all + wide - 1u) / wide;
-    let place = group.x + group.y * groups.x;
-    let first_row = (place / across) * TALL;
-    if first_row >= dims.rows {
+    let tile = tall_tile_of(group, groups, all, ITEMS * UNITS_EACH, dims.rows, TALL);
+    if !tile.inside {
         return;
     }
     let index = params.first + group.z;
-    let unit = (place % across) * wide + local % ITEMS;
+    let unit = tile.column + local % ITEMS;
     // Invocations without a unit load weights, too.
     let near = min(unit, all - 1u);
     let loaded = offset_of(columns_of(near), loaded_column(local));
@@ -43,7 +40,7 @@ fn step(
         let is_hidden = of_hidden == 1u;
         let quads = select(input_quads(index), dims.hidden_quads, is_hidden);
         let at = select(weight_ih, weight_hh, is_hidden);
-        let start = start_of(index, first_row + loaded_row(local), is_hidden, below);
+        let start = start_of(index, tile.row + loaded_row(local), is_hidden, below);
         // A branch in the loop would end in a wait.
         if is_hidden || below {
             add_tile(&sums, Product(FROM_HIDDEN, quads, at, columns), loaded, start, local);
@@ -58,7 +55,7 @@ fn step(
             }
         }
     }
-    let own_row = first_row + own_row_of(local);
+    let own_row = tile.row + own_row_of(local);
     if unit < all {
         for (var row = 0u; row < ROWS && own_row + row < dims.rows; row++) {
             finish_item(Target(index, own_row + row, step_of(index), unit), row_of(&sums, row));

@@ -119,12 +119,10 @@ fn second(config: &Config, hoisted: bool) -> Option<Stage> {
 
 /// The projection of an LSTM's hidden state.
 fn projection(config: &Config) -> Stage {
+    let with = |text| vec![file!("projection"), text, file!("second/columns"), file!("memory")];
     Stage {
-        files: vec![file!("projection/row"), file!("projection"), file!("memory")],
-        others: vec![(
-            WeightsIn::Blocks,
-            vec![file!("projection/row"), file!("blocks/projection"), file!("memory")],
-        )],
+        files: with(file!("second")),
+        others: vec![(WeightsIn::Blocks, with(file!("blocks/second")))],
         products: vec![by_column(config.proj_size)],
         reads: vec![Operand::Intermediate { stored: 1, used: 1 }],
         writes: vec![Operand::Hidden, Operand::Output],
@@ -138,11 +136,14 @@ fn candidate(config: &Config, hoisted: bool) -> Stage {
     let stored = Operand::Intermediate { stored: 3, used: if hoisted { 2 } else { 3 } };
     let of_input = if hoisted { Some(Operand::Gates(1)) } else { None };
     let overrides = [Override::new("HOISTED", hoisted)].into_iter().chain(variant_overrides(config));
-    let with = |text| [&activations(config)[..], &[file!("candidate/row"), text, file!("memory")]].concat();
+    let with = |text| {
+        [&activations(config)[..], &[file!("candidate"), text, file!("second/columns"), file!("memory")]]
+            .concat()
+    };
     Stage {
         words: if hoisted { vec!["hoisted".to_owned()] } else { Vec::new() },
-        files: with(file!("candidate")),
-        others: vec![(WeightsIn::Blocks, with(file!("blocks/candidate")))],
+        files: with(file!("second")),
+        others: vec![(WeightsIn::Blocks, with(file!("blocks/second")))],
         overrides: overrides.collect(),
         products: vec![by_column(config.hidden_size)],
         reads: [stored, Operand::Hidden].into_iter().chain(of_input).collect(),

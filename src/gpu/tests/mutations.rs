@@ -69,7 +69,8 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     ("act_times(o, act_h(index, c))", "act_times(o, act_g(index, c))"),
     // bindings.wgsl
     ("direction_of(index) >= dims.first_reverse", "direction_of(index) == 1u"),
-    ("(place / across) * ROWS", "place / across"),
+    ("(place / across) * tall", "place / across"),
+    ("(place % across) * width", "0u"),
     ("+ layer_of(params.first) - layer_of(index)", ""),
     ("length - 1u - step", "dims.steps - 1u - step"),
     ("reverse && step < length", "false"),
@@ -133,8 +134,6 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     ("sums = joined(sums, of_input);", ""),
     ("let unit = tile.column + local % ITEMS;", "let unit = local % ITEMS;"),
     ("let column = tile.column + local % ITEMS;", "let column = local % ITEMS;"),
-    ("column + each * ITEMS);\n            finish", "column);\n            finish"),
-    ("unit + each * ITEMS), column_of", "unit), column_of"),
     ("let block = first + own_block;", "let block = first;"),
     ("blocks[base + local] = sums_of(of_hidden", "blocks[base] = sums_of(of_hidden"),
     ("blocks[base + local] = sums_of(of_input", "blocks[base] = sums_of(of_input"),
@@ -142,7 +141,10 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     ("min(AT_ONCE, count - first) * ITEMS", "ITEMS"),
     ("*sums += blocks[next];", "*sums = blocks[next];"),
     ("start_of_sums(bias, near).w, sums.z)", "sums.z, start_of_sums(bias, near).w)"),
-    // projection.wgsl
+    // second.wgsl, second/columns.wgsl and projection.wgsl
+    ("first.step, first.unit + each * ITEMS)", "first.step, first.unit)"),
+    ("        finish(to, column_of(sums, each));", "        finish(to, sums.x);"),
+    ("start = left_start(index, tile.row + row);", "start = left_start(index, tile.row);"),
     (
         "weights_of(index) + weights_in(index) - columns * quads",
         "weights_of(index) + weights_in(index) - columns * (quads - 1u)",
@@ -182,14 +184,13 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     ("min(BLOCK, product.quads + BLOCK - next)", "BLOCK"),
     ("start + min(next + own_quad, last)", "start + min(own_quad, last)"),
     // tiles/input_product.wgsl
-    ("let first_column = (place % across) * WIDE;", "let first_column = 0u;"),
+    ("min(tile.column + loaded_column(local) * ITEMS", "min(loaded_column(local) * ITEMS"),
     ("gates_start(index, own_row + row) * columns", "gates_start(index, row) * columns"),
     ("next_hidden[at + each * ITEMS]", "next_hidden[at + each]"),
     // tiles/step.wgsl
-    ("(place % across) * wide + local % ITEMS", "local % ITEMS"),
     ("select(offsets.z, offsets.w, each == 3u)", "offsets.z"),
     ("sums[row] = first;", ""),
-    ("start_of(index, first_row + loaded_row(local),", "start_of(index, loaded_row(local),"),
+    ("start_of(index, tile.row + loaded_row(local),", "start_of(index, loaded_row(local),"),
     ("Target(index, own_row + row, step_of(index), unit)", "Target(index, row, step_of(index), unit)"),
     // scan.wgsl
     ("states[(i / size) * stride + i % size] = hidden", "states[i] = hidden"),
